@@ -1,0 +1,261 @@
+package txn
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Rules are the parameters of [Rules.Apply]. They are read only and may be shared.
+type Rules struct {
+	Retry       RetryPolicy
+	BranchesMax int
+}
+
+// DefaultRules is what the documentation promises.
+func DefaultRules() Rules { return Rules{Retry: DefaultRetryPolicy(), BranchesMax: 10_000} }
+
+// failureBytesMax bounds [Branch.Failure].
+const failureBytesMax = 256
+
+// Apply returns what follows from ev at the time now for g, which is nil for a [Begin] and only then. g is not
+// changed. An [*IllegalEventError] means that the event is refused and nothing follows from it; it is the only error.
+func (r Rules) Apply(g *Global, ev Event, now Millis) (Effects, error) {
+	switch ev := ev.(type) {
+	case Begin:
+		return begin(ev, now), nil
+	case Register:
+		return r.register(g, ev, now)
+	case Report:
+		return r.report(g, ev, now)
+	case Decide:
+		return r.decide(g, ev, now)
+	case Wake:
+		return r.wake(g, now)
+	case Reply:
+		return r.reply(g, ev, now), nil
+	case Retry:
+		return r.retry(g, ev, now)
+	}
+	panic(fmt.Sprintf("txn: event of type %T", ev))
+}
+
+// Expired reports whether an Active transaction has outlived its timeout.
+func (g *Global) Expired(now Millis) bool { return g.Status == Active && now >= g.Deadline() }
+
+func begin(ev Begin, now Millis) Effects {
+	g := &Global{
+		XID: ev.XID, Application: ev.Application, Group: ev.Group, Name: ev.Name,
+		BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active,
+	}
+	g.DueAt = g.Deadline()
+	g.History = make(History, 0, 96).with(now, HistoryBegan, 0, "")
+	return Effects{Next: g, Write: WriteMemory}
+}
+
+func (r Rules) register(g *Global, ev Register, now Millis) (Effects, error) {
+	// Seata's saga engine records steps that it runs itself; a compensation may register after the decision.
+	exempt := ev.Kind == Saga && !g.Status.Ended()
+	if !exempt && (g.Status != Active || g.Expired(now)) {
+		return Effects{}, illegal(g, "register", NotActive)
+	}
+	if len(g.Branches) >= r.BranchesMax {
+		return Effects{}, illegal(g, "register", TooManyBranches)
+	}
+	b := &Branch{
+		ID: ev.BranchID, Kind: ev.Kind, State: Registered, Resource: ev.Resource, Client: ev.Client,
+		LockKey: ev.LockKey, Data: ev.Data, RegisteredAt: now,
+	}
+	if g.Status.Decided() {
+		b.State = Finished
+	}
+	d := edit(g)
+	d.tell(now, HistoryRegistered, b.ID, "")
+	d.join(b)
+	if b.LockKey != "" {
+		d.eff.Acquire = b
+	}
+	return d.done(WriteDurable), nil
+}
+
+func (r Rules) report(g *Global, ev Report, now Millis) (Effects, error) {
+	b, i := g.Branch(ev.BranchID)
+	if b == nil {
+		return Effects{}, illegal(g, "report", NoSuchBranch)
+	}
+	sameData := ev.Data == "" || ev.Data == b.Data
+	if g.Status.Decided() || (b.State == ev.State && sameData) {
+		// Phase two is under way with what was known at the decision; the report changes nothing any more.
+		return Effects{}, nil
+	}
+	write := WriteDurable
+	if ev.State == PhaseOneDone && sameData {
+		write = WriteMemory // tells nothing that the outcome depends on
+	}
+	d := edit(g)
+	d.tell(now, HistoryReported, b.ID, ev.State.String())
+	nb := d.branch(i)
+	nb.State = ev.State
+	if ev.Data != "" {
+		nb.Data = ev.Data
+	}
+	return d.done(write), nil
+}
+
+func (r Rules) decide(g *Global, ev Decide, now Millis) (Effects, error) {
+	if g.Status.Decided() {
+		if g.Status.Outcome() != ev.Outcome {
+			return Effects{}, illegal(g, ev.Outcome.String(), OtherOutcome)
+		}
+		return Effects{}, nil // asked again: the same answer
+	}
+	if ev.Outcome == Commit && g.Expired(now) && !ev.AllDone {
+		ev = Decide{Outcome: Rollback, Cause: CauseTimeout}
+	}
+	kind, status := HistoryCommit, Committing
+	if ev.Outcome == Rollback {
+		kind, status = HistoryRollback, RollingBack
+	}
+	text := ev.Cause.String()
+	if ev.Actor != "" {
+		text += " by " + ev.Actor
+	}
+	d := edit(g)
+	d.tell(now, kind, 0, text)
+	d.Status, d.Cause, d.DecidedAt = status, ev.Cause, now
+	d.DueAt = now.Add(r.Retry.Grace)
+	d.eff.Decided = true
+	if g.ClientSaga() && !ev.AllDone {
+		d.joinSaga(now)
+	}
+	d.settle(ev)
+	if !d.pending() {
+		d.end(now)
+	}
+	return d.done(WriteDurable), nil
+}
+
+// joinSaga replaces phase two of a client's saga engine by the one command that the engine understands.
+// Seata 2.x SagaCore.doGlobalCommit: one request with branchId -1 to "application#group".
+func (d *draft) joinSaga(now Millis) {
+	for i, b := range d.Branches {
+		if b.Kind == Saga && b.State != Finished {
+			d.branch(i).State = Finished
+		}
+	}
+	d.join(&Branch{
+		ID: SagaBranchID, Kind: Saga, State: Registered, Resource: d.Application + "#" + d.Group, RegisteredAt: now,
+	})
+}
+
+// settle fixes at the decision which branches get phase two, and which rows are free from now on: all of them on
+// commit, those of branches without an undo on rollback.
+func (d *draft) settle(ev Decide) {
+	for i, b := range d.Branches {
+		if ev.AllDone && b.State != Finished {
+			d.branch(i).State = Finished
+		}
+		if b.LockKey == "" {
+			continue
+		}
+		if ev.Outcome == Commit || !d.Branches[i].NeedsPhaseTwo() {
+			d.release(i)
+		}
+	}
+}
+
+func (r Rules) retry(g *Global, ev Retry, now Millis) (Effects, error) {
+	if !g.Status.Decided() {
+		return Effects{}, illegal(g, "retry", NotDecided)
+	}
+	if g.Status.Ended() {
+		return Effects{}, illegal(g, "retry", AlreadyEnded)
+	}
+	d := edit(g)
+	d.tell(now, HistoryRetry, 0, ev.Actor)
+	d.Stuck = 0
+	for i, b := range d.Branches {
+		if !b.NeedsPhaseTwo() || b.InFlight(now) {
+			continue
+		}
+		nb := d.branch(i)
+		nb.NextAt, nb.InFlightUntil = now, 0
+		if nb.State == Refused {
+			nb.State = Registered
+		}
+		if r.usedUp(nb.Attempts) {
+			nb.Attempts = 0
+		}
+	}
+	r.drive(d, now)
+	return d.done(WriteDurable), nil
+}
+
+func (r Rules) usedUp(attempts uint32) bool { return r.Retry.Attempts > 0 && attempts >= r.Retry.Attempts }
+
+// draft is a change in the making: a copy of the transaction, and the effects so far.
+type draft struct {
+	*Global
+	eff   Effects
+	owned bool // the list of branches is this draft's own
+}
+
+func edit(g *Global) *draft {
+	next := *g
+	return &draft{Global: &next}
+}
+
+// done closes the draft.
+func (d *draft) done(w Write) Effects {
+	d.eff.Next, d.eff.Write = d.Global, w
+	return d.eff
+}
+
+func (d *draft) tell(at Millis, kind HistoryKind, branch int64, text string) {
+	d.History = d.History.with(at, kind, branch, text)
+}
+
+// join appends a branch. The spare capacity of the old list may be used: the states of one transaction follow each
+// other in one line, and the older one does not look beyond its length.
+func (d *draft) join(b *Branch) {
+	d.Branches = append(d.Branches, b)
+	d.eff.Touched = append(d.eff.Touched, len(d.Branches)-1)
+}
+
+// branch returns a copy of a branch that may be changed and is part of the draft.
+func (d *draft) branch(i int) *Branch {
+	if !d.owned {
+		d.Branches, d.owned = slices.Clone(d.Branches), true
+	}
+	nb := *d.Branches[i]
+	d.Branches[i] = &nb
+	d.eff.Touched = append(d.eff.Touched, i)
+	return &nb
+}
+
+// release frees the rows of a branch with this change.
+func (d *draft) release(i int) {
+	nb := d.branch(i)
+	nb.Released = true
+	d.eff.Release = append(d.eff.Release, nb)
+}
+
+// end makes the transaction ended and frees what is still locked.
+func (d *draft) end(now Millis) {
+	if d.Status == Committing {
+		d.Status = Committed
+	} else {
+		d.Status = RolledBack
+	}
+	d.EndedAt, d.DueAt, d.Stuck = now, 0, 0
+	d.tell(now, HistoryEnded, 0, "")
+	d.eff.Ended = true
+	for i, b := range d.Branches {
+		if b.LockKey != "" && !b.Released {
+			d.release(i)
+		}
+	}
+}
+
+func illegal(g *Global, event string, reason Illegal) error {
+	return &IllegalEventError{XID: g.XID, Event: event, Status: g.Status, Cause: g.Cause, Reason: reason}
+}

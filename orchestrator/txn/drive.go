@@ -1,0 +1,200 @@
+package txn
+
+// wake decides a transaction that timed out, or sends what is due of one that is decided.
+func (r Rules) wake(g *Global, now Millis) (Effects, error) {
+	switch {
+	case g.Expired(now):
+		return r.decide(g, Decide{Outcome: Rollback, Cause: CauseTimeout}, now)
+	case !g.Status.Decided() || g.Status.Ended():
+		return Effects{}, nil
+	}
+	d := edit(g)
+	r.drive(d, now)
+	if len(d.eff.Commands) == 0 {
+		return Effects{}, nil
+	}
+	return d.done(WriteMemory), nil
+}
+
+// drive adds a command for every branch that is due and whose turn it is, and sets the due time.
+//
+// Order. AT branches commit in any order and roll back in strict reverse order per resource, since their undo logs may
+// cover the same rows. All others have their first attempt one after the other, in order of registration for a commit
+// and in reverse for a rollback, as Seata's clients are used to; one that has failed no longer holds up the rest.
+func (r Rules) drive(d *draft, now Millis) {
+	n := len(d.Branches)
+	var gate gate
+	d.DueAt = 0
+	for k := range n {
+		i := k
+		if d.Status == RollingBack {
+			i = n - 1 - k
+		}
+		b := d.Branches[i]
+		if !b.NeedsPhaseTwo() {
+			continue
+		}
+		open := gate.pass(d.Status, b)
+		if open && b.due(now) {
+			b = d.command(i, now.Add(r.Retry.Answer))
+		}
+		if at := b.lookAt(); open && at != 0 && (d.DueAt == 0 || at < d.DueAt) {
+			d.DueAt = at
+		}
+	}
+}
+
+// gate remembers, on the way through the branches in their order, who must wait for somebody earlier.
+type gate struct {
+	closed  bool     // a branch that is not AT has not had its first attempt answered
+	undoing []string // resources with an AT undo that is not confirmed
+}
+
+// pass reports whether it is b's turn, and closes the gate for those after b.
+func (t *gate) pass(status Status, b *Branch) bool {
+	if b.Kind == AT {
+		if status == Committing {
+			return true
+		}
+		for _, resource := range t.undoing {
+			if resource == b.Resource {
+				return false
+			}
+		}
+		t.undoing = append(t.undoing, b.Resource)
+		return true
+	}
+	if t.closed {
+		return false
+	}
+	t.closed = b.State != Refused && (b.Attempts == 0 || (b.Attempts == 1 && b.NextAt == 0))
+	return true
+}
+
+// due reports whether a command should be sent now, its turn permitting.
+func (b *Branch) due(now Millis) bool {
+	return b.State != Refused && b.InFlightUntil <= now && b.NextAt <= now
+}
+
+// lookAt is when b needs attention again; 0 if only a person can help.
+func (b *Branch) lookAt() Millis {
+	if b.State == Refused {
+		return 0
+	}
+	return max(b.InFlightUntil, b.NextAt)
+}
+
+// command marks branch i as asked until the given time and adds the command.
+func (d *draft) command(i int, until Millis) *Branch {
+	b := d.branch(i)
+	b.Attempts++
+	b.InFlightUntil, b.NextAt = until, 0
+	d.eff.Commands = append(d.eff.Commands, Command{
+		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Op: d.Status.Outcome(), Resource: b.Resource, Client: b.Client,
+		Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group, Cause: d.Cause,
+	})
+	return b
+}
+
+// reply takes the end of an attempt.
+func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
+	b, i := g.Branch(ev.BranchID)
+	if b == nil || !g.Status.Decided() || g.Status.Outcome() != ev.Op || !b.NeedsPhaseTwo() {
+		return Effects{} // late, doubled, or not ours
+	}
+	if ev.Result == ResultXANotFound {
+		ev.Result = r.xaNotFound(g, now)
+	}
+	if ev.Result != ResultDone && (ev.Attempt != b.Attempts || b.State == Refused) {
+		return Effects{} // an older attempt failed while a newer one is under way
+	}
+	d := edit(g)
+	write := WriteLazy
+	switch ev.Result {
+	case ResultDone:
+		write = d.confirm(i, now)
+	case ResultRefused:
+		nb := d.branch(i)
+		nb.State, nb.InFlightUntil, nb.NextAt = Refused, 0, 0
+		nb.Failure = clip(ev.Text, failureBytesMax)
+		d.tell(now, HistoryRefused, b.ID, nb.Failure)
+		d.Stuck = StuckRefused
+		write = WriteDurable // stuck is answered to clients, so it must not be forgotten
+	default:
+		r.fail(d, i, ev, now)
+	}
+	if !d.pending() {
+		d.end(now)
+		return d.done(WriteLazy)
+	}
+	r.drive(d, now)
+	return d.done(write)
+}
+
+// confirm marks branch i as finished and frees its rows on rollback.
+func (d *draft) confirm(i int, now Millis) Write {
+	b := d.branch(i)
+	b.State, b.InFlightUntil, b.NextAt, b.Failure = Finished, 0, 0, ""
+	d.tell(now, HistoryFinished, b.ID, "")
+	d.Stuck = d.stuck()
+	if d.Status == RollingBack && b.LockKey != "" && !b.Released {
+		b.Released = true
+		d.eff.Release = append(d.eff.Release, b)
+		return WriteLazy
+	}
+	return WriteMemory
+}
+
+// fail plans the next attempt of branch i.
+func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
+	b := d.branch(i)
+	b.InFlightUntil = 0
+	b.NextAt = now.Add(r.Retry.delay(b.ID, b.Attempts, ev.Result))
+	b.Failure = clip(ev.Text, failureBytesMax)
+	if b.Failure == "" {
+		b.Failure = ev.Result.String()
+	}
+	if tellsAttempt(b.Attempts) {
+		d.tell(now, HistoryAttempt, b.ID, b.Failure)
+	}
+	if r.usedUp(b.Attempts) && d.Stuck == 0 {
+		d.Stuck = StuckRetriesUsedUp
+		d.tell(now, HistoryRetriesUsed, b.ID, b.Failure)
+	}
+}
+
+// stuck recomputes the reason after a branch got through.
+func (d *draft) stuck() Stuck {
+	if d.Stuck == 0 {
+		return 0
+	}
+	for _, b := range d.Branches {
+		if b.State == Refused {
+			return StuckRefused
+		}
+		if b.NeedsPhaseTwo() && d.Stuck == StuckRetriesUsedUp && b.Failure != "" {
+			return StuckRetriesUsedUp
+		}
+	}
+	return 0
+}
+
+// xaNotFound judges an XA branch that its database does not know: it may not have been prepared yet, so it is retried;
+// long after the deadline nobody can prepare it any more, and there is nothing left to finish.
+// Seata 2.x DefaultCore: PhaseTwo_*_XAER_NOTA_Retryable.
+func (r Rules) xaNotFound(g *Global, now Millis) Result {
+	if now > g.Deadline().Add(max(r.Retry.XANotFound, g.Timeout)) {
+		return ResultDone
+	}
+	return ResultFailed
+}
+
+// pending reports whether any branch still needs phase two.
+func (g *Global) pending() bool {
+	for _, b := range g.Branches {
+		if b.NeedsPhaseTwo() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,54 @@
+package txn
+
+// Write says how the next state must be written before anything else is done.
+type Write uint8
+
+// The ways to write.
+const (
+	// WriteNone: nothing changed.
+	WriteNone Write = iota
+	// WriteMemory: only the cached copy is replaced; losing it costs a repeated command, which every participant must
+	// stand anyway.
+	WriteMemory
+	// WriteLazy: to be stored in order, nobody waits for it. The next durable write takes it along.
+	WriteLazy
+	// WriteDurable: nothing of the effects may be seen by anybody before it is durable.
+	WriteDurable
+)
+
+// Effects is what follows from an event. The caller carries it out in the order of the fields.
+type Effects struct {
+	// Next is the new state; nil if nothing changed.
+	Next *Global
+	// Write says how Next is stored.
+	Write Write
+	// Acquire is the branch whose rows must be locked by the same write, all or none, or nil.
+	Acquire *Branch
+	// Release lists the branches whose rows are unlocked by the same write.
+	Release []*Branch
+	// Touched lists the indexes in Next.Branches that differ from the stored state, where the store keeps branches
+	// one by one. It is a hint: all others are unchanged.
+	Touched []int
+	// Decided is true on the one change that carries the decision; it is recorded through the decision log.
+	Decided bool
+	// Ended is true on the one change after which nothing more happens.
+	Ended bool
+	// Commands are handed to transports when the write is as durable as it asked to be.
+	Commands []Command
+}
+
+// Command is one attempt at one branch's phase two.
+type Command struct {
+	XID      XID
+	BranchID int64
+	Kind     Kind
+	Op       Outcome
+	Resource string
+	Client   string // who registered the branch
+	Data     string
+	Attempt  uint32 // counts from 1
+	// Application and Group are those of the global transaction.
+	Application, Group string
+	// Cause is why it was decided.
+	Cause Cause
+}

@@ -1,0 +1,49 @@
+package txn
+
+import "fmt"
+
+// IllegalEventError says that an event is not allowed in the present state. The state is unchanged.
+type IllegalEventError struct {
+	XID    XID
+	Event  string // what was asked: "register", "commit", "rollback", "report", "retry"
+	Status Status
+	Cause  Cause
+	Reason Illegal
+}
+
+// Illegal is why an event was refused.
+type Illegal uint8
+
+// The reasons to refuse an event.
+const (
+	NotActive     Illegal = 1 + iota // the outcome is decided, or the deadline has passed
+	OtherOutcome                     // the other outcome is decided
+	NoSuchBranch                     // the branch is unknown
+	NotDecided                       // there is nothing to retry yet
+	TooManyBranches                    // the limit of branches is reached
+	AlreadyEnded                     // nothing is left to do
+)
+
+// String returns the reason in words.
+func (r Illegal) String() string {
+	switch r {
+	case NotActive:
+		return "it is no longer active"
+	case OtherOutcome:
+		return "the other outcome is decided"
+	case NoSuchBranch:
+		return "it has no such branch"
+	case NotDecided:
+		return "nothing is decided yet"
+	case TooManyBranches:
+		return "it has as many branches as are allowed"
+	case AlreadyEnded:
+		return "it has ended"
+	}
+	return "invalid"
+}
+
+// Error names the event, the transaction, its status and the reason.
+func (e *IllegalEventError) Error() string {
+	return fmt.Sprintf("%s of %s refused: %s (%s)", e.Event, e.XID, e.Reason, e.Status)
+}

@@ -1,0 +1,95 @@
+package txn
+
+import "time"
+
+// Event is something that happened to one global transaction. The set is closed: the types of this file.
+type Event interface{ event() }
+
+// Begin starts a transaction. It is applied to a nil Global.
+type Begin struct {
+	XID                      XID
+	Application, Group, Name string
+	Timeout                  time.Duration // ≤ 0: times out at once
+}
+
+// Register adds a branch. The ids come from the store's reserved range.
+type Register struct {
+	BranchID         int64
+	Kind             Kind
+	Resource, Client string
+	LockKey, Data    string
+}
+
+// Report is what a participant tells of its phase one.
+type Report struct {
+	BranchID int64
+	State    BranchState // Registered, PhaseOneDone, PhaseOneFailed or ReadOnly
+	Data     string      // replaces the application data unless empty
+}
+
+// Decide asks for an outcome. It is refused after a decision for the other one.
+type Decide struct {
+	Outcome Outcome
+	Cause   Cause
+	// Actor is who asked, for the history: empty for the transaction manager.
+	Actor string
+	// AllDone says that the participants need no phase two, because a client's saga engine has done it.
+	AllDone bool
+}
+
+// Wake says that the time may have come to do something: a due time passed, or the decision was read from the log.
+type Wake struct{}
+
+// Reply is the end of one attempt at a branch's phase two.
+type Reply struct {
+	BranchID int64
+	Op       Outcome
+	Attempt  uint32 // the Command's
+	Result   Result
+	Text     string // what the participant said, for a failure
+}
+
+// Retry is an operator's wish to try again now, whatever was planned. Refused branches are tried again too.
+type Retry struct {
+	Actor string
+}
+
+func (Begin) event()    {}
+func (Register) event() {}
+func (Report) event()   {}
+func (Decide) event()   {}
+func (Wake) event()     {}
+func (Reply) event()    {}
+func (Retry) event()    {}
+
+// Result classifies the end of one attempt.
+type Result uint8
+
+// The results of an attempt.
+const (
+	ResultDone        Result = 1 + iota // the participant confirmed
+	ResultFailed                        // it failed and may succeed later
+	ResultRefused                       // it can never succeed
+	ResultUnreachable                   // nobody could be asked: no session, or the write failed
+	ResultNoAnswer                      // it was asked and did not answer in time: it may have been done
+	ResultXANotFound                    // its database does not know the XA branch (XAER_NOTA)
+)
+
+// String returns the name that logs and history show.
+func (r Result) String() string {
+	switch r {
+	case ResultDone:
+		return "done"
+	case ResultFailed:
+		return "failed"
+	case ResultRefused:
+		return "refused"
+	case ResultUnreachable:
+		return "unreachable"
+	case ResultNoAnswer:
+		return "no answer"
+	case ResultXANotFound:
+		return "unknown to the database"
+	}
+	return "invalid"
+}

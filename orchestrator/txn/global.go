@@ -1,0 +1,308 @@
+package txn
+
+import "time"
+
+// Millis is a point in time in milliseconds since 1970-01-01 UTC, or 0 for "none". All times in stored records are of
+// this type; they are the store's time.
+type Millis int64
+
+// Add returns m shifted by d.
+func (m Millis) Add(d time.Duration) Millis { return m + Millis(d.Milliseconds()) }
+
+// Time converts m to a time.Time in UTC; the zero Millis gives the zero time.
+func (m Millis) Time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(m)).UTC()
+}
+
+// MillisOf converts t to Millis.
+func MillisOf(t time.Time) Millis { return Millis(t.UnixMilli()) }
+
+// Status is where a global transaction stands. Whether it is stuck, why it was decided and how often was tried are
+// fields of their own, not statuses.
+type Status uint8
+
+// The statuses. The edges are Active → Committing → Committed and Active → RollingBack → RolledBack, no others.
+const (
+	Active      Status = 1 + iota // branches may join
+	Committing                    // decided: commit; phase two is under way
+	RollingBack                   // decided: rollback; phase two is under way
+	Committed                     // ended
+	RolledBack                    // ended
+)
+
+// String returns the name that the API shows.
+func (s Status) String() string {
+	switch s {
+	case Active:
+		return "Active"
+	case Committing:
+		return "Committing"
+	case RollingBack:
+		return "RollingBack"
+	case Committed:
+		return "Committed"
+	case RolledBack:
+		return "RolledBack"
+	}
+	return "Invalid"
+}
+
+// ParseStatus is the reverse of [Status.String]; ok is false for an unknown name.
+func ParseStatus(name string) (s Status, ok bool) {
+	for s = Active; s <= RolledBack; s++ {
+		if s.String() == name {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// Ended reports whether nothing more will happen.
+func (s Status) Ended() bool { return s == Committed || s == RolledBack }
+
+// Decided reports whether the outcome is fixed.
+func (s Status) Decided() bool { return s > Active }
+
+// Outcome returns the decision that s implies, or 0 while Active.
+func (s Status) Outcome() Outcome {
+	switch s {
+	case Committing, Committed:
+		return Commit
+	case RollingBack, RolledBack:
+		return Rollback
+	}
+	return 0
+}
+
+// Outcome is a decision.
+type Outcome uint8
+
+// The two decisions.
+const (
+	Commit Outcome = 1 + iota
+	Rollback
+)
+
+// String returns "commit" or "rollback".
+func (o Outcome) String() string {
+	switch o {
+	case Commit:
+		return "commit"
+	case Rollback:
+		return "rollback"
+	}
+	return "undecided"
+}
+
+// Cause says who or what decided.
+type Cause uint8
+
+// The causes of a decision.
+const (
+	CauseRequested Cause = 1 + iota // the transaction manager asked for it
+	CauseTimeout                    // the deadline passed
+	CauseReported                   // a client's saga engine reported that it had finished
+	CauseOperator                   // a person asked for it
+)
+
+// String returns the name that the API shows.
+func (c Cause) String() string {
+	switch c {
+	case CauseRequested:
+		return "requested"
+	case CauseTimeout:
+		return "timeout"
+	case CauseReported:
+		return "reported"
+	case CauseOperator:
+		return "operator"
+	}
+	return ""
+}
+
+// Stuck says why a transaction needs a person; 0 means that it does not.
+type Stuck uint8
+
+// The reasons to be stuck.
+const (
+	// StuckRefused: a branch answered that it can never finish, for Seata's AT mode because the rows were changed by
+	// others (dirty write). Nothing more is sent until an operator asks for a retry.
+	StuckRefused Stuck = 1 + iota
+	// StuckRetriesUsedUp: the retry budget of a branch is spent. It is still tried, at the slow pace of
+	// [RetryPolicy.SlowDelay], so that it heals by itself when the participant comes back.
+	StuckRetriesUsedUp
+)
+
+// String returns the name that the API shows, "" if not stuck.
+func (s Stuck) String() string {
+	switch s {
+	case StuckRefused:
+		return "refused"
+	case StuckRetriesUsedUp:
+		return "retriesUsedUp"
+	}
+	return ""
+}
+
+// Global is a global transaction with its branches. It is immutable once returned by [Apply] or [Decode].
+type Global struct {
+	XID XID
+	// Version counts the stored changes: 0 has never been stored. The store compares and swaps on it.
+	Version uint64
+	// Application and Group are those of the session that began it; Name is what the client called it.
+	Application, Group, Name string
+	// BeganAt, DecidedAt and EndedAt are 0 until the event has happened.
+	BeganAt, DecidedAt, EndedAt Millis
+	// Timeout runs from BeganAt; an Active transaction older than that is rolled back.
+	Timeout time.Duration
+	Status  Status
+	Cause   Cause
+	Stuck   Stuck
+	// DueAt is when somebody must look at it again even if nothing happens: the deadline while Active, the next
+	// attempt after the decision, 0 when ended or when only an operator can help.
+	DueAt Millis
+	// Branches are in order of registration.
+	Branches []*Branch
+	// History is what happened, oldest first.
+	History History
+}
+
+// Deadline is when an Active transaction times out.
+func (g *Global) Deadline() Millis { return g.BeganAt.Add(g.Timeout) }
+
+// Branch returns the branch with the id and its index, or nil and -1.
+func (g *Global) Branch(id int64) (*Branch, int) {
+	for i := len(g.Branches) - 1; i >= 0; i-- {
+		if g.Branches[i].ID == id {
+			return g.Branches[i], i
+		}
+	}
+	return nil, -1
+}
+
+// OnlyAT reports whether every branch is of kind AT or needs no phase two; true without branches. The commit of such a
+// transaction is answered at the decision, because AT's phase two only deletes undo logs.
+func (g *Global) OnlyAT() bool {
+	for _, b := range g.Branches {
+		if b.Kind != AT && b.State != PhaseOneFailed {
+			return false
+		}
+	}
+	return true
+}
+
+// SagaNamePrefix begins the name of every transaction that Seata's saga engine starts.
+// Seata saga engine: DefaultSagaTransactionalTemplate, "$Saga_" + state machine name.
+const SagaNamePrefix = "$Saga_"
+
+// ClientSaga reports whether Seata's own saga engine runs this transaction: its first branch is a saga branch, or it
+// has none and is named so. Seata 2.x GlobalSession.isSaga.
+func (g *Global) ClientSaga() bool {
+	if len(g.Branches) > 0 {
+		return g.Branches[0].Kind == Saga
+	}
+	return len(g.Name) >= len(SagaNamePrefix) && g.Name[:len(SagaNamePrefix)] == SagaNamePrefix
+}
+
+// Kind is the mode of a branch.
+type Kind uint8
+
+// The kinds of branches that Seata clients register.
+const (
+	AT Kind = 1 + iota
+	TCC
+	Saga
+	XA
+	SagaAnnotation
+)
+
+// String returns Seata's name for the kind.
+func (k Kind) String() string {
+	switch k {
+	case AT:
+		return "AT"
+	case TCC:
+		return "TCC"
+	case Saga:
+		return "SAGA"
+	case XA:
+		return "XA"
+	case SagaAnnotation:
+		return "SAGA_ANNOTATION"
+	}
+	return "Invalid"
+}
+
+// BranchState is where a branch stands.
+type BranchState uint8
+
+// The branch states.
+const (
+	Registered     BranchState = 1 + iota // joined; its local work may or may not be done
+	PhaseOneDone                          // reported: local work done
+	PhaseOneFailed                        // reported: local work failed and was undone; needs no phase two
+	ReadOnly                              // reported: an XA branch that changed nothing; needs no phase two
+	Finished                              // phase two confirmed by the participant
+	Refused                               // phase two refused for good; needs a person
+)
+
+// String returns the name that the API shows.
+func (s BranchState) String() string {
+	switch s {
+	case Registered:
+		return "Registered"
+	case PhaseOneDone:
+		return "PhaseOneDone"
+	case PhaseOneFailed:
+		return "PhaseOneFailed"
+	case ReadOnly:
+		return "ReadOnly"
+	case Finished:
+		return "Finished"
+	case Refused:
+		return "Refused"
+	}
+	return "Invalid"
+}
+
+// Branch is one participant's part of a global transaction. It is immutable once returned.
+type Branch struct {
+	// ID is positive and unique for the life of the store, except [SagaBranchID].
+	ID    int64
+	Kind  Kind
+	State BranchState
+	// Resource names what the participant manages: a JDBC URL, a TCC action, an application and group.
+	Resource string
+	// Client is "application:ip:port" of the session that registered the branch.
+	Client string
+	// LockKey lists the rows that the branch changed, as the client sent it; see [EachLock].
+	LockKey string
+	// Data is the client's application data, handed back unchanged in phase two.
+	Data string
+	// RegisteredAt is when it joined.
+	RegisteredAt Millis
+	// Attempts counts the commands of phase two that were handed out. The first is counted in memory only.
+	Attempts uint32
+	// InFlightUntil is when an answer to the last command is given up, NextAt when the next one is due; at most one of
+	// them is set. Both are 0 before the first attempt.
+	InFlightUntil, NextAt Millis
+	// Failure is what the last failed attempt said, at most failureBytesMax bytes.
+	Failure string
+	// Released is true when its locks were released before the end of the transaction (rollback: its undo is done).
+	Released bool
+}
+
+// SagaBranchID is the id of the one command by which a client's saga engine is told to go on with phase two.
+// Seata 2.x SagaCore.doGlobalCommit: branchId -1.
+const SagaBranchID int64 = -1
+
+// NeedsPhaseTwo reports whether the branch still has something to do once the outcome is decided.
+func (b *Branch) NeedsPhaseTwo() bool {
+	return b.State != PhaseOneFailed && b.State != ReadOnly && b.State != Finished
+}
+
+// InFlight reports whether an answer to a command is still waited for.
+func (b *Branch) InFlight(now Millis) bool { return b.InFlightUntil > now }

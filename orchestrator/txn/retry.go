@@ -1,0 +1,68 @@
+package txn
+
+import "time"
+
+// RetryPolicy spaces the attempts at a branch.
+type RetryPolicy struct {
+	// First is the delay after the first failure; each further one doubles it, up to Max.
+	First, Max time.Duration
+	// Unreachable is the delay after an attempt for which nobody could be asked. It costs nothing to ask again, and
+	// clients come back within seconds, so it does not grow, except fivefold after 60 attempts.
+	Unreachable time.Duration
+	// Attempts is the budget; when it is spent the transaction is stuck and goes on at SlowDelay. 0 is no budget.
+	Attempts uint32
+	// SlowDelay is the pace after the budget.
+	SlowDelay time.Duration
+	// Answer is how long an answer to a command is waited for.
+	Answer time.Duration
+	// Grace is the due time that a decision stores for itself: how long the decision log has to deliver it before the
+	// sweeper does.
+	Grace time.Duration
+	// XANotFound is the least time after the deadline from which an XA branch that its database does not know counts
+	// as done. Seata server.xaerNotaRetryTimeout.
+	XANotFound time.Duration
+}
+
+// DefaultRetryPolicy is what the documentation promises.
+func DefaultRetryPolicy() RetryPolicy {
+	return RetryPolicy{
+		First:       500 * time.Millisecond,
+		Max:         30 * time.Second,
+		Unreachable: time.Second,
+		Attempts:    500,
+		SlowDelay:   5 * time.Minute,
+		Answer:      15 * time.Second,
+		Grace:       10 * time.Second,
+		XANotFound:  60 * time.Second,
+	}
+}
+
+// delay returns the time to wait after the attempt-th attempt ended with result: within ±20 % of the nominal one,
+// chosen by the branch and the attempt, so that branches that failed together do not come back together.
+func (p RetryPolicy) delay(branch int64, attempt uint32, result Result) time.Duration {
+	d := p.First
+	switch {
+	case result == ResultUnreachable:
+		d = p.Unreachable
+		if attempt > 60 {
+			d *= 5
+		}
+	case p.Attempts > 0 && attempt >= p.Attempts:
+		d = p.SlowDelay
+	default:
+		for i := uint32(1); i < attempt && d < p.Max; i++ {
+			d *= 2
+		}
+		d = min(d, p.Max)
+	}
+	return d + time.Duration(jitter(branch, attempt)*0.4*float64(d)) - d/5
+}
+
+// jitter maps its arguments to [0,1). SplitMix64 finaliser: each input bit changes each output bit with probability ½.
+func jitter(branch int64, attempt uint32) float64 {
+	z := uint64(branch) + uint64(attempt)*0x9e3779b97f4a7c15
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+	z ^= z >> 31
+	return float64(z>>11) / (1 << 53)
+}
