@@ -190,7 +190,9 @@ func (r Rules) retry(g *Global, ev Retry, now Millis) (Effects, error) {
 	return d.done(WriteDurable), nil
 }
 
-func (r Rules) usedUp(attempts uint32) bool { return r.Retry.Attempts > 0 && attempts >= r.Retry.Attempts }
+func (r Rules) usedUp(attempts uint32) bool {
+	return r.Retry.Attempts > 0 && attempts >= r.Retry.Attempts
+}
 
 // draft is a change in the making: a copy of the transaction, and the effects so far.
 type draft struct {

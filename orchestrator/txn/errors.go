@@ -16,12 +16,12 @@ type Illegal uint8
 
 // The reasons to refuse an event.
 const (
-	NotActive     Illegal = 1 + iota // the outcome is decided, or the deadline has passed
-	OtherOutcome                     // the other outcome is decided
-	NoSuchBranch                     // the branch is unknown
-	NotDecided                       // there is nothing to retry yet
+	NotActive       Illegal = 1 + iota // the outcome is decided, or the deadline has passed
+	OtherOutcome                       // the other outcome is decided
+	NoSuchBranch                       // the branch is unknown
+	NotDecided                         // there is nothing to retry yet
 	TooManyBranches                    // the limit of branches is reached
-	AlreadyEnded                     // nothing is left to do
+	AlreadyEnded                       // nothing is left to do
 )
 
 // String returns the reason in words.

@@ -1,0 +1,351 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Options are the parts and parameters of a [Coordinator]. Store, Log and Transport are required.
+type Options struct {
+	Store     Store
+	Log       DecisionLog
+	Transport Transport
+	Clock     Clock     // nil: SystemClock
+	Rules     txn.Rules // zero: txn.DefaultRules
+	Limits    Limits
+	// Advertise is the "host:port" under which clients reach this node; it is the prefix of every xid begun here.
+	Advertise string
+	Logger    *slog.Logger // nil: discarded
+}
+
+// Coordinator runs global transactions. All methods may be called concurrently; none of those that take a completion
+// function blocks.
+type Coordinator struct {
+	store     Store
+	log       DecisionLog
+	transport Transport
+	clock     Clock
+	rules     txn.Rules
+	limits    Limits
+	prefix    string
+	logger    *slog.Logger
+
+	shards   [shardCount]shard
+	cached   atomic.Int64 // entries in all shards
+	live     atomic.Int64 // transactions that have not ended
+	stopping atomic.Bool
+
+	ids   idRange
+	fresh deadlines // transactions that are not stored yet
+	ends  endWaits
+	rows  rowWaits
+	stats counters
+}
+
+// New builds a coordinator and reserves its first ids. It reads nothing else: what has to be recovered is found by the
+// sweeper and by the decision log, once Run is called.
+func New(ctx context.Context, o Options) (*Coordinator, error) {
+	c := &Coordinator{
+		store: o.Store, log: o.Log, transport: o.Transport, clock: o.Clock, rules: o.Rules,
+		limits: o.Limits.withDefaults(), prefix: o.Advertise, logger: o.Logger,
+	}
+	if c.clock == nil {
+		c.clock = SystemClock{}
+	}
+	if c.rules == (txn.Rules{}) {
+		c.rules = txn.DefaultRules()
+	}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	for i := range c.shards {
+		c.shards[i].entries = make(map[int64]*entry)
+	}
+	c.fresh.init()
+	c.rows.init()
+	if err := c.refillIDs(ctx); err != nil {
+		return nil, err
+	}
+	counts, err := c.store.Counts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count live transactions: %w", err)
+	}
+	c.live.Store(counts.Active + counts.Committing + counts.RollingBack)
+	return c, nil
+}
+
+// request is one event for one transaction, or with a nil event a look at it.
+type request struct {
+	ev txn.Event
+	// done gets the state after the event, or the present state and why the event was refused. The state is nil if
+	// the transaction is unknown or could not be read.
+	done func(*txn.Global, error)
+	// settled replaces done for requests that may have to wait for the end of phase two.
+	settled *endWait
+	tries   int
+}
+
+// entry is the runtime's hold on one transaction.
+type entry struct {
+	id int64
+
+	// Guarded by the shard's mutex. busy is true while an event is under way; then the others queue.
+	busy    bool
+	queue   []request
+	g       *txn.Global // the state that may be shown; nil: not loaded
+	waiters []*endWait
+	lazy    int // lazy writes that are not durable yet
+
+	stuck bool // was stuck before the event; the busy mark's owner's
+}
+
+// shardCount spreads the mutexes. Ids are consecutive, so neighbours fall into different shards.
+const shardCount = 64
+
+type shard struct {
+	mu      sync.Mutex
+	entries map[int64]*entry
+	order   []int64 // ids in order of arrival, for eviction; may name entries that are gone
+}
+
+func (c *Coordinator) shard(id int64) *shard { return &c.shards[uint64(id)%shardCount] }
+
+// handle is the one way in: it applies req to the transaction, at once if nothing is under way for it.
+func (c *Coordinator) handle(id int64, req request) {
+	s := c.shard(id)
+	s.mu.Lock()
+	e := s.entries[id]
+	if e == nil {
+		e = c.insert(s, &entry{id: id})
+	}
+	if e.busy {
+		if len(e.queue) >= c.limits.QueuedMax {
+			g := e.g
+			s.mu.Unlock()
+			c.answer(req, g, ErrBusy)
+			return
+		}
+		e.queue = append(e.queue, req)
+		s.mu.Unlock()
+		return
+	}
+	e.busy = true
+	s.mu.Unlock()
+	c.serve(e, req)
+}
+
+// serve handles req and then what has queued behind it. The caller owns e's busy mark.
+func (c *Coordinator) serve(e *entry, req request) {
+	for c.attempt(e, req) {
+		var more bool
+		if req, more = c.next(e); !more {
+			return
+		}
+	}
+}
+
+// next takes the next queued request, or gives up the busy mark.
+func (c *Coordinator) next(e *entry) (request, bool) {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(e.queue) > 0 {
+		req := e.queue[0]
+		e.queue[0] = request{}
+		e.queue = e.queue[1:]
+		return req, true
+	}
+	e.busy, e.queue = false, nil
+	if e.g == nil || e.g.Status.Ended() {
+		c.remove(s, e)
+	}
+	return request{}, false
+}
+
+// attempt handles one request. It returns false if a completion function goes on with it later.
+func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			finished = true
+			c.broken(e, req, p)
+		}
+	}()
+	g := e.g // only the owner of the busy mark writes it
+	if g == nil {
+		c.load(e, req)
+		return false
+	}
+	if req.ev == nil {
+		c.answer(req, g, nil)
+		return true
+	}
+	eff, err := c.rules.Apply(g, req.ev, c.clock.Now())
+	if err != nil || eff.Write == txn.WriteNone {
+		c.answerIn(e, req, g, err)
+		return true
+	}
+	return c.write(e, req, eff)
+}
+
+// load reads the transaction and then goes on.
+func (c *Coordinator) load(e *entry, req request) {
+	c.store.Load(e.id, func(g *txn.Global, err error) {
+		if err != nil {
+			c.answer(req, nil, err)
+			c.resume(e)
+			return
+		}
+		c.install(e, g)
+		c.serve(e, req)
+	})
+}
+
+// resume goes on with what has queued.
+func (c *Coordinator) resume(e *entry) {
+	if req, more := c.next(e); more {
+		c.serve(e, req)
+	}
+}
+
+// write makes the effects as durable as they ask to be, then carries them out.
+func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bool) {
+	if eff.Write == txn.WriteMemory {
+		c.install(e, eff.Next)
+		c.carryOut(e, req, eff)
+		return true
+	}
+	next := *eff.Next
+	next.Version++
+	eff.Next = &next
+	ch := &Change{
+		Global: &next, Ended: eff.Ended, Acquire: eff.Acquire, Release: eff.Release, Touched: eff.Touched,
+		Decision: eff.Decided,
+	}
+	if eff.Write == txn.WriteLazy && !eff.Ended {
+		ch.Lazy = true
+		c.writeLazily(e, ch)
+		c.carryOut(e, req, eff)
+		return true
+	}
+	record := c.store.Apply
+	if eff.Decided {
+		record = c.log.Record
+	} else {
+		// An ending is lazy unless a client waits for it: what a client is told must not be forgotten.
+		ch.Lazy = eff.Write == txn.WriteLazy && !c.awaited(e)
+	}
+	record(ch, func(err error) { c.written(e, req, eff, err) })
+	return false
+}
+
+// writeLazily shows the new state at once; a later change of the same transaction is written after it.
+func (c *Coordinator) writeLazily(e *entry, ch *Change) {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	e.g = ch.Global
+	e.lazy++
+	s.mu.Unlock()
+	c.store.Apply(ch, func(err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		e.lazy--
+		if err != nil {
+			// The state is not what was thought; the next event reads it again. The sweeper sees to it that there
+			// is one.
+			e.g = nil
+			c.stats.writeErrors.Add(1)
+		}
+	})
+}
+
+// written takes the end of a durable write.
+func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error) {
+	var locked *LockedError
+	switch {
+	case err == nil:
+		c.install(e, eff.Next)
+		c.carryOut(e, req, eff)
+	case errors.As(err, &locked) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrBusy):
+		c.answer(req, e.g, err) // nothing was changed
+	case errors.Is(err, ErrConflict) && req.tries < conflictTriesMax:
+		c.stats.conflicts.Add(1)
+		c.install(e, nil)
+		req.tries++
+		c.serve(e, req)
+		return
+	default:
+		c.stats.writeErrors.Add(1)
+		c.logger.Error("change was not stored", "xid", eff.Next.XID.String(), "err", err)
+		c.install(e, nil)
+		c.answer(req, nil, err)
+	}
+	c.resume(e)
+}
+
+// conflictTriesMax is how often an event is applied again to a state that somebody else changed.
+const conflictTriesMax = 5
+
+// install makes g the state that may be shown.
+func (c *Coordinator) install(e *entry, g *txn.Global) {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	e.g = g
+	s.mu.Unlock()
+}
+
+// carryOut does what follows from a change that is written: first the answer, then everybody who waited, then the
+// commands.
+func (c *Coordinator) carryOut(e *entry, req request, eff txn.Effects) {
+	g := eff.Next
+	c.count(e, eff)
+	c.answerIn(e, req, g, nil)
+	if eff.Decided {
+		c.rows.decided(c, g)
+	}
+	if len(eff.Release) > 0 {
+		c.rows.released(c, eff.Release)
+	}
+	if eff.Ended || g.Stuck == txn.StuckRefused {
+		c.settle(e, g)
+	}
+	for i := range eff.Commands {
+		c.send(&eff.Commands[i])
+	}
+}
+
+// answerIn answers a request of an entry whose busy mark is held, or has it wait for the end of phase two.
+func (c *Coordinator) answerIn(e *entry, req request, g *txn.Global, err error) {
+	if req.settled == nil || !c.park(e, req.settled, g, err) {
+		c.answer(req, g, err)
+	}
+}
+
+// answer calls the request's completion function.
+func (c *Coordinator) answer(req request, g *txn.Global, err error) {
+	switch {
+	case req.settled != nil:
+		req.settled.done(g, err)
+	case req.done != nil:
+		req.done(g, err)
+	}
+}
+
+// broken takes a panic: the program is wrong, but one transaction must not take the others along. Its state is read
+// again from the store, which is the truth.
+func (c *Coordinator) broken(e *entry, req request, p any) {
+	c.stats.panics.Add(1)
+	c.logger.Error("event handling panicked", "id", e.id, "event", fmt.Sprintf("%T", req.ev), "panic", fmt.Sprint(p),
+		"stack", string(debug.Stack()))
+	c.install(e, nil)
+	c.answer(req, nil, ErrInternal)
+}
+
+// ErrInternal: a defect of Concord; the log has its stack. The outcome of the request is unknown.
+var ErrInternal = errors.New("internal error")

@@ -1,0 +1,61 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Drive sends what is due of a transaction's phase two and returns when every command is handed to the transport. It
+// is idempotent: the decision log calls it for every decision. Errors: faults of the store, ctx's error. A transaction
+// that is unknown or ended is no error.
+func (c *Coordinator) Drive(ctx context.Context, id int64) error {
+	result := make(chan error, 1)
+	c.Wake(id, func(err error) { result <- err })
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Wake has the coordinator look whether something is due for a transaction, and calls done, unless it is nil, when what
+// was due is handed to the transport.
+func (c *Coordinator) Wake(id int64, done func(error)) {
+	req := request{ev: txn.Wake{}}
+	if done != nil {
+		req.done = func(_ *txn.Global, err error) {
+			if errors.Is(err, ErrNotFound) {
+				err = nil // past retention: nothing is left to do
+			}
+			done(err)
+		}
+	}
+	c.handle(id, req)
+}
+
+// send hands a command to the transport.
+func (c *Coordinator) send(cmd *txn.Command) {
+	c.stats.commands.Add(1)
+	if cmd.Attempt > 1 {
+		c.stats.retries.Add(1)
+	}
+	err := c.transport.Send(*cmd)
+	if err == nil {
+		return
+	}
+	c.stats.unreachable.Add(1)
+	c.Reply(cmd.XID.ID, txn.Reply{
+		BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultUnreachable, Text: err.Error(),
+	})
+}
+
+// Reply takes the end of an attempt at a branch's phase two. Late, doubled and foreign ones are ignored.
+func (c *Coordinator) Reply(id int64, r txn.Reply) {
+	if r.Result != txn.ResultDone {
+		c.stats.failures.Add(1)
+	}
+	c.handle(id, request{ev: r})
+}

@@ -1,0 +1,115 @@
+package orchestrator
+
+import (
+	"sync"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// endWait is a client that waits for the end of phase two.
+type endWait struct {
+	id      int64
+	outcome txn.Outcome // what it asked for
+	done    func(*txn.Global, error)
+	// over is true when it was answered. Guarded by the mutex of the transaction's shard.
+	over     bool
+	deadline txn.Millis
+}
+
+// endWaits is the queue of all end waits, oldest first: their bound is the same, so it is in order of deadline.
+type endWaits struct {
+	mu    sync.Mutex
+	queue []*endWait
+}
+
+// park has w wait if the state is not what should be told yet. The caller holds e's busy mark.
+func (c *Coordinator) park(e *entry, w *endWait, g *txn.Global, err error) bool {
+	if err != nil || c.tellNow(g, w.outcome) {
+		return false
+	}
+	w.deadline = c.clock.Now().Add(c.limits.EndWait)
+	s := c.shard(e.id)
+	s.mu.Lock()
+	e.waiters = append(e.waiters, w)
+	s.mu.Unlock()
+	c.ends.mu.Lock()
+	c.ends.queue = append(c.ends.queue, w)
+	c.ends.mu.Unlock()
+	return true
+}
+
+// tellNow reports whether a client that asked for the outcome can be told g.
+func (c *Coordinator) tellNow(g *txn.Global, asked txn.Outcome) bool {
+	switch {
+	case g.Status.Ended(), g.Status.Outcome() != asked, g.Stuck == txn.StuckRefused:
+		return true
+	case g.Status == txn.Committing:
+		return g.OnlyAT()
+	}
+	return false
+}
+
+// awaited reports whether a client waits for the end of e.
+func (c *Coordinator) awaited(e *entry) bool {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(e.waiters) > 0
+}
+
+// settle answers everybody who waits for the end of e.
+func (c *Coordinator) settle(e *entry, g *txn.Global) {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	waiters := e.waiters
+	e.waiters = nil
+	for _, w := range waiters {
+		w.over = true
+	}
+	s.mu.Unlock()
+	for _, w := range waiters {
+		w.done(g, nil)
+	}
+}
+
+// expireEnds answers those who have waited long enough with the state as it is.
+func (c *Coordinator) expireEnds(now txn.Millis) {
+	for {
+		c.ends.mu.Lock()
+		if len(c.ends.queue) == 0 || c.ends.queue[0].deadline > now {
+			c.ends.mu.Unlock()
+			return
+		}
+		w := c.ends.queue[0]
+		c.ends.queue[0] = nil
+		c.ends.queue = c.ends.queue[1:]
+		c.ends.mu.Unlock()
+		c.expireEnd(w)
+	}
+}
+
+func (c *Coordinator) expireEnd(w *endWait) {
+	s := c.shard(w.id)
+	s.mu.Lock()
+	if w.over {
+		s.mu.Unlock()
+		return
+	}
+	w.over = true
+	var g *txn.Global
+	if e := s.entries[w.id]; e != nil {
+		g = e.g
+		for i, other := range e.waiters {
+			if other == w {
+				e.waiters = append(e.waiters[:i:i], e.waiters[i+1:]...)
+				break
+			}
+		}
+	}
+	s.mu.Unlock()
+	if g != nil {
+		w.done(g, nil)
+		return
+	}
+	c.Get(w.id, w.done)
+}

@@ -1,0 +1,85 @@
+package orchestrator
+
+import "time"
+
+// Limits are the bounds of the runtime. The zero value of a field means its default.
+type Limits struct {
+	// LiveMax is the greatest number of transactions that have not ended. Beyond it begins are refused.
+	LiveMax int64
+	// CachedMax is the number of live transactions kept in memory; others are read from the store when needed.
+	// A transaction with two branches takes about 1 KB.
+	CachedMax int
+	// QueuedMax is the greatest number of events that wait for one transaction.
+	QueuedMax int
+	// EndWait is how long the answer to a commit or rollback waits for phase two. Seata clients wait 15 to 30 s.
+	EndWait time.Duration
+	// LockWait is how long a registration waits for a row. It must stay below the clients' RPC limit (15 s). 0 is the
+	// default; negative never waits.
+	LockWait time.Duration
+	// LockWaitersMax is the greatest number of registrations that wait for rows.
+	LockWaitersMax int
+	// RowsMax is the greatest number of rows in one branch's lock key.
+	RowsMax int
+	// LockKeyBytesMax, DataBytesMax, ResourceBytesMax and NameBytesMax bound texts that clients send; NameBytesMax is
+	// for application, group, client and transaction name.
+	LockKeyBytesMax, DataBytesMax, ResourceBytesMax, NameBytesMax int
+	// TimeoutMax is the longest timeout that is accepted; longer ones are cut to it.
+	TimeoutMax time.Duration
+	// SweepEvery is how often due transactions are looked for, SweepClaim for how long one is not looked at again.
+	SweepEvery, SweepClaim time.Duration
+	// SweepSlice is how many due transactions are taken at once.
+	SweepSlice int
+	// IDRange is how many ids are reserved at once.
+	IDRange int64
+}
+
+// DefaultLimits is what the documentation promises.
+func DefaultLimits() Limits {
+	return Limits{
+		LiveMax:          2_000_000,
+		CachedMax:        200_000,
+		QueuedMax:        4096,
+		EndWait:          10 * time.Second,
+		LockWait:         3 * time.Second,
+		LockWaitersMax:   100_000,
+		RowsMax:          1_000_000,
+		LockKeyBytesMax:  8 << 20,
+		DataBytesMax:     4 << 20,
+		ResourceBytesMax: 4096,
+		NameBytesMax:     1024,
+		TimeoutMax:       7 * 24 * time.Hour,
+		SweepEvery:       100 * time.Millisecond,
+		SweepClaim:       5 * time.Second,
+		SweepSlice:       1000,
+		IDRange:          1 << 22,
+	}
+}
+
+// withDefaults fills the zero fields.
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	fill(&l.LiveMax, d.LiveMax)
+	fill(&l.CachedMax, d.CachedMax)
+	fill(&l.QueuedMax, d.QueuedMax)
+	fill(&l.EndWait, d.EndWait)
+	fill(&l.LockWait, d.LockWait)
+	fill(&l.LockWaitersMax, d.LockWaitersMax)
+	fill(&l.RowsMax, d.RowsMax)
+	fill(&l.LockKeyBytesMax, d.LockKeyBytesMax)
+	fill(&l.DataBytesMax, d.DataBytesMax)
+	fill(&l.ResourceBytesMax, d.ResourceBytesMax)
+	fill(&l.NameBytesMax, d.NameBytesMax)
+	fill(&l.TimeoutMax, d.TimeoutMax)
+	fill(&l.SweepEvery, d.SweepEvery)
+	fill(&l.SweepClaim, d.SweepClaim)
+	fill(&l.SweepSlice, d.SweepSlice)
+	fill(&l.IDRange, d.IDRange)
+	return l
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

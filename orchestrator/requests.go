@@ -1,0 +1,186 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// BeginRequest starts a transaction.
+type BeginRequest struct {
+	Application, Group, Name string
+	Timeout                  time.Duration // ≤ 0: times out at once
+}
+
+// Begin starts a transaction and returns its xid. Nothing is stored yet: the first branch, or the decision, takes the
+// record along, and until then an xid that a crash made unknown is refused, which is safe. Errors: [ErrStopped],
+// [ErrBusy], [ErrTooLarge].
+func (c *Coordinator) Begin(req BeginRequest) (txn.XID, error) {
+	if c.stopping.Load() {
+		return txn.XID{}, ErrStopped
+	}
+	names := max(len(req.Application), len(req.Group), len(req.Name))
+	if names > c.limits.NameBytesMax {
+		return txn.XID{}, ErrTooLarge
+	}
+	if c.live.Load() >= c.limits.LiveMax {
+		return txn.XID{}, ErrBusy
+	}
+	id, err := c.nextID()
+	if err != nil {
+		return txn.XID{}, err
+	}
+	xid := txn.XID{Prefix: c.prefix, ID: id}
+	eff, err := c.rules.Apply(nil, txn.Begin{
+		XID: xid, Application: req.Application, Group: req.Group, Name: req.Name,
+		Timeout: min(req.Timeout, c.limits.TimeoutMax),
+	}, c.clock.Now())
+	if err != nil {
+		return txn.XID{}, err
+	}
+	c.live.Add(1)
+	c.stats.begun.Add(1)
+	s := c.shard(id)
+	s.mu.Lock()
+	c.insert(s, &entry{id: id, g: eff.Next})
+	s.mu.Unlock()
+	c.fresh.add(id, eff.Next.Deadline())
+	return xid, nil
+}
+
+// RegisterRequest adds a branch.
+type RegisterRequest struct {
+	ID               int64 // of the transaction
+	Kind             txn.Kind
+	Resource, Client string
+	LockKey, Data    string
+	// Wait says that the answer may wait, at most Limits.LockWait, for a row that another transaction has locked.
+	Wait bool
+}
+
+// Register adds a branch and locks its rows, all or none, and calls done with the branch's id when that is durable.
+// Errors: [ErrNotFound], [*txn.IllegalEventError], [*LockedError], [*DeadlockError], [ErrTooLarge], [ErrBusy],
+// [ErrReadOnly], others for faults, after which the outcome is unknown.
+func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, err error)) {
+	l := c.limits
+	if len(req.LockKey) > l.LockKeyBytesMax || len(req.Data) > l.DataBytesMax || len(req.Client) > l.NameBytesMax ||
+		len(req.Resource) > l.ResourceBytesMax || len(req.LockKey) > 2*l.RowsMax && txn.LockCount(req.LockKey) > l.RowsMax {
+		done(0, ErrTooLarge)
+		return
+	}
+	branchID, err := c.nextID()
+	if err != nil {
+		done(0, err)
+		return
+	}
+	ev := txn.Register{
+		BranchID: branchID, Kind: req.Kind, Resource: req.Resource, Client: req.Client, LockKey: req.LockKey,
+		Data: req.Data,
+	}
+	if req.Wait && req.LockKey != "" && c.limits.LockWait > 0 {
+		c.rows.register(c, req.ID, ev, done)
+		return
+	}
+	c.handle(req.ID, request{ev: ev, done: func(_ *txn.Global, err error) {
+		c.countLocked(err)
+		done(branchID, err)
+	}})
+}
+
+// countLocked counts refusals for a locked row.
+func (c *Coordinator) countLocked(err error) {
+	var locked *LockedError
+	if errors.As(err, &locked) {
+		c.stats.lockConflicts.Add(1)
+	}
+}
+
+// ReportRequest tells the state of a branch's phase one.
+type ReportRequest struct {
+	ID, BranchID int64
+	State        txn.BranchState
+	Data         string // replaces the application data unless empty
+}
+
+// Report stores what a participant tells of its phase one. Errors: [ErrNotFound], [*txn.IllegalEventError] for an
+// unknown branch, [ErrTooLarge], faults.
+func (c *Coordinator) Report(req ReportRequest, done func(error)) {
+	if len(req.Data) > c.limits.DataBytesMax {
+		done(ErrTooLarge)
+		return
+	}
+	c.handle(req.ID, request{
+		ev:   txn.Report{BranchID: req.BranchID, State: req.State, Data: req.Data},
+		done: func(_ *txn.Global, err error) { done(err) },
+	})
+}
+
+// DecideRequest asks for an outcome.
+type DecideRequest struct {
+	ID      int64
+	Outcome txn.Outcome
+	Cause   txn.Cause
+	Actor   string // a person's name, for the history
+	AllDone bool   // the participants have finished already; see [txn.Decide]
+	NoWait  bool   // answer at the decision, whatever the branches
+}
+
+// Decide commits or rolls back, and calls done with the state to tell the client: at the decision if nothing of phase
+// two can matter to it (a commit with AT branches only), otherwise when the transaction has ended, when it is stuck, or
+// after Limits.EndWait. Asking again gives the true state, as long as the record is kept. Errors:
+// [*txn.IllegalEventError] with the present state if the other outcome is decided; [ErrNotFound]; [ErrBusy]; faults,
+// after which the outcome is unknown.
+func (c *Coordinator) Decide(req DecideRequest, done func(*txn.Global, error)) {
+	ev := txn.Decide{Outcome: req.Outcome, Cause: req.Cause, Actor: req.Actor, AllDone: req.AllDone}
+	if req.NoWait {
+		c.handle(req.ID, request{ev: ev, done: done})
+		return
+	}
+	w := &endWait{id: req.ID, outcome: req.Outcome, done: done}
+	c.handle(req.ID, request{ev: ev, settled: w})
+}
+
+// Get calls done with the present state. Errors: [ErrNotFound], faults.
+func (c *Coordinator) Get(id int64, done func(*txn.Global, error)) {
+	s := c.shard(id)
+	s.mu.Lock()
+	var g *txn.Global
+	if e := s.entries[id]; e != nil {
+		g = e.g
+	}
+	s.mu.Unlock()
+	if g != nil {
+		done(g, nil)
+		return
+	}
+	c.handle(id, request{done: done})
+}
+
+// Locked calls done with a row of the lock key that another transaction than id holds, or nil.
+func (c *Coordinator) Locked(id int64, resource, lockKey string, done func(*LockedError, error)) {
+	if len(lockKey) > c.limits.LockKeyBytesMax || len(resource) > c.limits.ResourceBytesMax {
+		done(nil, ErrTooLarge)
+		return
+	}
+	c.store.Locked(id, resource, lockKey, done)
+}
+
+// Retry tries every branch that is not finished again now, also those that refused. Errors: [ErrNotFound],
+// [*txn.IllegalEventError] if nothing is decided or all has ended.
+func (c *Coordinator) Retry(id int64, actor string, done func(*txn.Global, error)) {
+	c.stats.operatorRetries.Add(1)
+	c.handle(id, request{ev: txn.Retry{Actor: actor}, done: done})
+}
+
+// List returns a page of transactions. One that was begun but has neither a branch nor an outcome yet is not listed.
+func (c *Coordinator) List(ctx context.Context, q Query) (Page, error) { return c.store.List(ctx, q) }
+
+// Locks returns a page of locked rows.
+func (c *Coordinator) Locks(ctx context.Context, q LockQuery) (LockPage, error) {
+	return c.store.Locks(ctx, q)
+}
+
+// Counts returns the store's present numbers.
+func (c *Coordinator) Counts(ctx context.Context) (Counts, error) { return c.store.Counts(ctx) }
