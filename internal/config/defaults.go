@@ -1,0 +1,55 @@
+package config
+
+import (
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Default returns what holds when nothing is set. The numbers that the core and the runtime promise are taken from there.
+func Default() Config {
+	rules, limits := txn.DefaultRules(), orchestrator.DefaultLimits()
+	return Config{
+		Data: "./data",
+		TC:   ":8091",
+		HTTP: ":8088",
+		Log:  Log{Level: "info", Format: "auto"},
+		Limits: Limits{
+			LiveMax:         int(limits.LiveMax),
+			CachedMax:       limits.CachedMax,
+			BranchesMax:     rules.BranchesMax,
+			LockKeyBytesMax: Bytes(limits.LockKeyBytesMax),
+			LockRowsMax:     limits.RowsMax,
+			DataBytesMax:    Bytes(limits.DataBytesMax),
+			LockWait:        limits.LockWait,
+			LockWaitersMax:  limits.LockWaitersMax,
+			EndWait:         limits.EndWait,
+			TimeoutMax:      limits.TimeoutMax,
+			Sweep:           limits.SweepEvery,
+			Drain:           10 * time.Second,
+		},
+		Retry: Retry{
+			First:       rules.Retry.First,
+			Max:         rules.Retry.Max,
+			Unreachable: rules.Retry.Unreachable,
+			Attempts:    int(rules.Retry.Attempts),
+			SlowDelay:   rules.Retry.SlowDelay,
+			Answer:      rules.Retry.Answer,
+			Grace:       rules.Retry.Grace,
+			XANotFound:  rules.Retry.XANotFound,
+		},
+		Store: Store{Retention: 24 * time.Hour, DiskReserve: 512 * MiB, Cache: 64 * MiB},
+		Session: Session{
+			Max:           10_000,
+			Idle:          30 * time.Second,
+			FrameBytesMax: 8 * MiB,
+			RequestsMax:   4096,
+			WriteBytesMax: 16 * MiB,
+			UndoLogDelete: 24 * time.Hour,
+			UndoLogDays:   7,
+		},
+		Auth: Auth{Mode: "off"},
+		Web:  Web{HeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, BodyBytesMax: MiB},
+	}
+}
