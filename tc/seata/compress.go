@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	bzip2writer "github.com/dsnet/compress/bzip2"
@@ -31,8 +32,10 @@ func (c *Compressors) Compress(kind Compressor, body []byte) ([]byte, error) {
 	switch kind {
 	case CompressorNone:
 		return bytes.Clone(body), nil
-	case CompressorGzip, CompressorDeflater, CompressorBzip2:
+	case CompressorGzip, CompressorDeflater:
 		out, err = c.writeStream(kind, body)
+	case CompressorBzip2:
+		out, err = c.writeBzip2(body)
 	case CompressorZip:
 		out, err = c.writeZip(body)
 	case CompressorLZ4:
@@ -56,8 +59,10 @@ func (c *Compressors) Decompress(kind Compressor, packed []byte, bytesMax int) (
 	switch kind {
 	case CompressorNone:
 		out = bytes.Clone(packed)
-	case CompressorGzip, CompressorDeflater, CompressorBzip2:
+	case CompressorGzip, CompressorDeflater:
 		out, err = c.readStream(kind, bytes.NewReader(packed), bytesMax)
+	case CompressorBzip2:
+		out, err = readBzip2(packed, bytesMax)
 	case CompressorZip:
 		out, err = c.readZip(packed, bytesMax)
 	case CompressorLZ4:
@@ -115,12 +120,9 @@ type streamWriter interface {
 	Reset(io.Writer)
 }
 
-// writeStream compresses with gzip, zlib (DEFLATER), raw deflate (ZIP) or bzip2.
+// writeStream compresses with gzip, zlib (DEFLATER) or raw deflate (ZIP).
 func (c *Compressors) writeStream(kind Compressor, body []byte) ([]byte, error) {
 	out := bytes.NewBuffer(make([]byte, 0, len(body)/2+64))
-	if kind == CompressorBzip2 {
-		return c.writeBzip2(out, body)
-	}
 	w, _ := c.writer(kind).(streamWriter)
 	if w == nil {
 		switch kind {
@@ -147,8 +149,13 @@ func (c *Compressors) writeStream(kind Compressor, body []byte) ([]byte, error) 
 	return out.Bytes(), nil
 }
 
+// bzip2Magic begins every bzip2 file, but not the bodies of Seata: its BZip2Util.java uses Ant's CBZip2OutputStream, which
+// leaves the two letters to its caller, and CBZip2InputStream refuses them.
+const bzip2Magic = "BZ"
+
 // writeBzip2 uses the smallest block size: bodies are small and the working memory grows with the blocks.
-func (c *Compressors) writeBzip2(out *bytes.Buffer, body []byte) ([]byte, error) {
+func (c *Compressors) writeBzip2(body []byte) ([]byte, error) {
+	out := bytes.NewBuffer(make([]byte, 0, len(body)/2+64))
 	w, _ := c.writer(CompressorBzip2).(*bzip2writer.Writer)
 	if w == nil {
 		var err error
@@ -166,14 +173,23 @@ func (c *Compressors) writeBzip2(out *bytes.Buffer, body []byte) ([]byte, error)
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return bytes.TrimPrefix(out.Bytes(), []byte(bzip2Magic)), nil
 }
 
-// readStream decompresses gzip, zlib (DEFLATER), raw deflate (ZIP) or bzip2. It reads no byte of packed beyond the end of
+// readBzip2 reads streams with and without the magic.
+func readBzip2(packed []byte, bytesMax int) ([]byte, error) {
+	source := io.Reader(bytes.NewReader(packed))
+	if !bytes.HasPrefix(packed, []byte(bzip2Magic)) {
+		source = io.MultiReader(strings.NewReader(bzip2Magic), source)
+	}
+	return readCapped(bzip2.NewReader(source), bytesMax, len(packed))
+}
+
+// readStream decompresses gzip, zlib (DEFLATER) or raw deflate (ZIP). It reads no byte of packed beyond the end of
 // a raw deflate stream.
 func (c *Compressors) readStream(kind Compressor, packed *bytes.Reader, bytesMax int) ([]byte, error) {
 	r, err := c.openStream(kind, packed)
-	if r != nil && kind != CompressorBzip2 {
+	if r != nil {
 		defer c.keepReader(kind, r)
 	}
 	if err != nil {
@@ -201,8 +217,6 @@ func (c *Compressors) openStream(kind Compressor, packed *bytes.Reader) (io.Read
 			return nil, err
 		}
 		return r, nil
-	case CompressorBzip2:
-		return bzip2.NewReader(packed), nil
 	}
 	if r, ok := used.(flate.Resetter); ok {
 		return used.(io.Reader), r.Reset(packed, nil)
