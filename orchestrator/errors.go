@@ -58,9 +58,11 @@ func Describe(err error) ErrorInfo {
 	case errors.As(err, &illegal):
 		return describeIllegal(illegal.Reason)
 	case errors.As(err, &deadlock):
-		return row(CodeDeadlock, 409, "LockKeyConflict", "Waiting for this row would never end: the transactions wait for each other.", true)
+		return row(CodeDeadlock, 409, "LockKeyConflict",
+			"Waiting for this row would never end: the transactions wait for each other.", true)
 	case errors.As(err, &locked) && locked.RollingBack:
-		return row(CodeHolderUndoes, 409, "LockKeyConflictFailFast", "The row is locked by a transaction that is rolling back.", true)
+		return row(CodeHolderUndoes, 409, "LockKeyConflictFailFast",
+			"The row is locked by a transaction that is rolling back.", true)
 	case errors.As(err, &locked):
 		return row(CodeLocked, 409, "LockKeyConflict", "The row is locked by another transaction.", true)
 	}
@@ -77,32 +79,40 @@ var sentinels = []struct {
 	err  error
 	info ErrorInfo
 }{
-	{ErrNotFound, row(CodeNotFound, 404, "GlobalTransactionNotExist", "There is no such transaction, or its record is past retention.", false)},
+	{ErrNotFound, row(CodeNotFound, 404, "GlobalTransactionNotExist",
+		"There is no such transaction, or its record is past retention.", false)},
 	{ErrTooLarge, row(CodeTooLarge, 413, "FailedToAddBranch", "The request is over a limit.", false)},
 	{ErrBusy, row(CodeBusy, 503, "FailedStore", "The coordinator is at its limit; try again.", true)},
-	{ErrReadOnly, row(CodeReadOnly, 503, "FailedStore", "The coordinator accepts no new work for lack of disk.", true)},
+	{ErrReadOnly, row(CodeReadOnly, 503, "FailedStore",
+		"The coordinator accepts no new work for lack of disk.", true)},
 	{ErrStopped, row(CodeStopped, 503, "FailedStore", "The coordinator is shutting down.", true)},
-	{ErrConflict, row(CodeConflict, 409, "FailedWriteSession", "Another node changed the transaction; try again.", true)},
+	{ErrConflict, row(CodeConflict, 409, "FailedWriteSession",
+		"Another node changed the transaction; try again.", true)},
 	{ErrCursor, row(CodeCursor, 400, "Unknown", "The cursor was not made by this server for this query.", false)},
 	{ErrInternal, row(CodeInternal, 500, "Unknown", "Concord has a defect; its log has the details.", false)},
-	{context.DeadlineExceeded, row(CodeTimeout, 504, "IO", "The answer did not come in time; the outcome of the request is unknown.", false)},
+	{context.DeadlineExceeded, row(CodeTimeout, 504, "IO",
+		"The answer did not come in time; the outcome of the request is unknown.", false)},
 	{context.Canceled, row(CodeTimeout, 504, "IO", "The request was given up; its outcome is unknown.", false)},
 }
 
 func describeIllegal(reason txn.Illegal) ErrorInfo {
 	switch reason {
 	case txn.OtherOutcome:
-		return row(CodeOtherOutcome, 409, "GlobalTransactionStatusInvalid", "The other outcome is decided, and a decision is never reversed.", false)
+		return row(CodeOtherOutcome, 409, "GlobalTransactionStatusInvalid",
+			"The other outcome is decided, and a decision is never reversed.", false)
 	case txn.NoSuchBranch:
 		return row(CodeBranchNotFound, 404, "BranchTransactionNotExist", "The transaction has no such branch.", false)
 	case txn.NotDecided:
-		return row(CodeNotDecided, 409, "GlobalTransactionStatusInvalid", "Nothing is decided yet, so there is nothing to retry.", false)
+		return row(CodeNotDecided, 409, "GlobalTransactionStatusInvalid",
+			"Nothing is decided yet, so there is nothing to retry.", false)
 	case txn.AlreadyEnded:
 		return row(CodeEnded, 409, "GlobalTransactionStatusInvalid", "The transaction has ended.", false)
 	case txn.TooManyBranches:
-		return row(CodeTooMany, 409, "FailedToAddBranch", "The transaction has as many branches as are allowed.", false)
+		return row(CodeTooMany, 409, "FailedToAddBranch",
+			"The transaction has as many branches as are allowed.", false)
 	}
-	return row(CodeNotActive, 409, "GlobalTransactionNotActive", "The transaction is decided or timed out; no branch can join.", false)
+	return row(CodeNotActive, 409, "GlobalTransactionNotActive",
+		"The transaction is decided or timed out; no branch can join.", false)
 }
 
 func row(code Code, http int, seata, sentence string, retryable bool) ErrorInfo {

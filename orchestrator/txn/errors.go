@@ -28,7 +28,7 @@ const (
 func (r Illegal) String() string {
 	switch r {
 	case NotActive:
-		return "it is no longer active"
+		return "it is decided or timed out"
 	case OtherOutcome:
 		return "the other outcome is decided"
 	case NoSuchBranch:
