@@ -1,0 +1,145 @@
+package conformance;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The program under test, as a process of the operating system: started, killed and started again with the same
+ * addresses and the same data. What it knows is asked over its HTTP API, so that a scenario can check the truth
+ * behind the answers that the client saw.
+ */
+final class Coordinator {
+    private static final Duration READY_WITHIN = Duration.ofSeconds(30);
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final HttpClient http = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(2)).build();
+    private final Path work;
+    private final Path data;
+    private final String tcAddress;
+    private final String httpAddress;
+    private Process process;
+
+    /** Starts a coordinator on free ports with an empty data directory below work, where its log goes, too. */
+    Coordinator(Path work) throws IOException, InterruptedException {
+        this.work = Files.createDirectories(work);
+        this.data = Files.createTempDirectory(work, "data");
+        try (ServerSocket tc = freePort(); ServerSocket api = freePort()) {
+            tcAddress = "127.0.0.1:" + tc.getLocalPort();
+            httpAddress = "127.0.0.1:" + api.getLocalPort();
+        }
+        start();
+    }
+
+    private static ServerSocket freePort() throws IOException {
+        return new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"));
+    }
+
+    /** Host and port for Seata clients. */
+    String tcAddress() {
+        return tcAddress;
+    }
+
+    /** Starts the process and returns when it says that it is ready. */
+    void start() throws IOException, InterruptedException {
+        Path log = work.resolve("coordinator.log");
+        process = new ProcessBuilder(Settings.require("CONCORD_BIN"), "serve",
+                "--data", data.toString(), "--tc", tcAddress, "--http", httpAddress, "--dev")
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+                .start();
+        long deadline = System.nanoTime() + READY_WITHIN.toNanos();
+        while (!ready()) {
+            if (!process.isAlive() || System.nanoTime() > deadline) {
+                process.destroyForcibly();
+                throw new IOException("the coordinator did not become ready; the end of " + log + ":\n" + tail(log));
+            }
+            Thread.sleep(50);
+        }
+    }
+
+    private boolean ready() throws InterruptedException {
+        try {
+            return send("/readyz").statusCode() == 200;
+        } catch (IOException notListeningYet) {
+            return false;
+        }
+    }
+
+    private static String tail(Path log) throws IOException {
+        List<String> lines = Files.readAllLines(log);
+        return String.join("\n", lines.subList(Math.max(0, lines.size() - 20), lines.size()));
+    }
+
+    /** Ends the process as kill -9 does: it cannot flush, answer or say goodbye. */
+    void kill() throws InterruptedException {
+        process.destroyForcibly().waitFor();
+    }
+
+    /** Ends the process in the orderly way. */
+    void stop() throws InterruptedException {
+        process.destroy();
+        if (!process.waitFor(20, TimeUnit.SECONDS)) {
+            kill();
+        }
+    }
+
+    /** The row locks that are held in a schema, as the API tells them; empty is what each scenario must leave behind. */
+    List<String> locks(Schema schema) {
+        List<String> held = new ArrayList<>();
+        for (JsonNode lock : get("/api/v1/locks?limit=100").path("items")) {
+            // The resource is the JDBC URL without its query string, so a schema's locks carry its name.
+            if (lock.toString().contains("/" + schema.name())) {
+                held.add(lock.toString());
+            }
+        }
+        return held;
+    }
+
+    /** The transactions that have not ended. */
+    List<String> liveTransactions() {
+        List<String> xids = new ArrayList<>();
+        for (JsonNode transaction : get("/api/v1/transactions?live=true&limit=100").path("items")) {
+            xids.add(transaction.path("xid").asText());
+        }
+        return xids;
+    }
+
+    /** Whether the coordinator says that it cannot end a transaction without help. */
+    boolean stuck(String xid) {
+        return get("/api/v1/transactions/" + xid).path("stuck").asBoolean();
+    }
+
+    private JsonNode get(String path) {
+        try {
+            HttpResponse<String> response = send(path);
+            if (response.statusCode() != 200) {
+                throw new AssertionError("GET " + path + ": " + response.statusCode() + " " + response.body());
+            }
+            return JSON.readTree(response.body());
+        } catch (IOException e) {
+            throw new AssertionError("GET " + path, e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError("GET " + path, e);
+        }
+    }
+
+    private HttpResponse<String> send(String path) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(URI.create("http://" + httpAddress + path))
+                .timeout(Duration.ofSeconds(10)).build();
+        return http.send(request, HttpResponse.BodyHandlers.ofString());
+    }
+}
