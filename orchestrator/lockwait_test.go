@@ -1,0 +1,230 @@
+package orchestrator
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// holder begins a transaction that holds the rows.
+func (tb *table) holder(lock string) int64 {
+	tb.t.Helper()
+	id := tb.begin(time.Minute)
+	r := tb.register(id, lock, true)
+	tb.flush()
+	if r.err != nil {
+		tb.t.Fatal(r.err)
+	}
+	return id
+}
+
+func TestWaitersGetTheRowInOrderOfArrival(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	first := tb.holder("t:1")
+	var waits []*result
+	var ids []int64
+	for range 4 {
+		id := tb.begin(time.Minute)
+		ids = append(ids, id)
+		waits = append(waits, tb.register(id, "T:1", true))
+		tb.flush()
+	}
+	if n := tb.Stats().LockWaiters; n != 4 {
+		t.Fatalf("%d wait", n)
+	}
+	if w := tb.Waits(10); len(w) != 4 || w[0].Waiter != ids[0] || w[0].Holder != first {
+		t.Fatalf("%+v", w)
+	}
+	tb.decide(first, txn.Commit)
+	tb.flush()
+	for i, w := range waits {
+		if !w.done || w.err != nil {
+			t.Fatalf("waiter %d: %+v", i, w)
+		}
+		if i < 3 && waits[i+1].done {
+			t.Fatalf("waiter %d was served before its turn", i+1)
+		}
+		tb.decide(ids[i], txn.Commit)
+		tb.flush()
+	}
+	if n := tb.Stats().LockWaiters; n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+}
+
+func TestNewcomerDoesNotPassWaiters(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	first := tb.holder("t:1")
+	second, third := tb.begin(time.Minute), tb.begin(time.Minute)
+	w2 := tb.register(second, "t:1", true)
+	tb.flush()
+	tb.decide(first, txn.Commit) // the row is free in the store from here on
+	w3 := tb.register(third, "t:1", true)
+	tb.flush()
+	if !w2.done || w2.err != nil || w3.done {
+		t.Fatalf("second %+v third %+v", w2, w3)
+	}
+}
+
+func TestWaitEndsAtItsBound(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{LockWait: 3 * time.Second})
+	first := tb.holder("t:1")
+	w := tb.register(tb.begin(time.Minute), "t:1,2", true)
+	tb.flush()
+	tb.wait(2900 * time.Millisecond)
+	if w.done {
+		t.Fatal("ended too early")
+	}
+	tb.wait(200 * time.Millisecond)
+	var locked *LockedError
+	if !w.done || !errors.As(w.err, &locked) || locked.Holder.ID != first {
+		t.Fatalf("%+v", w)
+	}
+	if tb.Stats().LockWaiters != 0 || tb.Stats().LockTimeouts != 1 {
+		t.Errorf("%+v", tb.Stats())
+	}
+}
+
+func TestWithoutWaitTheConflictIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	tb.holder("t:1")
+	w := tb.register(tb.begin(time.Minute), "t:1", false)
+	tb.flush()
+	var locked *LockedError
+	if !w.done || !errors.As(w.err, &locked) {
+		t.Fatalf("%+v", w)
+	}
+}
+
+func TestRollbackOfTheHolderRefusesItsWaiters(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	first := tb.holder("t:1")
+	w := tb.register(tb.begin(time.Minute), "t:1", true)
+	tb.flush()
+	tb.decide(first, txn.Rollback)
+	tb.flush()
+	var locked *LockedError
+	if !w.done || !errors.As(w.err, &locked) || !locked.RollingBack {
+		t.Fatalf("%+v", w)
+	}
+	late := tb.register(tb.begin(time.Minute), "t:1", true)
+	tb.flush()
+	if !late.done || !errors.As(late.err, &locked) || !locked.RollingBack {
+		t.Fatalf("arrived during the rollback: %+v", late)
+	}
+}
+
+func TestDecisionOfTheWaiterEndsItsWait(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	tb.holder("t:1")
+	id := tb.begin(time.Minute)
+	w := tb.register(id, "t:1", true)
+	tb.flush()
+	tb.decide(id, txn.Rollback)
+	tb.flush()
+	var illegal *txn.IllegalEventError
+	if !w.done || !errors.As(w.err, &illegal) {
+		t.Fatalf("%+v", w)
+	}
+}
+
+func TestCyclesHaveOneVictim(t *testing.T) {
+	t.Parallel()
+	for size := 2; size <= 6; size++ {
+		tb := setup(t, Limits{})
+		rows := []string{"t:a", "t:b", "t:c", "t:d", "t:e", "t:f"}[:size]
+		var ids []int64
+		for _, row := range rows {
+			ids = append(ids, tb.holder(row))
+		}
+		var waits []*result
+		for i, id := range ids {
+			waits = append(waits, tb.register(id, rows[(i+1)%size], true))
+			tb.flush()
+		}
+		var deadlock *DeadlockError
+		victims := 0
+		for _, w := range waits {
+			if w.done {
+				victims++
+				if !errors.As(w.err, &deadlock) || len(deadlock.Cycle) != size {
+					t.Fatalf("size %d: %+v", size, w)
+				}
+			}
+		}
+		if victims != 1 {
+			t.Fatalf("size %d: %d victims", size, victims)
+		}
+		victim := slices.IndexFunc(waits, func(w *result) bool { return w.done })
+		tb.decide(ids[victim], txn.Commit)
+		tb.flush()
+		tb.confirm()
+		for i := 1; i < size; i++ { // the rest come through one after the other
+			next := (victim - i + size) % size
+			if !waits[next].done || waits[next].err != nil {
+				t.Fatalf("size %d: %d does not go on: %+v", size, next, waits[next])
+			}
+			tb.decide(ids[next], txn.Commit)
+			tb.flush()
+			tb.confirm()
+		}
+	}
+}
+
+func TestWaiterBecomesVictimWhenTheRowIsHandedOver(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	first := tb.holder("t:1")
+	second, third := tb.holder("t:2"), tb.holder("t:3")
+	w2 := tb.register(second, "t:1", true)
+	tb.flush()
+	w3 := tb.register(third, "t:1", true)
+	tb.flush()
+	// The second waits for the third's row as well; with t:1 handed to it, the third would wait for it in a circle.
+	w23 := tb.register(second, "t:3", true)
+	tb.flush()
+	tb.decide(first, txn.Commit)
+	tb.flush()
+	if !w2.done || w2.err != nil {
+		t.Fatalf("second: %+v", w2)
+	}
+	var deadlock *DeadlockError
+	if !w3.done || !errors.As(w3.err, &deadlock) || w23.done {
+		t.Fatalf("third: %+v; second's other wait: %+v", w3, w23)
+	}
+}
+
+func TestReleaseDuringAnAttemptIsNotMissed(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	first := tb.holder("t:1")
+	w := tb.register(tb.begin(time.Minute), "t:1", true)
+	tb.decide(first, txn.Commit) // between the refusal and its completion
+	tb.flush()
+	if !w.done || w.err != nil {
+		t.Fatalf("%+v", w)
+	}
+}
+
+func TestWaitersAreBounded(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{LockWaitersMax: 2})
+	tb.holder("t:1")
+	var last *result
+	for range 3 {
+		last = tb.register(tb.begin(time.Minute), "t:1", true)
+		tb.flush()
+	}
+	if !last.done || last.err == nil || tb.Stats().LockWaiters != 2 {
+		t.Fatalf("%+v, %d wait", last, tb.Stats().LockWaiters)
+	}
+}
