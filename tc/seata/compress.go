@@ -22,7 +22,8 @@ type Compressors struct {
 	readers, writers [CompressorZstd + 1]sync.Pool
 }
 
-// zstdWindowMax bounds the window that a zstd frame may ask for; Java's encoder at its default level uses 2 MiB.
+// zstdWindowMax bounds the window that a zstd frame may ask for; Java's encoder at its default level uses 2 MiB. The
+// decoder wants its output limit to be no less, so that a smaller cap is checked only afterwards.
 const zstdWindowMax = 8 << 20
 
 // Compress returns the compressed form of body in new memory.
@@ -52,7 +53,7 @@ func (c *Compressors) Compress(kind Compressor, body []byte) ([]byte, error) {
 }
 
 // Decompress returns the decompressed form of packed in new memory. A result above bytesMax is ErrBodyTooLarge, bytes that
-// are no such stream are ErrCompressed. Memory is bounded by bytesMax and a constant.
+// are no such stream are ErrCompressed. Memory is bounded by bytesMax and a constant of a few MiB.
 func (c *Compressors) Decompress(kind Compressor, packed []byte, bytesMax int) ([]byte, error) {
 	var out []byte
 	var err error
@@ -256,22 +257,23 @@ func (c *Compressors) writeZstd(body []byte) ([]byte, error) {
 	return w.EncodeAll(body, make([]byte, 0, len(body)/2+64)), nil
 }
 
-// cappedZstd is a decoder with the cap that it was made for.
+// cappedZstd is a decoder with the output limit that it was made for.
 type cappedZstd struct {
 	*zstd.Decoder
-	bytesMax int
+	limit int
 }
 
 // readZstd decompresses zstd on the calling goroutine.
 func (c *Compressors) readZstd(packed []byte, bytesMax int) ([]byte, error) {
+	limit := max(bytesMax, zstdWindowMax)
 	r, _ := c.reader(CompressorZstd).(*cappedZstd)
-	if r == nil || r.bytesMax != bytesMax {
+	if r == nil || r.limit != limit {
 		decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxMemory(uint64(max(bytesMax, 1))), zstd.WithDecoderMaxWindow(zstdWindowMax))
+			zstd.WithDecoderMaxMemory(uint64(limit)), zstd.WithDecoderMaxWindow(zstdWindowMax))
 		if err != nil {
 			return nil, err
 		}
-		r = &cappedZstd{Decoder: decoder, bytesMax: bytesMax}
+		r = &cappedZstd{Decoder: decoder, limit: limit}
 	}
 	defer c.keepReader(CompressorZstd, r)
 	out, err := r.DecodeAll(packed, nil)

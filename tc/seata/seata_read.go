@@ -144,9 +144,9 @@ func (r *reader) registerRM() *RegisterRMRequest {
 	}
 	if r.optional16(&m.ApplicationID) && r.optional16(&m.TransactionServiceGroup) && r.optional16(&m.ExtraData) &&
 		r.left() >= 4 {
-		if n := int(int32(binary.BigEndian.Uint32(r.buf[r.pos:]))); n > 0 && n <= r.left()-4 {
+		if n := int(int32(binary.BigEndian.Uint32(r.buf[r.pos:]))); n <= r.left()-4 {
 			r.pos += 4
-			m.ResourceIDs = r.take(n)
+			m.ResourceIDs = r.string("resourceIds", n)
 		}
 	}
 	return m
