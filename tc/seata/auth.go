@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// ExtraData is what a transaction manager tells in RegisterTMRequest.ExtraData, in lines key=value. Keys that are missing
-// are "". Seata TmNettyRemotingClient.java: getExtraData.
+// ExtraData is what a transaction manager tells in RegisterTMRequest.ExtraData, in lines key=value. Keys that are
+// missing are "". Seata TmNettyRemotingClient.java: getExtraData.
 type ExtraData struct {
 	AccessKey   string // ak; "" also where Java wrote the text "null"
 	Digest      string // digest: the signature, or the signed text itself if the client has no secret key
@@ -63,8 +63,8 @@ func (e ExtraData) String() string {
 // SignedText returns the text that the digest signs: group,ip,timestamp.
 func (e ExtraData) SignedText() string { return e.VGroup + "," + e.IP + "," + e.Timestamp }
 
-// Sign returns the signature of the default signer of clients since 1.5: a chain of HMAC-SHA256 keys over the UTC day of
-// the timestamp, in base64. Seata DefaultAuthSigner.java, RamSignAdapter.java.
+// Sign returns the signature of the default signer of clients since 1.5: a chain of HMAC-SHA256 keys over the UTC day
+// of the timestamp, in base64. Seata DefaultAuthSigner.java, RamSignAdapter.java.
 func Sign(text, secret string, timestampMillis int64) string {
 	day := time.UnixMilli(timestampMillis).UTC().Format("20060102")
 	key := []byte("aliyun_v4" + secret)
@@ -76,8 +76,8 @@ func Sign(text, secret string, timestampMillis int64) string {
 	return base64.StdEncoding.EncodeToString(key)
 }
 
-// VerifySignature checks the digest against the secret that belongs to e.AccessKey, in constant time. How old a timestamp
-// may be is for the caller to decide; it is returned. The error is an ErrSignature.
+// VerifySignature checks the digest against the secret that belongs to e.AccessKey, in constant time. How old a
+// timestamp may be is for the caller to decide; it is returned. The error is an ErrSignature.
 func (e ExtraData) VerifySignature(secret string) (timestamp time.Time, err error) {
 	millis, err := strconv.ParseInt(e.Timestamp, 10, 64)
 	if err != nil || secret == "" {

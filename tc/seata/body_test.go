@@ -81,7 +81,8 @@ func TestSeataDecoderPeculiarities(t *testing.T) {
 		{"TM: string runs out", "0065 0001 31 0005 61", &RegisterTMRequest{Version: "1"}},
 		{"TM: empty version goes on", "0065 0000 0001 61", &RegisterTMRequest{ApplicationID: "a"}},
 		{"RM: empty version stops", "0067 0000 0001 61", &RegisterRMRequest{}},
-		{"RM: resources run out", "0067 0001 31 0001 61 0000 0000 00000009 61", &RegisterRMRequest{Version: "1", ApplicationID: "a"}},
+		{"RM: resources run out", "0067 0001 31 0001 61 0000 0000 00000009 61",
+			&RegisterRMRequest{Version: "1", ApplicationID: "a"}},
 		{"RM: negative resources", "0067 0001 31 0000 0000 0000 ffffffff", &RegisterRMRequest{Version: "1"}},
 		{"commit: empty xid stops", "0003 0000", &BranchCommitRequest{}},
 		{"rollback: empty resource stops", "0005 0001 78 0000000000000007 01 0000",
@@ -232,7 +233,7 @@ func TestProtoBodyErrors(t *testing.T) {
 		{"field number 0", protoBody(begin, []byte{0x00, 0x00}), ErrProto},
 		{"cut varint", protoBody(begin, []byte{0x10, 0x80}), ErrProto},
 		{"string longer than the body", protoBody(begin, []byte{0x1a, 9, 'a'}), ErrShortBody},
-		{"huge string", protoBody(begin, []byte{0x1a, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1}), ErrShortBody},
+		{"huge string", protoBody(begin, protowire.AppendVarint([]byte{0x1a}, math.MaxUint64)), ErrShortBody},
 		{"not UTF-8", protoBody(begin, []byte{0x1a, 1, 0xFF}), ErrUTF8},
 		{"end of a group that never began", protoBody(begin, []byte{0x24}), ErrProto},
 		{"branch type XA", protoBody(prefix+"BranchRegisterRequestProto", enum(3, 3)), ErrEnum},
@@ -243,7 +244,8 @@ func TestProtoBodyErrors(t *testing.T) {
 		{"child of another package", protoBody(prefix+"MergedWarpMessageProto",
 			anyOf("type.googleapis.com/org.apache.seata.protocol.protobuf.GlobalBeginRequestProto")), ErrTypeCode},
 		{"child without name", protoBody(prefix+"MergedWarpMessageProto", anyOf("")), ErrTypeCode},
-		{"merged in merged", protoBody(prefix+"MergedWarpMessageProto", anyOf("x/"+prefix+"MergedWarpMessageProto")), ErrNested},
+		{"merged in merged", protoBody(prefix+"MergedWarpMessageProto",
+			anyOf("x/"+prefix+"MergedWarpMessageProto")), ErrNested},
 		{"one id, no child", protoBody(prefix+"MergedWarpMessageProto", enum(3, 1)), ErrMergedIDs},
 		{"batch without ids", protoBody(prefix+"BatchResultMessageProto", anyOf("x/"+begin)), ErrMergedIDs},
 	}
@@ -272,14 +274,13 @@ func TestProtoUnknownFieldsAreSkipped(t *testing.T) {
 	if diff := cmp.Diff(want, m); diff != "" || err != nil || pkg != ProtoPackageApache {
 		t.Errorf("%s, %v\n%s", pkg, err, diff)
 	}
-	ids := protowire.AppendVarint(protowire.AppendTag(nil, 3, protowire.VarintType), 7) // not packed
-	child := protoBody("", nil)[:0]
-	child = protowire.AppendString(protowire.AppendTag(child, 2, protowire.BytesType), string(b)) // value first
+	ids := protowire.AppendVarint(protowire.AppendTag(nil, 3, protowire.VarintType), 7)          // not packed
+	child := protowire.AppendString(protowire.AppendTag(nil, 2, protowire.BytesType), string(b)) // value first
 	child = protowire.AppendString(protowire.AppendTag(child, 1, protowire.BytesType),
 		"io.seata.protocol.protobuf.GlobalBeginRequestProto") // no slash
 	ids = protowire.AppendBytes(protowire.AppendTag(ids, 2, protowire.BytesType), child)
-	m, _, err = DecodeBody(Header{Codec: CodecProtobuf}, protoBody("io.seata.protocol.protobuf.MergedWarpMessageProto", ids),
-		DecodeOptions{})
+	body = protoBody("io.seata.protocol.protobuf.MergedWarpMessageProto", ids)
+	m, _, err = DecodeBody(Header{Codec: CodecProtobuf}, body, DecodeOptions{})
 	if diff := cmp.Diff(&MergedRequest{[]Message{want}, []int32{7}}, m); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

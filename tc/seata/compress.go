@@ -52,8 +52,8 @@ func (c *Compressors) Compress(kind Compressor, body []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Decompress returns the decompressed form of packed in new memory. A result above bytesMax is ErrBodyTooLarge, bytes that
-// are no such stream are ErrCompressed. Memory is bounded by bytesMax and a constant of a few MiB.
+// Decompress returns the decompressed form of packed in new memory. A result above bytesMax is ErrBodyTooLarge, bytes
+// that are no such stream are ErrCompressed. Memory is bounded by bytesMax and a constant of a few MiB.
 func (c *Compressors) Decompress(kind Compressor, packed []byte, bytesMax int) ([]byte, error) {
 	var out []byte
 	var err error
@@ -150,8 +150,8 @@ func (c *Compressors) writeStream(kind Compressor, body []byte) ([]byte, error) 
 	return out.Bytes(), nil
 }
 
-// bzip2Magic begins every bzip2 file, but not the bodies of Seata: its BZip2Util.java uses Ant's CBZip2OutputStream, which
-// leaves the two letters to its caller, and CBZip2InputStream refuses them.
+// bzip2Magic begins every bzip2 file, but not the bodies of Seata: its BZip2Util.java uses Ant's CBZip2OutputStream,
+// which leaves the two letters to its caller, and CBZip2InputStream refuses them.
 const bzip2Magic = "BZ"
 
 // writeBzip2 uses the smallest block size: bodies are small and the working memory grows with the blocks.

@@ -70,8 +70,9 @@ func TestCompressorsAreReusableAfterErrors(t *testing.T) {
 			group.Go(func() {
 				for i := range 20 {
 					n := (i*37 + worker) % len(packed)
-					if out, err := c.Decompress(kind, packed[:n], 1<<20); err == nil && kind != CompressorZstd && kind != CompressorZip {
-						t.Errorf("%s: %d of %d bytes gave %d", kind, n, len(packed), len(out))
+					cutMayBeWhole := kind == CompressorZstd || kind == CompressorZip // empty, or without the directory
+					if _, err := c.Decompress(kind, packed[:n], 1<<20); err == nil && !cutMayBeWhole {
+						t.Errorf("%s: %d of %d bytes are enough", kind, n, len(packed))
 					}
 					if out, err := c.Decompress(kind, packed, 1<<20); err != nil || !bytes.Equal(out, body) {
 						t.Errorf("%s: %d, %v", kind, len(out), err)
@@ -101,7 +102,8 @@ func TestCorruptStreamsAreTyped(t *testing.T) {
 		if _, err := c.Compress(kind, nil); !errors.Is(err, ErrCompressor) {
 			t.Errorf("compress %s: %v", kind, err)
 		}
-		if _, err := AppendFrame(nil, Envelope{Codec: CodecSeata, Compressor: kind}, &GlobalBeginRequest{}); !errors.Is(err, ErrCompressor) {
+		env := Envelope{Codec: CodecSeata, Compressor: kind}
+		if _, err := AppendFrame(nil, env, &GlobalBeginRequest{}); !errors.Is(err, ErrCompressor) {
 			t.Errorf("append %s: %v", kind, err)
 		}
 	}
@@ -148,9 +150,6 @@ func TestZipEntriesOfOtherWriters(t *testing.T) {
 		var archive bytes.Buffer
 		w := zip.NewWriter(&archive)
 		header := &zip.FileHeader{Name: "anything", Method: method}
-		if method == zip.Store {
-			header.CompressedSize64, header.UncompressedSize64, header.CRC32 = uint64(len(body)), uint64(len(body)), 0x9f7ae1a1
-		}
 		entry, err := w.CreateHeader(header) // with a data descriptor, as Java
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +164,8 @@ func TestZipEntriesOfOtherWriters(t *testing.T) {
 		if method == zip.Deflate && (err != nil || !bytes.Equal(out, body)) {
 			t.Errorf("deflated: %q, %v", out, err)
 		}
-		if method == zip.Store && !errors.Is(err, ErrCompressed) { // its end cannot be found from the front, Java refuses it too
+		// The end of a stored entry cannot be found from the front; Java refuses it too.
+		if method == zip.Store && !errors.Is(err, ErrCompressed) {
 			t.Errorf("stored with descriptor: %q, %v", out, err)
 		}
 	}
@@ -173,7 +173,8 @@ func TestZipEntriesOfOtherWriters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive))); err != nil || len(r.File) != 1 || r.File[0].Name != "zip" {
+	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil || len(r.File) != 1 || r.File[0].Name != "zip" {
 		t.Errorf("our archive: %v", err)
 	}
 	archive[14]++ // checksum

@@ -16,8 +16,8 @@
 //     one (see ExceptionCode and GlobalStatus) or refused with an error.
 //   - Codecs that carry serialized Java objects (KRYO, HESSIAN, FST, FURY, ...) are never decoded; they are ErrCodec.
 //
-// Nothing here holds mutable state, except a Compressors value that the caller may create to reuse buffers. Every function
-// may be called concurrently.
+// Nothing here holds mutable state, except a Compressors value that the caller may create to reuse buffers. Every
+// function may be called concurrently.
 //
 // Start reading at DecodeFrame and AppendFrame (frame.go), then Header (header.go) and the messages (message.go).
 // Enumerations keep the numbers of the wire, including zero, because zero is meaningful there: a zero ResultCode is

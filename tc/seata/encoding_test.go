@@ -163,8 +163,10 @@ func TestParseClientVersion(t *testing.T) {
 	if !v.AtLeast(1, 5) || v.AtLeast(1, 6) || !v.AtLeast(0, 9) || v.AtLeast(2, 0) || ClientVersion(0).AtLeast(0, 0) {
 		t.Error("AtLeast")
 	}
-	if v.String() != "1.5.2" || ClientVersion(0).String() != "unknown" || MakeClientVersion(12, 3, 99).String() != "12.3.99" {
-		t.Errorf("%s %s", v, MakeClientVersion(12, 3, 99))
+	for v, want := range map[ClientVersion]string{v: "1.5.2", 0: "unknown", MakeClientVersion(12, 3, 99): "12.3.99"} {
+		if v.String() != want {
+			t.Errorf("%s, want %s", v, want)
+		}
 	}
 }
 
@@ -306,7 +308,8 @@ func TestExtraDataOfRealClient(t *testing.T) {
 	if got := ParseExtraData(text); got != want || got.String() != text || got.SignedText() != got.Digest {
 		t.Errorf("%+v", got)
 	}
-	for _, odd := range []string{"", "\n", "=", "ak", "\r\nvgroup=default_tx_group\r\n", "a=b=c\nvgroup=x\nvgroup=default_tx_group"} {
+	for _, odd := range []string{"", "\n", "=", "ak", "\r\nvgroup=default_tx_group\r\n",
+		"a=b=c\nvgroup=x\nvgroup=default_tx_group"} {
 		got := ParseExtraData(odd)
 		if strings.Contains(odd, "vgroup") != (got.VGroup == "default_tx_group") {
 			t.Errorf("%q: %+v", odd, got)

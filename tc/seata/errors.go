@@ -80,8 +80,8 @@ func (e *CompressorError) Error() string { return ErrCompressor.Error() + ": " +
 // Unwrap makes the error an ErrCompressor.
 func (e *CompressorError) Unwrap() error { return ErrCompressor }
 
-// FrameTooLargeError tells the size that was announced or reached. It is an ErrFrameTooLarge. A huge length usually means
-// that the peer does not speak Seata at all.
+// FrameTooLargeError tells the size that was announced or reached. It is an ErrFrameTooLarge. A huge length usually
+// means that the peer does not speak Seata at all.
 type FrameTooLargeError struct {
 	Length   int
 	BytesMax int

@@ -2,8 +2,8 @@ package seata
 
 import "strconv"
 
-// ExceptionCode tells why a request failed. The numbers here are this package's own; up to ExceptionFailedStore they equal
-// the wire ordinals of the SEATA codec, above them the ordinal depends on the generation of the client, and the
+// ExceptionCode tells why a request failed. The numbers here are this package's own; up to ExceptionFailedStore they
+// equal the wire ordinals of the SEATA codec, above them the ordinal depends on the generation of the client, and the
 // PROTOBUF codec has numbers of its own.
 type ExceptionCode uint8
 
@@ -156,9 +156,9 @@ func (c ExceptionCode) SeataOrdinal(v ClientVersion) byte {
 	return byte(c.nearest())
 }
 
-// ExceptionCodeOf returns the code that a peer of version v means by a SEATA ordinal. Ordinals that have no meaning for
-// that version are Unknown, not an error: seata-go sends numbers of its own above 19, and losing a whole phase-two answer
-// for a code that nobody acts on would be worse.
+// ExceptionCodeOf returns the code that a peer of version v means by a SEATA ordinal. Ordinals that have no meaning
+// for that version are Unknown, not an error: seata-go sends numbers of its own above 19, and losing a whole
+// phase-two answer for a code that nobody acts on would be worse.
 func ExceptionCodeOf(ordinal byte, v ClientVersion) ExceptionCode {
 	if ordinal <= byte(ExceptionFailedStore) {
 		return ExceptionCode(ordinal)
@@ -172,8 +172,8 @@ func ExceptionCodeOf(ordinal byte, v ClientVersion) ExceptionCode {
 	return ExceptionUnknown
 }
 
-// ProtoNumber returns the number that stands for c in TransactionExceptionCodeProto. BeginFailed does not exist there, so
-// that all later ones are one less than in the SEATA codec, and nothing after FailedStore exists.
+// ProtoNumber returns the number that stands for c in TransactionExceptionCodeProto. BeginFailed does not exist
+// there, so that all later ones are one less than in the SEATA codec, and nothing after FailedStore exists.
 func (c ExceptionCode) ProtoNumber() uint64 {
 	if c > ExceptionFailedStore {
 		c = c.nearest()

@@ -14,7 +14,8 @@ const MsgBytesMax = 400
 // ProtoPackage is the package of the PROTOBUF message names. Clients accept only their own.
 type ProtoPackage uint8
 
-// The packages in use. ProtoPackageNone is what a frame of another codec has; when writing it means "by client version".
+// The packages in use. ProtoPackageNone is what a frame of another codec has; when writing it means "by client
+// version".
 const (
 	ProtoPackageNone   ProtoPackage = iota
 	ProtoPackageIO                  // io.seata.protocol.protobuf, up to 2.0
@@ -79,9 +80,9 @@ func (f Frame) Reply(v ClientVersion) Envelope {
 	}
 }
 
-// DecodeFrame decodes the frame at the start of buf; it occupies Frame.Header.Len bytes. ErrShort asks for more bytes. On
-// other errors the header is still returned as far as it could be read (its Len is 0 if not), so that the caller can
-// answer a request that failed in its body. Nothing in the result refers to buf.
+// DecodeFrame decodes the frame at the start of buf; it occupies Frame.Header.Len bytes. ErrShort asks for more
+// bytes. On other errors the header is still returned as far as it could be read (its Len is 0 if not), so that the
+// caller can answer a request that failed in its body. Nothing in the result refers to buf.
 func DecodeFrame(buf []byte, options DecodeOptions) (Frame, error) {
 	h, err := ParseHeader(buf, options.FrameBytesMax)
 	if err != nil {
@@ -194,8 +195,8 @@ func appendBody(dst []byte, env Envelope, msg Message) ([]byte, error) {
 	return append(dst[:start], packed...), nil
 }
 
-// AppendEmptyAnswer appends the 16 bytes with both lengths 0 that a Java resource manager writes when it cannot encode its
-// answer. A coordinator never sends it; programs that play a client do.
+// AppendEmptyAnswer appends the 16 bytes with both lengths 0 that a Java resource manager writes when it cannot
+// encode its answer. A coordinator never sends it; programs that play a client do.
 func AppendEmptyAnswer(dst []byte, codec Codec, id int32) []byte {
 	dst = append(dst, magic, magic, frameVersion, 0, 0, 0, 0, 0, 0, byte(Response), byte(codec), byte(CompressorNone))
 	return binary.BigEndian.AppendUint32(dst, uint32(id))

@@ -156,7 +156,8 @@ func checkGoldenRecompress(t *testing.T, e *goldenEntry) {
 	}
 }
 
-// checkGoldenVersion0 expects the frame to be recognised, and as an extra reads its body, which lacks only the type code.
+// checkGoldenVersion0 expects the frame to be recognised, and as an extra reads its body, which lacks only the type
+// code.
 func checkGoldenVersion0(t *testing.T, e *goldenEntry) {
 	t.Helper()
 	wire := e.bytes(t, e.HexFrame)
@@ -182,8 +183,8 @@ func checkGoldenVersion0(t *testing.T, e *goldenEntry) {
 	}
 }
 
-// checkGoldenUnencodable expects an error where no honest form exists, else the documented nearest form. The partial bytes
-// that the library wrote nevertheless must never decode to a message.
+// checkGoldenUnencodable expects an error where no honest form exists, else the documented nearest form. The partial
+// bytes that the library wrote nevertheless must never decode to a message.
 func checkGoldenUnencodable(t *testing.T, e *goldenEntry) {
 	t.Helper()
 	partial := e.bytes(t, e.HexPartial)

@@ -82,8 +82,8 @@ func FrameLen(buf []byte, frameBytesMax int) (int, error) {
 }
 
 // ParseHeader reads the header at the start of buf, in constant time. ErrShort means that the header itself is not
-// complete; whether the body is there is for the caller to compare with Header.Len. Every other error is final: close the
-// connection. A frameBytesMax of 0 means FrameBytesMax.
+// complete; whether the body is there is for the caller to compare with Header.Len. Every other error is final: close
+// the connection. A frameBytesMax of 0 means FrameBytesMax.
 func ParseHeader(buf []byte, frameBytesMax int) (Header, error) {
 	if _, err := FrameLen(buf, frameBytesMax); err != nil {
 		return Header{}, err

@@ -166,7 +166,8 @@ func TestForeignCodecsAreNeverDecoded(t *testing.T) {
 
 func TestBodyAndHeartbeatMustAgree(t *testing.T) {
 	t.Parallel()
-	if _, err := DecodeFrame(unhex(t, "dada01 00000010 0010 00 01 00 00000001"), DecodeOptions{}); !errors.Is(err, ErrEmptyBody) {
+	wire := unhex(t, "dada01 00000010 0010 00 01 00 00000001")
+	if _, err := DecodeFrame(wire, DecodeOptions{}); !errors.Is(err, ErrEmptyBody) {
 		t.Errorf("request without body: %v", err)
 	}
 	for _, msg := range []Message{nil, &GlobalBeginRequest{}} {

@@ -12,8 +12,9 @@ import (
 //
 //	"LZ4Block"  token  compressed length  plain length  checksum  data
 //
-// with little-endian 32-bit numbers. The high half of the token is the method, the low half the logarithm of the block
-// size less 10; the checksum is XXH32 of the plain data without its 4 highest bits. A block without data ends the stream.
+// with little-endian 32-bit numbers. The high half of the token is the method, the low half the logarithm of the
+// block size less 10; the checksum is XXH32 of the plain data without its 4 highest bits. A block without data ends
+// the stream.
 const (
 	lz4Magic          = "LZ4Block"
 	lz4HeaderBytes    = len(lz4Magic) + 1 + 4 + 4 + 4

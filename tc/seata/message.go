@@ -157,7 +157,8 @@ type BranchCommitRequest struct {
 	ApplicationData string
 }
 
-// BranchRollbackRequest asks a resource manager to roll back a branch. Java stops reading at an empty XID or ResourceID.
+// BranchRollbackRequest asks a resource manager to roll back a branch. Java stops reading at an empty XID or
+// ResourceID.
 type BranchRollbackRequest struct {
 	XID             string
 	BranchID        int64
@@ -204,8 +205,8 @@ type UndoLogDeleteRequest struct {
 	SaveDays   int16 // the SEATA decoder leaves 7 if ResourceID is empty, as Java does
 }
 
-// MergedRequest (Java: MergedWarpMessage) carries several requests. IDs are the request ids of the children in order; nil
-// from clients before 1.5. Answer it with one MergeResult of the same order, count and frame id.
+// MergedRequest (Java: MergedWarpMessage) carries several requests. IDs are the request ids of the children in order;
+// nil from clients before 1.5. Answer it with one MergeResult of the same order, count and frame id.
 type MergedRequest struct {
 	Messages []Message
 	IDs      []int32
@@ -214,8 +215,8 @@ type MergedRequest struct {
 // MergeResult carries the answers to a MergedRequest, in its order.
 type MergeResult struct{ Messages []Message }
 
-// BatchResult (since 1.5) carries answers with the ids of their requests. It confuses clients from 1.5 to 2.2, which then
-// forget unrelated requests; use MergeResult.
+// BatchResult (since 1.5) carries answers with the ids of their requests. It confuses clients from 1.5 to 2.2, which
+// then forget unrelated requests; use MergeResult.
 type BatchResult struct {
 	Messages []Message
 	IDs      []int32

@@ -12,7 +12,8 @@ const (
 	lengthed = uint64(protowire.BytesType)
 )
 
-// protoField is one field of a message: its number and wire type as on the wire, and its value or the place of its bytes.
+// protoField is one field of a message: its number and wire type as on the wire, and its value or the place of its
+// bytes.
 type protoField struct {
 	key        uint64
 	value      uint64

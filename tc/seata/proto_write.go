@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// protoWriter appends one PROTOBUF body in the field order of Java's generated code (by field number), so that the bytes
-// are the same. Seata serializer-protobuf/src/main/resources/protobuf/*.proto.
+// protoWriter appends one PROTOBUF body in the field order of Java's generated code (by field number), so that the
+// bytes are the same. Seata serializer-protobuf/src/main/resources/protobuf/*.proto.
 type protoWriter struct{ writer }
 
 // appendProto appends the body of msg in the PROTOBUF codec.

@@ -44,7 +44,8 @@ func drawRegister(t *rapid.T) BranchRegisterRequest {
 }
 
 func drawBranchEnd(t *rapid.T) branchEnd {
-	return branchEnd{text(t, "xid"), rapid.Int64().Draw(t, "branch"), drawBranchType(t), text(t, "resource"), text(t, "data")}
+	return branchEnd{text(t, "xid"), rapid.Int64().Draw(t, "branch"), drawBranchType(t), text(t, "resource"),
+		text(t, "data")}
 }
 
 func drawIdentify(t *rapid.T) RegisterRMRequest {
@@ -159,90 +160,94 @@ func drawChildren(t *rapid.T) ([]Message, []int32) {
 // cannot carry it.
 func readAs(env Envelope, msg Message) bool {
 	proto := env.Codec == CodecProtobuf
-	old := !env.Version.AtLeast(1, 5)
-	result := func(r *Result) {
-		r.Msg = truncate(r.Msg, MsgBytesMax)
-		if proto {
-			r.Exception = exceptionCodeOfProto(r.Exception.ProtoNumber())
-			return
-		}
-		r.Exception = ExceptionCodeOf(r.Exception.SeataOrdinal(env.Version), env.Version)
-		if r.Code == Success {
-			r.Msg = ""
-		}
-	}
-	carriesType := func(b BranchType) bool { return !proto || b <= BranchSaga }
-	carriesStatus := func(s *BranchStatus) bool {
-		if !proto {
-			return true
-		}
-		number, ok := s.protoNumber(env.Version)
-		*s = BranchStatus(number)
-		return ok
-	}
 	switch m := msg.(type) {
 	case *GlobalBeginResponse:
-		result(&m.Result)
+		env.readResult(&m.Result)
 	case *GlobalReportRequest:
 		m.Status = m.Status.For(env.Version, env.Codec)
 		return !proto || m.Status != GlobalStatusNull
 	case *GlobalCommitResponse:
-		result(&m.Result)
-		m.Status = m.Status.For(env.Version, env.Codec)
+		env.readGlobalEnd(m)
 	case *GlobalRollbackResponse:
-		result(&m.Result)
-		m.Status = m.Status.For(env.Version, env.Codec)
+		env.readGlobalEnd((*GlobalCommitResponse)(m))
 	case *GlobalStatusResponse:
-		result(&m.Result)
-		m.Status = m.Status.For(env.Version, env.Codec)
+		env.readGlobalEnd((*GlobalCommitResponse)(m))
 	case *GlobalReportResponse:
-		result(&m.Result)
-		m.Status = m.Status.For(env.Version, env.Codec)
+		env.readGlobalEnd((*GlobalCommitResponse)(m))
 	case *BranchRegisterRequest:
-		return carriesType(m.BranchType)
+		return env.readBranchType(m.BranchType)
 	case *GlobalLockQueryRequest:
-		return carriesType(m.BranchType)
+		return env.readBranchType(m.BranchType)
 	case *BranchRegisterResponse:
-		result(&m.Result)
+		env.readResult(&m.Result)
 	case *BranchReportResponse:
-		result(&m.Result)
+		env.readResult(&m.Result)
 	case *GlobalLockQueryResponse:
-		result(&m.Result)
+		env.readResult(&m.Result)
 	case *BranchReportRequest:
-		return carriesType(m.BranchType) && carriesStatus(&m.Status)
+		return env.readBranchType(m.BranchType) && env.readBranchStatus(&m.Status)
 	case *BranchCommitResponse:
-		result(&m.Result)
-		return carriesStatus(&m.Status)
+		env.readResult(&m.Result)
+		return env.readBranchStatus(&m.Status)
 	case *BranchRollbackResponse:
-		result(&m.Result)
-		return carriesStatus(&m.Status)
+		env.readResult(&m.Result)
+		return env.readBranchStatus(&m.Status)
 	case *RegisterRMRequest:
 		if !proto && m.Version == "" {
 			*m = RegisterRMRequest{}
 		}
 	case *RegisterTMResponse:
-		m.Msg = truncate(m.Msg, MsgBytesMax)
-		if !proto {
-			m.Msg, m.ExtraData = "", ""
-		}
+		env.readRegistration(m)
 	case *RegisterRMResponse:
-		m.Msg = truncate(m.Msg, MsgBytesMax)
-		if !proto {
-			m.Msg, m.ExtraData = "", ""
-		}
+		env.readRegistration((*RegisterTMResponse)(m))
 	case *MergedRequest:
-		if old && env.Version.Known() && !proto {
+		if env.Version.Known() && !env.Version.AtLeast(1, 5) && !proto {
 			m.IDs = nil
 		}
 		return readAllAs(env, m.Messages)
 	case *MergeResult:
 		return readAllAs(env, m.Messages)
 	case *BatchResult:
-		return readAllAs(env, m.Messages) && !old
+		return readAllAs(env, m.Messages) && env.Version.AtLeast(1, 5)
 	default:
 		return readRestAs(proto, msg)
 	}
 	return true
+}
+
+func (e Envelope) readResult(r *Result) {
+	r.Msg = truncate(r.Msg, MsgBytesMax)
+	if e.Codec == CodecProtobuf {
+		r.Exception = exceptionCodeOfProto(r.Exception.ProtoNumber())
+		return
+	}
+	r.Exception = ExceptionCodeOf(r.Exception.SeataOrdinal(e.Version), e.Version)
+	if r.Code == Success {
+		r.Msg = ""
+	}
+}
+
+func (e Envelope) readGlobalEnd(m *GlobalCommitResponse) {
+	e.readResult(&m.Result)
+	m.Status = m.Status.For(e.Version, e.Codec)
+}
+
+func (e Envelope) readRegistration(m *RegisterTMResponse) {
+	m.Msg = truncate(m.Msg, MsgBytesMax)
+	if e.Codec == CodecSeata {
+		m.Msg, m.ExtraData = "", ""
+	}
+}
+
+func (e Envelope) readBranchType(b BranchType) bool { return e.Codec == CodecSeata || b <= BranchSaga }
+
+func (e Envelope) readBranchStatus(s *BranchStatus) bool {
+	if e.Codec == CodecSeata {
+		return true
+	}
+	number, ok := s.protoNumber(e.Version)
+	*s = BranchStatus(number)
+	return ok
 }
 
 // readRestAs covers the messages at whose empty fields the SEATA decoders stop.
@@ -272,8 +277,8 @@ func readRestAs(proto bool, msg Message) bool {
 	return true
 }
 
-// readAllAs applies readAs to children. Where a SEATA decoder stops early inside a merged message it loses its place, for
-// Java as well as here, so such children must have been completed before.
+// readAllAs applies readAs to children. Where a SEATA decoder stops early inside a merged message it loses its place,
+// for Java as well as here, so such children must have been completed before.
 func readAllAs(env Envelope, children []Message) bool {
 	ok := true
 	for _, child := range children {

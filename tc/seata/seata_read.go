@@ -2,8 +2,8 @@ package seata
 
 import "encoding/binary"
 
-// shareBytesMax is the largest body whose strings share one copy of it. Larger bodies have each string copied, so that a
-// short XID that somebody keeps does not keep a long body alive.
+// shareBytesMax is the largest body whose strings share one copy of it. Larger bodies have each string copied, so
+// that a short XID that somebody keeps does not keep a long body alive.
 const shareBytesMax = 1 << 10
 
 // undoLogSaveDaysDefault is what Java's decoder leaves when it stops early. Seata UndoLogDeleteRequest.java:
@@ -136,7 +136,8 @@ func (r *reader) registerTM() *RegisterTMRequest {
 	return m
 }
 
-// registerRM stops without an error where the bytes run out, and at an empty version. Seata RegisterRMRequestCodec.java.
+// registerRM stops without an error where the bytes run out, and at an empty version. Seata
+// RegisterRMRequestCodec.java.
 func (r *reader) registerRM() *RegisterRMRequest {
 	m := new(RegisterRMRequest)
 	if !r.optional16(&m.Version) || m.Version == "" {
@@ -178,8 +179,8 @@ func (r *reader) undoLogDelete() *UndoLogDeleteRequest {
 	return m
 }
 
-// merged reads one of the three messages that wrap others. Seata MergedWarpMessageCodec.java, MergeResultMessageCodec.java,
-// BatchResultMessageCodec.java.
+// merged reads one of the three messages that wrap others. Seata MergedWarpMessageCodec.java,
+// MergeResultMessageCodec.java, BatchResultMessageCodec.java.
 func (r *reader) merged(code TypeCode) Message {
 	length := int(r.i32("length"))
 	if r.err == nil && (length < 0 || length > r.left()) {

@@ -294,8 +294,8 @@ func (w *writer) s32(field, v string) {
 	w.dst = append(w.dst, v...)
 }
 
-// truncate returns the longest prefix of text of at most bytesMax bytes that ends on a rune boundary, with bytes that are
-// not UTF-8 replaced.
+// truncate returns the longest prefix of text of at most bytesMax bytes that ends on a rune boundary, with bytes that
+// are not UTF-8 replaced.
 func truncate(text string, bytesMax int) string {
 	if len(text) > bytesMax {
 		for bytesMax > 0 && !utf8.RuneStart(text[bytesMax]) {

@@ -90,8 +90,8 @@ func (s GlobalStatus) Valid() bool {
 }
 
 // For returns the status to send to a client of the given version: s itself if the client knows it, else the nearest
-// older one. A Java decoder throws on an unknown value, and its caller then waits for the RPC timeout. A client of unknown
-// version gets 0 to 15 only, and so does every client of the PROTOBUF codec, whose enum ends there.
+// older one. A Java decoder throws on an unknown value, and its caller then waits for the RPC timeout. A client of
+// unknown version gets 0 to 15 only, and so does every client of the PROTOBUF codec, whose enum ends there.
 func (s GlobalStatus) For(v ClientVersion, c Codec) GlobalStatus {
 	if s <= GlobalFinished {
 		return s

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ClientVersion is the version of a Seata client, comparable with < and ==. The zero value is "unknown" and is treated as
-// older than every real version: such a peer gets only what all peers understand.
+// ClientVersion is the version of a Seata client, comparable with < and ==. The zero value is "unknown" and is
+// treated as older than every real version: such a peer gets only what all peers understand.
 type ClientVersion int64
 
 const (

@@ -8,8 +8,8 @@ import (
 	"hash/crc32"
 )
 
-// The ZIP compressor is an archive with one entry. Java writes it with ZipOutputStream, so that sizes and checksum follow
-// the data, and reads the first entry from its local header on, never the directory. So do we.
+// The ZIP compressor is an archive with one entry. Java writes it with ZipOutputStream, so that sizes and checksum
+// follow the data, and reads the first entry from its local header on, never the directory. So do we.
 const (
 	zipEntryName       = "zip" // Seata ZipUtil.java
 	zipLocalSignature  = 0x04034b50
