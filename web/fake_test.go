@@ -1,0 +1,167 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// fake is a coordinator that holds transactions in a map and applies the real rules to them.
+type fake struct {
+	mu      sync.Mutex
+	now     txn.Millis
+	all     map[int64]*txn.Global
+	query   orchestrator.Query
+	locks   orchestrator.LockQuery
+	actor   string
+	noWait  bool
+	listErr error
+	silent  bool // answers nothing
+	broken  bool // panics
+}
+
+// Now makes the fake its own clock.
+func (f *fake) Now() txn.Millis { return f.now }
+
+func (f *fake) Get(id int64, done func(*txn.Global, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken {
+		panic("on purpose")
+	}
+	if f.silent {
+		return
+	}
+	if g := f.all[id]; g != nil {
+		done(g, nil)
+		return
+	}
+	done(nil, orchestrator.ErrNotFound)
+}
+
+func (f *fake) apply(id int64, ev txn.Event, done func(*txn.Global, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g := f.all[id]
+	if g == nil {
+		done(nil, orchestrator.ErrNotFound)
+		return
+	}
+	eff, err := txn.DefaultRules().Apply(g, ev, f.now)
+	if eff.Next != nil {
+		g = eff.Next
+		f.all[id] = g
+	}
+	done(g, err)
+}
+
+func (f *fake) Decide(req orchestrator.DecideRequest, done func(*txn.Global, error)) {
+	f.actor, f.noWait = req.Actor, req.NoWait
+	f.apply(req.ID, txn.Decide{Outcome: req.Outcome, Cause: req.Cause, Actor: req.Actor}, done)
+}
+
+func (f *fake) Retry(id int64, actor string, done func(*txn.Global, error)) {
+	f.actor = actor
+	f.apply(id, txn.Retry{Actor: actor}, done)
+}
+
+func (f *fake) List(_ context.Context, q orchestrator.Query) (orchestrator.Page, error) {
+	f.query = q
+	page := orchestrator.Page{Next: "more"}
+	for _, g := range f.all {
+		page.Items = append(page.Items, g)
+	}
+	return page, f.listErr
+}
+
+func (f *fake) Locks(_ context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error) {
+	f.locks = q
+	return orchestrator.LockPage{Items: []orchestrator.Lock{{
+		Row:    txn.Row{Resource: "jdbc:mysql://db/a", Table: "orders", PK: "7"},
+		Holder: txn.XID{Prefix: "h:1", ID: 5}, Branch: 6, Since: f.now, HolderStatus: txn.Active,
+	}}}, nil
+}
+
+func (f *fake) Counts(context.Context) (orchestrator.Counts, error) {
+	return orchestrator.Counts{Active: 3, Stuck: 1, Locks: 2}, nil
+}
+
+func (f *fake) Waits(int) []orchestrator.LockWait {
+	return []orchestrator.LockWait{{Row: txn.Row{Table: "orders", PK: "7"}, Waiter: 8, Holder: 5, Since: f.now - 1500}}
+}
+
+func (f *fake) Stats() orchestrator.Stats {
+	return orchestrator.Stats{Begun: 42, DecidedCommit: 7, Live: 3}
+}
+
+// begin adds an active transaction with an AT branch that holds a row and a TCC branch.
+func (f *fake) begin(t *testing.T, id int64) {
+	t.Helper()
+	events := []txn.Event{
+		txn.Begin{XID: txn.XID{Prefix: "10.0.0.5:8091", ID: id}, Application: "shop", Group: "g", Name: "buy", Timeout: 60e9},
+		txn.Register{BranchID: id + 1, Kind: txn.AT, Resource: "jdbc:mysql://db/a", Client: "shop:10.0.0.9:1", LockKey: "T:1,2"},
+		txn.Register{BranchID: id + 2, Kind: txn.TCC, Resource: "pay", Client: "shop:10.0.0.9:1", Data: "{}"},
+	}
+	for _, ev := range events {
+		eff, err := txn.DefaultRules().Apply(f.all[id], ev, f.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.all[id] = eff.Next
+	}
+}
+
+// rig is a server with its fake.
+type rig struct {
+	*fake
+	server  *Server
+	options Options
+}
+
+func setup(t *testing.T, change func(*Options)) *rig {
+	t.Helper()
+	f := &fake{now: 1_700_000_000_123, all: map[int64]*txn.Global{}}
+	o := Options{
+		Coordinator: f, Clock: f, Dev: true, Prefix: "10.0.0.5:8091", BodyBytesMax: 1 << 10,
+		Version: Version{Version: "1.2.3", Go: "go1"},
+	}
+	if change != nil {
+		change(&o)
+	}
+	return &rig{fake: f, server: New(o), options: o}
+}
+
+// do sends a request; headers are pairs. The body of the answer is decoded if it is JSON.
+func (r *rig) do(t *testing.T, method, path, body string, headers ...string) (int, map[string]any, http.Header) {
+	t.Helper()
+	req := httptest.NewRequest(method, "http://127.0.0.1:8088"+path, strings.NewReader(body))
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	r.server.Handler().ServeHTTP(w, req)
+	raw, err := io.ReadAll(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if strings.Contains(w.Header().Get("Content-Type"), "json") {
+		if err := json.Unmarshal(raw, &out); err != nil {
+			t.Fatalf("%s: %v in %s", path, err, raw)
+		}
+	} else {
+		out = map[string]any{"text": string(raw)}
+	}
+	return w.Code, out, w.Header()
+}

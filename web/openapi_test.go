@@ -1,0 +1,85 @@
+package web
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/knadh/koanf/parsers/yaml"
+)
+
+func TestRoutesAndOpenAPIAgree(t *testing.T) {
+	t.Parallel()
+	doc, err := yaml.Parser().Unmarshal(openAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described []string
+	for path, item := range doc["paths"].(map[string]any) {
+		for method := range item.(map[string]any) {
+			described = append(described, strings.ToUpper(method)+" "+path)
+		}
+	}
+	var served []string
+	for _, r := range setup(t, nil).server.engine.Routes() {
+		served = append(served, r.Method+" "+strings.ReplaceAll(r.Path, ":xid", "{xid}"))
+	}
+	slices.Sort(described)
+	slices.Sort(served)
+	if diff := cmp.Diff(described, served); diff != "" {
+		t.Errorf("described (-) and served (+) differ:\n%s", diff)
+	}
+}
+
+func TestSchemasAndTypesAgree(t *testing.T) {
+	t.Parallel()
+	doc, err := yaml.Parser().Unmarshal(openAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
+	types := map[string]reflect.Type{
+		"Version": reflect.TypeFor[Version](), "Readiness": reflect.TypeFor[readiness](),
+		"Reason": reflect.TypeFor[Reason](), "Transaction": reflect.TypeFor[Transaction](),
+		"TransactionDetail": reflect.TypeFor[TransactionDetail](), "Branch": reflect.TypeFor[Branch](),
+		"HeldLock": reflect.TypeFor[HeldLock](), "Lock": reflect.TypeFor[Lock](), "Wait": reflect.TypeFor[Wait](),
+		"HistoryEntry": reflect.TypeFor[HistoryEntry](), "Session": reflect.TypeFor[SessionView](),
+		"Command": reflect.TypeFor[command](), "Problem": reflect.TypeFor[Problem](),
+	}
+	for name, schema := range schemas {
+		properties, isObject := schema.(map[string]any)["properties"].(map[string]any)
+		if !isObject {
+			continue
+		}
+		var described []string
+		for property := range properties {
+			described = append(described, property)
+		}
+		slices.Sort(described)
+		if types[name] == nil {
+			t.Errorf("schema %s has no type here", name)
+			continue
+		}
+		shown := jsonNames(types[name])
+		slices.Sort(shown)
+		if diff := cmp.Diff(described, shown); diff != "" {
+			t.Errorf("schema %s (-) and its type (+) differ:\n%s", name, diff)
+		}
+	}
+}
+
+func jsonNames(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			names = append(names, jsonNames(f.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}

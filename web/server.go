@@ -1,0 +1,207 @@
+package web
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Coordinator is what the API needs of the runtime. *orchestrator.Coordinator is the real one; tests bring another.
+type Coordinator interface {
+	Get(id int64, done func(*txn.Global, error))
+	Decide(req orchestrator.DecideRequest, done func(*txn.Global, error))
+	Retry(id int64, actor string, done func(*txn.Global, error))
+	List(ctx context.Context, q orchestrator.Query) (orchestrator.Page, error)
+	Locks(ctx context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error)
+	Counts(ctx context.Context) (orchestrator.Counts, error)
+	Waits(limit int) []orchestrator.LockWait
+	Stats() orchestrator.Stats
+}
+
+// Options are the parts and parameters of a [Server]. Coordinator is required.
+type Options struct {
+	Coordinator Coordinator
+	// Version is shown by the API and in the metrics.
+	Version Version
+	// Dev opens the API, without keys. The caller sees to it that the listener is on loopback.
+	Dev bool
+	// Prefix is the "host:port" of xids that this node begins; waits are shown with it.
+	Prefix string
+	// Ready returns why the server should get no new work; empty means ready. Nil: always ready.
+	Ready func() []Reason
+	// Sessions lists the connected clients. Nil: none.
+	Sessions func() []Session
+	// Samples returns the numbers of other parts for /metrics. Nil: none.
+	Samples func() []Sample
+	// HeaderTimeout, IdleTimeout and BodyBytesMax bound what a client may take; 0 means 5 s, 2 min and 1 MiB.
+	HeaderTimeout, IdleTimeout time.Duration
+	BodyBytesMax               int64
+	// Clock is the time that waits and ages are measured against; nil: the machine's.
+	Clock  orchestrator.Clock
+	Logger *slog.Logger // nil: discarded
+}
+
+// Version says which build runs.
+type Version struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+	Go      string `json:"go"`
+}
+
+// Reason is one cause of not being ready.
+type Reason struct {
+	Code     string `json:"code"`
+	Sentence string `json:"sentence"`
+}
+
+// Session is one connection of a Seata client.
+type Session struct {
+	// Role is "TM" or "RM".
+	Role            string
+	Application     string
+	Group           string
+	Client, Version string
+	Resources       []string
+	// InFlight is how many commands wait for its answer.
+	InFlight    int
+	ConnectedAt txn.Millis
+}
+
+// Server is the HTTP server.
+type Server struct {
+	o        Options
+	engine   *gin.Engine
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	crossing *http.CrossOriginProtection
+}
+
+// openAPI is the description of the API.
+//
+//go:embed openapi.yaml
+var openAPI []byte
+
+// answerWait bounds how long the answer of the runtime is waited for; it is above every bound of the runtime.
+const answerWait = 30 * time.Second
+
+// New builds a server.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = orchestrator.SystemClock{}
+	}
+	o.HeaderTimeout = orDefault(o.HeaderTimeout, 5*time.Second)
+	o.IdleTimeout = orDefault(o.IdleTimeout, 2*time.Minute)
+	o.BodyBytesMax = orDefault(o.BodyBytesMax, 1<<20)
+	s := &Server{o: o, crossing: http.NewCrossOriginProtection()}
+	s.registry, s.requests = newRegistry(s)
+
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.HandleMethodNotAllowed = true
+	e.RedirectTrailingSlash = false
+	e.ContextWithFallback = true
+	if err := e.SetTrustedProxies(nil); err != nil {
+		panic("web: " + err.Error()) // a constant argument
+	}
+	e.Use(s.observe, s.recovered, s.gate, s.bound)
+	e.NoRoute(func(c *gin.Context) { s.refuse(c, problemNoRoute) })
+	e.NoMethod(func(c *gin.Context) { s.refuse(c, problemNoMethod) })
+	s.engine = e
+	s.routes()
+	return s
+}
+
+func orDefault[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+// routes is the whole API; openapi.yaml says the same.
+func (s *Server) routes() {
+	s.engine.GET("/healthz", s.health)
+	s.engine.GET("/readyz", s.ready)
+	s.engine.GET("/metrics", s.metrics())
+	s.engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", openAPI) })
+	v1 := s.engine.Group("/api/v1")
+	v1.GET("/version", func(c *gin.Context) { c.JSON(http.StatusOK, s.o.Version) })
+	v1.GET("/transactions", s.listTransactions)
+	v1.GET("/transactions/:xid", s.showTransaction)
+	v1.GET("/transactions/:xid/history", s.showHistory)
+	v1.POST("/transactions/:xid/commit", s.decide(txn.Commit))
+	v1.POST("/transactions/:xid/rollback", s.decide(txn.Rollback))
+	v1.POST("/transactions/:xid/retry", s.retry)
+	v1.GET("/locks", s.listLocks)
+	v1.GET("/waits", s.listWaits)
+	v1.GET("/sessions", s.listSessions)
+}
+
+// Handler returns the routes, for tests.
+func (s *Server) Handler() http.Handler { return s.engine }
+
+// Run serves on the listener until ctx ends, then lets requests under way finish for at most drain. It closes the
+// listener. It returns nil after ctx has ended, or the fault that ended serving.
+func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Duration) error {
+	server := &http.Server{
+		Handler:           s.engine,
+		ReadHeaderTimeout: s.o.HeaderTimeout,
+		ReadTimeout:       answerWait,
+		IdleTimeout:       s.o.IdleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		s.o.Logger.Warn("http requests were cut off at shutdown", "err", err)
+		_ = server.Close() // the listener is closed already; nothing else can fail that matters now
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
+	}
+	return nil
+}
+
+// result is the answer of the runtime.
+type result[T any] struct {
+	value T
+	err   error
+}
+
+// await starts something that answers by a completion function, and waits for that, at most answerWait.
+func await[T any](ctx context.Context, start func(done func(T, error))) (T, error) {
+	answered := make(chan result[T], 1)
+	start(func(value T, err error) { answered <- result[T]{value, err} })
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	select {
+	case r := <-answered:
+		return r.value, r.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}

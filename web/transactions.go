@@ -1,0 +1,231 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// listTransactions answers GET /api/v1/transactions.
+func (s *Server) listTransactions(c *gin.Context) {
+	p := s.parameters(c, "status", "live", "stuck", "application", "name", "since", "until", "limit", "cursor")
+	q := orchestrator.Query{
+		Live: p.boolean("live"), Stuck: p.boolean("stuck"), Application: p.text("application"), Name: p.text("name"),
+		BeganFrom: p.time("since"), BeganTo: p.time("until"), Limit: p.limit(), Cursor: p.text("cursor"),
+	}
+	if name := p.text("status"); name != "" {
+		q.Status = p.status(name)
+	}
+	if p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	page, err := s.o.Coordinator.List(c, q)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	out := Page[Transaction]{Items: []Transaction{}, Next: page.Next}
+	for _, g := range page.Items {
+		out.Items = append(out.Items, viewTransaction(g))
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+// showTransaction answers GET /api/v1/transactions/{xid}.
+func (s *Server) showTransaction(c *gin.Context) {
+	s.withTransaction(c, func(g *txn.Global) any { return viewDetail(g, s.o.Clock.Now()) })
+}
+
+// showHistory answers GET /api/v1/transactions/{xid}/history.
+func (s *Server) showHistory(c *gin.Context) {
+	s.withTransaction(c, func(g *txn.Global) any { return Page[HistoryEntry]{Items: viewHistory(g)} })
+}
+
+func (s *Server) withTransaction(c *gin.Context, view func(*txn.Global) any) {
+	id, err := xidOf(c.Param("xid"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	g, err := await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, view(g))
+}
+
+// xidOf reads an xid, or the number at its end alone.
+func xidOf(text string) (int64, error) {
+	if xid, ok := txn.ParseXID(text); ok {
+		return xid.ID, nil
+	}
+	if xid, ok := txn.ParseXID(":" + text); ok {
+		return xid.ID, nil
+	}
+	return 0, &argumentError{fmt.Sprintf("%q is no xid; one looks like 10.0.0.5:8091:4194305", text)}
+}
+
+// command is the body of an operator's request. All fields may be missing, and the body too.
+type command struct {
+	// Reason is kept in the history.
+	Reason string `json:"reason"`
+	// NoWait answers at once instead of waiting for the end of phase two.
+	NoWait bool `json:"noWait"`
+}
+
+// actorHeader names the person or program that asks.
+const actorHeader = "Concord-Actor"
+
+// readCommand returns the body and the actor, with the reason.
+func readCommand(c *gin.Context) (cmd command, actor string, err error) {
+	decoder := json.NewDecoder(c.Request.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&cmd); err != nil && !errors.Is(err, io.EOF) {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return cmd, "", err
+		}
+		return cmd, "", &argumentError{"the body is not as described in /openapi.yaml: " + err.Error()}
+	}
+	if cmd.Reason != "" && clean(cmd.Reason, 160) == "" {
+		return cmd, "", &argumentError{"reason is longer than 160 bytes, or not printable"}
+	}
+	actor = clean(c.GetHeader(actorHeader), 64)
+	if actor == "" {
+		actor = "cli"
+	}
+	if cmd.Reason != "" {
+		actor += ": " + cmd.Reason
+	}
+	return cmd, actor, nil
+}
+
+// decide answers POST /api/v1/transactions/{xid}/commit and rollback.
+func (s *Server) decide(outcome txn.Outcome) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		s.operate(c, func(id int64, cmd command, actor string, done func(*txn.Global, error)) {
+			s.o.Coordinator.Decide(orchestrator.DecideRequest{
+				ID: id, Outcome: outcome, Cause: txn.CauseOperator, Actor: actor, NoWait: cmd.NoWait,
+			}, done)
+		})
+	}
+}
+
+// retry answers POST /api/v1/transactions/{xid}/retry.
+func (s *Server) retry(c *gin.Context) {
+	s.operate(c, func(id int64, _ command, actor string, done func(*txn.Global, error)) {
+		s.o.Coordinator.Retry(id, actor, done)
+	})
+}
+
+// operate carries out what an operator asks for and shows the transaction as it is then.
+func (s *Server) operate(c *gin.Context, do func(int64, command, string, func(*txn.Global, error))) {
+	id, err := xidOf(c.Param("xid"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	cmd, actor, err := readCommand(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	g, err := await(c, func(done func(*txn.Global, error)) { do(id, cmd, actor, done) })
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.o.Logger.InfoContext(c, "operator acted", "xid", g.XID.String(), "path", c.FullPath(), "actor", actor)
+	c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
+}
+
+// parameters reads the query string; the first mistake is kept.
+type parameters struct {
+	c   *gin.Context
+	now txn.Millis
+	err error
+}
+
+// parameters returns the reader, and refuses names that the route does not know.
+func (s *Server) parameters(c *gin.Context, known ...string) *parameters {
+	p := &parameters{c: c, now: s.o.Clock.Now()}
+	for name := range c.Request.URL.Query() {
+		if !slices.Contains(known, name) {
+			p.fail("unknown parameter %q; there are: %s", name, strings.Join(known, ", "))
+		}
+	}
+	return p
+}
+
+func (p *parameters) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = &argumentError{fmt.Sprintf(format, args...)}
+	}
+}
+
+func (p *parameters) text(name string) string { return p.c.Query(name) }
+
+func (p *parameters) boolean(name string) bool {
+	text := p.c.Query(name)
+	if text == "" {
+		return false
+	}
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		p.fail("%s is true or false, not %q", name, text)
+	}
+	return value
+}
+
+// time reads a point in time, or an age such as 15m.
+func (p *parameters) time(name string) txn.Millis {
+	text := p.c.Query(name)
+	if text == "" {
+		return 0
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return txn.MillisOf(t)
+	}
+	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
+		return max(p.now.Add(-age), 1)
+	}
+	p.fail("%s is a time such as 2026-01-31T15:04:05Z, or an age such as 15m, not %q", name, text)
+	return 0
+}
+
+func (p *parameters) limit() int {
+	text := p.c.Query("limit")
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > orchestrator.PageItemsMax {
+		p.fail("limit is a number from 1 to %d, not %q", orchestrator.PageItemsMax, text)
+	}
+	return n
+}
+
+func (p *parameters) status(name string) txn.Status {
+	var names []string
+	for status := txn.Active; status <= txn.RolledBack; status++ {
+		if strings.EqualFold(status.String(), name) {
+			return status
+		}
+		names = append(names, status.String())
+	}
+	p.fail("status is one of %s, not %q", strings.Join(names, ", "), name)
+	return 0
+}

@@ -1,0 +1,256 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Page is a part of a list. Next is absent at the end.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Transaction is how a transaction looks in a list.
+type Transaction struct {
+	XID         string `json:"xid"`
+	ID          string `json:"id"`
+	Status      string `json:"status"`
+	Cause       string `json:"cause,omitempty"`
+	Stuck       bool   `json:"stuck"`
+	StuckReason string `json:"stuckReason,omitempty"`
+	Application string `json:"application"`
+	Group       string `json:"group"`
+	Name        string `json:"name"`
+	BeganAt     string `json:"beganAt"`
+	DecidedAt   string `json:"decidedAt,omitempty"`
+	EndedAt     string `json:"endedAt,omitempty"`
+	// Deadline is when it is rolled back if nobody has decided by then.
+	Deadline      string `json:"deadline"`
+	TimeoutMillis int64  `json:"timeoutMillis"`
+	// NextAttemptAt is when the coordinator acts again by itself.
+	NextAttemptAt string `json:"nextAttemptAt,omitempty"`
+	BranchCount   int    `json:"branchCount"`
+}
+
+// TransactionDetail is how one transaction looks.
+type TransactionDetail struct {
+	Transaction
+	// Explanation says in words what it waits for, Advice what a person can do.
+	Explanation string   `json:"explanation"`
+	Advice      string   `json:"advice,omitempty"`
+	Branches    []Branch `json:"branches"`
+	// Locks lists the rows that it holds, at most locksShown; LockCount counts all.
+	Locks     []HeldLock `json:"locks"`
+	LockCount int        `json:"lockCount"`
+}
+
+// Branch is how a branch looks.
+type Branch struct {
+	ID           string `json:"id"`
+	Kind         string `json:"kind"`
+	State        string `json:"state"`
+	Resource     string `json:"resource"`
+	Client       string `json:"client"`
+	RegisteredAt string `json:"registeredAt"`
+	// Attempts counts the commands of phase two that were sent.
+	Attempts uint32 `json:"attempts"`
+	// InFlightUntil is when an answer is given up, NextAttemptAt when the branch is asked again.
+	InFlightUntil string `json:"inFlightUntil,omitempty"`
+	NextAttemptAt string `json:"nextAttemptAt,omitempty"`
+	// Failure is what the last failed attempt said.
+	Failure string `json:"failure,omitempty"`
+	// LockedRows counts the rows of its lock key that are locked still, DataBytes the client's data.
+	LockedRows int `json:"lockedRows"`
+	DataBytes  int `json:"dataBytes"`
+}
+
+// HeldLock is a row that a transaction holds.
+type HeldLock struct {
+	Resource string `json:"resource"`
+	Table    string `json:"table"`
+	PK       string `json:"pk"`
+	Branch   string `json:"branch"`
+}
+
+// Lock is a row in the list of locks.
+type Lock struct {
+	HeldLock
+	Holder       string `json:"holder"`
+	HolderStatus string `json:"holderStatus"`
+	Since        string `json:"since"`
+}
+
+// Wait is a registration that waits for a row.
+type Wait struct {
+	Resource   string `json:"resource"`
+	Table      string `json:"table"`
+	PK         string `json:"pk"`
+	Waiter     string `json:"waiter"`
+	Holder     string `json:"holder"`
+	Since      string `json:"since"`
+	WaitMillis int64  `json:"waitMillis"`
+}
+
+// HistoryEntry is one thing that happened.
+type HistoryEntry struct {
+	At     string `json:"at"`
+	Event  string `json:"event"`
+	Branch string `json:"branch,omitempty"`
+	Text   string `json:"text,omitempty"`
+}
+
+// SessionView is how a session looks.
+type SessionView struct {
+	Role        string   `json:"role"`
+	Application string   `json:"application"`
+	Group       string   `json:"group"`
+	Client      string   `json:"client"`
+	Version     string   `json:"version"`
+	Resources   []string `json:"resources"`
+	InFlight    int      `json:"inFlight"`
+	ConnectedAt string   `json:"connectedAt,omitempty"`
+}
+
+// locksShown bounds the locks in one transaction's answer; GET /api/v1/locks?holder= has all.
+const locksShown = 100
+
+// timeFormat is RFC 3339 with milliseconds and zone.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+// when returns the text of a time, "" for none.
+func when(m txn.Millis) string {
+	if m == 0 {
+		return ""
+	}
+	return m.Time().Format(timeFormat)
+}
+
+func decimal(id int64) string { return strconv.FormatInt(id, 10) }
+
+func viewTransaction(g *txn.Global) Transaction {
+	v := Transaction{
+		XID: g.XID.String(), ID: decimal(g.XID.ID), Status: g.Status.String(), Cause: g.Cause.String(),
+		Stuck: g.Stuck != 0, StuckReason: g.Stuck.String(), Application: g.Application, Group: g.Group, Name: g.Name,
+		BeganAt: when(g.BeganAt), DecidedAt: when(g.DecidedAt), EndedAt: when(g.EndedAt), Deadline: when(g.Deadline()),
+		TimeoutMillis: g.Timeout.Milliseconds(), BranchCount: len(g.Branches),
+	}
+	if g.Status.Decided() && !g.Status.Ended() {
+		v.NextAttemptAt = when(g.DueAt)
+	}
+	return v
+}
+
+func viewDetail(g *txn.Global, now txn.Millis) TransactionDetail {
+	v := TransactionDetail{Transaction: viewTransaction(g), Branches: []Branch{}, Locks: []HeldLock{}}
+	v.Explanation, v.Advice = explain(g, now)
+	for _, b := range g.Branches {
+		view := viewBranch(b, now)
+		if b.LockKey != "" && !b.Released && !g.Status.Ended() {
+			txn.EachLock(b.LockKey, func(table, pk string) bool {
+				view.LockedRows++
+				if len(v.Locks) < locksShown {
+					v.Locks = append(v.Locks, HeldLock{
+						Resource: b.Resource, Table: txn.FoldTable(table), PK: pk, Branch: decimal(b.ID),
+					})
+				}
+				return true
+			})
+		}
+		v.LockCount += view.LockedRows
+		v.Branches = append(v.Branches, view)
+	}
+	return v
+}
+
+func viewBranch(b *txn.Branch, now txn.Millis) Branch {
+	view := Branch{
+		ID: decimal(b.ID), Kind: b.Kind.String(), State: b.State.String(), Resource: b.Resource, Client: b.Client,
+		RegisteredAt: when(b.RegisteredAt), Attempts: b.Attempts, NextAttemptAt: when(b.NextAt), Failure: b.Failure,
+		DataBytes: len(b.Data),
+	}
+	if b.InFlight(now) {
+		view.InFlightUntil = when(b.InFlightUntil)
+	}
+	return view
+}
+
+func viewLock(l orchestrator.Lock) Lock {
+	return Lock{
+		HeldLock: HeldLock{Resource: l.Row.Resource, Table: l.Row.Table, PK: l.Row.PK, Branch: decimal(l.Branch)},
+		Holder:   l.Holder.String(), HolderStatus: l.HolderStatus.String(), Since: when(l.Since),
+	}
+}
+
+func viewHistory(g *txn.Global) []HistoryEntry {
+	out := []HistoryEntry{}
+	for _, e := range g.History.Entries() {
+		entry := HistoryEntry{At: when(e.At), Event: e.Kind.String(), Text: e.Text}
+		if e.Branch != 0 {
+			entry.Branch = decimal(e.Branch)
+		}
+		out = append(out, entry)
+	}
+	return out
+}
+
+// explain says in words what a transaction waits for, and what a person can do about it.
+func explain(g *txn.Global, now txn.Millis) (explanation, advice string) {
+	pending, refused, trouble := 0, 0, (*txn.Branch)(nil)
+	for _, b := range g.Branches {
+		if !b.NeedsPhaseTwo() {
+			continue
+		}
+		pending++
+		if b.State == txn.Refused {
+			refused++
+		}
+		if b.Failure != "" && (trouble == nil || b.State == txn.Refused && trouble.State != txn.Refused) {
+			trouble = b
+		}
+	}
+	switch {
+	case g.Status == txn.Active && g.Expired(now):
+		return "Its deadline has passed; it is about to be rolled back.", ""
+	case g.Status == txn.Active:
+		left := time.Duration(g.Deadline()-now) * time.Millisecond
+		return fmt.Sprintf("It is open: branches may join for %s more, then it is rolled back.", left), ""
+	case g.Status.Ended():
+		return "It has ended; nothing is left to do.", ""
+	case g.Stuck == txn.StuckRefused:
+		return stuckRefused(g, refused, pending, trouble)
+	case g.Stuck == txn.StuckRetriesUsedUp:
+		return fmt.Sprintf("Stuck: %d of %d branches are not done and the attempts are used up%s.", pending,
+				len(g.Branches), said(trouble)),
+			"It goes on trying slowly. When the participant works again, retry it now: concord tx retry " + g.XID.String()
+	case pending == 0:
+		return "All branches are done; its end is being written.", ""
+	}
+	return fmt.Sprintf("The %s is decided; %d of %d branches are not done yet%s.", g.Status.Outcome(), pending,
+		len(g.Branches), said(trouble)), ""
+}
+
+func stuckRefused(g *txn.Global, refused, pending int, trouble *txn.Branch) (explanation, advice string) {
+	explanation = fmt.Sprintf("Stuck: %d of %d unfinished branches answered that they can never %s%s.", refused, pending,
+		g.Status.Outcome(), said(trouble))
+	advice = "Nothing more is sent to them. "
+	if trouble != nil && trouble.Kind == txn.AT && g.Status == txn.RollingBack {
+		advice += "The rows were changed by somebody else after this transaction wrote them, so the undo would " +
+			"destroy that change. Compare the undo_log entry with the rows, set the rows right, then: "
+	} else {
+		advice += "Mend what the participant complains about, then: "
+	}
+	return explanation, advice + "concord tx retry " + g.XID.String()
+}
+
+// said quotes the branch in trouble.
+func said(b *txn.Branch) string {
+	if b == nil {
+		return ""
+	}
+	return fmt.Sprintf("; branch %d (%s, %s) said: %q", b.ID, b.Kind, b.Resource, b.Failure)
+}
