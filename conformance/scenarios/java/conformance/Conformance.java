@@ -3,6 +3,7 @@ package conformance;
 import io.seata.rm.RMClient;
 import io.seata.tm.TMClient;
 import java.nio.file.Path;
+import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
@@ -10,7 +11,8 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * Starts the coordinator and connects the client under test to it, once for all scenarios of a run: Seata's client
  * keeps its connections and its configuration in static fields, so a second coordinator would need a second JVM.
  */
-final class Conformance implements BeforeAllCallback, ExtensionContext.Store.CloseableResource {
+final class Conformance
+        implements BeforeAllCallback, AfterEachCallback, ExtensionContext.Store.CloseableResource {
     private static final String APPLICATION = "conformance";
     private static final String GROUP = "conformance";
 
@@ -37,6 +39,11 @@ final class Conformance implements BeforeAllCallback, ExtensionContext.Store.Clo
         System.setProperty("service.concord.grouplist", coordinator.tcAddress());
         TMClient.init(APPLICATION, GROUP);
         RMClient.init(APPLICATION, GROUP);
+    }
+
+    @Override
+    public void afterEach(ExtensionContext context) throws Exception {
+        Global.endAll();
     }
 
     @Override

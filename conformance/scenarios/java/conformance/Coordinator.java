@@ -40,6 +40,8 @@ final class Coordinator {
             tcAddress = "127.0.0.1:" + tc.getLocalPort();
             httpAddress = "127.0.0.1:" + api.getLocalPort();
         }
+        // A run that is interrupted must not leave a process behind.
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> process.destroyForcibly()));
         start();
     }
 

@@ -8,6 +8,7 @@ import io.seata.tm.api.GlobalTransaction;
 import io.seata.tm.api.GlobalTransactionContext;
 import java.util.EnumSet;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A global transaction that a scenario drives by hand. Seata binds a transaction to the thread that began it; this
@@ -26,10 +27,21 @@ final class Global {
             GlobalStatus.TimeoutRollbacking, GlobalStatus.TimeoutRollbackRetrying, GlobalStatus.Rollbacked,
             GlobalStatus.TimeoutRollbacked);
 
+    /** What a scenario began and has not ended. */
+    private static final Set<Global> OPEN = ConcurrentHashMap.newKeySet();
+
     private final GlobalTransaction transaction;
 
     private Global(GlobalTransaction transaction) {
         this.transaction = transaction;
+        OPEN.add(this);
+    }
+
+    /** Rolls back what a failed scenario left open, so that its locks cannot fail the next one. */
+    static void endAll() throws TransactionException {
+        for (Global global : OPEN) {
+            global.rollback();
+        }
     }
 
     static Global begin() throws TransactionException {
@@ -65,10 +77,12 @@ final class Global {
     }
 
     void commit() throws TransactionException {
+        OPEN.remove(this);
         transaction.commit();
     }
 
     void rollback() throws TransactionException {
+        OPEN.remove(this);
         transaction.rollback();
     }
 
