@@ -1,0 +1,201 @@
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	cockroach "github.com/cockroachdb/pebble"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Store is the embedded store. It implements [orchestrator.Store] and the storage of package mq/embedded.
+type Store struct {
+	opts   Options
+	dir    string
+	db     *cockroach.DB
+	cache  *cockroach.Cache
+	unlock func() error
+	names  interner
+	hasher rowHasher
+	writes writePool
+
+	// large is held while very many rows are locked for one branch. It is taken before mu.
+	large sync.Mutex
+
+	mu    sync.Mutex
+	live  liveTable
+	locks lockTable
+	ended endedCounts
+	// newest is the greatest id that was ever stored.
+	newest     int64
+	outboxNext uint64
+	// pending holds the newest change of every transaction that has one under way.
+	pending map[int64]*write
+	// queue is what the committer takes next; urgent says that it holds something that is not lazy, lazySince when it
+	// began to hold anything else.
+	queue, spareQueue []*write
+	urgent            bool
+	lazySince         time.Time
+	// underway and underwayBytes count what is queued or being written.
+	underway, underwayBytes int
+	closing                 bool
+	failed                  error
+
+	wake        chan struct{}
+	groups      chan *group
+	spareGroups chan *group
+	refusals    refusals
+	outbox      outbox
+	readOnly    atomic.Pointer[error]
+
+	idMu    sync.Mutex
+	ceiling int64
+
+	stop    context.CancelFunc
+	running sync.WaitGroup // the goroutines beside committer and completer
+	commits sync.WaitGroup // these two
+	closed  chan struct{}
+}
+
+const (
+	metaIDs   = "ids"
+	metaEnded = "ended"
+)
+
+// Open opens the store in dir, which is created if need be, and reads what is live. The directory belongs to one
+// process at a time. Close must be called.
+func Open(ctx context.Context, dir string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	s := &Store{
+		opts: o, dir: dir, hasher: newRowHasher(), live: newLiveTable(), locks: lockTable{},
+		pending: map[int64]*write{}, wake: make(chan struct{}, 1), groups: make(chan *group, groupsInFlight),
+		spareGroups: make(chan *group, 4), refusals: refusals{wake: make(chan struct{}, 1)},
+		closed: make(chan struct{}),
+	}
+	s.names.names = map[string]string{}
+	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create data directory: %w", err)
+	}
+	unlock, err := lockDir(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	s.unlock = unlock
+	s.cache = cockroach.NewCache(o.CacheBytes)
+	s.db, err = cockroach.Open(dir, pebbleOptions(o, s.cache, s.fail))
+	if err != nil {
+		s.cache.Unref()
+		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", dir, err), unlock())
+	}
+	if err := s.recover(ctx); err != nil {
+		err = fmt.Errorf("read data directory %s: %w", dir, err)
+		return nil, errors.Join(err, s.closeFiles())
+	}
+	s.checkDisk()
+	s.start()
+	return s, nil
+}
+
+func (s *Store) start() {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.commits.Go(s.commitLoop)
+	s.commits.Go(s.completeLoop)
+	s.running.Go(func() { s.refusals.run(ctx.Done()) })
+	s.running.Go(func() { s.retentionLoop(ctx) })
+	if s.opts.DiskReserveBytes > 0 {
+		s.running.Go(func() { s.diskLoop(ctx) })
+	}
+}
+
+// Close makes durable what was accepted, answers it, and gives the directory back. It must be called once.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closing = true
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	s.commits.Wait()
+	s.stop()
+	s.running.Wait()
+	return s.closeFiles()
+}
+
+func (s *Store) closeFiles() error {
+	err := s.db.Close()
+	s.cache.Unref()
+	if err != nil {
+		err = fmt.Errorf("close data directory: %w", err)
+	}
+	return errors.Join(err, s.unlock())
+}
+
+// ReserveIDs implements [orchestrator.Store].
+func (s *Store) ReserveIDs(_ context.Context, n int64) (int64, error) {
+	s.idMu.Lock()
+	defer s.idMu.Unlock()
+	if n <= 0 || s.ceiling > 1<<63-1-n {
+		return 0, fmt.Errorf("reserve %d ids: out of range", n)
+	}
+	if err := s.failure(); err != nil {
+		return 0, err
+	}
+	first := s.ceiling
+	value := binary.BigEndian.AppendUint64(nil, uint64(first+n))
+	if err := s.db.Set(metaKey(metaIDs), value, cockroach.Sync); err != nil {
+		return 0, fmt.Errorf("reserve %d ids: %w", n, err)
+	}
+	if err := s.failure(); err != nil {
+		return 0, err
+	}
+	s.ceiling = first + n
+	return first, nil
+}
+
+// Counts implements [orchestrator.Store].
+func (s *Store) Counts(context.Context) (orchestrator.Counts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return orchestrator.Counts{
+		Active:      s.live.byStatus[txn.Active],
+		Committing:  s.live.byStatus[txn.Committing],
+		RollingBack: s.live.byStatus[txn.RollingBack],
+		Stuck:       s.live.stuck,
+		Locks:       int64(len(s.locks)),
+		Committed:   s.ended.committed,
+		RolledBack:  s.ended.rolledBack,
+	}, s.failed
+}
+
+// Due implements [orchestrator.Store]. Claims are kept in memory: after a restart everything that is due is due again.
+func (s *Store) Due(_ context.Context, now txn.Millis, claim time.Duration, limit int) ([]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != nil {
+		return nil, s.failed
+	}
+	var ids []int64
+	again := max(now.Add(claim), now+1)
+	for len(ids) < limit && len(s.live.due) > 0 && s.live.due[0].at <= now {
+		ref := s.live.due[0].ref
+		ids = append(ids, s.live.at(ref).id)
+		s.live.setDue(ref, again)
+	}
+	return ids, nil
+}
+
+// Metrics returns Pebble's own numbers, for diagnosis.
+func (s *Store) Metrics() *cockroach.Metrics { return s.db.Metrics() }
