@@ -287,15 +287,17 @@ func readAllAs(env Envelope, children []Message) bool {
 	return ok
 }
 
-// complete fills the fields at whose emptiness SEATA decoders stop, so that messages behind it can be found.
-func complete(msg Message) {
+// complete fills the fields at whose emptiness SEATA decoders stop, so that messages behind it can be found. It reports
+// whether there were any.
+func complete(msg Message) (changed bool) {
 	fill := func(texts ...*string) {
 		for _, s := range texts {
 			if *s == "" {
-				*s = "x"
+				*s, changed = "x", true
 			}
 		}
 	}
+	var children []Message
 	switch m := msg.(type) {
 	case *BranchCommitRequest:
 		fill(&m.XID, &m.ResourceID)
@@ -306,18 +308,16 @@ func complete(msg Message) {
 	case *RegisterRMRequest:
 		fill(&m.Version)
 	case *MergedRequest:
-		for _, child := range m.Messages {
-			complete(child)
-		}
+		children = m.Messages
 	case *MergeResult:
-		for _, child := range m.Messages {
-			complete(child)
-		}
+		children = m.Messages
 	case *BatchResult:
-		for _, child := range m.Messages {
-			complete(child)
-		}
+		children = m.Messages
 	}
+	for _, child := range children {
+		changed = complete(child) || changed
+	}
+	return changed
 }
 
 // TestRoundTrip sends every type of message with every codec to every generation of clients, with any compressor.
