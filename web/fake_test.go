@@ -106,8 +106,10 @@ func (f *fake) Stats() orchestrator.Stats {
 func (f *fake) begin(t *testing.T, id int64) {
 	t.Helper()
 	events := []txn.Event{
-		txn.Begin{XID: txn.XID{Prefix: "10.0.0.5:8091", ID: id}, Application: "shop", Group: "g", Name: "buy", Timeout: 60e9},
-		txn.Register{BranchID: id + 1, Kind: txn.AT, Resource: "jdbc:mysql://db/a", Client: "shop:10.0.0.9:1", LockKey: "T:1,2"},
+		txn.Begin{XID: txn.XID{Prefix: "10.0.0.5:8091", ID: id}, Application: "shop", Group: "g", Name: "buy",
+			Timeout: 60e9},
+		txn.Register{BranchID: id + 1, Kind: txn.AT, Resource: "jdbc:mysql://db/a", Client: "shop:10.0.0.9:1",
+			LockKey: "T:1,2"},
 		txn.Register{BranchID: id + 2, Kind: txn.TCC, Resource: "pay", Client: "shop:10.0.0.9:1", Data: "{}"},
 	}
 	for _, ev := range events {

@@ -30,7 +30,8 @@ func TestShowTransaction(t *testing.T) {
 		for key, want := range map[string]any{
 			"xid": xid, "id": "100", "status": "Active", "stuck": false, "application": "shop", "name": "buy",
 			"beganAt": "2023-11-14T22:13:20.123Z", "deadline": "2023-11-14T22:14:20.123Z", "timeoutMillis": 60000.0,
-			"lockCount": 2.0, "branchCount": 2.0, "explanation": "It is open: branches may join for 1m0s more, then it is rolled back.",
+			"lockCount": 2.0, "branchCount": 2.0,
+			"explanation": "It is open: branches may join for 1m0s more, then it is rolled back.",
 		} {
 			if diff := cmp.Diff(want, got[key]); diff != "" {
 				t.Errorf("%s: %s", key, diff)
@@ -126,7 +127,8 @@ func TestListFiltersReachTheStore(t *testing.T) {
 	if status != 200 || got["items"].([]any)[0].(map[string]any)["holder"] != "h:1:5" {
 		t.Errorf("%d %v", status, got)
 	}
-	if diff := cmp.Diff(orchestrator.LockQuery{Resource: "r", Table: "t", PK: "1", Holder: 100, Limit: 100}, r.locks); diff != "" {
+	locks := orchestrator.LockQuery{Resource: "r", Table: "t", PK: "1", Holder: 100, Limit: 100}
+	if diff := cmp.Diff(locks, r.locks); diff != "" {
 		t.Error(diff)
 	}
 	_, got, _ = r.do(t, "GET", "/api/v1/waits", "")

@@ -22,6 +22,9 @@ func TestEveryKeyHasADocAndNamesAreUnique(t *testing.T) {
 		if len(k.Doc) < 20 || !strings.HasSuffix(k.Doc, ".") {
 			t.Errorf("%s: the comment of its field is missing or no sentence: %q", k.Name, k.Doc)
 		}
+		if (k.Group() == "") != (k.GroupDoc == "") {
+			t.Errorf("%s: the comment of its group is %q", k.Name, k.GroupDoc)
+		}
 		for _, name := range []string{k.Name, k.Flag(), k.Env()} {
 			if seen[name] && strings.Contains(k.Name, ".") {
 				t.Errorf("%s: the name %s is taken", k.Name, name)

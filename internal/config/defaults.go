@@ -7,7 +7,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// Default returns what holds when nothing is set. The numbers that the core and the runtime promise are taken from there.
+// Default returns what holds when nothing is set. What the core and the runtime promise is taken from there.
 func Default() Config {
 	rules, limits := txn.DefaultRules(), orchestrator.DefaultLimits()
 	return Config{
@@ -27,7 +27,7 @@ func Default() Config {
 			EndWait:         limits.EndWait,
 			TimeoutMax:      limits.TimeoutMax,
 			Sweep:           limits.SweepEvery,
-			Drain:           10 * time.Second,
+			Drain:           5 * time.Second,
 		},
 		Retry: Retry{
 			First:       rules.Retry.First,
@@ -39,12 +39,12 @@ func Default() Config {
 			Grace:       rules.Retry.Grace,
 			XANotFound:  rules.Retry.XANotFound,
 		},
-		Store: Store{Retention: 24 * time.Hour, DiskReserve: 512 * MiB, Cache: 64 * MiB},
+		Store: Store{Retention: 72 * time.Hour, DiskReserve: GiB, Cache: 128 * MiB},
 		Session: Session{
 			Max:           10_000,
-			Idle:          30 * time.Second,
+			Idle:          15 * time.Second,
 			FrameBytesMax: 8 * MiB,
-			RequestsMax:   4096,
+			RequestsMax:   10_000,
 			WriteBytesMax: 16 * MiB,
 			UndoLogDelete: 24 * time.Hour,
 			UndoLogDays:   7,

@@ -28,6 +28,8 @@ type Key struct {
 	Doc string
 	// Type is what a value looks like: "text", "list", "bool", "number", "duration" or "bytes".
 	Type string
+	// GroupDoc says what the key's group is about; empty for keys without a group.
+	GroupDoc string
 	// Secret values are never printed.
 	Secret bool
 
@@ -92,23 +94,23 @@ func kebab(name string, sep rune) string {
 func Keys() []Key {
 	docs := fieldDocs(settingsSource)
 	var keys []Key
-	var walk func(t reflect.Type, prefix string, index []int)
-	walk = func(t reflect.Type, prefix string, index []int) {
+	var walk func(t reflect.Type, prefix, groupDoc string, index []int)
+	walk = func(t reflect.Type, prefix, groupDoc string, index []int) {
 		for i := range t.NumField() {
 			f := t.Field(i)
 			name := prefix + f.Tag.Get("koanf")
 			at := append(append([]int(nil), index...), i)
 			if f.Type.Kind() == reflect.Struct {
-				walk(f.Type, name+".", at)
+				walk(f.Type, name+".", docs[t.Name()+"."+f.Name], at)
 				continue
 			}
 			keys = append(keys, Key{
 				Name: name, Doc: docs[t.Name()+"."+f.Name], Type: typeName(f.Type),
-				Secret: f.Tag.Get("secret") == "true", index: at,
+				GroupDoc: groupDoc, Secret: f.Tag.Get("secret") == "true", index: at,
 			})
 		}
 	}
-	walk(reflect.TypeFor[Config](), "", nil)
+	walk(reflect.TypeFor[Config](), "", "", nil)
 	return keys
 }
 

@@ -24,7 +24,7 @@ func (l *Loaded) Print(w io.Writer) error {
 		if g := k.Group(); g != "" {
 			indent = "  "
 			if g != group {
-				fmt.Fprintf(&b, "\n%s:", g)
+				fmt.Fprintf(&b, "\n# %s\n%s:", k.GroupDoc, g)
 				group = g
 			}
 		}

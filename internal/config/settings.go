@@ -111,17 +111,20 @@ type Store struct {
 
 // Session bounds the connections of Seata clients.
 type Session struct {
-	// Number of clients that may be connected at once; more are closed with one log line.
+	// Number of clients that may be connected at once; more are closed with one log line. It has to stay below the
+	// process's limit of open files.
 	Max int `koanf:"max"`
-	// Time after which a connection that sends nothing is closed. Clients send a heartbeat every 5 s.
+	// Time after which a connection that sends nothing is closed, if it ever sent a heartbeat. Clients send one every
+	// 5 s.
 	Idle time.Duration `koanf:"idle"`
-	// Length in bytes of the largest frame that is read; a larger one closes the connection.
+	// Length in bytes of the largest frame that is read, at most 8MiB; a larger one closes the connection.
 	FrameBytesMax Bytes `koanf:"frameBytesMax"`
-	// Number of requests of one connection that may be under way at once; the next one is not read until one ends.
+	// Number of requests of one connection that may be under way at once; more are answered as failed.
 	RequestsMax int `koanf:"requestsMax"`
 	// Bytes that may wait to be written to one connection; a slower reader is closed.
 	WriteBytesMax Bytes `koanf:"writeBytesMax"`
-	// Time between two requests to delete old undo logs that are sent to each AT resource; 0 sends none.
+	// Time between two requests to delete old undo logs that are sent for each AT resource; 0 sends none, and undo logs
+	// that crashed clients left behind stay.
 	UndoLogDelete time.Duration `koanf:"undoLogDelete"`
 	// Age in days from which undo logs are deleted by that request.
 	UndoLogDays int `koanf:"undoLogDays"`
@@ -130,7 +133,8 @@ type Session struct {
 // Auth says who may connect as a Seata client.
 type Auth struct {
 	// What is done with the access-key signature of Seata clients: off does not look at it, log accepts every client
-	// and logs a wrong signature, enforce refuses it. Off leaves the port open to everybody who reaches it.
+	// and logs a wrong signature, enforce refuses it. Off leaves the port open to everybody who reaches it; clients
+	// before 1.5 sign nothing and cannot pass enforce.
 	Mode string `koanf:"mode"`
 	// Access keys, each as "accessKey:secretKey", the same as in the clients' configuration. Prefer the file: flags
 	// can be read by every user of the machine.

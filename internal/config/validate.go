@@ -120,7 +120,7 @@ func (c *checker) rest(f *Config) {
 	between(c, "store.cache", f.Store.Cache, MiB, 1<<10*GiB)
 	between(c, "session.max", f.Session.Max, 1, 1_000_000)
 	between(c, "session.idle", f.Session.Idle, time.Second, time.Hour)
-	between(c, "session.frameBytesMax", f.Session.FrameBytesMax, 64*KiB, 64*MiB)
+	between(c, "session.frameBytesMax", f.Session.FrameBytesMax, 64*KiB, 8*MiB)
 	between(c, "session.requestsMax", f.Session.RequestsMax, 1, 1_000_000)
 	between(c, "session.writeBytesMax", f.Session.WriteBytesMax, 64*KiB, GiB)
 	between(c, "session.undoLogDelete", f.Session.UndoLogDelete, 0, 3650*24*time.Hour)

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/web"
+)
+
+// serverDefault is where a server that was started without flags listens.
+const serverDefault = "http://127.0.0.1:8088"
+
+// answerBytesMax bounds what is read of an answer; requestWait is longer than any request may take.
+const (
+	answerBytesMax = 64 << 20
+	requestWait    = 45 * time.Second
+)
+
+// clientFlags gives a command the flags of those that talk to a server.
+func (a *app) clientFlags(cmd *cobra.Command) *cobra.Command {
+	server := a.env(config.EnvServer)
+	if server == "" {
+		server = serverDefault
+	}
+	cmd.PersistentFlags().StringVar(&a.server, "server", server, "address of the server; environment "+config.EnvServer)
+	cmd.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the output: table or json")
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.output != "table" && a.output != "json" {
+			return fmt.Errorf("--output is table or json, not %q", a.output)
+		}
+		u, err := url.Parse(a.server)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return fmt.Errorf("--server is an address such as %s, not %q", serverDefault, a.server)
+		}
+		a.began = true
+		return nil
+	}
+	return cmd
+}
+
+// get asks the server; query may be nil. The answer is decoded into out, and returned as it came.
+func (a *app) get(ctx context.Context, path string, query url.Values, out any) (json.RawMessage, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return a.call(ctx, http.MethodGet, path, nil, out)
+}
+
+// call sends a request to the server.
+func (a *app) call(ctx context.Context, method, path string, body, out any) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestWait)
+	defer cancel()
+	var reader io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		reader = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(a.server, "/")+"/api/v1"+path, reader)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Concord-Actor", a.actor())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, a.unreachable(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", a.server, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, a.refused(resp.StatusCode, raw)
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return nil, fmt.Errorf("the answer of %s is not Concord's; does --server name the HTTP address of a "+
+			"coordinator? (%w)", a.server, err)
+	}
+	return raw, nil
+}
+
+// actor is who asks: the user's name if the environment tells it.
+func (a *app) actor() string {
+	if user := a.env("USER"); user != "" {
+		return "cli (" + user + ")"
+	}
+	return "cli"
+}
+
+// unreachable explains why there was no answer.
+func (a *app) unreachable(err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server answers at %s; start one with 'concord serve --dev', or name it with --server or %s",
+			a.server, config.EnvServer)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s did not answer in %s; the outcome of the request is unknown", a.server, requestWait)
+	}
+	return fmt.Errorf("ask %s: %w", a.server, err)
+}
+
+// refused turns a problem document into an error.
+func (a *app) refused(status int, raw []byte) error {
+	var p web.Problem
+	if err := json.Unmarshal(raw, &p); err != nil || p.Code == "" {
+		return fmt.Errorf("%s answered %d %s; does --server name the HTTP address of a coordinator?", a.server, status,
+			http.StatusText(status))
+	}
+	return &p
+}
+
+// printJSON writes an answer as it came, indented.
+func (a *app) printJSON(raw json.RawMessage) error {
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "  "); err != nil {
+		return err
+	}
+	out.WriteByte('\n')
+	_, err := out.WriteTo(a.stdout)
+	return err
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// app is what the commands need of the outside.
+type app struct {
+	stdout, stderr io.Writer
+	environ        []string
+	exit           func(int) // ends the process at once
+
+	// Set by flags.
+	server, output string
+	// began is true when a command's flags and arguments were right.
+	began bool
+}
+
+// usageError says that something was asked for wrongly.
+type usageError struct{ error }
+
+// Unwrap returns what was wrong.
+func (e usageError) Unwrap() error { return e.error }
+
+// run carries out a command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case !a.began || errors.As(err, &usage):
+		_, _ = fmt.Fprintf(a.stderr, "concord: %v\nRun '%s --help' for usage.\n", err, cmd.CommandPath())
+		return exitUsage
+	}
+	_, _ = fmt.Fprintf(a.stderr, "concord: %v\n", err)
+	return exitFailure
+}
+
+// env returns a variable of the environment.
+func (a *app) env(name string) string {
+	for _, v := range slices.Backward(a.environ) {
+		if value, found := strings.CutPrefix(v, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "concord",
+		Short: "A coordinator for distributed transactions that speaks Seata's protocol",
+		Long: `Concord coordinates distributed transactions. Services that use Seata today connect to it without a change of
+code: AT, TCC and XA branches, and the records of Seata's saga engine.
+
+Start a coordinator to try things with, which keeps its state in ./data:
+
+  concord serve --dev
+
+and look at it from another terminal:
+
+  concord tx list --live
+  concord tx show 10.0.0.5:8091:4194305`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+		PersistentPreRun:  func(*cobra.Command, []string) { a.began = true },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(a.serve(), a.tx(), a.locks(), a.version())
+	return root
+}
+
+// group returns a command that only holds others; without one of them it shows its help, with a wrong one it fails.
+func group(cmd *cobra.Command, children ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var names []string
+		for _, c := range children {
+			names = append(names, c.Name())
+		}
+		return fmt.Errorf("%s has no command %q; there are: %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
+	}
+	cmd.AddCommand(children...)
+	return cmd
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/concord-tx/concord/internal/config"
+)
+
+func (a *app) serve() *cobra.Command {
+	var file string
+	var printConfig bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a coordinator",
+		Long: `Run a coordinator on the embedded store.
+
+Settings come from their defaults, then a YAML file (--config), then environment variables (CONCORD_…), then flags;
+later ones win. 'concord serve --print-config' shows them all, what they mean, and where each came from.
+
+The HTTP API has no keys yet. Without --dev only /healthz, /readyz and /metrics answer; with --dev the API is open, on
+loopback only. Seata clients connect in both cases.
+
+SIGTERM or SIGINT lets what is under way finish and ends the process with 0; a second one ends it at once.`,
+		Example: `  concord serve --dev
+  concord serve --data /var/lib/concord --tc :8091 --http :8088 --advertise 10.0.0.5:8091
+  concord serve --config concord.yaml --print-config`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			loaded, err := config.Load(config.Sources{File: file, Environ: a.environ, Flags: cmd.Flags()})
+			if err != nil {
+				return usageError{fmt.Errorf("configuration: %w", err)}
+			}
+			if printConfig {
+				return loaded.Print(a.stdout)
+			}
+			ctx, stop := a.untilSignal(cmd.Context())
+			defer stop()
+			return a.runServer(ctx, &loaded.Config)
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&file, "config", a.env(config.EnvFile),
+		"read settings from this YAML file; environment "+config.EnvFile)
+	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print the effective settings as YAML and end")
+	cmd.SetUsageFunc(serveUsage)
+	return cmd
+}
+
+// serveUsage prints the flags by group: those that everybody needs first.
+func serveUsage(cmd *cobra.Command) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
+	print := func(title string, keep func(group string, found bool) bool) {
+		set := pflag.NewFlagSet("", pflag.ContinueOnError)
+		set.SortFlags = false
+		for _, k := range config.Keys() {
+			if keep(k.Group(), true) {
+				set.AddFlag(cmd.Flags().Lookup(k.Flag()))
+			}
+		}
+		if keep("", false) {
+			for _, name := range []string{"config", "print-config", "help"} {
+				if f := cmd.Flags().Lookup(name); f != nil {
+					set.AddFlag(f)
+				}
+			}
+		}
+		fmt.Fprintf(&b, "\n%s\n%s", title, set.FlagUsagesWrapped(110))
+	}
+	print("Flags:", func(group string, _ bool) bool { return group == "" })
+	printed := ""
+	for _, k := range config.Keys() {
+		if group := k.Group(); group != "" && group != printed {
+			printed = group
+			print(k.GroupDoc, func(g string, found bool) bool { return found && g == group })
+		}
+	}
+	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+	return err
+}
+
+// untilSignal returns a context that ends with the first SIGTERM or SIGINT. The second one ends the process at once.
+func (a *app) untilSignal(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	done := make(chan struct{})
+	go func() {
+		for count := 1; ; count++ {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			if count > 1 {
+				_, _ = fmt.Fprintln(a.stderr, "concord: ended at once by a second signal; nothing that was answered is lost")
+				a.exit(exitFailure)
+			}
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}

@@ -1,0 +1,50 @@
+package tidy
+
+import (
+	"sync"
+	"testing"
+)
+
+// exception is a place where a rule does not hold, and why the code reads better so.
+type exception struct{ rule, place, reason string }
+
+// allowed lists all exceptions. A place is a path, or a path and a name.
+func allowed() []exception {
+	return []exception{
+		{"go statement", "orchestrator Run", "Run is where the runtime starts its goroutines"},
+	}
+}
+
+// findings gathers what is wrong with one rule.
+type findings struct {
+	t    *testing.T
+	rule string
+	mu   sync.Mutex
+	used map[string]bool
+}
+
+// check runs a rule.
+func check(t *testing.T, rule string, do func(f *findings)) {
+	t.Helper()
+	f := &findings{t: t, rule: rule, used: map[string]bool{}}
+	do(f)
+	for _, e := range allowed() {
+		if e.rule == rule && !f.used[e.place] {
+			t.Errorf("the exception %q for %s is not needed any more", e.rule, e.place)
+		}
+	}
+}
+
+// add reports a finding at a position unless the place is an exception.
+func (f *findings) add(at, place, format string, args ...any) {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range allowed() {
+		if e.rule == f.rule && e.place == place {
+			f.used[place] = true
+			return
+		}
+	}
+	f.t.Errorf(at+": "+format, args...)
+}

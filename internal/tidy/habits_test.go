@@ -1,0 +1,198 @@
+package tidy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"go/ast"
+	"go/token"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestTestsDoNotSleep(t *testing.T) {
+	t.Parallel()
+	check(t, "sleep", func(f *findings) {
+		for _, s := range sources(t) {
+			if !s.test {
+				continue
+			}
+			ast.Inspect(s.ast, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok && isName(sel.X, "time") && sel.Sel.Name == "Sleep" {
+					f.add(s.at(n.Pos()), s.path, "a test that sleeps is slow or wrong; wait for what should happen, or use synctest")
+				}
+				return true
+			})
+		}
+	})
+}
+
+// logger matches what loggers are called.
+var logger = regexp.MustCompile(`(?i)(^|\.)(s?log|logger)$`)
+
+func TestLogMessagesAreConstantAndLowerCase(t *testing.T) {
+	t.Parallel()
+	levels := []string{"Debug", "Info", "Warn", "Error", "DebugContext", "InfoContext", "WarnContext", "ErrorContext"}
+	check(t, "log message", func(f *findings) {
+		for _, s := range sources(t) {
+			if s.test {
+				continue
+			}
+			ast.Inspect(s.ast, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				sel, ok := call.Fun.(*ast.SelectorExpr)
+				if !ok || !slices.Contains(levels, sel.Sel.Name) || !logger.MatchString(lastName(sel.X)) {
+					return true
+				}
+				message := 0
+				if strings.HasSuffix(sel.Sel.Name, "Context") {
+					message = 1
+				}
+				if len(call.Args) <= message || !plain(call.Args[message]) {
+					f.add(s.at(call.Pos()), s.path, "a log message is a constant phrase in lower case; facts are attributes")
+				}
+				return true
+			})
+		}
+	})
+}
+
+// lastName returns the last word of a.b.c, or of a call a.b().
+func lastName(e ast.Expr) string {
+	switch x := e.(type) {
+	case *ast.Ident:
+		return x.Name
+	case *ast.SelectorExpr:
+		return x.Sel.Name
+	case *ast.CallExpr:
+		return lastName(x.Fun)
+	}
+	return ""
+}
+
+// plain reports whether e is a string literal that begins in lower case, or the parameter of a wrapper.
+func plain(e ast.Expr) bool {
+	if isName(e, "msg") {
+		return true
+	}
+	lit, ok := e.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return false
+	}
+	text, err := strconv.Unquote(lit.Value)
+	return err == nil && text != "" && !unicode.IsUpper([]rune(text)[0]) && !strings.HasSuffix(text, ".")
+}
+
+func TestEveryPublicErrorHasARow(t *testing.T) {
+	t.Parallel()
+	check(t, "error row", func(f *findings) {
+		var described string
+		declared := map[string]string{}
+		for _, s := range sources(t) {
+			if s.dir != "orchestrator" || s.test {
+				continue
+			}
+			if s.path == "orchestrator/errors.go" {
+				described = s.text
+			}
+			for _, decl := range s.ast.Decls {
+				g, ok := decl.(*ast.GenDecl)
+				if !ok {
+					continue
+				}
+				for _, spec := range g.Specs {
+					for _, name := range errorNames(spec) {
+						declared[name.Name] = s.at(name.Pos())
+					}
+				}
+			}
+		}
+		if described == "" {
+			t.Fatal("orchestrator/errors.go is missing")
+		}
+		for name, at := range declared {
+			if !regexp.MustCompile(`\b` + name + `\b`).MatchString(described) {
+				f.add(at, name, "%s has no row in orchestrator/errors.go", name)
+			}
+		}
+	})
+}
+
+// errorNames lists exported sentinels and error types.
+func errorNames(spec ast.Spec) []*ast.Ident {
+	switch x := spec.(type) {
+	case *ast.ValueSpec:
+		var out []*ast.Ident
+		for _, name := range x.Names {
+			if strings.HasPrefix(name.Name, "Err") && len(x.Values) > 0 {
+				if _, ok := x.Values[0].(*ast.CallExpr); ok {
+					out = append(out, name)
+				}
+			}
+		}
+		return out
+	case *ast.TypeSpec:
+		if x.Name.IsExported() && strings.HasSuffix(x.Name.Name, "Error") {
+			return []*ast.Ident{x.Name}
+		}
+	}
+	return nil
+}
+
+// generatedNames are the usual names of files that a tool wrote.
+var generatedNames = regexp.MustCompile(`(\.pb\.go|_gen\.go|_string\.go|^zz_.*\.go)$`)
+
+func TestGeneratedFilesSaySo(t *testing.T) {
+	t.Parallel()
+	check(t, "generated", func(f *findings) {
+		for _, s := range sources(t) {
+			if generatedNames.MatchString(path.Base(s.path)) && !s.generated {
+				f.add(s.path, s.path, "the file lacks its \"Code generated … DO NOT EDIT.\"")
+			}
+		}
+	})
+}
+
+// TestReleasedMigrationsAreNotEdited compares migrations with migrations/RELEASED, which gets a line "sha256  path"
+// for each file when a release contains it.
+func TestReleasedMigrationsAreNotEdited(t *testing.T) {
+	t.Parallel()
+	check(t, "migration", func(f *findings) {
+		sums, released := map[string]string{}, ""
+		walk(t, func(p string, text []byte) {
+			switch {
+			case p == "migrations/RELEASED":
+				released = string(text)
+			case strings.HasPrefix(p, "migrations/") && path.Ext(p) == ".sql":
+				sum := sha256.Sum256(text)
+				sums[p] = hex.EncodeToString(sum[:])
+			}
+		})
+		for line := range strings.Lines(released) {
+			if sum, p, ok := strings.Cut(strings.TrimSpace(line), "  "); ok && sums[p] != sum {
+				f.add(p, p, "a released migration was edited or removed; write a new one")
+			}
+		}
+	})
+}
+
+func TestNoPathsOfOneMachine(t *testing.T) {
+	t.Parallel()
+	ours := regexp.MustCompile(`/(root|home/\w+|work/(main|shared))/`)
+	check(t, "machine path", func(f *findings) {
+		walk(t, func(p string, text []byte) {
+			for i, line := range strings.Split(string(text), "\n") {
+				if ours.MatchString(line) && !strings.HasPrefix(p, "internal/tidy/") {
+					f.add(p, p, "line %d names a path of one machine: %s", i+1, strings.TrimSpace(line))
+				}
+			}
+		})
+	})
+}
