@@ -1,0 +1,137 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/concord-tx/concord/tc/seata"
+)
+
+// options are the flags.
+type options struct {
+	suite       string
+	concord     string
+	serverFlags string
+	dir         string
+	json        string
+	clients     int
+	rms         int
+	seed        uint64
+	warmup      time.Duration
+	window      time.Duration
+	drain       time.Duration
+	openMax     int64
+	syncs       bool
+	keep        bool
+	pinServer   int
+	pinDriver   int
+	live        int64
+
+	// One cell instead of a suite.
+	inFlight int
+	rate     float64
+	arrival  arrival
+	w        workload
+
+	seataClasspath string
+	seataHeap      string
+	seataLog       string
+
+	machine string // filled in later
+}
+
+const usageText = `bench starts the concord binary on loopback, drives it over the Seata protocol and prints what it measured.
+
+  go run ./bench -suite short            about 3 minutes: closed loop AT and TCC, a short ladder, 100,000 live
+  go run ./bench -suite full             everything, about 20 minutes
+  go run ./bench -suite closed           one of: closed, sustained, ladder, live, lists, mix, connections
+  go run ./bench -inflight 64 -kind tcc  one closed-loop cell
+  go run ./bench -rate 5000 -kind at     one open-loop cell; latency counts from the scheduled start
+
+Each cell is one line of JSON in -json FILE and one row of the table. A cell that did not end as it was asked to has no
+rate and the exit status is 1. Absolute numbers mean something only with the machine line above them; on a machine that
+others use, run twice and compare ratios.
+
+Flags:
+`
+
+// parseOptions reads the command line. Errors were printed already.
+func parseOptions(args []string, out io.Writer) (options, error) {
+	var o options
+	var kind, spacing string
+	var timeout time.Duration
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(out)
+	flags.Usage = func() {
+		_, _ = fmt.Fprint(out, usageText) // nobody is left to tell
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&o.suite, "suite", "", "run these cells: short, full, closed, sustained, ladder, live, lists, mix, connections")
+	flags.StringVar(&o.concord, "concord", "", "server binary; built from the working tree if empty")
+	flags.StringVar(&o.serverFlags, "server-flags", "", "more flags for concord serve, separated by blanks")
+	flags.StringVar(&o.dir, "dir", defaultDir(), "where data directories are made; must be on a real disk to measure fsync")
+	flags.StringVar(&o.json, "json", "", "append one line of JSON a cell to this file; - is standard output")
+	flags.IntVar(&o.clients, "clients", 2, "client processes that are played, each with one connection as TM")
+	flags.IntVar(&o.rms, "rms", 1, "connections as RM for each client; branch i uses connection i modulo this")
+	flags.Uint64Var(&o.seed, "seed", 1, "of schedules, keys and the choice of what is rolled back")
+	flags.DurationVar(&o.warmup, "warmup", 2*time.Second, "load before the measured window")
+	flags.DurationVar(&o.window, "window", 8*time.Second, "measured window of a cell")
+	flags.DurationVar(&o.drain, "drain", 30*time.Second, "how long the ends of open transactions are waited for")
+	flags.Int64Var(&o.openMax, "open-max", 200_000, "open loop: give up when so many transactions are open")
+	flags.BoolVar(&o.syncs, "syncs", true, "count the server's fsync calls with perf, if there is one, after the window")
+	flags.BoolVar(&o.keep, "one-server", false, "run the cells of a suite on one server instead of a fresh one for each")
+	flags.IntVar(&o.pinServer, "pin-server", -1, "keep the server on this core; -1: anywhere")
+	flags.IntVar(&o.pinDriver, "pin-driver", -1, "keep the driver on this core; -1: anywhere")
+	flags.Int64Var(&o.live, "live", 1_000_000, "transactions held undecided in the cells of suite live, and finished ones in lists")
+	flags.IntVar(&o.inFlight, "inflight", 64, "one cell, closed loop: transactions in flight")
+	flags.Float64Var(&o.rate, "rate", 0, "one cell, open loop: transactions per second")
+	flags.StringVar(&spacing, "arrival", "poisson", "open loop: poisson or constant")
+	flags.StringVar(&kind, "kind", "at", "of branches: at or tcc")
+	flags.IntVar(&o.w.branches, "branches", 2, "branches of a transaction")
+	flags.IntVar(&o.w.rollback, "rollback", 0, "percent of transactions that are rolled back")
+	flags.IntVar(&o.w.keys, "keys", 0, "rows that AT branches lock, chosen at random: a few make them hot; 0: no row twice")
+	flags.DurationVar(&timeout, "timeout", time.Minute, "of transactions")
+	flags.StringVar(&o.seataClasspath, "seata-classpath", "", "class path of a Seata server to measure instead (see seata.go)")
+	flags.StringVar(&o.seataHeap, "seata-heap", "2g", "heap of that server")
+	flags.StringVar(&o.seataLog, "seata-log", "WARN", "log level of that server; INFO is as it ships")
+	err := flags.Parse(args)
+	if err == nil {
+		o.w.timeout = int32(timeout.Milliseconds())
+		o.w.kind, err = parseKind(kind)
+	}
+	if err == nil {
+		o.arrival, err = parseArrival(spacing)
+	}
+	if err == nil {
+		err = o.validate()
+	}
+	return o, err
+}
+
+func (o options) validate() error {
+	switch {
+	case o.clients < 1, o.rms < 1, o.w.branches < 0, o.inFlight < 1:
+		return fmt.Errorf("clients, rms and inflight must be at least 1, branches at least 0")
+	case o.w.rollback < 0 || o.w.rollback > 100:
+		return fmt.Errorf("rollback is a percentage")
+	case o.w.kind == seata.BranchAT && o.w.keys < 0:
+		return fmt.Errorf("keys must not be negative")
+	case o.warmup < 0, o.window <= 0:
+		return fmt.Errorf("window must be positive")
+	}
+	return nil
+}
+
+// defaultDir is a directory that is on a disk on most machines, unlike /tmp.
+func defaultDir() string {
+	if dir := os.Getenv("BENCH_DIR"); dir != "" {
+		return dir
+	}
+	if _, err := os.Stat("/var/tmp"); err == nil {
+		return "/var/tmp"
+	}
+	return os.TempDir()
+}
