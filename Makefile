@@ -1,0 +1,50 @@
+# Concord. `make run` and `make test` are all that a fresh clone needs.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run build test bench sim fuzz lint conformance clean
+
+# The binary is static and needs no C compiler; only the race detector in `make test` does.
+BIN := bin/concord
+DATA ?= ./data
+SEEDS ?= 1000
+FUZZTIME ?= 30s
+SUITE ?= short
+CONFORMANCE ?=
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build and start a coordinator for development on ./data (DATA=dir, ARGS="--log-level debug")
+	$(BIN) serve --dev --data $(DATA) $(ARGS)
+
+build: ## build bin/concord; needs Go alone
+	CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/concord
+
+test: ## install what is missing (as root), then run every test there is, real clients and databases included
+	.ci/test
+
+bench: build ## measure the binary over the protocol (SUITE=short, full, closed, ladder, ...)
+	go run ./bench -suite $(SUITE) -concord $(BIN)
+
+sim: ## run the deterministic simulation with more seeds (SEEDS=n)
+	.ci/sim $(SEEDS)
+
+fuzz: ## fuzz every target for FUZZTIME each (FUZZTIME=10m)
+	.ci/fuzz $(FUZZTIME)
+
+lint: ## vet, format and style
+	go vet ./...
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w $$unformatted"; exit 1; }
+	go test ./internal/tidy
+	go mod tidy -diff
+
+conformance: build ## run Seata's own clients against the binary (CONFORMANCE="-pl seata-1.8.0 -Dtest=TccTest")
+	.ci/parts/java.sh install
+	.ci/parts/mariadb.sh install
+	conformance/run.sh $(BIN) $(CONFORMANCE)
+
+clean: ## remove what was built; ./data stays
+	rm -rf bin .parts
+	go clean -testcache
+	find conformance -type d -name target -prune -exec rm -rf {} +
