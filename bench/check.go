@@ -82,8 +82,9 @@ func (b *bench) metricFaults(ctx context.Context, c cell, before metrics, t tall
 	}
 	equal("tx_lock_waiters", after["tx_lock_waiters"], 0)
 	equal("growth of tx_begun_total", grown("tx_begun_total"), float64(t.Begun))
-	equal(`growth of tx_ended_total{outcome="commit"}`, grown(`tx_ended_total{outcome="commit"}`), float64(t.Commits))
-	equal(`growth of tx_ended_total{outcome="rollback"}`, grown(`tx_ended_total{outcome="rollback"}`), float64(t.Rollbacks))
+	const commits, rollbacks = `tx_ended_total{outcome="commit"}`, `tx_ended_total{outcome="rollback"}`
+	equal("growth of "+rollbacks, grown(rollbacks), float64(t.Rollbacks))
+	equal("growth of "+commits, grown(commits), float64(t.Commits))
 	equal("tx_panics_total", after["tx_panics_total"], 0)
 	equal("tx_store_errors_total", after["tx_store_errors_total"], 0)
 	return faults

@@ -25,7 +25,6 @@ type options struct {
 	drain       time.Duration
 	openMax     int64
 	syncs       bool
-	keep        bool
 	pinServer   int
 	pinDriver   int
 	live        int64
@@ -43,7 +42,8 @@ type options struct {
 	machine string // filled in later
 }
 
-const usageText = `bench starts the concord binary on loopback, drives it over the Seata protocol and prints what it measured.
+const usageText = `bench starts the concord binary on loopback, drives it over the Seata protocol
+and prints what it measured.
 
   go run ./bench -suite short            about 3 minutes: closed loop AT and TCC, a short ladder, 100,000 live
   go run ./bench -suite full             everything, about 20 minutes
@@ -69,11 +69,12 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		_, _ = fmt.Fprint(out, usageText) // nobody is left to tell
 		flags.PrintDefaults()
 	}
-	flags.StringVar(&o.suite, "suite", "", "run these cells: short, full, closed, sustained, ladder, live, lists, mix, connections")
+	flags.StringVar(&o.suite, "suite", "", "run these cells: short, full, closed, sustained, ladder, live, lists, mix, "+
+		"connections")
 	flags.StringVar(&o.concord, "concord", "", "server binary; built from the working tree if empty")
 	flags.StringVar(&o.serverFlags, "server-flags", "", "more flags for concord serve, separated by blanks")
-	flags.StringVar(&o.dir, "dir", defaultDir(), "where data directories are made; must be on a real disk to measure fsync")
-	flags.StringVar(&o.json, "json", "", "append one line of JSON a cell to this file; - is standard output")
+	flags.StringVar(&o.dir, "dir", defaultDir(), "where data directories are made; a real disk, to measure fsync")
+	flags.StringVar(&o.json, "json", "", "append a line of JSON for each cell to this file; - is standard output")
 	flags.IntVar(&o.clients, "clients", 2, "client processes that are played, each with one connection as TM")
 	flags.IntVar(&o.rms, "rms", 1, "connections as RM for each client; branch i uses connection i modulo this")
 	flags.Uint64Var(&o.seed, "seed", 1, "of schedules, keys and the choice of what is rolled back")
@@ -81,20 +82,19 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.DurationVar(&o.window, "window", 8*time.Second, "measured window of a cell")
 	flags.DurationVar(&o.drain, "drain", 30*time.Second, "how long the ends of open transactions are waited for")
 	flags.Int64Var(&o.openMax, "open-max", 200_000, "open loop: give up when so many transactions are open")
-	flags.BoolVar(&o.syncs, "syncs", true, "count the server's fsync calls with perf, if there is one, after the window")
-	flags.BoolVar(&o.keep, "one-server", false, "run the cells of a suite on one server instead of a fresh one for each")
+	flags.BoolVar(&o.syncs, "syncs", true, "count the server's fsync calls with perf, if it is there, after the window")
 	flags.IntVar(&o.pinServer, "pin-server", -1, "keep the server on this core; -1: anywhere")
 	flags.IntVar(&o.pinDriver, "pin-driver", -1, "keep the driver on this core; -1: anywhere")
-	flags.Int64Var(&o.live, "live", 1_000_000, "transactions held undecided in the cells of suite live, and finished ones in lists")
+	flags.Int64Var(&o.live, "live", 1_000_000, "transactions held undecided in suite live, and finished in lists")
 	flags.IntVar(&o.inFlight, "inflight", 64, "one cell, closed loop: transactions in flight")
 	flags.Float64Var(&o.rate, "rate", 0, "one cell, open loop: transactions per second")
 	flags.StringVar(&spacing, "arrival", "poisson", "open loop: poisson or constant")
 	flags.StringVar(&kind, "kind", "at", "of branches: at or tcc")
 	flags.IntVar(&o.w.branches, "branches", 2, "branches of a transaction")
 	flags.IntVar(&o.w.rollback, "rollback", 0, "percent of transactions that are rolled back")
-	flags.IntVar(&o.w.keys, "keys", 0, "rows that AT branches lock, chosen at random: a few make them hot; 0: no row twice")
+	flags.IntVar(&o.w.keys, "keys", 0, "rows that AT branches lock, chosen at random; few are hot; 0: no row twice")
 	flags.DurationVar(&timeout, "timeout", time.Minute, "of transactions")
-	flags.StringVar(&o.seataClasspath, "seata-classpath", "", "class path of a Seata server to measure instead (see seata.go)")
+	flags.StringVar(&o.seataClasspath, "seata-classpath", "", "class path of a Seata server to measure instead: seata.go")
 	flags.StringVar(&o.seataHeap, "seata-heap", "2g", "heap of that server")
 	flags.StringVar(&o.seataLog, "seata-log", "WARN", "log level of that server; INFO is as it ships")
 	err := flags.Parse(args)

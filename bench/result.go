@@ -105,6 +105,8 @@ func newReport(lines, table io.Writer) *report {
 const tableHeader = "cell\tload\tTx/s\tfinished/s\tregister p50/p99\tend p50/p99\tphase two p50/p99\twhole p50/p99\t" +
 	"CPU µs server/driver\tcores server/driver/other\tRSS MiB\tsyncs/tx\tbacklog end (growth/s)\tcheck\t"
 
+const tableRow = "%s\t%s\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%.1f/%.1f\t%.2f/%.2f/%.2f\t%.0f\t%.3f\t%d (%+.0f)\t%s\t\n"
+
 func (p *report) add(r result) error {
 	if err := p.json(r); err != nil {
 		return err
@@ -123,7 +125,7 @@ func (p *report) add(r result) error {
 	}
 	pair := func(q quantiles) string { return fmt.Sprintf("%.2f/%.2f", q.P50, q.P99) }
 	name := strings.TrimSpace(r.Cell + " " + r.Label)
-	_, _ = fmt.Fprintf(p.table, "%s\t%s\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%.1f/%.1f\t%.2f/%.2f/%.2f\t%.0f\t%.3f\t%d (%+.0f)\t%s\t\n",
+	_, _ = fmt.Fprintf(p.table, tableRow,
 		name, load, r.Rate, r.FinishedRate, pair(r.Register), pair(r.End), pair(r.PhaseTwo), pair(r.Whole),
 		r.ServerMicros, r.DriverMicros, r.ServerCores, r.DriverCores, r.OtherCores, r.RSSMiB, r.Syncs.PerTx,
 		r.Backlog.Last, r.Backlog.PerSec, check)

@@ -28,7 +28,8 @@ func (b *bench) countSyncs(ctx context.Context) syncCount {
 		return syncCount{}
 	}
 	before, began := b.fleet.total().Answered, b.fleet.clock.now()
-	out, err := exec.CommandContext(ctx, path, "stat", "-x,", "-e", "syscalls:sys_enter_fdatasync,syscalls:sys_enter_fsync",
+	const events = "syscalls:sys_enter_fdatasync,syscalls:sys_enter_fsync"
+	out, err := exec.CommandContext(ctx, path, "stat", "-x,", "-e", events,
 		"-p", strconv.Itoa(b.server.pid()), "--timeout", strconv.FormatInt(syncTime.Milliseconds(), 10)).CombinedOutput()
 	if err != nil {
 		return syncCount{}
