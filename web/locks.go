@@ -70,10 +70,7 @@ func (s *Server) listSessions(c *gin.Context) {
 	out := Page[SessionView]{Items: []SessionView{}}
 	if s.o.Sessions != nil {
 		for _, x := range s.o.Sessions() {
-			out.Items = append(out.Items, SessionView{
-				Role: x.Role, Application: x.Application, Group: x.Group, Client: x.Client, Version: x.Version,
-				Resources: append([]string{}, x.Resources...), InFlight: x.InFlight, ConnectedAt: when(x.ConnectedAt),
-			})
+			out.Items = append(out.Items, viewSession(x))
 		}
 	}
 	c.JSON(http.StatusOK, out)

@@ -67,15 +67,16 @@ type Reason struct {
 
 // Session is one connection of a Seata client.
 type Session struct {
-	// Role is "TM" or "RM".
-	Role            string
-	Application     string
-	Group           string
-	Client, Version string
-	Resources       []string
-	// InFlight is how many commands wait for its answer.
-	InFlight    int
-	ConnectedAt txn.Millis
+	// Client is "application:ip:port"; Application, Group and Version are what it said of itself.
+	Client, Application, Group, Version string
+	// TM and RM say what it registered as.
+	TM, RM bool
+	// Codec is the body codec that it uses.
+	Codec     string
+	Resources []string
+	// Requests is how many of its requests wait for an answer, Commands how many answers it owes.
+	Requests, Commands int
+	ConnectedAt        txn.Millis
 }
 
 // Server is the HTTP server.

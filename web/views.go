@@ -106,13 +106,15 @@ type HistoryEntry struct {
 
 // SessionView is how a session looks.
 type SessionView struct {
-	Role        string   `json:"role"`
+	Client      string   `json:"client"`
 	Application string   `json:"application"`
 	Group       string   `json:"group"`
-	Client      string   `json:"client"`
 	Version     string   `json:"version"`
+	Roles       []string `json:"roles"`
+	Codec       string   `json:"codec,omitempty"`
 	Resources   []string `json:"resources"`
-	InFlight    int      `json:"inFlight"`
+	Requests    int      `json:"requests"`
+	Commands    int      `json:"commands"`
 	ConnectedAt string   `json:"connectedAt,omitempty"`
 }
 
@@ -196,6 +198,21 @@ func viewHistory(g *txn.Global) []HistoryEntry {
 		out = append(out, entry)
 	}
 	return out
+}
+
+func viewSession(x Session) SessionView {
+	view := SessionView{
+		Client: x.Client, Application: x.Application, Group: x.Group, Version: x.Version, Roles: []string{},
+		Codec: x.Codec, Resources: append([]string{}, x.Resources...), Requests: x.Requests, Commands: x.Commands,
+		ConnectedAt: when(x.ConnectedAt),
+	}
+	if x.TM {
+		view.Roles = append(view.Roles, "TM")
+	}
+	if x.RM {
+		view.Roles = append(view.Roles, "RM")
+	}
+	return view
 }
 
 // explain says in words what a transaction waits for, and what a person can do about it.

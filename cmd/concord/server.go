@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/mq/embedded"
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/store/pebble"
+	"github.com/concord-tx/concord/tc"
+	"github.com/concord-tx/concord/web"
+)
+
+// node is a running coordinator: its parts, from the bottom up.
+type node struct {
+	config      *config.Config
+	logger      *slog.Logger
+	store       *pebble.Store
+	decisions   *embedded.Log
+	seata       *tc.Server
+	coordinator *orchestrator.Coordinator
+	listener    net.Listener
+	advertise   string
+	draining    atomic.Bool
+}
+
+// runServer builds a coordinator from the settings and runs it until ctx ends.
+func (a *app) runServer(ctx context.Context, c *config.Config) error {
+	logger := newLogger(a.stderr, c.Log)
+	n := &node{config: c, logger: logger}
+	if err := n.open(ctx, func(err error) {
+		logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
+		a.exit(exitFailure)
+	}); err != nil {
+		return n.close(err)
+	}
+	n.banner()
+	err := n.run(ctx)
+	return n.close(err)
+}
+
+// open builds the parts. What was opened is closed by close, also after an error.
+func (n *node) open(ctx context.Context, fatal func(error)) (err error) {
+	c := n.config
+	// Addresses first: they are what most often goes wrong, and cost nothing to give back.
+	if n.listener, err = listen("http", c.HTTPAddress()); err != nil {
+		return err
+	}
+	if n.seata, err = listenSeata(c, n.logger); err != nil {
+		return err
+	}
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		n.logger.Warn("addresses of this machine are unknown", "err", err)
+	}
+	n.advertise = advertised(c.Advertise, n.seata.Addr(), interfaces)
+	if n.store, err = pebble.Open(ctx, c.Data, storeOptions(c, n.logger, fatal)); err != nil {
+		return fmt.Errorf("%w; choose another one with --data", err)
+	}
+	if n.decisions, err = embedded.Open(n.store, n.store.Apply, embedded.Options{Logger: n.logger}); err != nil {
+		return fmt.Errorf("open the decision log: %w", err)
+	}
+	n.coordinator, err = orchestrator.New(ctx, orchestrator.Options{
+		Store: n.store, Log: n.decisions, Transport: n.seata, Rules: c.Rules(), Limits: c.Runtime(),
+		Advertise: n.advertise, Logger: n.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("start the coordinator: %w", err)
+	}
+	n.seata.Bind(n.coordinator)
+	return nil
+}
+
+// listenSeata binds the address for Seata clients.
+func listenSeata(c *config.Config, logger *slog.Logger) (*tc.Server, error) {
+	server, err := tc.Listen(seataOptions(c, logger))
+	if err == nil {
+		return server, nil
+	}
+	// What went wrong is known best by trying it ourselves.
+	probe, why := listen("tc", c.TC)
+	if why != nil {
+		return nil, why
+	}
+	_ = probe.Close()
+	return nil, fmt.Errorf("tc: %w", err)
+}
+
+// run runs the parts until ctx ends or one of them fails. Then Seata clients are let finish first, while everything
+// that they need goes on, and the rest ends after them.
+func (n *node) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	rest, stopRest := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRest()
+	group.Go(func() error {
+		<-ctx.Done()
+		n.draining.Store(true)
+		n.logger.Info("shutting down", "drain", n.config.Limits.Drain)
+		return nil
+	})
+	group.Go(func() error {
+		defer stopRest()
+		return n.seata.Run(ctx)
+	})
+	group.Go(func() error { return n.coordinator.Run(rest) })
+	group.Go(func() error { return web.New(n.webOptions()).Run(rest, n.listener, n.config.Limits.Drain) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	n.logger.Info("stopped")
+	return nil
+}
+
+// close gives everything back, in the reverse order of open, and returns err or else what went wrong here.
+func (n *node) close(err error) error {
+	keep := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	if n.store != nil {
+		if e := n.store.Close(); e != nil {
+			keep(fmt.Errorf("close the store: %w", e))
+		}
+	}
+	if n.seata != nil {
+		keep(n.seata.Close())
+	}
+	if n.listener != nil {
+		_ = n.listener.Close() // closed already if it was served
+	}
+	return err
+}
+
+// banner says that the server is there, and how.
+func (n *node) banner() {
+	v := buildVersion()
+	n.logger.Info("concord is ready", "version", v.Version, "commit", v.Commit, "seata", n.seata.Addr().String(),
+		"http", n.listener.Addr().String(), "advertise", n.advertise, "data", n.config.Data)
+	if n.config.Dev {
+		n.logger.Warn("development mode: whoever reaches the http address can end transactions; it is on loopback only")
+	} else {
+		n.logger.Info("http answers only /healthz, /readyz and /metrics; the API has no keys yet, --dev opens it on loopback")
+	}
+	if n.config.Auth.Mode == "off" && !loopback(n.seata.Addr()) {
+		n.logger.Warn("every client that reaches the seata address is accepted; set auth.mode and auth.keys to change that")
+	}
+}
+
+func loopback(a net.Addr) bool {
+	address, err := netip.ParseAddrPort(a.String())
+	return err == nil && address.Addr().IsLoopback()
+}
+
+// ready says why new work is not welcome.
+func (n *node) ready() []web.Reason {
+	var reasons []web.Reason
+	if n.draining.Load() {
+		reasons = append(reasons, web.Reason{Code: "draining", Sentence: "The server is shutting down."})
+	}
+	if err := n.store.Writable(); err != nil {
+		reasons = append(reasons, web.Reason{Code: "storeNotWritable", Sentence: "The store accepts no new work: " + err.Error()})
+	}
+	return reasons
+}
+
+func storeOptions(c *config.Config, logger *slog.Logger, fatal func(error)) pebble.Options {
+	o := pebble.DefaultOptions()
+	o.Logger, o.Fatal = logger, fatal
+	o.Retention = c.Store.Retention
+	o.DiskReserveBytes = uint64(c.Store.DiskReserve)
+	o.CacheBytes = int64(c.Store.Cache)
+	return o
+}
+
+func seataOptions(c *config.Config, logger *slog.Logger) tc.Options {
+	limits := tc.DefaultLimits()
+	limits.SessionsMax = c.Session.Max
+	limits.RequestsMax = c.Session.RequestsMax
+	limits.UnsentBytesMax = int(c.Session.WriteBytesMax)
+	limits.FrameBytesMax = int(c.Session.FrameBytesMax)
+	limits.IdleLimit = c.Session.Idle
+	limits.AnswerLimit = c.Retry.Answer
+	limits.DrainLimit = max(c.Limits.Drain, time.Millisecond)
+	limits.UndoLogEvery = c.Session.UndoLogDelete
+	limits.UndoLogDays = int16(c.Session.UndoLogDays)
+	if c.Session.UndoLogDelete == 0 {
+		limits.UndoLogFirst = -1
+	}
+	modes := map[string]tc.AuthMode{"off": tc.AuthOff, "log": tc.AuthLog, "enforce": tc.AuthEnforce}
+	keys := map[string]string{}
+	for _, key := range c.Auth.Keys {
+		access, secret, _ := strings.Cut(key, ":")
+		keys[access] = secret
+	}
+	return tc.Options{Address: c.TC, Auth: modes[c.Auth.Mode], Keys: keys, Limits: limits, Logger: logger}
+}
+
+func (n *node) webOptions() web.Options {
+	return web.Options{
+		Coordinator: n.coordinator, Version: buildVersion(), Dev: n.config.Dev, Prefix: n.advertise, Ready: n.ready,
+		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
+		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
+	}
+}
