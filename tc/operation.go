@@ -1,0 +1,237 @@
+package tc
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/tc/seata"
+)
+
+// operation is one request under way: where its answer goes. It is small and not pooled: a completion function that is
+// called twice, by a defect, must not answer somebody else's request.
+type operation struct {
+	session    *session
+	parent     *mergedAnswer // nil: the request came alone
+	index      int           // in parent
+	xid        int64         // 0: the text was no xid, which no transaction has
+	data       string        // of a registration
+	id         int32
+	kind       seata.TypeCode
+	codec      seata.Codec
+	compressor seata.Compressor
+	pkg        seata.ProtoPackage
+	asked      asked
+	reported   seata.GlobalStatus
+	over       atomic.Bool
+}
+
+// operation begins an operation for the frame that was just read.
+func (s *session) operation(kind seata.TypeCode) *operation {
+	s.requests.Add(1)
+	s.server.requests.Add(1)
+	h := &s.in.header
+	return &operation{
+		session: s, id: h.ID, kind: kind, codec: h.Codec, compressor: h.Compressor, pkg: s.in.pkg,
+	}
+}
+
+// claim reports whether this is the end of the operation; it is so only once.
+func (o *operation) claim() bool {
+	if !o.over.CompareAndSwap(false, true) {
+		return false
+	}
+	o.session.requests.Add(-1)
+	o.session.server.requests.Add(-1)
+	return true
+}
+
+// setXID reads the id; a text that is no xid stays 0.
+func (o *operation) setXID(text string) {
+	xid, _ := txn.ParseXID(text)
+	o.xid = xid.ID
+}
+
+// finish sends the answer, or adds it to those of the merged request.
+func (o *operation) finish(msg seata.Message) {
+	if !o.claim() {
+		return
+	}
+	if o.parent != nil {
+		o.parent.messages[o.index] = msg
+		o.parent.done()
+		return
+	}
+	s := o.session
+	s.answer(&seata.Envelope{
+		MsgType: seata.Response, Codec: o.codec, Compressor: o.compressor, ID: o.id,
+		Version: s.who.Load().version, Package: o.pkg, Compressors: &s.server.compressors,
+	}, msg)
+}
+
+// abort ends the operation and the session, since there is no truthful answer.
+func (o *operation) abort(err error) {
+	if !o.claim() {
+		return
+	}
+	o.session.kill(FaultUnknowable, err)
+	if o.parent != nil {
+		o.parent.done()
+	}
+}
+
+// mergedAnswer gathers the answers to a merged request.
+type mergedAnswer struct {
+	session  *session
+	header   seata.Header
+	pkg      seata.ProtoPackage
+	messages []seata.Message
+	left     atomic.Int32 // children without an answer, and one for the loop that starts them
+}
+
+// done counts one child; the last one sends the answer.
+func (a *mergedAnswer) done() {
+	if a.left.Add(-1) > 0 {
+		return
+	}
+	if a.session.dead.Load() {
+		return // perhaps because a child has no answer
+	}
+	env := a.session.envelope(a.header, a.pkg)
+	a.session.answer(&env, &seata.MergeResult{Messages: a.messages})
+}
+
+func (o *operation) registered(branchID int64, err error) {
+	if err != nil {
+		o.finish(&seata.BranchRegisterResponse{Result: registerFailure(err, o.data)})
+		return
+	}
+	o.finish(&seata.BranchRegisterResponse{Result: seata.Succeeded(), BranchID: branchID})
+}
+
+func (o *operation) reportDone(err error) {
+	result := seata.Succeeded()
+	if err != nil {
+		result = failure(err)
+	}
+	o.finish(&seata.BranchReportResponse{Result: result})
+}
+
+// locked answers a lock query. A fault is answered "not lockable", as Seata does: the client asks again.
+// Seata DefaultCore.java: lockQuery.
+func (o *operation) locked(row *orchestrator.LockedError, err error) {
+	o.finish(&seata.GlobalLockQueryResponse{Result: seata.Succeeded(), Lockable: row == nil && err == nil})
+}
+
+// decide asks for an outcome, and remembers what its answer will mean to the client.
+func (o *operation) decide(req orchestrator.DecideRequest, a asked) {
+	req.ID, o.asked = o.xid, a
+	o.session.server.coordinator.Decide(req, o.decided)
+}
+
+// decided answers a commit, a rollback or a report that ended a saga.
+func (o *operation) decided(g *txn.Global, err error) {
+	var illegal *txn.IllegalEventError
+	switch {
+	case err == nil:
+		o.status(statusFor(g, o.asked))
+	case errors.Is(err, orchestrator.ErrNotFound):
+		o.status(seata.GlobalFinished)
+	case errors.As(err, &illegal) && g != nil:
+		o.status(statusFor(g, o.asked)) // the other outcome: a TM looks at nothing but the status
+	default:
+		o.session.server.coordinator.Get(o.xid, o.truth)
+	}
+}
+
+// truth answers a commit or rollback that could not be processed. A TM takes whatever status it does not know to be
+// bad for success, so if nothing is decided there is no answer that it would not misread, and the session is closed:
+// the TM asks again on another one. (Reference: seata-protocol.md, rule 8 and 10.9.)
+func (o *operation) truth(g *txn.Global, err error) {
+	switch {
+	case errors.Is(err, orchestrator.ErrNotFound):
+		o.status(seata.GlobalFinished)
+	case err == nil && g.Status.Decided():
+		o.status(statusFor(g, o.asked))
+	case o.kind == seata.TypeGlobalReport:
+		o.statusFailed(orchestrator.ErrBusy, o.reported)
+	default:
+		o.abort(err)
+	}
+}
+
+// state answers a status query.
+func (o *operation) state(g *txn.Global, err error) {
+	switch {
+	case err == nil:
+		o.status(StatusOf(g))
+	case errors.Is(err, orchestrator.ErrNotFound):
+		o.status(seata.GlobalFinished)
+	default:
+		o.statusFailed(err, seata.GlobalUnknown)
+	}
+}
+
+// globalReported goes on with a GlobalReport when the transaction is known. Only a client's saga engine may end its
+// transaction in this way; for others, and for other statuses, the present status is the answer.
+// Seata SagaCore.java: doGlobalReport, DefaultCore.java: globalReport.
+func (o *operation) globalReported(g *txn.Global, err error) {
+	switch {
+	case errors.Is(err, orchestrator.ErrNotFound):
+		o.status(o.reportedOr(seata.GlobalFinished))
+		return
+	case err != nil:
+		o.statusFailed(err, o.reportedOr(seata.GlobalUnknown))
+		return
+	case !g.ClientSaga():
+		o.status(StatusOf(g))
+		return
+	}
+	req := orchestrator.DecideRequest{Cause: txn.CauseReported, AllDone: true, NoWait: true}
+	switch o.reported {
+	case seata.GlobalCommitted:
+		req.Outcome = txn.Commit
+	case seata.GlobalRollbacked, seata.GlobalFinished:
+		req.Outcome = txn.Rollback
+	default:
+		o.status(StatusOf(g))
+		return
+	}
+	o.decide(req, askedStatus)
+}
+
+// reportedOr is the status that the client reported, if it reported one.
+func (o *operation) reportedOr(other seata.GlobalStatus) seata.GlobalStatus {
+	if o.reported == seata.GlobalStatusNull {
+		return other
+	}
+	return o.reported
+}
+
+// status answers any of the four requests that are answered with a status.
+func (o *operation) status(s seata.GlobalStatus) {
+	o.statusWith(seata.Succeeded(), s)
+}
+
+// statusFailed says that the request failed, and what status is believed.
+func (o *operation) statusFailed(err error, s seata.GlobalStatus) {
+	o.statusWith(failure(err), s)
+}
+
+func (o *operation) statusWith(r seata.Result, s seata.GlobalStatus) {
+	a := &seata.GlobalStatusResponse{Result: r, Status: s}
+	switch o.kind {
+	case seata.TypeGlobalCommit:
+		o.finish((*seata.GlobalCommitResponse)(a))
+	case seata.TypeGlobalRollback:
+		o.finish((*seata.GlobalRollbackResponse)(a))
+	case seata.TypeGlobalReport:
+		o.finish((*seata.GlobalReportResponse)(a))
+	default:
+		o.finish(a)
+	}
+}
+
+func millis(n int32) time.Duration { return time.Duration(n) * time.Millisecond }
