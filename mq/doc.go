@@ -1,0 +1,8 @@
+// Package mq says what consumers see of a decision: the topics, and the CloudEvents 1.0 JSON event of one decision.
+//
+// The bytes of an event are made once, by [AppendDecision], from the state that carries the decision, and stored with
+// it; whoever publishes it later, on whatever way, publishes the same bytes.
+//
+// Below it: package embedded is the decision log without a broker, package rocketmq the one with it, and package
+// mqtest what both must pass.
+package mq

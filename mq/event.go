@@ -1,0 +1,176 @@
+package mq
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// The topics on which decisions are published.
+const (
+	TopicCommit   = "concord-commit"
+	TopicRollback = "concord-rollback"
+)
+
+// The CloudEvents attributes of a decision.
+const (
+	EventSource       = "/concord"
+	EventTypeCommit   = "io.concord.decision.commit"
+	EventTypeRollback = "io.concord.decision.rollback"
+)
+
+// branchBytesMax is how much the branches of an event may hold; beyond it they are listed by id only.
+const branchBytesMax = 256 << 10
+
+// Topic returns the topic of an outcome.
+func Topic(o txn.Outcome) string {
+	if o == txn.Commit {
+		return TopicCommit
+	}
+	return TopicRollback
+}
+
+// EventType returns the CloudEvents type of an outcome.
+func EventType(o txn.Outcome) string {
+	if o == txn.Commit {
+		return EventTypeCommit
+	}
+	return EventTypeRollback
+}
+
+// AppendDecision appends the event of g's decision to dst: one JSON object. The id is the xid and the version that
+// carries the decision, so duplicates are recognised by it. Ids of branches are strings: they do not fit into the
+// numbers of JavaScript.
+func AppendDecision(dst []byte, g *txn.Global) []byte {
+	o := g.Status.Outcome()
+	dst = append(dst, `{"specversion":"1.0","id":"`...)
+	dst = appendXID(dst, g.XID)
+	dst = append(dst, '/')
+	dst = strconv.AppendUint(dst, g.Version, 10)
+	dst = append(dst, `","source":"`+EventSource+`","type":"`...)
+	dst = append(dst, EventType(o)...)
+	dst = append(dst, `","subject":"`...)
+	dst = appendXID(dst, g.XID)
+	dst = append(dst, `","time":`...)
+	dst = appendTime(dst, g.DecidedAt)
+	dst = append(dst, `,"datacontenttype":"application/json","data":{"xid":"`...)
+	dst = appendXID(dst, g.XID)
+	dst = append(dst, `","outcome":"`...)
+	dst = append(dst, o.String()...)
+	dst = append(dst, `","cause":"`...)
+	dst = append(dst, g.Cause.String()...)
+	dst = append(dst, `","application":`...)
+	dst = appendText(dst, g.Application)
+	dst = append(dst, `,"group":`...)
+	dst = appendText(dst, g.Group)
+	dst = append(dst, `,"name":`...)
+	dst = appendText(dst, g.Name)
+	dst = append(dst, `,"beganAt":`...)
+	dst = appendTime(dst, g.BeganAt)
+	dst = append(dst, `,"decidedAt":`...)
+	dst = appendTime(dst, g.DecidedAt)
+	dst = append(dst, `,"branches":`...)
+	mark := len(dst)
+	whole := true
+	if dst, whole = appendBranches(dst, g, true); !whole {
+		dst, _ = appendBranches(dst[:mark], g, false)
+		dst = append(dst, `,"truncated":true`...)
+	}
+	return append(dst, "}}"...)
+}
+
+// appendBranches appends the list of branches, or gives up when it becomes too long.
+func appendBranches(dst []byte, g *txn.Global, whole bool) ([]byte, bool) {
+	mark := len(dst)
+	dst = append(dst, '[')
+	for i, b := range g.Branches {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"id":"`...)
+		dst = strconv.AppendInt(dst, b.ID, 10)
+		dst = append(dst, '"')
+		if whole {
+			if len(dst)-mark+len(b.Resource)+len(b.Data) > branchBytesMax {
+				return dst, false
+			}
+			dst = append(dst, `,"kind":"`...)
+			dst = append(dst, b.Kind.String()...)
+			dst = append(dst, `","resource":`...)
+			dst = appendText(dst, b.Resource)
+			dst = append(dst, `,"data":`...)
+			dst = appendText(dst, b.Data)
+			if len(dst)-mark > branchBytesMax {
+				return dst, false
+			}
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']'), true
+}
+
+// appendXID appends an xid inside of quotes.
+func appendXID(dst []byte, x txn.XID) []byte {
+	dst = appendEscaped(dst, x.Prefix)
+	dst = append(dst, ':')
+	return strconv.AppendInt(dst, x.ID, 10)
+}
+
+// appendTime appends an RFC 3339 time in UTC, in quotes; null if there is none.
+func appendTime(dst []byte, m txn.Millis) []byte {
+	if m == 0 {
+		return append(dst, "null"...)
+	}
+	dst = append(dst, '"')
+	dst = m.Time().AppendFormat(dst, time.RFC3339Nano)
+	return append(dst, '"')
+}
+
+// appendText appends s as a JSON string.
+func appendText(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	dst = appendEscaped(dst, s)
+	return append(dst, '"')
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendEscaped appends s as it stands inside a JSON string. What is not UTF-8 becomes U+FFFD, byte by byte.
+func appendEscaped(dst []byte, s string) []byte {
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		size := 1
+		if c >= utf8.RuneSelf {
+			var r rune
+			if r, size = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || size != 1 {
+				i += size
+				continue
+			}
+		}
+		dst = append(dst, s[from:i]...)
+		switch {
+		case c >= utf8.RuneSelf:
+			dst = append(dst, `\ufffd`...)
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i += size
+		from = i
+	}
+	return append(dst, s[from:]...)
+}
