@@ -36,6 +36,7 @@ type options struct {
 	w        workload
 
 	seataClasspath string
+	seataMain      string
 	seataHeap      string
 	seataLog       string
 
@@ -95,6 +96,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.w.keys, "keys", 0, "rows that AT branches lock, chosen at random; few are hot; 0: no row twice")
 	flags.DurationVar(&timeout, "timeout", time.Minute, "of transactions")
 	flags.StringVar(&o.seataClasspath, "seata-classpath", "", "class path of a Seata server to measure instead: seata.go")
+	flags.StringVar(&o.seataMain, "seata-main", "io.seata.server.ServerApplication", "its main class")
 	flags.StringVar(&o.seataHeap, "seata-heap", "2g", "heap of that server")
 	flags.StringVar(&o.seataLog, "seata-log", "WARN", "log level of that server; INFO is as it ships")
 	err := flags.Parse(args)

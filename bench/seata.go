@@ -10,23 +10,25 @@ import (
 	"time"
 )
 
-// A Seata server can be measured with the same driver. Its class path is what Maven resolves for
-// org.apache.seata:seata-server:2.2.0 (a pom with that one dependency, `mvn dependency:build-classpath`); give it with
-// -seata-classpath. It runs with its file store, which does not wait for the disk: the durability label says so.
+// A Seata server can be measured with the same driver. Its class path is what Maven resolves for a pom with one
+// dependency, such as io.seata:seata-server:2.0.0 (`mvn dependency:copy-dependencies`, then 'lib/*'); give it with
+// -seata-classpath, and its class with -seata-main. It runs with its file store, which does not wait for the disk: the
+// durability label says so.
 
 // seataConfig is the least configuration of a single node with the file store.
 const seataConfig = `server:
-  port: %s
+  port: %[1]s
 spring:
   application:
     name: seata-server
 logging:
   config: classpath:logback-spring.xml
   file:
-    path: %s
+    path: %[2]s
   level:
     root: WARN
-    org.apache.seata: %s
+    org.apache.seata: %[3]s
+    io.seata: %[3]s
 console:
   user:
     username: bench
@@ -39,7 +41,7 @@ seata:
   store:
     mode: file
     file:
-      dir: %s
+      dir: %[4]s
   security:
     secretKey: bench-bench-bench-bench-bench-bench-bench-bench
     tokenValidityInMilliseconds: 1800000
@@ -67,7 +69,7 @@ func startSeata(ctx context.Context, o options) (*server, error) {
 	}
 	s.start = func(s *server) *exec.Cmd {
 		c := exec.Command("java", "-Xms"+o.seataHeap, "-Xmx"+o.seataHeap, "-Dspring.config.location=file:"+config,
-			"-cp", o.seataClasspath, "org.apache.seata.server.ServerApplication", "-h", "127.0.0.1", "-p", port)
+			"-cp", o.seataClasspath, o.seataMain, "-h", "127.0.0.1", "-p", port)
 		c.Dir = s.dir
 		return c
 	}
