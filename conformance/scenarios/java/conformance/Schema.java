@@ -30,8 +30,7 @@ final class Schema {
         "CREATE TABLE account (id BIGINT PRIMARY KEY, owner VARCHAR(64) NOT NULL, balance BIGINT NOT NULL)",
         "CREATE TABLE order_line (order_id BIGINT NOT NULL, line_no INT NOT NULL, item VARCHAR(64), quantity INT,"
             + " PRIMARY KEY (order_id, line_no))",
-        "CREATE TABLE entry (id BIGINT PRIMARY KEY, transfer BIGINT NOT NULL, account BIGINT NOT NULL,"
-            + " amount BIGINT NOT NULL)",
+        "CREATE TABLE entry (id BIGINT PRIMARY KEY, account BIGINT NOT NULL, amount BIGINT NOT NULL)",
     };
 
     private final String name;
@@ -42,23 +41,27 @@ final class Schema {
     /** Creates the schema anew; tables are empty. */
     Schema(String name) throws SQLException {
         this.name = "conformance_" + name;
-        try (Connection connection = DriverManager.getConnection(url(""), user(), password());
+        try (Connection connection = DriverManager.getConnection(url("mysql", ""), user(), password());
                 Statement statement = connection.createStatement()) {
             statement.execute("DROP DATABASE IF EXISTS " + this.name);
             statement.execute("CREATE DATABASE " + this.name + " CHARACTER SET utf8mb4");
         }
+        plain = pool("mysql");
+        execute(TABLES);
+    }
+
+    private HikariDataSource pool(String driver) {
         HikariConfig config = new HikariConfig();
-        config.setJdbcUrl(url(this.name));
+        config.setJdbcUrl(url(driver, name));
         config.setUsername(user());
         config.setPassword(password());
         config.setMaximumPoolSize(CONNECTIONS_MAX);
         config.setMinimumIdle(1);
-        plain = new HikariDataSource(config);
-        execute(TABLES);
+        return new HikariDataSource(config);
     }
 
-    private static String url(String schema) {
-        return "jdbc:mysql://" + Settings.get("CONCORD_MYSQL_HOST", "127.0.0.1") + ":"
+    private static String url(String driver, String schema) {
+        return "jdbc:" + driver + "://" + Settings.get("CONCORD_MYSQL_HOST", "127.0.0.1") + ":"
                 + Settings.require("CONCORD_MYSQL_PORT") + "/" + schema + "?useSSL=false";
     }
 
@@ -87,10 +90,14 @@ final class Schema {
         return at;
     }
 
-    /** The data source for XA transactions; the first call registers it as a resource. */
+    /**
+     * The data source for XA transactions; the first call registers it as a resource. It uses MariaDB's own driver: a
+     * prepared branch stays with its connection in MariaDB, and the client keeps that connection out of the pool if
+     * the driver is MariaDB's. Behind MySQL's driver, a client from 1.7 on takes the server for a MySQL above 8.0.29.
+     */
     synchronized DataSource xa() {
         if (xa == null) {
-            xa = new DataSourceProxyXA(plain);
+            xa = new DataSourceProxyXA(pool("mariadb"));
         }
         return xa;
     }
