@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,16 +196,24 @@ func setup(t testing.TB, change ...func(*Options)) *fixture {
 
 // client is a raw Seata client.
 type client struct {
-	t      testing.TB
-	conn   net.Conn
-	env    seata.Envelope
-	frames chan seata.Frame // closed when the connection ends
-	nextID int32
+	t       testing.TB
+	conn    net.Conn
+	env     seata.Envelope
+	frames  chan seata.Frame // closed when the connection ends
+	nextID  int32
+	version atomic.Int64 // as env.Version, for the reader
 }
 
 func (f *fixture) dial(t testing.TB) *client {
 	t.Helper()
-	conn, err := net.Dial("tcp", f.Addr().String())
+	return f.dialFrom(t, "127.0.0.1")
+}
+
+// dialFrom connects from an address of this machine.
+func (f *fixture) dialFrom(t testing.TB, ip string) *client {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+	conn, err := dialer.Dial("tcp", f.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +240,7 @@ func (c *client) read(ended chan<- struct{}) {
 		n, err := c.conn.Read(chunk)
 		buf = append(buf, chunk[:n]...)
 		for {
-			frame, err := seata.DecodeFrame(buf, seata.DecodeOptions{Version: c.env.Version})
+			frame, err := seata.DecodeFrame(buf, seata.DecodeOptions{Version: seata.ClientVersion(c.version.Load())})
 			if err == seata.ErrShort {
 				break
 			}
@@ -336,6 +345,7 @@ func (c *client) register(version string, msg seata.Message) *client {
 	c.t.Helper()
 	if v, err := seata.ParseClientVersion(version); err == nil {
 		c.env.Version = v
+		c.version.Store(int64(v))
 	}
 	switch m := c.call(msg).(type) {
 	case *seata.RegisterTMResponse:
@@ -353,7 +363,9 @@ func (c *client) register(version string, msg seata.Message) *client {
 }
 
 // id is the client id that the server makes of this connection.
-func (c *client) id(application string) string { return application + ":" + c.conn.LocalAddr().String() }
+func (c *client) id(application string) string {
+	return application + ":" + c.conn.LocalAddr().String()
+}
 
 // eventually polls until the condition holds.
 func eventually(t testing.TB, what string, condition func() bool) {

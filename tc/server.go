@@ -66,6 +66,15 @@ type Server struct {
 // Listen binds the address and returns a server. It is a transport at once; connections wait until [Server.Run] is
 // called. A server that will not run must be closed. The error is that of the network.
 func Listen(o Options) (*Server, error) {
+	silenceGetty()
+	s := newServer(o)
+	if err := s.listen(o.Address); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newServer(o Options) *Server {
 	s := &Server{
 		limits: o.Limits.withDefaults(), auth: o.Auth, keys: o.Keys, logger: o.Logger, now: o.Now,
 		started: make(chan struct{}), arrived: make(chan struct{}, 1), epoch: time.Now(),
@@ -79,11 +88,7 @@ func Listen(o Options) (*Server, error) {
 	s.clock.Store(1) // 0 means "never" in sessions
 	s.registry.init()
 	s.commands.init()
-	silenceGetty()
-	if err := s.listen(o.Address); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s
 }
 
 // silenceGetty replaces getty's logger, of which there is one per process. By default it writes a line per frame, and

@@ -114,7 +114,7 @@ type counters struct {
 	writes                      atomic.Int64
 	faults                      [faultCount]atomic.Int64
 	accepted                    atomic.Int64
-	commandsSent, commandsOpen  atomic.Int64
+	commandsSent                atomic.Int64
 	answered, timedOut, dropped atomic.Int64
 	strayAnswers, emptyAnswers  atomic.Int64
 	authFailures                atomic.Int64
@@ -149,7 +149,7 @@ func (s *Server) Stats() Stats {
 	out := Stats{
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Writes: c.writes.Load(),
 		Sessions: s.open.Load(), Accepted: c.accepted.Load(), Requests: s.requests.Load(),
-		CommandsSent: c.commandsSent.Load(), CommandsOpen: c.commandsOpen.Load(), Answered: c.answered.Load(),
+		CommandsSent: c.commandsSent.Load(), CommandsOpen: int64(s.commands.size()), Answered: c.answered.Load(),
 		TimedOut: c.timedOut.Load(), Dropped: c.dropped.Load(), StrayAnswers: c.strayAnswers.Load(),
 		EmptyAnswers: c.emptyAnswers.Load(), AuthFailures: c.authFailures.Load(),
 	}
