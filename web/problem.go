@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -100,10 +101,18 @@ func (s *Server) fail(c *gin.Context, err error) {
 	}
 	info := orchestrator.Describe(err)
 	p := Problem{Status: info.HTTP, Code: string(info.Code), Title: info.Sentence, Retryable: info.Retryable}
-	if info.HTTP < http.StatusInternalServerError {
-		p.Detail = err.Error()
-	} else {
+	switch {
+	case info.HTTP >= http.StatusInternalServerError:
 		s.o.Logger.WarnContext(c, "http request failed", "path", c.Request.URL.Path, "err", err)
+	case !bare(err):
+		p.Detail = err.Error()
 	}
 	s.refuse(c, p)
+}
+
+// bare reports whether an error is nothing but one of the runtime's sentinels, whose row says it better.
+func bare(err error) bool {
+	return slices.Contains([]error{
+		orchestrator.ErrNotFound, orchestrator.ErrConflict, orchestrator.ErrTooLarge, orchestrator.ErrCursor,
+	}, err)
 }

@@ -151,7 +151,7 @@ func TestWrongRequestsGetAProblem(t *testing.T) {
 		{"no route", "GET", "/api/v1/nothing", "", nil, 404, "routeNotFound", ""},
 		{"no method", "DELETE", "/api/v1/locks", "", nil, 405, "methodNotAllowed", ""},
 		{"state change by GET", "GET", "/api/v1/transactions/100/commit", "", nil, 405, "methodNotAllowed", ""},
-		{"unknown xid", "GET", "/api/v1/transactions/h:1:999", "", nil, 404, "transactionNotFound", "no such transaction"},
+		{"unknown xid", "GET", "/api/v1/transactions/h:1:999", "", nil, 404, "transactionNotFound", ""},
 		{"no xid", "GET", "/api/v1/transactions/hello", "", nil, 400, "argumentInvalid", `"hello" is no xid`},
 		{"negative xid", "GET", "/api/v1/transactions/-5", "", nil, 400, "argumentInvalid", "is no xid"},
 		{"huge xid", "GET", "/api/v1/transactions/99999999999999999999", "", nil, 400, "argumentInvalid", "is no xid"},

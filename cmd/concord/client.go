@@ -118,9 +118,12 @@ func (a *app) unreachable(err error) error {
 // refused turns a problem document into an error.
 func (a *app) refused(status int, raw []byte) error {
 	var p web.Problem
-	if err := json.Unmarshal(raw, &p); err != nil || p.Code == "" {
+	if err := json.Unmarshal(raw, &p); err != nil || p.Code == "" || p.Code == "routeNotFound" {
 		return fmt.Errorf("%s answered %d %s; does --server name the HTTP address of a coordinator?", a.server, status,
 			http.StatusText(status))
+	}
+	if p.Status == http.StatusBadRequest {
+		return usageError{&p}
 	}
 	return &p
 }

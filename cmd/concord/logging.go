@@ -18,7 +18,16 @@ func newLogger(w io.Writer, c config.Log) *slog.Logger {
 	if c.Format == "text" || c.Format == "auto" && isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
+	o.ReplaceAttr = readableDuration
 	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// readableDuration writes durations with their unit, as the text format does, instead of as nanoseconds.
+func readableDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().String())
+	}
+	return a
 }
 
 // isTerminal reports whether w is a character device, as a terminal is.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,6 +53,15 @@ SIGTERM or SIGINT lets what is under way finish and ends the process with 0; a s
 		"read settings from this YAML file; environment "+config.EnvFile)
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print the effective settings as YAML and end")
 	cmd.SetUsageFunc(serveUsage)
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) {
+			if best := config.NearestFlag(unknown.GetSpecifiedName()); best != "" {
+				return fmt.Errorf("%w; did you mean --%s?", err, best)
+			}
+		}
+		return err
+	})
 	return cmd
 }
 

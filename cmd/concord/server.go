@@ -144,7 +144,7 @@ func (n *node) close(err error) error {
 // banner says that the server is there, and how.
 func (n *node) banner() {
 	v := buildVersion()
-	n.logger.Info("concord is ready", "version", v.Version, "commit", v.Commit, "seata", n.seata.Addr().String(),
+	n.logger.Info("concord is ready", "version", v.Version, "go", v.Go, "seata", n.seata.Addr().String(),
 		"http", n.listener.Addr().String(), "advertise", n.advertise, "data", n.config.Data)
 	if n.config.Dev {
 		n.logger.Warn("development mode: whoever reaches the http address can end transactions; it is on loopback only")

@@ -151,7 +151,7 @@ func (a *app) txShow() *cobra.Command {
 			var g web.TransactionDetail
 			raw, err := a.get(cmd.Context(), path(args[0], ""), nil, &g)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			if a.output == "json" {
 				return a.printJSON(raw)
@@ -171,7 +171,7 @@ func (a *app) txHistory() *cobra.Command {
 			var page web.Page[web.HistoryEntry]
 			raw, err := a.get(cmd.Context(), path(args[0], "history"), nil, &page)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			if a.output == "json" {
 				return a.printJSON(raw)

@@ -160,17 +160,24 @@ func (l *loader) known(name string) bool {
 
 // advice names what was probably meant.
 func (l *loader) advice(got string, spell func(Key) string) string {
+	if best := nearest(got, l.keys, spell); best != "" {
+		return "; did you mean " + best + "?"
+	}
+	return "; `concord serve --print-config` lists all"
+}
+
+// NearestFlag returns the flag, without its dashes, whose name is most like the given one, or "" if none is.
+func NearestFlag(name string) string { return nearest(name, Keys(), Key.Flag) }
+
+func nearest(got string, keys []Key, spell func(Key) string) string {
 	best, distance := "", len(got)/2+2
-	for _, k := range l.keys {
+	for _, k := range keys {
 		name := spell(k)
 		if d := editDistance(strings.ToLower(got), strings.ToLower(name)); d < distance {
 			best, distance = name, d
 		}
 	}
-	if best == "" {
-		return "; `concord serve --print-config` lists all"
-	}
-	return "; did you mean " + best + "?"
+	return best
 }
 
 // editDistance counts the letters to insert, delete or replace between a and b.
