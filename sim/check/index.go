@@ -1,0 +1,113 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Index is the logs, sorted by transaction once for all checkers.
+type Index struct {
+	*Logs
+	// IDs lists the transactions in the order in which they first appear.
+	IDs  []int64
+	byID map[int64]*Story
+}
+
+// Story is everything about one transaction.
+type Story struct {
+	ID        int64
+	Answers   []*Answer
+	Writes    []*Write // durable ones
+	Lost      []*Write
+	Sent      []*Sent
+	Deeds     []*Deed
+	Published []*Published
+	// Final is its record in the end, Decision the durable write that decided it; nil if there is none.
+	Final    *txn.Global
+	Decision *Write
+}
+
+// NewIndex sorts logs.
+func NewIndex(l *Logs) *Index {
+	x := &Index{Logs: l, byID: make(map[int64]*Story)}
+	for i := range l.Answers {
+		if a := &l.Answers[i]; a.ID != 0 {
+			s := x.of(a.ID)
+			s.Answers = append(s.Answers, a)
+		}
+	}
+	for _, w := range l.Writes {
+		s := x.of(w.ID())
+		if w.Durable == 0 {
+			s.Lost = append(s.Lost, w)
+			continue
+		}
+		s.Writes = append(s.Writes, w)
+		if w.Global.Status.Decided() && s.Decision == nil {
+			s.Decision = w
+		}
+	}
+	for i := range l.Sent {
+		s := x.of(l.Sent[i].Command.XID.ID)
+		s.Sent = append(s.Sent, &l.Sent[i])
+	}
+	for i := range l.Deeds {
+		s := x.of(l.Deeds[i].ID)
+		s.Deeds = append(s.Deeds, &l.Deeds[i])
+	}
+	for i := range l.Published {
+		s := x.of(l.Published[i].ID)
+		s.Published = append(s.Published, &l.Published[i])
+	}
+	for _, g := range l.End.Records {
+		x.of(g.XID.ID).Final = g
+	}
+	return x
+}
+
+func (x *Index) of(id int64) *Story {
+	s := x.byID[id]
+	if s == nil {
+		s = &Story{ID: id}
+		x.byID[id] = s
+		x.IDs = append(x.IDs, id)
+	}
+	return s
+}
+
+// each runs a check for every transaction.
+func each(check func(x *Index, s *Story, fail func(format string, args ...any))) func(*Index) []Violation {
+	return func(x *Index) []Violation {
+		var out []Violation
+		for _, id := range x.IDs {
+			s := x.byID[id]
+			check(x, s, func(format string, args ...any) {
+				out = append(out, Violation{ID: id, Evidence: fmt.Sprintf(format, args...)})
+			})
+		}
+		return out
+	}
+}
+
+// whole runs a check on the run as a whole.
+func whole(check func(x *Index, fail func(id int64, format string, args ...any))) func(*Index) []Violation {
+	return func(x *Index) []Violation {
+		var out []Violation
+		check(x, func(id int64, format string, args ...any) {
+			out = append(out, Violation{ID: id, Evidence: fmt.Sprintf(format, args...)})
+		})
+		return out
+	}
+}
+
+// outcome is the stored one, or 0.
+func (s *Story) outcome() txn.Outcome {
+	if s.Final == nil {
+		return 0
+	}
+	return s.Final.Status.Outcome()
+}
+
+// told is the outcome that an answer showed, or 0.
+func (a *Answer) told() txn.Outcome { return a.Status.Outcome() }

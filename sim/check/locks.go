@@ -1,0 +1,266 @@
+package check
+
+import "github.com/concord-tx/concord/orchestrator/txn"
+
+// lockCheckers are about AT's global locks.
+func lockCheckers() []Checker {
+	return []Checker{
+		{"I15", "Mutual exclusion: a row is never granted to two transactions at once.", whole(mutualExclusion)},
+		{"I16", "No lock leak: an ended transaction holds nothing, and in the end only live ones hold rows.",
+			whole(noLeak)},
+		{"I17", "No early release: rows are freed by the commit decision, or after the branch's undo.",
+			each(noEarlyRelease)},
+		{"I18", "All or nothing: a refused register leaves nothing, and names somebody who held the row.",
+			whole(allOrNothing)},
+		{"I19", "Write isolation: rows end as if the committed transactions had run one after the other.",
+			whole(isolation)},
+	}
+}
+
+// Rows lists the rows of a branch's lock key, each once, in the form in which they are compared.
+func Rows(b *txn.Branch) []txn.Row {
+	var out []txn.Row
+	txn.EachLock(b.LockKey, func(table, pk string) bool {
+		row := txn.Row{Resource: b.Resource, Table: txn.FoldTable(table), PK: pk}
+		for _, known := range out {
+			if known == row {
+				return true
+			}
+		}
+		out = append(out, row)
+		return true
+	})
+	return out
+}
+
+// grant is a transaction's hold on a row: how many of its branches have it.
+type grant struct {
+	holder int64
+	count  int
+}
+
+// replay follows the durable writes and tells step of each state of the locks.
+func replay(x *Index, step func(w *Write, held map[txn.Row]grant), clash func(w *Write, row txn.Row, holder int64)) {
+	held := map[txn.Row]grant{}
+	for _, w := range x.Writes {
+		if w.Durable == 0 {
+			continue
+		}
+		for _, b := range w.Release {
+			for _, row := range Rows(b) {
+				if g := held[row]; g.holder == w.ID() && g.count > 1 {
+					held[row] = grant{g.holder, g.count - 1}
+				} else if g.holder == w.ID() {
+					delete(held, row)
+				}
+			}
+		}
+		if w.Acquire != nil {
+			for _, row := range Rows(w.Acquire) {
+				g := held[row]
+				if g.holder != 0 && g.holder != w.ID() {
+					clash(w, row, g.holder)
+				}
+				held[row] = grant{w.ID(), g.count + 1}
+			}
+		}
+		step(w, held)
+	}
+}
+
+func mutualExclusion(x *Index, fail func(int64, string, ...any)) {
+	replay(x, func(*Write, map[txn.Row]grant) {}, func(w *Write, row txn.Row, holder int64) {
+		fail(w.ID(), "%s was granted at %d while %d held it", row, w.Seq, holder)
+	})
+}
+
+func noLeak(x *Index, fail func(int64, string, ...any)) {
+	replay(x, func(w *Write, held map[txn.Row]grant) {
+		if !w.Ended {
+			return
+		}
+		for _, b := range w.Global.Branches {
+			for _, row := range Rows(b) {
+				if held[row].holder == w.ID() {
+					fail(w.ID(), "ended at %d with a lock on %s", w.Seq, row)
+				}
+			}
+		}
+	}, func(*Write, txn.Row, int64) {})
+	for _, l := range x.End.Locks {
+		if s := x.byID[l.Holder]; s == nil || s.Final == nil || s.Final.Status.Ended() {
+			fail(l.Holder, "%s is still locked in the end", l.Row)
+		}
+	}
+	if len(x.End.Locks) != len(x.End.Rebuilt) {
+		fail(0, "the store holds %d rows, the records say %d", len(x.End.Locks), len(x.End.Rebuilt))
+		return
+	}
+	for i, l := range x.End.Locks {
+		if l != x.End.Rebuilt[i] {
+			fail(l.Holder, "the store says that %s is held by %d, the records say %s by %d", l.Row, l.Holder,
+				x.End.Rebuilt[i].Row, x.End.Rebuilt[i].Holder)
+		}
+	}
+}
+
+func noEarlyRelease(_ *Index, s *Story, fail func(string, ...any)) {
+	for _, w := range s.Writes {
+		for _, b := range w.Release {
+			switch w.Global.Status.Outcome() {
+			case 0:
+				fail("branch %d was unlocked at %d without a decision", b.ID, w.Seq)
+			case txn.Rollback:
+				if b.NeedsPhaseTwo() {
+					fail("branch %d was unlocked at %d as %s", b.ID, w.Seq, b.State)
+				} else if at := s.undone(b.ID); at == 0 || at > w.Seq {
+					fail("branch %d was unlocked at %d, but its effect was undone at %d", b.ID, w.Seq, at)
+				}
+			}
+		}
+	}
+}
+
+// undone is when a branch's phase one was undone for good, 0 for never; 1 if there was nothing to undo.
+func (s *Story) undone(branch int64) Seq {
+	tried, at := false, Seq(1)
+	for _, d := range s.Deeds {
+		if d.Branch != branch {
+			continue
+		}
+		switch {
+		case d.Action == Try && d.Effect:
+			tried, at = true, 0
+		case tried && d.Effect && (d.Action == Cancel || d.Action == LocalAbort):
+			at = d.Seq
+		}
+	}
+	return at
+}
+
+// span is a time in which somebody held a row.
+type span struct {
+	holder   int64
+	from, to Seq // to 0: not over
+}
+
+// spans lists who held each row when. A grant that a crash lost counts as held from then on: what was told before the
+// crash was true when it was told.
+func spans(x *Index) map[txn.Row][]*span {
+	out := map[txn.Row][]*span{}
+	for _, w := range x.Writes {
+		if w.Acquire != nil {
+			for _, row := range Rows(w.Acquire) {
+				out[row] = append(out[row], &span{holder: w.ID(), from: w.Seq})
+			}
+		}
+		if w.Durable == 0 {
+			continue
+		}
+		for _, b := range w.Release {
+			for _, row := range Rows(b) {
+				for _, s := range out[row] {
+					if s.holder == w.ID() && s.to == 0 {
+						s.to = w.Seq
+						break
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+func allOrNothing(x *Index, fail func(int64, string, ...any)) {
+	held := spans(x)
+	for i := range x.Answers {
+		a := &x.Answers[i]
+		if a.Op != OpRegister || a.Class != Locked {
+			continue
+		}
+		if s := x.byID[a.ID]; s.Final != nil {
+			if b, _ := s.Final.Branch(a.Branch); b != nil && a.Branch != 0 {
+				fail(a.ID, "branch %d was refused at %d for a lock, but it is there", a.Branch, a.Seq)
+			}
+		}
+		row := txn.Row{Resource: a.Row.Resource, Table: txn.FoldTable(a.Row.Table), PK: a.Row.PK}
+		really := false
+		for _, s := range held[row] {
+			if s.holder == a.Holder && s.from < a.Seq && (s.to == 0 || s.to > a.Asked) {
+				really = true
+			}
+		}
+		if !really {
+			fail(a.ID, "a register asked at %d was refused at %d because %d held %s, which it did not", a.Asked, a.Seq,
+				a.Holder, row)
+		}
+		if a.Holder == a.ID {
+			fail(a.ID, "a register was refused at %d for a row that its own transaction holds", a.Seq)
+		}
+	}
+}
+
+func isolation(x *Index, fail func(int64, string, ...any)) {
+	open := map[txn.Row]int64{} // who has changed the row and may still undo it
+	want := map[txn.Row]int64{}
+	for _, b := range x.End.Rows {
+		want[b.Row] = b.Start
+	}
+	sums := map[int64]int64{}
+	for i := range x.Deeds {
+		d := &x.Deeds[i]
+		if d.Dirty {
+			fail(d.ID, "branch %d found its rows changed by others when it undid them at %d", d.Branch, d.Seq)
+		}
+		if d.Kind != txn.AT || !d.Effect {
+			continue
+		}
+		s := x.byID[d.ID]
+		for _, r := range d.Rows {
+			if d.Action == Try {
+				if before := open[r.Row]; before != 0 && before != d.ID && !x.byID[before].free(d.Seq, r.Row) {
+					fail(d.ID, "wrote %s at %d, between the write of %d and its end", r.Row, d.Seq, before)
+				}
+				open[r.Row] = d.ID
+			}
+			if d.Action == Try && s.outcome() == txn.Commit {
+				want[r.Row] += r.Delta
+				sums[d.ID] += r.Delta
+			}
+		}
+	}
+	for _, b := range x.End.Rows {
+		pending := open[b.Row] != 0 && !x.byID[open[b.Row]].free(1<<62, b.Row)
+		if want[b.Row] != b.End && !pending {
+			fail(0, "%s should be %d, is %d", b.Row, want[b.Row], b.End)
+		}
+	}
+	for _, id := range x.IDs {
+		if s := x.byID[id]; sums[id] != 0 && s.Final.Cause == txn.CauseRequested {
+			fail(id, "a transfer changed the sum by %d", sums[id])
+		}
+	}
+}
+
+// free reports whether a transaction can change the row no more at the position: it is committed, or has undone it.
+func (s *Story) free(at Seq, row txn.Row) bool {
+	if s.Decision != nil && s.Decision.Durable < at && s.Decision.Global.Status.Outcome() == txn.Commit {
+		return true
+	}
+	open := 0
+	for _, d := range s.Deeds {
+		if d.Seq >= at || !d.Effect {
+			continue
+		}
+		for _, r := range d.Rows {
+			switch {
+			case r.Row != row:
+			case d.Action == Try:
+				open++
+			case d.Action == Cancel, d.Action == LocalAbort:
+				open--
+			}
+		}
+	}
+	return open == 0
+}

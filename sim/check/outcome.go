@@ -1,0 +1,303 @@
+package check
+
+import "github.com/concord-tx/concord/orchestrator/txn"
+
+// outcomeCheckers are about the one decision of a transaction and what it promises.
+func outcomeCheckers() []Checker {
+	return []Checker{
+		{"I1", "Atomicity: the effective outcomes of a transaction's branches are all commit or all rollback.",
+			each(atomicity)},
+		{"I2", "Single decision: over store, topic, commands and answers there is at most one decision, ever.",
+			each(singleDecision)},
+		{"I3", "Decision durability: a client that was told of a commit is right for ever.", each(decisionDurability)},
+		{"I4", "Rollback finality: after a client was told of a rollback, no branch is effectively committed.",
+			each(rollbackFinality)},
+		{"I5", "No commit after a timeout rollback.", each(timeoutFinality)},
+		{"I6", "No branch is accepted after the decision, and an accepted one is never forgotten.",
+			each(noLateBranch)},
+		{"I7", "Decision completeness: the branches frozen at the decision are those that get phase two.",
+			each(completeness)},
+		{"I8", "Unknown is not success: after an unknown answer there is one true outcome, and it never flips.",
+			each(unknownOutcome)},
+		{"I25", "Published once: the topic has one event per decision, duplicates are identical.", each(publishedOnce)},
+		{"I26", "No phantom publication: a published decision is in the store, and was there before.",
+			each(noPhantom)},
+		{"I27", "No lost publication: in the end every decision is on the topic.", each(noLostPublication)},
+	}
+}
+
+// fate is what became of one branch according to its participant.
+type fate struct {
+	branch                      int64
+	kind                        txn.Kind
+	tried, confirmed, cancelled bool
+}
+
+// fates follows the deeds of a transaction, in order of first appearance.
+func (s *Story) fates() []*fate {
+	var out []*fate
+	for _, d := range s.Deeds {
+		var f *fate
+		for _, known := range out {
+			if known.branch == d.Branch {
+				f = known
+			}
+		}
+		if f == nil {
+			f = &fate{branch: d.Branch, kind: d.Kind}
+			out = append(out, f)
+		}
+		if !d.Effect {
+			continue
+		}
+		switch d.Action {
+		case Try:
+			f.tried = true
+		case Confirm:
+			f.confirmed = true
+		case Cancel, LocalAbort:
+			f.cancelled = true
+		}
+	}
+	return out
+}
+
+func atomicity(x *Index, s *Story, fail func(string, ...any)) {
+	fates := s.fates()
+	var commit, rollback int64
+	for _, f := range fates {
+		if f.confirmed {
+			commit = f.branch
+		}
+		if f.cancelled && f.tried && !f.selfAborted(s) {
+			rollback = f.branch
+		}
+	}
+	if commit != 0 && rollback != 0 {
+		fail("branch %d was confirmed, branch %d was cancelled", commit, rollback)
+	}
+	if s.Final == nil || !s.Final.Status.Ended() {
+		return
+	}
+	for _, f := range fates {
+		switch {
+		case !f.tried:
+		case s.outcome() == txn.Commit && f.kind == txn.Saga:
+			if f.cancelled {
+				fail("committed, but step %d was compensated", f.branch)
+			}
+		case s.outcome() == txn.Commit && !f.confirmed && !f.cancelled:
+			fail("committed, but the effect of branch %d (%s) was never confirmed", f.branch, f.kind)
+		case s.outcome() == txn.Rollback && f.confirmed:
+			fail("rolled back, but branch %d (%s) was confirmed", f.branch, f.kind)
+		case s.outcome() == txn.Rollback && !f.cancelled && !(f.kind == txn.XA && x.End.ClockJumped):
+			fail("rolled back, but the effect of branch %d (%s) stays", f.branch, f.kind)
+		}
+	}
+}
+
+// selfAborted reports whether the participant undid phase one by itself, which no decision asked for.
+func (f *fate) selfAborted(s *Story) bool {
+	for _, d := range s.Deeds {
+		if d.Branch == f.branch && d.Action == LocalAbort && d.Effect {
+			return true
+		}
+	}
+	return false
+}
+
+func singleDecision(_ *Index, s *Story, fail func(string, ...any)) {
+	var first txn.Outcome
+	var source string
+	see := func(o txn.Outcome, where string) {
+		switch {
+		case o == 0:
+		case first == 0:
+			first, source = o, where
+		case o != first:
+			fail("%s says %s, %s says %s", source, first, where, o)
+		}
+	}
+	for _, w := range s.Writes {
+		see(w.Global.Status.Outcome(), "the store")
+	}
+	for _, p := range s.Published {
+		see(p.Outcome, "the topic")
+	}
+	for _, a := range s.Answers {
+		see(a.told(), "an answer to "+a.Op.String())
+	}
+	for _, c := range s.Sent {
+		see(c.Command.Op, "a command")
+	}
+	see(s.outcome(), "the final record")
+}
+
+func decisionDurability(_ *Index, s *Story, fail func(string, ...any)) {
+	for _, a := range s.Answers {
+		if a.told() == txn.Commit && s.outcome() != txn.Commit {
+			fail("%s was answered %s at %d, but the record says %s", a.Op, a.Status, a.Seq, s.outcome())
+		}
+		if a.Status.Ended() && (s.Final == nil || !s.Final.Status.Ended()) {
+			fail("%s was answered %s at %d, but the record is not ended", a.Op, a.Status, a.Seq)
+		}
+	}
+}
+
+func rollbackFinality(_ *Index, s *Story, fail func(string, ...any)) {
+	for _, a := range s.Answers {
+		if a.told() != txn.Rollback {
+			continue
+		}
+		if s.outcome() != txn.Rollback {
+			fail("%s was answered %s at %d, but the record says %s", a.Op, a.Status, a.Seq, s.outcome())
+		}
+		for _, f := range s.fates() {
+			if f.confirmed {
+				fail("%s was answered %s at %d, but branch %d was confirmed", a.Op, a.Status, a.Seq, f.branch)
+			}
+		}
+		return
+	}
+}
+
+func timeoutFinality(_ *Index, s *Story, fail func(string, ...any)) {
+	if s.Decision == nil || s.Decision.Global.Cause != txn.CauseTimeout {
+		return
+	}
+	at := s.Decision.Durable
+	for _, c := range s.Sent {
+		if c.Command.Op == txn.Commit && c.Seq > at {
+			fail("timed out at %d, but branch %d was told to commit at %d", at, c.Command.BranchID, c.Seq)
+		}
+	}
+	for _, d := range s.Deeds {
+		if d.Action == Confirm && d.Seq > at {
+			fail("timed out at %d, but branch %d confirmed at %d", at, d.Branch, d.Seq)
+		}
+	}
+	for _, a := range s.Answers {
+		if a.Op == OpCommit && a.Asked > at && a.told() == txn.Commit {
+			fail("timed out at %d, but a commit asked at %d was answered %s", at, a.Asked, a.Status)
+		}
+	}
+}
+
+func noLateBranch(_ *Index, s *Story, fail func(string, ...any)) {
+	kept := s.Final
+	if s.Decision != nil {
+		kept = s.Decision.Global
+	}
+	for _, w := range s.Writes {
+		if s.Decision == nil || w.Global.Version <= s.Decision.Global.Version {
+			continue
+		}
+		for _, b := range w.Global.Branches {
+			if known, _ := kept.Branch(b.ID); known == nil && b.Kind != txn.Saga {
+				fail("branch %d joined at %d, after the decision at %d", b.ID, w.Durable, s.Decision.Durable)
+			}
+		}
+	}
+	for _, a := range s.Answers {
+		if a.Op != OpRegister || a.Class != OK {
+			continue
+		}
+		var known *txn.Branch
+		if kept != nil {
+			known, _ = kept.Branch(a.Branch)
+		}
+		if known == nil && s.Final != nil {
+			if b, _ := s.Final.Branch(a.Branch); b != nil && b.Kind == txn.Saga {
+				known = b
+			}
+		}
+		if known == nil {
+			fail("branch %d was accepted at %d, but is not in the decision", a.Branch, a.Seq)
+		}
+	}
+}
+
+func completeness(_ *Index, s *Story, fail func(string, ...any)) {
+	if s.Decision == nil {
+		if len(s.Sent) > 0 {
+			fail("branch %d was sent phase two without a decision", s.Sent[0].Command.BranchID)
+		}
+		return
+	}
+	asked, done := map[int64]bool{}, map[int64]bool{}
+	for _, c := range s.Sent {
+		b, _ := s.Decision.Global.Branch(c.Command.BranchID)
+		if b == nil || !b.NeedsPhaseTwo() {
+			fail("branch %d was sent phase two, but is not in the decision", c.Command.BranchID)
+		}
+		if c.Seq < s.Decision.Durable {
+			fail("branch %d was sent phase two at %d, before the decision was durable at %d", c.Command.BranchID,
+				c.Seq, s.Decision.Durable)
+		}
+		asked[c.Command.BranchID] = true
+	}
+	for _, d := range s.Deeds {
+		if d.Action == Confirm || d.Action == Cancel {
+			done[d.Branch] = done[d.Branch] || d.Result == txn.ResultDone || d.Result == txn.ResultXANotFound
+		}
+	}
+	if s.Final == nil || !s.Final.Status.Ended() {
+		return
+	}
+	for _, b := range s.Decision.Global.Branches {
+		if b.NeedsPhaseTwo() && !(asked[b.ID] && done[b.ID]) {
+			fail("ended as %s, but branch %d (%s) never did phase two (asked: %v)", s.Final.Status, b.ID, b.Kind,
+				asked[b.ID])
+		}
+	}
+}
+
+func unknownOutcome(_ *Index, s *Story, fail func(string, ...any)) {
+	var unknown *Answer
+	var told *Answer
+	for _, a := range s.Answers {
+		if a.Class == Unknown && unknown == nil {
+			unknown = a
+		}
+		if unknown != nil && a.told() != 0 {
+			if told != nil && told.told() != a.told() {
+				fail("after an unknown answer at %d: %s at %d, then %s at %d", unknown.Seq, told.Status, told.Seq,
+					a.Status, a.Seq)
+			}
+			told = a
+		}
+		if told != nil && a.Class == NotFound && a.Asked > told.Seq {
+			fail("told %s at %d, then it was unknown at %d", told.Status, told.Seq, a.Seq)
+		}
+	}
+	if told != nil && told.told() != s.outcome() {
+		fail("told %s at %d after an unknown answer, but the record says %s", told.Status, told.Seq, s.outcome())
+	}
+}
+
+func publishedOnce(_ *Index, s *Story, fail func(string, ...any)) {
+	for _, p := range s.Published {
+		if p.Event != s.Published[0].Event {
+			fail("published %q, then %q", s.Published[0].Event, p.Event)
+		}
+	}
+}
+
+func noPhantom(_ *Index, s *Story, fail func(string, ...any)) {
+	for _, p := range s.Published {
+		switch {
+		case s.Decision == nil:
+			fail("%s is published at %d, but nothing is decided", p.Outcome, p.Seq)
+		case s.Decision.Durable > p.Seq:
+			fail("%s is published at %d, before it was durable at %d", p.Outcome, p.Seq, s.Decision.Durable)
+		case s.Decision.Global.Status.Outcome() != p.Outcome:
+			fail("%s is published, but %s is decided", p.Outcome, s.Decision.Global.Status.Outcome())
+		}
+	}
+}
+
+func noLostPublication(_ *Index, s *Story, fail func(string, ...any)) {
+	if s.Decision != nil && len(s.Published) == 0 {
+		fail("decided at %d, but never published", s.Decision.Durable)
+	}
+}

@@ -1,0 +1,69 @@
+package sim
+
+import "github.com/concord-tx/concord/orchestrator/txn"
+
+// Mutation is a defect built into the simulated parts on purpose. A checker that finds none of them is worth nothing.
+type Mutation uint8
+
+// The mutations.
+const (
+	NoMutation   Mutation = iota
+	EarlyAnswer           // the store answers before a change is durable
+	TwoDecisions          // the topic gets the other decision too
+	ForgetBranch          // a restart forgets the last branch of each record
+	EarlyRelease          // a rollback decision frees the rows before they are undone
+	LeakLocks             // rows are never freed
+	NoLocks               // rows are never refused
+	PartialGrant          // a refused branch keeps the rows that were free
+	ReuseIDs              // a restart reserves the same ids again
+	WrongCommand          // some rollbacks are sent as commits
+	ExtraCommand          // some commands go to a branch that does not exist
+	OtherPayload          // a retry carries other data
+	NoFence               // participants keep no fence
+	WrongOrder            // sagas are compensated in the wrong order
+	StaleLoad             // the store loads an old state
+	Zombie                // a crashed coordinator goes on writing and sending
+	NeverDue              // nothing is ever due
+	Miscount              // the store's numbers are wrong
+	Forgetful             // a change that was reported as unknown is taken back
+	mutations
+)
+
+// String returns the mutation's name.
+func (m Mutation) String() string {
+	return [...]string{
+		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
+		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
+		"NeverDue", "Miscount", "Forgetful",
+	}[m]
+}
+
+// prepare makes the plan one in which the defect matters.
+func (m Mutation) prepare(p *plan) {
+	switch m {
+	case EarlyAnswer, ForgetBranch, ReuseIDs, Zombie, StaleLoad:
+		p.crashes = 60
+	case EarlyRelease, NoLocks, LeakLocks, PartialGrant:
+		p.kinds, p.sweeperOff = bank, false
+	case WrongOrder:
+		p.kinds = sagas
+	case NeverDue:
+		p.clientCrash, p.sweeperOff = 0.5, false
+	case NoFence:
+		p.dup, p.hang = 0.3, 0.3
+	case OtherPayload:
+		p.fail = 0.5
+	}
+}
+
+// command spoils a command on its way to the network.
+func (m Mutation) command(w *World, cmd *txn.Command) {
+	switch {
+	case m == WrongCommand && cmd.Op == txn.Rollback && w.chance(0.3):
+		cmd.Op = txn.Commit
+	case m == ExtraCommand && w.chance(0.1):
+		cmd.BranchID += 1000
+	case m == OtherPayload && cmd.Attempt > 1:
+		cmd.Data += "!"
+	}
+}

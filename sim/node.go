@@ -1,0 +1,195 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/sim/check"
+)
+
+// node is one incarnation of the coordinator's process.
+type node struct {
+	w      *World
+	epoch  int
+	dead   bool
+	store  *Store
+	c      *orchestrator.Coordinator
+	second *orchestrator.Coordinator // another node on the same store, by which an operator works; nil until used
+	acks   []bool                    // decisions that the consumer is done with, by position in the outbox
+	// expected holds the requests that wait for an answer, by call.
+	expected map[int64]string
+}
+
+// rules are the documented ones with shorter times and a smaller budget, so that a run meets the end of all of them.
+func rules() txn.Rules {
+	r := txn.DefaultRules()
+	r.Retry.First = 200 * time.Millisecond
+	r.Retry.Max = 4 * time.Second
+	r.Retry.Attempts = 9
+	r.Retry.SlowDelay = 20 * time.Second
+	r.Retry.Answer = 4 * time.Second
+	r.Retry.Grace = 3 * time.Second
+	r.Retry.XANotFound = 30 * time.Second
+	return r
+}
+
+const (
+	sweepEvery = 200 * time.Millisecond
+	tickEvery  = 50 * time.Millisecond
+	endWait    = 5 * time.Second
+)
+
+// start starts a coordinator on what the disk has.
+func (w *World) start() {
+	w.epoch++
+	n := &node{w: w, epoch: w.epoch, expected: make(map[int64]string)}
+	store, err := OpenStore(w.disk, n.storeOptions())
+	if err != nil {
+		panic("sim: " + err.Error())
+	}
+	n.store, w.node = store, n
+	n.c = n.coordinator("tc:8091")
+	n.acks = make([]bool, len(w.disk.outbox))
+	w.note("coordinator starts", 0, int64(w.epoch), "")
+	w.armFuse()
+	w.log.redeliver(n)
+	if !w.plan.sweeperOff {
+		w.every(n, sweepEvery, n.sweep)
+	}
+	w.every(n, tickEvery, func() { _ = n.c.Tick(context.Background()) })
+}
+
+// coordinator builds a coordinator on the node's store.
+func (n *node) coordinator(advertise string) *orchestrator.Coordinator {
+	c, err := orchestrator.New(context.Background(), orchestrator.Options{
+		Store: n.store, Log: nodeLog{n}, Transport: nodeTransport{n, advertise != "tc:8091"}, Clock: n.w,
+		Rules: rules(), Advertise: advertise,
+		Limits: orchestrator.Limits{
+			CachedMax: n.w.plan.cached, EndWait: endWait, LockWait: n.w.plan.lockWait, IDRange: 40, SweepSlice: 7,
+			QueuedMax: 64, SweepClaim: 2 * time.Second,
+		},
+	})
+	if err != nil {
+		panic("sim: " + err.Error())
+	}
+	return c
+}
+
+// every calls work periodically as long as the node lives. When the world has healed and only time can help, the
+// periods grow.
+func (w *World) every(n *node, period time.Duration, work func()) {
+	var turn func()
+	healedFor := 0
+	turn = func() {
+		if n.dead && w.mutation != Zombie {
+			return
+		}
+		work()
+		next := period
+		if w.healed {
+			healedFor++
+			next *= time.Duration(1 + healedFor/100)
+		}
+		w.after(next, turn)
+	}
+	w.after(w.upTo(period), turn)
+}
+
+func (n *node) sweep() {
+	_ = n.c.Sweep(context.Background())
+}
+
+// boundary is a place where the process may crash.
+func (n *node) boundary(what string) {
+	w := n.w
+	if n.dead || w.fuse == 0 || w.healed {
+		return
+	}
+	w.fuse--
+	if w.fuse == 0 {
+		n.crash(what)
+	}
+}
+
+// armFuse chooses how many boundaries away the next crash is.
+func (w *World) armFuse() {
+	if w.plan.crashes > 0 {
+		w.fuse = 1 + w.rng.IntN(2*w.plan.crashes)
+	}
+}
+
+// crash kills the process. Everything that is in memory is lost: whatever the dead coordinator still does reaches
+// nobody.
+func (n *node) crash(what string) {
+	w := n.w
+	w.crashes++
+	w.note("coordinator crashes", 0, int64(n.epoch), what)
+	n.dead = true
+	n.store.Crash()
+	w.log.crashed()
+	w.after(10*time.Millisecond+w.upTo(3*time.Second), w.start)
+}
+
+// storeOptions connects the node's store with the world.
+func (n *node) storeOptions() StoreOptions {
+	w := n.w
+	return StoreOptions{
+		After:     w.after,
+		Sync:      func() time.Duration { return w.about(w.fsync()) },
+		Boundary:  n.boundary,
+		Fault:     w.storeFault,
+		Skip:      func() bool { return w.trouble(w.plan.lateDue) },
+		Repeat:    func() bool { return w.trouble(w.plan.lateDue / 8) },
+		Survivors: func(k int) int { return w.rng.IntN(k + 1) },
+		Accepted: func(ch *orchestrator.Change, stored string) *check.Write {
+			log := &check.Write{
+				Seq:   w.note("change accepted", ch.Global.XID.ID, int64(ch.Global.Version), ch.Global.Status.String()),
+				Epoch: n.epoch, Global: ch.Global, Acquire: ch.Acquire, Release: ch.Release, Decision: ch.Decision,
+				Ended: ch.Ended, Stored: stored,
+			}
+			w.logs.Writes = append(w.logs.Writes, log)
+			return log
+		},
+		Durable: func(log *check.Write, e *entry) {
+			log.Durable = w.note("change durable", log.ID(), int64(log.Global.Version), log.Global.Status.String())
+			if e != nil {
+				w.log.visible(n, len(w.disk.outbox)-1)
+			}
+		},
+		Reserved: func(first, count int64) {
+			w.logs.Reserved = append(w.logs.Reserved, check.IDRange{First: first, N: count})
+		},
+		Mutation: w.mutation,
+	}
+}
+
+func (w *World) fsync() time.Duration {
+	if w.healed {
+		return time.Millisecond
+	}
+	return w.plan.fsync
+}
+
+// storeFault chooses what goes wrong with a change.
+func (w *World) storeFault(ch *orchestrator.Change) Fault {
+	switch {
+	case w.healed:
+		return NoFault
+	case w.noNewWork && isNewWork(ch):
+		return FaultReadOnly
+	case w.mutation == Forgetful && ch.Decision && w.chance(0.3):
+		return FaultTimeout
+	case w.chance(w.plan.storeFault):
+		return [...]Fault{FaultBusy, FaultLost, FaultTimeout}[w.rng.IntN(3)]
+	}
+	return NoFault
+}
+
+// readOnlyFor makes the store refuse new work for a while.
+func (w *World) readOnlyFor(d time.Duration) {
+	w.noNewWork = true
+	w.note("store refuses new work", 0, int64(d/time.Millisecond), "")
+	w.after(d, func() { w.noNewWork = false })
+}

@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/sim/check"
+)
+
+// operatorSession is the session of all operators.
+const operatorSession = -1
+
+// operate has an operator do something to a transaction at random: look, retry, or decide by hand.
+func (w *World) operate() {
+	if len(w.known) == 0 || w.healed {
+		return
+	}
+	id := w.known[w.rng.IntN(len(w.known))]
+	second := w.plan.secondNode && w.chance(0.5)
+	switch w.rng.IntN(5) {
+	case 0:
+		w.look(operatorSession, id, func(check.Answer) {})
+	case 1:
+		w.retry(id, second)
+	case 2:
+		w.byHand(id, txn.Rollback, second)
+	case 3:
+		if w.byRM[sagaApp+"#"+sagaGroup].sagas[id] == nil && w.plan.kinds != sagas {
+			w.byHand(id, txn.Commit, second)
+		}
+	case 4:
+		r := w.ofKind(txn.AT)
+		k := &call{w: w, op: check.OpGet, session: operatorSession, recv: func(check.Answer) {}}
+		k.ask = func(_ *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
+			c.Locked(id, r.name, "account:0,1", func(_ *orchestrator.LockedError, err error) {
+				reply(answered(nil, err))
+			})
+		}
+		k.send(false)
+	}
+}
+
+func (w *World) byHand(id int64, outcome txn.Outcome, second bool) {
+	w.decide(operatorSession, orchestrator.DecideRequest{
+		ID: id, Outcome: outcome, Cause: txn.CauseOperator, Actor: "operator", NoWait: second || w.chance(0.5),
+	}, second, func(check.Answer) {})
+}
+
+func (w *World) retry(id int64, second bool) {
+	k := &call{w: w, op: check.OpRetry, session: operatorSession, id: id, second: second, recv: func(check.Answer) {}}
+	k.ask = func(_ *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
+		c.Retry(id, "operator", func(g *txn.Global, err error) { reply(answered(g, err)) })
+	}
+	k.send(true)
+}
+
+// heal ends all trouble. From here on operators have everything that is stuck tried again every minute.
+func (w *World) heal() {
+	w.note("the world heals", 0, 0, "")
+	w.healed = true
+	w.fuse = 0
+	for _, r := range w.rms {
+		r.down = false
+	}
+	w.healedAt = w.now
+	if w.chance(0.5) {
+		w.skew = 0
+	}
+	w.noNewWork = false
+	if !w.plan.sweeperOff {
+		w.after(time.Second, w.retryStuck)
+	}
+}
+
+// retryStuck is an operator who goes through the list of stuck transactions.
+func (w *World) retryStuck() {
+	if n := w.node; !n.dead {
+		for _, id := range n.store.live {
+			if n.store.all[id].stuck {
+				w.retry(id, false)
+			}
+		}
+	}
+	w.after(time.Minute, w.retryStuck)
+}
+
+// atRest reports whether nothing more will happen.
+func (w *World) atRest() bool {
+	since := w.now - w.healedAt
+	if w.clients > 0 || w.node.dead || since < 20*time.Second {
+		return false
+	}
+	if since > restWithin {
+		return true
+	}
+	n := w.node
+	if len(n.store.queue)+len(n.store.wrote)+len(n.expected) > 0 || n.c.Stats().Live > int64(len(n.store.live)) {
+		return false
+	}
+	for _, id := range n.store.live {
+		if w.plan.sweeperOff && n.store.all[id].status == txn.Active || w.logs.End.Excused[id] {
+			continue
+		}
+		if since < 10*time.Minute || !n.store.all[id].stuck {
+			return false
+		}
+	}
+	return !w.plan.sweeperOff || since > time.Minute
+}

@@ -1,0 +1,122 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// plan is what a seed chooses before the run begins.
+type plan struct {
+	transactions int
+	spread       time.Duration // over which they begin
+	kinds        workload
+	rows         int // in each AT table; few make them hot
+
+	// The network between clients, coordinator and participants: chances per message, and its usual delay.
+	loss, dup float64
+	delay     time.Duration
+
+	// The store: chances per change, the time of a sync, and phases without new work.
+	storeFault float64
+	fsync      time.Duration
+	readOnly   bool
+	lateDue    float64
+
+	// crashes is the mean number of boundaries between two crashes; 0: none.
+	crashes int
+	// Participants: chances per command, and of a refusal per branch.
+	fail, hang, refuse, hopeless float64
+	outages                      int
+	clientCrash                  float64
+
+	consumerOff, sweeperOff bool
+	clockJumps              int
+	operators               int
+	secondNode              bool
+	cached                  int
+	lockWait                time.Duration
+}
+
+// workload is the mix of transactions.
+type workload uint8
+
+const (
+	mixed workload = iota
+	bank           // transfers between AT rows
+	hot            // the same over very few rows
+	tcc
+	xa
+	sagas
+	many // many branches each
+	workloads
+)
+
+// newPlan draws a plan. Half of the seeds have few kinds of trouble, so that single causes are found alone.
+func newPlan(r *rand.Rand) plan {
+	p := plan{
+		transactions: 4 + r.IntN(24), spread: time.Duration(1+r.IntN(20)) * time.Second,
+		kinds: workload(r.IntN(int(workloads))), rows: 2 + r.IntN(8), delay: 2 * time.Millisecond,
+		fsync: time.Duration(1+r.IntN(8)) * time.Millisecond, cached: 10_000, lockWait: 3 * time.Second,
+	}
+	if p.kinds == hot {
+		p.rows = 2
+		p.spread /= 4
+	}
+	if p.kinds == many {
+		p.transactions = 3 + r.IntN(4)
+	}
+	if r.IntN(10) == 0 {
+		p.topicOnly(r)
+		return p
+	}
+	likely := 0.25 + 0.5*float64(r.IntN(2))
+	some := func(most float64) float64 {
+		if r.Float64() > likely {
+			return 0
+		}
+		return most * r.Float64()
+	}
+	p.loss, p.dup = some(0.2), some(0.2)
+	p.storeFault, p.lateDue = some(0.08), some(0.4)
+	p.fail, p.hang = some(0.5), some(0.15)
+	p.refuse, p.hopeless = some(0.08), some(0.03)
+	p.clientCrash = some(0.25)
+	p.readOnly = some(1) > 0.7
+	p.outages = int(some(5))
+	if some(1) > 0 {
+		p.crashes = 20 + r.IntN(400)
+	}
+	if some(1) > 0.5 {
+		p.fsync = time.Duration(20+r.IntN(400)) * time.Millisecond
+	}
+	if some(1) > 0.5 {
+		p.delay = time.Duration(20+r.IntN(300)) * time.Millisecond
+	}
+	p.consumerOff = some(1) > 0.6
+	if some(1) > 0.6 {
+		p.clockJumps = 1 + r.IntN(3)
+	}
+	p.operators = int(some(12))
+	p.secondNode = p.operators > 0 && r.IntN(4) == 0
+	if some(1) > 0.4 {
+		p.cached = 1 + r.IntN(12)
+	}
+	if some(1) > 0.6 {
+		p.lockWait = -1
+	}
+	return p
+}
+
+// topicOnly makes a plan without the sweeper, in which every decision ends by the topic alone: nothing may be lost
+// after a command was handed over, everything may happen before.
+func (p *plan) topicOnly(r *rand.Rand) {
+	p.sweeperOff = true
+	p.dup = 0.2 * r.Float64()
+	p.clientCrash = 0.2 * r.Float64()
+	if r.IntN(2) == 0 {
+		p.crashes = 50 + r.IntN(400)
+	}
+	p.operators = r.IntN(4)
+	p.kinds = []workload{tcc, sagas, bank}[r.IntN(3)]
+	p.rows = 2 * p.transactions
+}

@@ -1,0 +1,142 @@
+package sim
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/sim/check"
+)
+
+// The flags choose which seeds run.
+var (
+	seedsFlag = flag.Int("sim.seeds", 300, "how many seeds TestSeeds runs")
+	startFlag = flag.Uint64("sim.start", 1, "the first of them")
+	seedFlag  = flag.Uint64("sim.seed", 0, "the seed that TestSeed replays with its trace; 0: none")
+)
+
+// workers is how many seeds run at once.
+const workers = 2
+
+// explain reports a run that failed: what is wrong, the last steps of the transaction that it is about, and how to see
+// them all.
+func explain(t *testing.T, seed uint64, mutation Mutation, violations []check.Violation) {
+	t.Helper()
+	var text strings.Builder
+	fmt.Fprintf(&text, "seed %d:\n", seed)
+	for _, v := range violations[:min(len(violations), 5)] {
+		fmt.Fprintf(&text, "  %s\n", v)
+		for _, c := range check.All() {
+			if c.Name == v.Invariant {
+				fmt.Fprintf(&text, "    (%s)\n", c.Text)
+			}
+		}
+	}
+	var trace bytes.Buffer
+	Run(Config{Seed: seed, Mutation: mutation, Trace: &trace})
+	about := fmt.Sprintf(" tx %-5d ", violations[0].ID)
+	var steps []string
+	for line := range strings.Lines(trace.String()) {
+		if strings.Contains(line, about) || strings.Contains(line, "coordinator ") || strings.Contains(line, "clock ") {
+			steps = append(steps, line)
+		}
+	}
+	text.WriteString(strings.Join(steps[max(0, len(steps)-40):], ""))
+	fmt.Fprintf(&text, "replay: go test ./sim -run 'TestSeed$' -sim.seed=%d -v", seed)
+	t.Error(text.String())
+}
+
+// TestSeed replays one seed with its trace.
+func TestSeed(t *testing.T) {
+	if *seedFlag == 0 {
+		t.Skip("choose one with -sim.seed")
+	}
+	var trace bytes.Buffer
+	r := Run(Config{Seed: *seedFlag, Trace: &trace})
+	t.Log("\n" + trace.String())
+	if len(r.Violations) > 0 {
+		explain(t, *seedFlag, 0, r.Violations)
+	}
+}
+
+// TestSeeds runs fresh seeds, the same ones every time.
+func TestSeeds(t *testing.T) {
+	t.Parallel()
+	var next, failed, transactions, crashes, events atomic.Int64
+	began := time.Now()
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for {
+				i := next.Add(1) - 1
+				if i >= int64(*seedsFlag) || failed.Load() >= 10 {
+					return
+				}
+				seed := *startFlag + uint64(i)
+				r := Run(Config{Seed: seed})
+				transactions.Add(int64(r.Transactions))
+				crashes.Add(int64(r.Crashes))
+				events.Add(int64(r.Events))
+				if len(r.Violations) > 0 {
+					failed.Add(1)
+					explain(t, seed, 0, r.Violations)
+				}
+				if (i+1)%2000 == 0 {
+					fmt.Printf("sim: %d seeds, %.0f seeds/s, %d failed\n", i+1,
+						float64(i+1)/time.Since(began).Seconds(), failed.Load())
+				}
+			}
+		})
+	}
+	group.Wait()
+	t.Logf("%d seeds, %d transactions, %d crashes, %d events, %.0f seeds/s", *seedsFlag, transactions.Load(),
+		crashes.Load(), events.Load(), float64(*seedsFlag)/time.Since(began).Seconds())
+}
+
+// TestFoundSeeds runs the seeds that have found something.
+func TestFoundSeeds(t *testing.T) {
+	t.Parallel()
+	file, err := os.Open("testdata/seeds.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("seeds.txt: %v", err)
+		}
+		if r := Run(Config{Seed: seed}); len(r.Violations) > 0 {
+			explain(t, seed, 0, r.Violations)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSameSeedGivesTheSameTrace(t *testing.T) {
+	t.Parallel()
+	for seed := uint64(1); seed <= 40; seed++ {
+		var first, second bytes.Buffer
+		a := Run(Config{Seed: seed, Trace: &first})
+		b := Run(Config{Seed: seed, Trace: &second})
+		if !slices.Equal(first.Bytes(), second.Bytes()) || a.Hash != b.Hash {
+			t.Fatalf("seed %d gave two traces, of %d and %d bytes", seed, first.Len(), second.Len())
+		}
+	}
+}

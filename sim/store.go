@@ -1,0 +1,354 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/sim/check"
+)
+
+// StoreOptions are a simulated store's surroundings. After is required; the others may be nil for a store without
+// faults and without logs.
+type StoreOptions struct {
+	// After calls do later, from the one goroutine on which everything of the store runs.
+	After func(d time.Duration, do func())
+	// Sync draws the time of one sync.
+	Sync func() time.Duration
+	// Boundary is called before and after every step to the disk. It may call Crash.
+	Boundary func(what string)
+	// Fault chooses what goes wrong with a change.
+	Fault func(ch *orchestrator.Change) Fault
+	// Skip chooses whether Due forgets about a transaction for once, or returns it in spite of a claim.
+	Skip, Repeat func() bool
+	// Survivors chooses how many of n changes that are being written outlive a crash.
+	Survivors func(n int) int
+	// Accepted is told of each change that will be durable unless a crash comes first, Durable when it is.
+	Accepted func(ch *orchestrator.Change, stored string) *check.Write
+	Durable  func(w *check.Write, e *entry)
+	// Reserved is told of each range of ids.
+	Reserved func(first, n int64)
+	Mutation Mutation
+}
+
+// Fault is what goes wrong with one change.
+type Fault uint8
+
+// The faults.
+const (
+	NoFault      Fault = iota
+	FaultBusy          // refused, nothing changed
+	FaultLost          // not written; reported as an unknown outcome
+	FaultTimeout       // written; reported as an unknown outcome
+	FaultReadOnly
+)
+
+// Store implements [orchestrator.Store] on a [Disk]. It is not safe for concurrent use: it belongs to one goroutine.
+type Store struct {
+	disk  *Disk
+	o     StoreOptions
+	epoch int
+	dead  bool
+
+	all    map[int64]*stored
+	ids    []int64 // of all, ascending
+	live   []int64 // of those that have not ended, ascending
+	locks  map[txn.Row]held
+	queue  []*pending
+	wrote  []*pending // being synced
+	timer  bool
+	counts orchestrator.Counts
+}
+
+// stored is the newest state of a transaction.
+type stored struct {
+	rec     record
+	xid     txn.XID
+	version uint64
+	durable uint64
+	status  txn.Status
+	stuck   bool
+	due     txn.Millis
+	claimed txn.Millis // not due before this
+}
+
+// held is a row that a transaction has locked, with as many of its branches as count says.
+type held struct {
+	holder int64
+	count  int
+}
+
+// pending is a change that is not durable yet.
+type pending struct {
+	id      int64
+	version uint64
+	rec     record
+	lazy    bool
+	report  error
+	done    func(error)
+	entry   *entry
+	log     *check.Write
+	acked   bool
+}
+
+// The unknown outcomes.
+var (
+	errTimedOut = errors.New("the store did not answer in time")
+	errDead     = errors.New("the process is dead")
+)
+
+// OpenStore opens a disk and rebuilds what is kept in memory. Whoever had it open before can write no more.
+func OpenStore(d *Disk, o StoreOptions) (*Store, error) {
+	d.epoch++
+	s := &Store{disk: d, o: o, epoch: d.epoch, all: make(map[int64]*stored), locks: make(map[txn.Row]held)}
+	for _, id := range d.ids {
+		rec := d.records[id]
+		if o.Mutation == ForgetBranch && len(rec.branches) > 1 {
+			rec.branches = rec.branches[:len(rec.branches)-1]
+		}
+		g, err := rec.decode()
+		if err != nil {
+			return nil, err
+		}
+		s.remember(id, g, rec)
+		s.all[id].durable = g.Version
+		if g.Status.Ended() {
+			continue
+		}
+		for _, b := range g.Branches {
+			if b.LockKey != "" && !b.Released {
+				s.take(id, b)
+			}
+		}
+	}
+	return s, nil
+}
+
+// Crash ends the store: nothing is called back any more, and what is not durable is lost, except for the first part of
+// what was being written.
+func (s *Store) Crash() {
+	if s.dead {
+		return
+	}
+	s.dead = true
+	if n := len(s.wrote); n > 0 {
+		keep := 0
+		if s.o.Survivors != nil {
+			keep = s.o.Survivors(n)
+		}
+		for _, p := range s.wrote[:keep] {
+			s.persist(p)
+		}
+	}
+}
+
+// remember makes g the newest state.
+func (s *Store) remember(id int64, g *txn.Global, rec record) {
+	st := s.all[id]
+	if st == nil {
+		st = &stored{xid: g.XID}
+		s.all[id] = st
+		s.ids = insertID(s.ids, id)
+		if !g.Status.Ended() {
+			s.live = insertID(s.live, id)
+		}
+	} else {
+		s.tally(st, -1)
+	}
+	if st.due != g.DueAt {
+		st.claimed = 0
+	}
+	st.rec, st.version, st.status, st.stuck, st.due = rec, g.Version, g.Status, g.Stuck != 0, g.DueAt
+	s.tally(st, 1)
+	if g.Status.Ended() {
+		if i, found := slices.BinarySearch(s.live, id); found {
+			s.live = slices.Delete(s.live, i, i+1)
+		}
+	}
+}
+
+func insertID(ids []int64, id int64) []int64 {
+	i, _ := slices.BinarySearch(ids, id)
+	return slices.Insert(ids, i, id)
+}
+
+// tally keeps the counts.
+func (s *Store) tally(st *stored, by int64) {
+	switch st.status {
+	case txn.Active:
+		s.counts.Active += by
+	case txn.Committing:
+		s.counts.Committing += by
+	case txn.RollingBack:
+		s.counts.RollingBack += by
+	case txn.Committed:
+		s.counts.Committed += by
+	case txn.RolledBack:
+		s.counts.RolledBack += by
+	}
+	if st.stuck {
+		s.counts.Stuck += by
+	}
+}
+
+// Load implements [orchestrator.Store].
+func (s *Store) Load(id int64, done func(*txn.Global, error)) {
+	if s.dead {
+		return
+	}
+	answer := func() {
+		if s.dead {
+			return
+		}
+		st := s.all[id]
+		if st == nil {
+			done(nil, orchestrator.ErrNotFound)
+			return
+		}
+		rec := st.rec
+		if old, known := s.disk.records[id]; known && s.o.Mutation == StaleLoad {
+			rec = s.stale(id, old)
+		}
+		done(rec.decode())
+	}
+	if s.o.Sync == nil || s.o.Sync()%3 == 0 {
+		answer()
+		return
+	}
+	s.o.After(s.o.Sync()/4, answer)
+}
+
+// Due implements [orchestrator.Store].
+func (s *Store) Due(_ context.Context, now txn.Millis, claim time.Duration, limit int) ([]int64, error) {
+	if s.dead {
+		return nil, errDead
+	}
+	if s.o.Mutation == NeverDue {
+		return nil, nil
+	}
+	var due []int64
+	for _, id := range s.live {
+		st := s.all[id]
+		if st.due == 0 || st.due > now {
+			continue
+		}
+		if st.claimed > now && (s.o.Repeat == nil || !s.o.Repeat()) || s.o.Skip != nil && s.o.Skip() {
+			continue
+		}
+		due = append(due, id)
+	}
+	slices.SortStableFunc(due, func(a, b int64) int { return int(s.all[a].due - s.all[b].due) })
+	due = due[:min(len(due), limit)]
+	for _, id := range due {
+		s.all[id].claimed = now.Add(claim)
+	}
+	return due, nil
+}
+
+// ReserveIDs implements [orchestrator.Store].
+func (s *Store) ReserveIDs(_ context.Context, n int64) (int64, error) {
+	if s.dead {
+		return 0, errDead
+	}
+	first := s.disk.nextID
+	s.disk.nextID += n
+	if s.o.Mutation == ReuseIDs && s.epoch > 1 {
+		first = 1
+	}
+	if s.o.Reserved != nil {
+		s.o.Reserved(first, n)
+	}
+	return first, nil
+}
+
+// Counts implements [orchestrator.Store].
+func (s *Store) Counts(context.Context) (orchestrator.Counts, error) {
+	c := s.counts
+	c.Locks = int64(len(s.locks))
+	if s.o.Mutation == Miscount {
+		c.Stuck++
+		c.Committed++
+	}
+	return c, nil
+}
+
+// check refuses a change that cannot be made.
+func (s *Store) check(ch *orchestrator.Change) error {
+	g := ch.Global
+	var version uint64
+	if st := s.all[g.XID.ID]; st != nil {
+		version = st.version
+		if st.status.Ended() {
+			return orchestrator.ErrConflict
+		}
+	}
+	if version+1 != g.Version {
+		return orchestrator.ErrConflict
+	}
+	if ch.Acquire == nil || s.o.Mutation == NoLocks {
+		return nil
+	}
+	for _, row := range check.Rows(ch.Acquire) {
+		if l := s.locks[row]; l.holder != 0 && l.holder != g.XID.ID {
+			if s.o.Mutation == PartialGrant {
+				s.take(g.XID.ID, ch.Acquire)
+			}
+			return s.locked(row, l.holder)
+		}
+	}
+	return nil
+}
+
+func (s *Store) locked(row txn.Row, holder int64) *orchestrator.LockedError {
+	st := s.all[holder]
+	return &orchestrator.LockedError{Row: row, Holder: st.xid, RollingBack: st.status == txn.RollingBack}
+}
+
+// take locks the rows of a branch that nobody else holds.
+func (s *Store) take(id int64, b *txn.Branch) {
+	for _, row := range check.Rows(b) {
+		if l := s.locks[row]; l.holder == 0 || l.holder == id {
+			s.locks[row] = held{id, l.count + 1}
+		}
+	}
+}
+
+// free unlocks the rows of a branch.
+func (s *Store) free(id int64, b *txn.Branch) {
+	for _, row := range check.Rows(b) {
+		switch l := s.locks[row]; {
+		case l.holder != id:
+		case l.count > 1:
+			s.locks[row] = held{id, l.count - 1}
+		default:
+			delete(s.locks, row)
+		}
+	}
+}
+
+// Locked implements [orchestrator.Store].
+func (s *Store) Locked(id int64, resource, lockKey string, done func(*orchestrator.LockedError, error)) {
+	if s.dead {
+		return
+	}
+	for _, row := range check.Rows(&txn.Branch{Resource: resource, LockKey: lockKey}) {
+		if l := s.locks[row]; l.holder != 0 && l.holder != id {
+			done(s.locked(row, l.holder), nil)
+			return
+		}
+	}
+	done(nil, nil)
+}
+
+// global decodes the newest state of a transaction.
+func (s *Store) global(id int64) *txn.Global {
+	g, err := s.all[id].rec.decode()
+	if err != nil {
+		panic(fmt.Sprintf("sim: %v", err))
+	}
+	return g
+}
