@@ -43,12 +43,12 @@ func (c *endedCounts) add(s txn.Status) {
 	}
 }
 
-// commitLoop is the committer. It ends when the store is closing and the queue is empty.
-func (s *Store) commitLoop() {
+// commitLoop is the committer. It ends when the store is closing and the queue is empty. durable are the counts as of
+// the last group.
+func (s *Store) commitLoop(durable endedCounts) {
 	defer close(s.groups)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	durable := s.ended // counts as of the last group
 	var writes []*write
 	for {
 		var wait time.Duration

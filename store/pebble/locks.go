@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -35,7 +36,8 @@ func (h *rowHasher) append(dst []rowHash, resource, lockKey string) []rowHash {
 	var buf [128]byte
 	txn.EachLock(lockKey, func(table, pk string) bool {
 		if first || table != last {
-			b := append(append(append(buf[:0], resource...), 0), txn.FoldTable(table)...)
+			b := binary.AppendUvarint(buf[:0], uint64(len(resource)))
+			b = append(append(b, resource...), txn.FoldTable(table)...)
 			prefix = rowHash{maphash.Bytes(h.prefix[0], b), maphash.Bytes(h.prefix[1], b)}
 			last, first = table, false
 		}

@@ -33,6 +33,9 @@ func (s *Store) retentionLoop(ctx context.Context) {
 		if err := s.retain(ctx); err != nil && ctx.Err() == nil {
 			s.opts.Logger.Warn("removing old transactions was interrupted", "err", err)
 		}
+		s.mu.Lock()
+		s.passes++
+		s.mu.Unlock()
 		timer.Reset(s.opts.RetentionEvery)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	cockroach "github.com/cockroachdb/pebble"
+	"github.com/cockroachdb/pebble/vfs"
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -47,6 +48,7 @@ type Store struct {
 	underway, underwayBytes int
 	closing                 bool
 	failed                  error
+	passes                  int // of retention, ended ones
 
 	wake        chan struct{}
 	groups      chan *group
@@ -80,7 +82,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		closed: make(chan struct{}),
 	}
 	s.names.names = map[string]string{}
-	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := createDir(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("create data directory: %w", err)
 	}
 	unlock, err := lockDir(o.FS, dir)
@@ -103,10 +105,23 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// createDir creates the directory and makes its entry in the parent durable, which Pebble does not.
+func createDir(fs vfs.FS, dir string) error {
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	parent, err := fs.OpenDir(fs.PathDir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
 func (s *Store) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.commits.Go(s.commitLoop)
+	ended := s.ended
+	s.commits.Go(func() { s.commitLoop(ended) })
 	s.commits.Go(s.completeLoop)
 	s.running.Go(func() { s.refusals.run(ctx.Done()) })
 	s.running.Go(func() { s.retentionLoop(ctx) })
