@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -11,11 +12,39 @@ import (
 // is idempotent: the decision log calls it for every decision. Errors: faults of the store, ctx's error. A transaction
 // that is unknown or ended is no error.
 func (c *Coordinator) Drive(ctx context.Context, id int64) error {
-	result := make(chan error, 1)
-	c.Wake(id, func(err error) { result <- err })
+	var d driven
+	c.Wake(id, d.finish)
+	return d.wait(ctx)
+}
+
+// driven is the end of a wake that somebody waits for. Nearly always it has come before the waiting begins.
+type driven struct {
+	mu   sync.Mutex
+	over bool
+	err  error
+	late chan struct{} // made by the waiter if it has to wait
+}
+
+func (d *driven) finish(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over, d.err = true, err
+	if d.late != nil {
+		close(d.late)
+	}
+}
+
+func (d *driven) wait(ctx context.Context) error {
+	d.mu.Lock()
+	if d.over {
+		defer d.mu.Unlock()
+		return d.err
+	}
+	d.late = make(chan struct{})
+	d.mu.Unlock()
 	select {
-	case err := <-result:
-		return err
+	case <-d.late:
+		return d.err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
