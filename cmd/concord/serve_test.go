@@ -2,6 +2,8 @@ package main
 
 import (
 	"net"
+	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,7 +56,7 @@ func TestOperatorFindsAndMendsAStuckTransaction(t *testing.T) {
 func TestKillLosesNothing(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	first := start(t, data, "--dev")
+	first := start(t, data, "--dev", "--retry-grace", "200ms", "--retry-answer", "200ms")
 	p := connect(t, first.tc)
 	open := p.begin("open", "orders:1")
 	done := p.begin("done", "orders:2")
@@ -64,7 +66,7 @@ func TestKillLosesNothing(t *testing.T) {
 	}
 	first.kill()
 
-	second := start(t, data, "--dev", "--retry-grace", "100ms")
+	second := start(t, data, "--dev", "--retry-answer", "200ms")
 	contains(t, second.ok("tx", "show", open), "Active", "locks 1 rows")
 	contains(t, second.ok("tx", "show", done), "Committing")
 	contains(t, second.ok("locks"), open, "orders")
@@ -129,6 +131,30 @@ func TestWithoutDevTheAPIIsClosed(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	contains(t, r.errors, "has no keys yet", "--dev")
+}
+
+func TestEveryMetricIsDocumented(t *testing.T) {
+	t.Parallel()
+	operations, err := os.ReadFile("../../docs/OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, t.TempDir())
+	s.get("/healthz")
+	_, body := s.get("/metrics")
+	shown := map[string]bool{}
+	for line := range strings.Lines(body) {
+		if name, found := strings.CutPrefix(line, "# HELP "); found && strings.HasPrefix(name, "tx_") {
+			name, _, _ = strings.Cut(name, " ")
+			shown[name] = true
+			contains(t, string(operations), "| `"+name+"` |")
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(tx_\\w+)` \\|").FindAllStringSubmatch(string(operations), -1) {
+		if !shown[m[1]] {
+			t.Errorf("docs/OPERATIONS.md tells of %s, which does not exist", m[1])
+		}
+	}
 }
 
 func TestWhatIsTakenIsNamed(t *testing.T) {
