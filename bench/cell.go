@@ -77,12 +77,12 @@ func (b *bench) read() (reading, error) {
 // that it could not be measured.
 func (b *bench) run(ctx context.Context, c cell) (result, error) {
 	before := b.scrape(ctx)
-	from := b.fleet.clock.now() + int64(c.warmup)
+	origin := b.fleet.clock.now()
+	from := origin + int64(c.warmup)
 	to := from + int64(c.window)
 	b.fleet.reset(c.w, from, to)
 	pacing, stop := make(chan error, 1), make(chan struct{})
 	if c.open() {
-		origin := b.fleet.clock.now()
 		starts := schedule(c.arrival, c.rate, c.warmup+c.window, b.o.seed)
 		go func() { pacing <- b.fleet.pace(starts, origin, b.o.openMax, stop) }()
 	} else {

@@ -53,7 +53,9 @@ func (s *suite) live(ctx context.Context) (err error) {
 	if err := s.hold(ctx, many, s.o.live); err != nil {
 		return err
 	}
-	time.Sleep(time.Second) // lets the last writes and a collection happen
+	if err := many.settle(ctx); err != nil {
+		return err
+	}
 	manyRSS, manyHeap := many.memory(ctx)
 	r := liveResult{
 		Cell: "live", Machine: s.o.machine, Few: fewLive, Many: s.o.live,
@@ -115,6 +117,22 @@ func (b *bench) memory(ctx context.Context) (rss, heap float64) {
 	}
 	m := b.scrape(ctx)
 	return rss, m["go_memstats_heap_inuse_bytes"]
+}
+
+const (
+	settleMax   = 40 * time.Second
+	settleCores = 0.05
+)
+
+// settle waits until the server has done what filling it left behind: writes, compactions, a collection.
+func (b *bench) settle(ctx context.Context) error {
+	for until := time.Now().Add(settleMax); time.Now().Before(until) && ctx.Err() == nil; {
+		micros, err := b.idle()
+		if err != nil || micros < settleCores*1e6 {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 const idleTime = 2 * time.Second

@@ -31,6 +31,7 @@ type options struct {
 
 	// One cell instead of a suite.
 	inFlight int
+	held     int64
 	rate     float64
 	arrival  arrival
 	w        workload
@@ -89,6 +90,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.Int64Var(&o.live, "live", 1_000_000, "transactions held undecided in suite live, and finished in lists")
 	flags.IntVar(&o.inFlight, "inflight", 64, "one cell, closed loop: transactions in flight")
 	flags.Float64Var(&o.rate, "rate", 0, "one cell, open loop: transactions per second")
+	flags.Int64Var(&o.held, "held", 0, "one cell: hold so many transactions undecided meanwhile")
 	flags.StringVar(&spacing, "arrival", "poisson", "open loop: poisson or constant")
 	flags.StringVar(&kind, "kind", "at", "of branches: at or tcc")
 	flags.IntVar(&o.w.branches, "branches", 2, "branches of a transaction")

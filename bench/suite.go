@@ -58,6 +58,14 @@ func (s *suite) fresh(ctx context.Context, c cell) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	if c.held > 0 {
+		if err := s.hold(ctx, b, c.held); err != nil {
+			return err
+		}
+		if err := b.settle(ctx); err != nil {
+			return err
+		}
+	}
 	_, err = s.on(ctx, b, c)
 	return err
 }
@@ -91,8 +99,12 @@ func (s *suite) of(kind seata.BranchType) workload {
 	return w
 }
 
+// one runs the cell that the flags describe.
 func (s *suite) one(ctx context.Context) error {
-	c := cell{name: "one " + s.o.w.kind.String(), w: s.o.w, inFlight: s.o.inFlight, rate: s.o.rate, arrival: s.o.arrival}
+	c := cell{
+		name: "one " + s.o.w.kind.String(), w: s.o.w, inFlight: s.o.inFlight, rate: s.o.rate, arrival: s.o.arrival,
+		held: s.o.held,
+	}
 	return s.fresh(ctx, c)
 }
 
