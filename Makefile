@@ -8,6 +8,7 @@ SHELL := /bin/bash
 BIN := bin/concord
 DATA ?= ./data
 SEEDS ?= 1000
+START ?= 1
 FUZZTIME ?= 30s
 SUITE ?= short
 CONFORMANCE ?=
@@ -27,8 +28,8 @@ test: ## install what is missing (as root), then run every test there is, real c
 bench: build ## measure the binary over the protocol (SUITE=short, full, closed, ladder, ...)
 	go run ./bench -suite $(SUITE) -concord $(BIN)
 
-sim: ## run the deterministic simulation with more seeds (SEEDS=n)
-	.ci/sim $(SEEDS)
+sim: ## run the deterministic simulation with more seeds (SEEDS=n, START=first)
+	go test ./sim -count 1 -timeout 0 -run '^TestSeeds$$' -v -args -sim.seeds $(SEEDS) -sim.start $(START)
 
 fuzz: ## fuzz every target for FUZZTIME each (FUZZTIME=10m)
 	.ci/fuzz $(FUZZTIME)

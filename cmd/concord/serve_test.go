@@ -61,7 +61,8 @@ func TestKillLosesNothing(t *testing.T) {
 	open := p.begin("open", "orders:1")
 	done := p.begin("done", "orders:2")
 	m := p.ask(&seata.GlobalCommitRequest{XID: done})
-	if r, ok := m.(*seata.GlobalCommitResponse); !ok || r.Status != seata.GlobalCommitted && r.Status != seata.GlobalCommitting {
+	r, ok := m.(*seata.GlobalCommitResponse)
+	if !ok || r.Status != seata.GlobalCommitted && r.Status != seata.GlobalCommitting {
 		t.Fatalf("commit: %+v", m)
 	}
 	first.kill()

@@ -168,7 +168,9 @@ func (n *node) ready() []web.Reason {
 		reasons = append(reasons, web.Reason{Code: "draining", Sentence: "The server is shutting down."})
 	}
 	if err := n.store.Writable(); err != nil {
-		reasons = append(reasons, web.Reason{Code: "storeNotWritable", Sentence: "The store accepts no new work: " + err.Error()})
+		reasons = append(reasons, web.Reason{
+			Code: "storeNotWritable", Sentence: "The store accepts no new work: " + err.Error(),
+		})
 	}
 	return reasons
 }
