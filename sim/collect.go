@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/sim/check"
 )
 
@@ -43,6 +44,10 @@ func (w *World) collect() {
 			continue
 		}
 		for _, b := range g.Branches {
+			if b.Kind == txn.TCC && g.Status == txn.Committing && g.Cause == txn.CauseOperator &&
+				!w.byRM[b.Resource].fenceOf(b.ID).tried {
+				w.hopeless(b.ID) // a person has committed what was never tried
+			}
 			if b.LockKey == "" || b.Released {
 				continue
 			}

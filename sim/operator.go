@@ -102,7 +102,11 @@ func (w *World) atRest() bool {
 		if w.plan.sweeperOff && n.store.all[id].status == txn.Active || w.logs.End.Excused[id] {
 			continue
 		}
-		if since < 10*time.Minute || !n.store.all[id].stuck {
+		patience := 10 * time.Minute
+		if w.logs.End.ClockJumped {
+			patience += time.Hour + patience // for what was due by the clock before it was set back
+		}
+		if since < patience || !n.store.all[id].stuck {
 			return false
 		}
 	}

@@ -64,11 +64,11 @@ func monotoneStatus(_ *Index, s *Story, fail func(string, ...any)) {
 func monotoneReads(_ *Index, s *Story, fail func(string, ...any)) {
 	for i, a := range s.Answers {
 		// A state that was shown before it was durable may be lost; it is a promise only once it is durable.
-		if a.Status == 0 || a.Version > a.Durable {
+		if a.Class != OK || a.Status == 0 || a.Version > a.Durable {
 			continue
 		}
 		for _, later := range s.Answers[i+1:] {
-			if later.Status != 0 && later.Session == a.Session && later.Second == a.Second && later.Asked > a.Seq &&
+			if later.Class == OK && later.Status != 0 && later.Session == a.Session && later.Second == a.Second && later.Asked > a.Seq &&
 				later.Version < a.Version {
 				fail("session %d saw version %d at %d, then %d at %d", a.Session, a.Version, a.Seq, later.Version,
 					later.Seq)
