@@ -20,7 +20,7 @@ run: build ## build and start a coordinator for development on ./data (DATA=dir,
 	$(BIN) serve --dev --data $(DATA) $(ARGS)
 
 build: ## build bin/concord; needs Go alone
-	CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/concord
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/concord
 
 test: ## install what is missing (as root), then run every test there is, real clients and databases included
 	.ci/test

@@ -252,8 +252,12 @@ func explain(g *txn.Global, now txn.Millis) (explanation, advice string) {
 }
 
 func stuckRefused(g *txn.Global, refused, pending int, trouble *txn.Branch) (explanation, advice string) {
+	verb := "commit"
+	if g.Status == txn.RollingBack {
+		verb = "roll back"
+	}
 	explanation = fmt.Sprintf("Stuck: %d of %d unfinished branches answered that they can never %s%s.", refused, pending,
-		g.Status.Outcome(), said(trouble))
+		verb, said(trouble))
 	advice = "Nothing more is sent to them. "
 	if trouble != nil && trouble.Kind == txn.AT && g.Status == txn.RollingBack {
 		advice += "The rows were changed by somebody else after this transaction wrote them, so the undo would " +

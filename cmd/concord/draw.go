@@ -122,7 +122,7 @@ func drawBranches(b *strings.Builder, branches []web.Branch) {
 			facts = append(facts, "next "+in(x.NextAttemptAt))
 		}
 		if x.LockedRows > 0 {
-			facts = append(facts, fmt.Sprintf("locks %d rows", x.LockedRows))
+			facts = append(facts, "locks "+rows(x.LockedRows))
 		}
 		_, _ = fmt.Fprintf(w, "%s %s\t%s\t%s\t%s\n", fork, x.ID, x.Kind, x.State, x.Resource)
 		_, _ = fmt.Fprintf(w, "%s\t\t\t%s; by %s\n", stem, strings.Join(facts, ", "), dash(x.Client))
@@ -137,7 +137,7 @@ func drawHeld(b *strings.Builder, g *web.TransactionDetail) {
 	if g.LockCount == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\nlocks %d rows\n", g.LockCount)
+	fmt.Fprintf(b, "\nlocks %s\n", rows(g.LockCount))
 	for i := range g.Locks {
 		l := &g.Locks[i]
 		fmt.Fprintf(b, "   %s  %s:%s\n", l.Resource, l.Table, l.PK)
@@ -191,6 +191,13 @@ func short(d time.Duration) string {
 		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+func rows(n int) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }
 
 func dash(text string) string {

@@ -68,7 +68,7 @@ func TestKillLosesNothing(t *testing.T) {
 	first.kill()
 
 	second := start(t, data, "--dev", "--retry-answer", "200ms")
-	contains(t, second.ok("tx", "show", open), "Active", "locks 1 rows")
+	contains(t, second.ok("tx", "show", open), "Active", "locks 1 row")
 	contains(t, second.ok("tx", "show", done), "Committing")
 	contains(t, second.ok("locks"), open, "orders")
 	q := connect(t, second.tc)
