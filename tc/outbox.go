@@ -171,9 +171,9 @@ func (s *session) writeOnce(b []byte) error {
 			return err
 		}
 	}
-	_, err := s.conn.Write(b) // an incomplete write returns an error, after which the session is closed
 	s.server.stats.writes.Add(1)
 	s.server.stats.bytesOut.Add(int64(len(b)))
+	_, err := s.conn.Write(b) // an incomplete write returns an error, after which the session is closed
 	return err
 }
 

@@ -51,6 +51,7 @@ type Server struct {
 	// seconds, and cheap enough to be read with each frame.
 	clock       atomic.Int64
 	epoch       time.Time
+	tick        time.Duration // what the clock may be behind, so limits that start at it are that much longer
 	registry    registry
 	commands    commands
 	trusted     trust
@@ -85,6 +86,7 @@ func newServer(o Options) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.tick = s.limits.tick()
 	s.clock.Store(1) // 0 means "never" in sessions
 	s.registry.init()
 	s.commands.init()
@@ -200,7 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.stopAccepting()
 		return errors.New("run Seata server: no coordinator is bound")
 	}
-	ticker := time.NewTicker(s.limits.tick())
+	ticker := time.NewTicker(s.tick)
 	defer ticker.Stop()
 	s.clock.Store(int64(time.Since(s.epoch)))
 	s.once.Do(func() { close(s.started) })
@@ -240,7 +242,7 @@ func (s *Server) sweep() (now int64) {
 // expire closes a session that is over a time limit.
 func (s *session) expire(now int64) {
 	limits := &s.server.limits
-	idle := now-s.lastRead.Load() > int64(limits.IdleLimit)
+	idle := now-s.lastRead.Load() > int64(limits.IdleLimit+s.server.tick)
 	partial := s.partialSince.Load()
 	finishAt := s.finishAt.Load()
 	switch {
@@ -248,7 +250,7 @@ func (s *session) expire(now int64) {
 		if now >= finishAt {
 			s.kill(FaultStopped, nil)
 		}
-	case partial != 0 && (idle || now-partial > int64(limits.FrameLimit)):
+	case partial != 0 && (idle || now-partial > int64(limits.FrameLimit+s.server.tick)):
 		s.kill(FaultSlowFrame, nil)
 	case idle && (s.pinged.Load() || !s.spoke.Load()):
 		s.kill(FaultIdle, nil)

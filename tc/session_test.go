@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestRegistrationsAddUp(t *testing.T) {
 	}
 	c.rm("1.8.0", "orders", "")
 	got := f.Sessions()
-	got[0].Since = time.Time{}
+	got[0].Since, got[0].UnsentBytes = time.Time{}, 0 // the writer may be about to note that it has written
 	want := []SessionInfo{{
 		Client: c.id("orders"), Application: "orders", Group: "group", IP: "127.0.0.1", TM: true, RM: true,
 		TMVersion: "1.8.0", RMVersion: "1.8.0", Codec: "SEATA", Resources: []string{"a", "b", "c"},
@@ -226,10 +227,10 @@ func TestIdleSessions(t *testing.T) {
 		t.Errorf("closed after %s", d)
 	}
 	noHeartbeat.call(&seata.GlobalStatusRequest{XID: xid7})
-	faults := f.Stats().Faults
-	if faults[FaultIdle] != 2 || faults[FaultSlowFrame] != 1 {
-		t.Errorf("idle %d, slow frame %d", faults[FaultIdle], faults[FaultSlowFrame])
-	}
+	eventually(t, "faults are counted", func() bool {
+		faults := f.Stats().Faults
+		return faults[FaultIdle] == 2 && faults[FaultSlowFrame] == 1
+	})
 }
 
 func TestEndlessFrameIsClosed(t *testing.T) {
@@ -268,49 +269,55 @@ func TestFrameInPieces(t *testing.T) {
 func TestSlowReaderIsClosed(t *testing.T) {
 	t.Parallel()
 	f := setup(t, func(o *Options) { o.Limits.UnsentBytesMax, o.Limits.WriteLimit = 1<<20, time.Hour })
-	conn, err := net.Dial("tcp", f.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
-	var pings []byte
-	for i := range 4096 {
-		pings, err = seata.AppendFrame(pings, seata.Envelope{Codec: seata.CodecSeata, ID: int32(i)}, &seata.Heartbeat{Ping: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	deadline := time.Now().Add(patience)
-	_ = conn.SetWriteDeadline(deadline)
-	for time.Now().Before(deadline) {
-		if _, err := conn.Write(pings); err != nil {
-			break
-		}
-	}
-	eventually(t, "session is closed", func() bool { s := f.Stats(); return s.Faults[FaultSlowReader] == 1 && s.Sessions == 0 })
+	f.flood(t)
+	eventually(t, "session is closed", func() bool {
+		s := f.Stats()
+		return s.Faults[FaultSlowReader] == 1 && s.Sessions == 0
+	})
 }
 
 func TestStuckWriteIsClosed(t *testing.T) {
 	t.Parallel()
 	f := setup(t, func(o *Options) { o.Limits.UnsentBytesMax, o.Limits.WriteLimit = 1<<30, 100*time.Millisecond })
+	f.flood(t)
+	eventually(t, "session is closed", func() bool {
+		s := f.Stats()
+		return s.Faults[FaultWrite] == 1 && s.Sessions == 0
+	})
+}
+
+// flood has a peer ask for long answers and read none, until it is closed.
+func (f *fixture) flood(t *testing.T) {
+	t.Helper()
+	f.fake.register = func(_ orchestrator.RegisterRequest, done func(int64, error)) {
+		done(0, &txn.IllegalEventError{XID: txn.XID{Prefix: strings.Repeat("x", 500), ID: 1}})
+	}
 	conn, err := net.Dial("tcp", f.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close() }()
+	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
-	var pings []byte
-	for i := range 4096 {
-		pings, _ = seata.AppendFrame(pings, seata.Envelope{Codec: seata.CodecSeata, ID: int32(i)}, &seata.Heartbeat{Ping: true})
+	requests, err := seata.AppendFrame(nil, seata.Envelope{Codec: seata.CodecSeata},
+		&seata.RegisterTMRequest{Version: "1.8.0", ApplicationID: "orders"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	_ = conn.SetWriteDeadline(time.Now().Add(patience))
-	for f.Stats().Faults[FaultWrite] == 0 {
-		if _, err := conn.Write(pings); err != nil {
-			break
+	if _, err = conn.Write(requests); err != nil {
+		t.Fatal(err)
+	}
+	requests = requests[:0]
+	for i := range 1000 {
+		requests, err = seata.AppendFrame(requests, seata.Envelope{Codec: seata.CodecSeata, ID: int32(i)},
+			&seata.BranchRegisterRequest{XID: "a:1:1", ResourceID: "r"})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	eventually(t, "session is closed", func() bool { s := f.Stats(); return s.Faults[FaultWrite] == 1 && s.Sessions == 0 })
+	_ = conn.SetWriteDeadline(time.Now().Add(patience))
+	for err == nil {
+		_, err = conn.Write(requests)
+	}
 }
 
 func TestSeataGoGetsOneFramePerWrite(t *testing.T) {

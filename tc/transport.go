@@ -23,7 +23,7 @@ func (s *Server) Send(cmd txn.Command) error {
 	if err != nil {
 		return err
 	}
-	id, ok := s.commands.add(ss, &cmd, s.clock.Load()+int64(s.limits.AnswerLimit), s.limits.PendingMax)
+	id, ok := s.commands.add(ss, &cmd, s.clock.Load()+int64(s.limits.AnswerLimit+s.tick), s.limits.PendingMax)
 	if !ok {
 		return errBusy
 	}
