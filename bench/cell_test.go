@@ -175,7 +175,7 @@ func TestReportIsOneLineOfJSONAndOneRow(t *testing.T) {
 	if err := json.Unmarshal([]byte(first), &back); err != nil || back.Rate != 5 {
 		t.Errorf("%v, %+v", err, back)
 	}
-	if rows := strings.Count(table.String(), "\n"); rows != 3 || !strings.Contains(table.String(), "FAILED: because") {
+	if rows := strings.Count(table.String(), "\n"); rows != 4 || !strings.Contains(table.String(), "FAILED: because") {
 		t.Errorf("%d rows:\n%s", rows, table.String())
 	}
 }

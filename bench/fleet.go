@@ -160,7 +160,7 @@ func (f *fleet) pace(starts []int64, origin int64, openMax int64, stop <-chan st
 
 // paceMin is the least sleep of the pacer: starts within it leave together, and late by at most as much. Without it the
 // driver would wake up for every single one.
-const paceMin = 100 * time.Microsecond
+const paceMin = 200 * time.Microsecond
 
 // total adds up the tallies.
 func (f *fleet) total() tally {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -93,26 +92,30 @@ func (b *bench) result(c cell, first, last reading) result {
 // report prints results as they come.
 type report struct {
 	lines io.Writer // JSON, one a line; nil: none
-	table *tabwriter.Writer
+	table io.Writer
 	file  *os.File // behind lines; nil: not ours
 	rows  int
 }
 
-func newReport(lines, table io.Writer) *report {
-	return &report{lines: lines, table: tabwriter.NewWriter(table, 0, 8, 2, ' ', tabwriter.AlignRight)}
-}
+func newReport(lines, table io.Writer) *report { return &report{lines: lines, table: table} }
 
-const tableHeader = "cell\tload\tTx/s\tfinished/s\tregister p50/p99\tend p50/p99\tphase two p50/p99\twhole p50/p99\t" +
-	"CPU µs server/driver\tcores server/driver/other\tRSS MiB\tsyncs/tx\tbacklog end (growth/s)\tcheck\t"
+// Columns of the table. Pairs of times are p50/p99 in milliseconds, CPU is microseconds for each transaction.
+const (
+	rowFormat   = "%-22s %-16s %7s %11s %11s %11s %11s %9s %14s %6s %8s %14s  %s"
+	tableHeader = "times are p50/p99 in ms; CPU is µs a transaction, server/driver; cores are server/driver/others"
+)
 
-const tableRow = "%s\t%s\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%.1f/%.1f\t%.2f/%.2f/%.2f\t%.0f\t%.3f\t%d (%+.0f)\t%s\t\n"
-
+// add reports one cell.
 func (p *report) add(r result) error {
 	if err := p.json(r); err != nil {
 		return err
 	}
 	if p.rows == 0 {
-		_, _ = fmt.Fprintln(p.table, tableHeader) // errors of a tabwriter come with Flush
+		header := fmt.Sprintf(rowFormat, "cell", "load", "tx/s", "register", "end", "phase two", "whole", "CPU", "cores",
+			"RSS", "syncs/tx", "backlog (+/s)", "check")
+		if err := p.say("%s\n%s", tableHeader, header); err != nil {
+			return err
+		}
 	}
 	p.rows++
 	load := fmt.Sprintf("%d in flight", r.InFlight)
@@ -124,12 +127,10 @@ func (p *report) add(r result) error {
 		check = "FAILED: " + strings.Join(r.Faults, "; ")
 	}
 	pair := func(q quantiles) string { return fmt.Sprintf("%.2f/%.2f", q.P50, q.P99) }
-	name := strings.TrimSpace(r.Cell + " " + r.Label)
-	_, _ = fmt.Fprintf(p.table, tableRow,
-		name, load, r.Rate, r.FinishedRate, pair(r.Register), pair(r.End), pair(r.PhaseTwo), pair(r.Whole),
-		r.ServerMicros, r.DriverMicros, r.ServerCores, r.DriverCores, r.OtherCores, r.RSSMiB, r.Syncs.PerTx,
-		r.Backlog.Last, r.Backlog.PerSec, check)
-	return p.table.Flush()
+	return p.say(rowFormat, strings.TrimSpace(r.Cell+" "+r.Label), load, fmt.Sprintf("%.0f", r.Rate), pair(r.Register),
+		pair(r.End), pair(r.PhaseTwo), pair(r.Whole), fmt.Sprintf("%.1f/%.1f", r.ServerMicros, r.DriverMicros),
+		fmt.Sprintf("%.2f/%.2f/%.2f", r.ServerCores, r.DriverCores, r.OtherCores), fmt.Sprintf("%.0fM", r.RSSMiB),
+		fmt.Sprintf("%.3f", r.Syncs.PerTx), fmt.Sprintf("%d (%+.0f)", r.Backlog.Last, r.Backlog.PerSec), check)
 }
 
 // json writes any value as one line.
@@ -142,8 +143,8 @@ func (p *report) json(v any) error {
 
 // say prints a sentence between rows.
 func (p *report) say(format string, args ...any) error {
-	_, _ = fmt.Fprintf(p.table, format+"\n", args...) // errors of a tabwriter come with Flush
-	return p.table.Flush()
+	_, err := fmt.Fprintf(p.table, format+"\n", args...)
+	return err
 }
 
 // openReport opens the file for JSON, if there is to be one.
