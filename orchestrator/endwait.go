@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"sync"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -76,7 +77,7 @@ func (c *Coordinator) settle(e *entry, g *txn.Global) {
 func (c *Coordinator) expireEnds(now txn.Millis) {
 	for {
 		c.ends.mu.Lock()
-		if len(c.ends.queue) == 0 || c.ends.queue[0].deadline > now {
+		if len(c.ends.queue) == 0 || stillWaits(c.ends.queue[0].deadline, now, c.limits.EndWait) {
 			c.ends.mu.Unlock()
 			return
 		}
@@ -86,6 +87,12 @@ func (c *Coordinator) expireEnds(now txn.Millis) {
 		c.ends.mu.Unlock()
 		c.expireEnd(w)
 	}
+}
+
+// stillWaits reports whether a wait that may last for limit goes on. One that would last longer began before the clock
+// was set back: it is over, lest it and all behind it wait until the clock is there again.
+func stillWaits(deadline, now txn.Millis, limit time.Duration) bool {
+	return deadline > now && deadline <= now.Add(limit)
 }
 
 func (c *Coordinator) expireEnd(w *endWait) {

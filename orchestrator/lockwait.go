@@ -388,7 +388,7 @@ func (r *rowWaits) stop(c *Coordinator, w *rowWait, err error) {
 func (r *rowWaits) expire(c *Coordinator, now txn.Millis) {
 	for {
 		r.mu.Lock()
-		if len(r.queue) == 0 || r.queue[0].deadline > now {
+		if len(r.queue) == 0 || stillWaits(r.queue[0].deadline, now, c.limits.LockWait) {
 			r.mu.Unlock()
 			return
 		}
