@@ -105,8 +105,8 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	if ev.Result == ResultXANotFound {
 		ev.Result = r.xaNotFound(g, now)
 	}
-	if ev.Result != ResultDone && (ev.Attempt != b.Attempts || b.State == Refused) {
-		return Effects{} // an older attempt failed while a newer one is under way
+	if ev.Result != ResultDone && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) {
+		return Effects{} // an older attempt failed, or the failure of this one is told twice
 	}
 	d := edit(g)
 	write := WriteLazy
