@@ -28,7 +28,7 @@ func (c *Coordinator) insert(s *shard, e *entry) *entry {
 
 // evictable reports whether the entry may be forgotten because the store knows everything that matters of it.
 func (e *entry) evictable() bool {
-	return !e.busy && e.lazy == 0 && len(e.waiters) == 0 && (e.g == nil || e.g.Version > 0)
+	return !e.busy && e.lazy == 0 && len(e.waiters) == 0 && !e.unstored()
 }
 
 // remove forgets the entry. The caller holds the shard's mutex.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -39,7 +40,9 @@ type Coordinator struct {
 
 	shards   [shardCount]shard
 	cached   atomic.Int64 // entries in all shards
-	live     atomic.Int64 // transactions that have not ended
+	live     atomic.Int64 // transactions that have not ended; see recount
+	unstored atomic.Int64 // entries with a state that was never stored
+	sweeps   atomic.Int64
 	stopping atomic.Bool
 
 	ids   idRange
@@ -100,10 +103,13 @@ type entry struct {
 	busy    bool
 	queue   []request
 	g       *txn.Global // the state that may be shown; nil: not loaded
+	fresh   *txn.Global // the state before the first write, while the outcome of that is unknown; else nil
 	waiters []*endWait
 	lazy    int // lazy writes that are not durable yet
 
-	stuck bool // was stuck before the event; the busy mark's owner's
+	// The busy mark's owner's.
+	stuck   bool  // was stuck before the event
+	touched []int // branches of g that differ from what was given to the store, since only memory was written
 }
 
 // shardCount spreads the mutexes. Ids are consecutive, so neighbours fall into different shards.
@@ -163,7 +169,7 @@ func (c *Coordinator) next(e *entry) (request, bool) {
 		return req, true
 	}
 	e.busy, e.queue = false, nil
-	if e.g == nil || e.g.Status.Ended() {
+	if e.g == nil && e.fresh == nil || e.g != nil && e.g.Status.Ended() {
 		c.remove(s, e)
 	}
 	return request{}, false
@@ -177,7 +183,7 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 			c.broken(e, req, p)
 		}
 	}()
-	g := e.g // only the owner of the busy mark writes it
+	g := c.state(e)
 	if g == nil {
 		c.load(e, req)
 		return false
@@ -197,6 +203,9 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 // load reads the transaction and then goes on.
 func (c *Coordinator) load(e *entry, req request) {
 	c.store.Load(e.id, func(g *txn.Global, err error) {
+		if errors.Is(err, ErrNotFound) && e.fresh != nil {
+			g, err = e.fresh, nil // the first write came to nothing
+		}
 		if err != nil {
 			c.answer(req, nil, err)
 			c.resume(e)
@@ -217,6 +226,7 @@ func (c *Coordinator) resume(e *entry) {
 // write makes the effects as durable as they ask to be, then carries them out.
 func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bool) {
 	if eff.Write == txn.WriteMemory {
+		e.touched = append(e.touched, eff.Touched...)
 		c.install(e, eff.Next)
 		c.carryOut(e, req, eff)
 		return true
@@ -225,11 +235,13 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 	next.Version++
 	eff.Next = &next
 	ch := &Change{
-		Global: &next, Ended: eff.Ended, Acquire: eff.Acquire, Release: eff.Release, Touched: eff.Touched,
+		Global: &next, Ended: eff.Ended, Acquire: eff.Acquire, Release: eff.Release,
+		Touched:  union(eff.Touched, e.touched),
 		Decision: eff.Decided,
 	}
 	if eff.Write == txn.WriteLazy && !eff.Ended {
 		ch.Lazy = true
+		e.touched = nil
 		c.writeLazily(e, ch)
 		c.carryOut(e, req, eff)
 		return true
@@ -270,20 +282,21 @@ func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error)
 	var locked *LockedError
 	switch {
 	case err == nil:
+		e.touched = nil
 		c.install(e, eff.Next)
 		c.carryOut(e, req, eff)
 	case errors.As(err, &locked) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrBusy):
-		c.answer(req, e.g, err) // nothing was changed
+		c.answer(req, c.state(e), err) // nothing was changed
 	case errors.Is(err, ErrConflict) && req.tries < conflictTriesMax:
 		c.stats.conflicts.Add(1)
-		c.install(e, nil)
+		c.reload(e)
 		req.tries++
 		c.serve(e, req)
 		return
 	default:
 		c.stats.writeErrors.Add(1)
 		c.logger.Error("change was not stored", "xid", eff.Next.XID.String(), "err", err)
-		c.install(e, nil)
+		c.reload(e)
 		c.answer(req, nil, err)
 	}
 	c.resume(e)
@@ -292,11 +305,48 @@ func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error)
 // conflictTriesMax is how often an event is applied again to a state that somebody else changed.
 const conflictTriesMax = 5
 
+// state returns the state that may be shown, or nil if it has to be loaded.
+func (c *Coordinator) state(e *entry) *txn.Global {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.g
+}
+
+// union returns the indexes of both lists, each once. The lists stay as they are.
+func union(now, before []int) []int {
+	if len(before) == 0 {
+		return now
+	}
+	all := slices.Concat(now, before)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// reload forgets the state, so that the next event reads it from the store. One that was never stored is kept for the
+// case that it still is not. The caller holds e's busy mark.
+func (c *Coordinator) reload(e *entry) {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.unstored() {
+		e.fresh = e.g
+	}
+	e.touched, e.g = nil, nil
+}
+
+// unstored reports whether the store may not know the transaction. The caller holds the shard's mutex.
+func (e *entry) unstored() bool { return e.fresh != nil || e.g != nil && e.g.Version == 0 }
+
 // install makes g the state that may be shown.
 func (c *Coordinator) install(e *entry, g *txn.Global) {
 	s := c.shard(e.id)
 	s.mu.Lock()
-	e.g = g
+	before := e.unstored()
+	e.g, e.fresh = g, nil
+	if before && !e.unstored() {
+		c.unstored.Add(-1)
+	}
 	s.mu.Unlock()
 }
 
@@ -343,7 +393,7 @@ func (c *Coordinator) broken(e *entry, req request, p any) {
 	c.stats.panics.Add(1)
 	c.logger.Error("event handling panicked", "id", e.id, "event", fmt.Sprintf("%T", req.ev), "panic", fmt.Sprint(p),
 		"stack", string(debug.Stack()))
-	c.install(e, nil)
+	c.reload(e)
 	c.answer(req, nil, ErrInternal)
 }
 

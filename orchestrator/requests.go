@@ -41,6 +41,7 @@ func (c *Coordinator) Begin(req BeginRequest) (txn.XID, error) {
 		return txn.XID{}, err
 	}
 	c.live.Add(1)
+	c.unstored.Add(1)
 	c.stats.begun.Add(1)
 	s := c.shard(id)
 	s.mu.Lock()

@@ -53,6 +53,11 @@ func (c *Coordinator) every(ctx context.Context, period time.Duration, work func
 // Sweep wakes every transaction whose due time has come: timeouts, retries, and decisions that the log did not
 // deliver in time. Run calls it; the simulation does so itself.
 func (c *Coordinator) Sweep(ctx context.Context) error {
+	if c.sweeps.Add(1)%sweepsPerCount == 0 {
+		if err := c.recount(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		ids, err := c.store.Due(ctx, c.clock.Now(), c.limits.SweepClaim, c.limits.SweepSlice)
 		if err != nil {
@@ -67,6 +72,20 @@ func (c *Coordinator) Sweep(ctx context.Context) error {
 	}
 }
 
+// sweepsPerCount is how many sweeps apart the live transactions are counted again.
+const sweepsPerCount = 100
+
+// recount takes the number of live transactions from the store. It is kept up to date with every change, but a change
+// whose outcome is unknown, or that another node made, is not in it.
+func (c *Coordinator) recount(ctx context.Context) error {
+	counts, err := c.store.Counts(ctx)
+	if err != nil {
+		return fmt.Errorf("count live transactions: %w", err)
+	}
+	c.live.Store(counts.Active + counts.Committing + counts.RollingBack + c.unstored.Load())
+	return nil
+}
+
 // Tick ends waits that are over, rolls back what timed out before it was ever stored, and refills ids. Run calls it;
 // the simulation does so itself.
 func (c *Coordinator) Tick(ctx context.Context) error {
@@ -79,16 +98,21 @@ func (c *Coordinator) Tick(ctx context.Context) error {
 	return c.refillIDs(ctx)
 }
 
-// wakeFresh wakes a transaction that the store does not know.
+// wakeFresh wakes a transaction that the store does not know, and again until it does: the sweeper will not find it.
 func (c *Coordinator) wakeFresh(id int64) {
 	s := c.shard(id)
 	s.mu.Lock()
 	e := s.entries[id]
-	fresh := e != nil && e.g != nil && e.g.Version == 0
+	fresh := e != nil && e.unstored()
 	s.mu.Unlock()
-	if fresh {
-		c.Wake(id, nil)
+	if !fresh {
+		return
 	}
+	c.Wake(id, func(err error) {
+		if err != nil {
+			c.fresh.add(id, c.clock.Now())
+		}
+	})
 }
 
 // deadlines holds the deadlines of transactions that are not stored yet, by second. Most are stored long before.
