@@ -97,7 +97,8 @@ func (c *client) account(delta int64) job {
 	j := job{r: w.ofKind(txn.AT)}
 	rows := w.rng.Perm(len(j.r.table.rows))[:1+w.rng.IntN(2)]
 	if w.plan.sweeperOff {
-		rows = []int{2 * c.number, 2*c.number + 1} // nobody else's
+		own := 2 * (6*c.number + len(c.jobs)) // nobody else's
+		rows = []int{own, own + 1}
 	}
 	for _, row := range rows {
 		j.changes = append(j.changes, change{row: row})

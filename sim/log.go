@@ -114,7 +114,8 @@ func (l *decisionLog) redeliver(n *node) {
 	}
 }
 
-// crashed notes whose commands were handed over and forgotten: with the sweeper off, nobody sends them again.
+// crashed notes whose commands were handed over and forgotten: with the sweeper off, nobody sends them again. These are
+// the decisions behind the durable offset, and those whose stored state says that a participant has been asked.
 func (l *decisionLog) crashed() {
 	w := l.w
 	if !w.plan.sweeperOff {
@@ -125,5 +126,16 @@ func (l *decisionLog) crashed() {
 	}
 	for _, e := range w.disk.outbox[:w.disk.offset] {
 		w.logs.End.Excused[e.id] = true
+	}
+	for _, id := range w.disk.ids {
+		g, err := w.disk.records[id].decode()
+		if err != nil {
+			panic("sim: " + err.Error())
+		}
+		for _, b := range g.Branches {
+			if b.InFlightUntil != 0 {
+				w.logs.End.Excused[id] = true
+			}
+		}
 	}
 }

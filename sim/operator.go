@@ -104,7 +104,7 @@ func (w *World) atRest() bool {
 		}
 		patience := 10 * time.Minute
 		if w.logs.End.ClockJumped {
-			patience += time.Hour + patience // for what was due by the clock before it was set back
+			patience += 2*time.Hour + patience // for what was due by the clock before it was set back
 		}
 		if since < patience || !n.store.all[id].stuck {
 			return false

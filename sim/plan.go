@@ -118,5 +118,5 @@ func (p *plan) topicOnly(r *rand.Rand) {
 	}
 	p.operators = r.IntN(4)
 	p.kinds = []workload{tcc, sagas, bank}[r.IntN(3)]
-	p.rows = 2 * p.transactions
+	p.rows = 12 * p.transactions
 }

@@ -106,8 +106,8 @@ func (w *World) schedule() {
 	w.after(w.plan.spread+20*time.Second, w.heal)
 }
 
-// The run ends at rest after healing, or at last when this much virtual time has passed since. An hour of it is for a
-// clock that was set back; the trouble of a minute takes a minute to go.
+// The run ends at rest after healing, or at last when this much virtual time has passed since. Two hours of it are
+// for a clock that was set back by so much; the trouble of a minute takes minutes to go.
 const restWithin = 3 * time.Hour
 
 // loop runs events until the end.
