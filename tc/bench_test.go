@@ -68,7 +68,9 @@ func benchmarkTwoBranches(b *testing.B, depth int) {
 		f.raw(b, &seata.RegisterRMRequest{Version: "1.8.0", ApplicationID: "orders", ResourceIDs: "action"})
 	c.client = "orders:" + rm.LocalAddr().String()
 	xid := prefix + ":1099511627776"
-	begin := frames(b, depth, &seata.GlobalBeginRequest{TimeoutMillis: 60000, TransactionName: "createOrder(java.lang.String,int)"})
+	begin := frames(b, depth, &seata.GlobalBeginRequest{
+		TimeoutMillis: 60000, TransactionName: "createOrder(java.lang.String,int)",
+	})
 	register := frames(b, 2*depth, &seata.BranchRegisterRequest{
 		XID: xid, BranchType: seata.BranchTCC, ResourceID: "action", ApplicationData: `{"actionContext":{"a":1}}`,
 	})
@@ -78,7 +80,9 @@ func benchmarkTwoBranches(b *testing.B, depth int) {
 	committed := len(frames(b, depth, &seata.GlobalCommitResponse{Result: seata.Succeeded()}))
 	command := &seata.BranchCommitRequest{XID: xid, BranchID: 1 << 41, BranchType: seata.BranchTCC, ResourceID: "action",
 		ApplicationData: `{"actionContext":{"a":1}}`}
-	answer := &seata.BranchCommitResponse{Result: seata.Succeeded(), XID: xid, BranchID: 1 << 41, Status: seata.BranchCommitted}
+	answer := &seata.BranchCommitResponse{
+		Result: seata.Succeeded(), XID: xid, BranchID: 1 << 41, Status: seata.BranchCommitted,
+	}
 	commands := make([]byte, len(frames(b, 2*depth, command)))
 	one, answers := len(commands)/(2*depth), frames(b, 2*depth, answer)
 	each := len(answers) / (2 * depth)
@@ -144,7 +148,8 @@ func (f *fixture) raw(b *testing.B, m seata.Message) net.Conn {
 func frames(b *testing.B, n int, m seata.Message) (out []byte) {
 	env := seata.Envelope{Codec: seata.CodecSeata, ID: 1}
 	switch m.(type) {
-	case *seata.GlobalBeginResponse, *seata.BranchRegisterResponse, *seata.GlobalCommitResponse, *seata.BranchCommitResponse:
+	case *seata.GlobalBeginResponse, *seata.BranchRegisterResponse, *seata.GlobalCommitResponse,
+		*seata.BranchCommitResponse:
 		env.MsgType = seata.Response
 	}
 	for range n {

@@ -309,6 +309,20 @@ func (c *client) call(msg seata.Message) seata.Message {
 	return f.Message
 }
 
+// askStatus sends a request that is answered with a status, and returns that.
+func (c *client) askStatus(msg seata.Message) seata.GlobalStatus {
+	c.t.Helper()
+	switch m := c.call(msg).(type) {
+	case *seata.GlobalCommitResponse:
+		return m.Status
+	case *seata.GlobalRollbackResponse:
+		return m.Status
+	case *seata.GlobalStatusResponse:
+		return m.Status
+	}
+	return seata.GlobalStatusNull
+}
+
 // closed waits for the end of the connection and returns what came before it.
 func (c *client) closed() (before []seata.Frame) {
 	c.t.Helper()

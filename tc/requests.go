@@ -18,7 +18,9 @@ var (
 // message, not by the frame: Java sends merged requests and late registrations as one-way.
 func (s *session) route() {
 	if s.in.header.Empty {
-		s.emptyAnswer()
+		if s.admitted() {
+			s.emptyAnswer()
+		}
 		return
 	}
 	if s.in.failed != nil {

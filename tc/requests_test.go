@@ -146,17 +146,18 @@ func TestLockQuery(t *testing.T) {
 func TestUnknownXIDIsFinished(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	f.fake.decide = func(_ orchestrator.DecideRequest, done func(*txn.Global, error)) { done(nil, orchestrator.ErrNotFound) }
+	f.fake.decide = func(_ orchestrator.DecideRequest, done func(*txn.Global, error)) {
+		done(nil, orchestrator.ErrNotFound)
+	}
 	tm := f.dial(t).tm("1.8.0", "orders")
 	for _, text := range []string{xid7, "", "nonsense", "a:b:-4", "a:b:99999999999999999999"} {
-		if a := tm.call(&seata.GlobalCommitRequest{XID: text}).(*seata.GlobalCommitResponse); a.Status != seata.GlobalFinished {
-			t.Errorf("commit %q: %+v", text, a)
-		}
-		if a := tm.call(&seata.GlobalRollbackRequest{XID: text}).(*seata.GlobalRollbackResponse); a.Status != seata.GlobalFinished {
-			t.Errorf("rollback %q: %+v", text, a)
-		}
-		if a := tm.call(&seata.GlobalStatusRequest{XID: text}).(*seata.GlobalStatusResponse); a.Status != seata.GlobalFinished {
-			t.Errorf("status %q: %+v", text, a)
+		for _, m := range []seata.Message{
+			&seata.GlobalCommitRequest{XID: text}, &seata.GlobalRollbackRequest{XID: text},
+			&seata.GlobalStatusRequest{XID: text},
+		} {
+			if s := tm.askStatus(m); s != seata.GlobalFinished {
+				t.Errorf("%s of %q: %s", m.TypeCode(), text, s)
+			}
 		}
 	}
 }
@@ -168,8 +169,8 @@ func TestOtherOutcomeAnswersTheTrueStatus(t *testing.T) {
 		done(&txn.Global{Status: txn.RolledBack, Cause: txn.CauseTimeout}, &txn.IllegalEventError{Reason: txn.OtherOutcome})
 	}
 	tm := f.dial(t).tm("1.8.0", "orders")
-	if a := tm.call(&seata.GlobalCommitRequest{XID: xid7}).(*seata.GlobalCommitResponse); a.Status != seata.GlobalTimeoutRollbacked {
-		t.Errorf("%+v", a)
+	if s := tm.askStatus(&seata.GlobalCommitRequest{XID: xid7}); s != seata.GlobalTimeoutRollbacked {
+		t.Errorf("answered %s", s)
 	}
 }
 
@@ -260,8 +261,8 @@ func TestStatusQueryOnRMConnection(t *testing.T) {
 	f := setup(t)
 	f.fake.get = func(_ int64, done func(*txn.Global, error)) { done(&txn.Global{Status: txn.Committing}, nil) }
 	rm := f.dial(t).rm("1.8.0", "orders", "r")
-	if a := rm.call(&seata.GlobalStatusRequest{XID: xid7}).(*seata.GlobalStatusResponse); a.Status != seata.GlobalCommitted {
-		t.Errorf("%+v", a)
+	if s := rm.askStatus(&seata.GlobalStatusRequest{XID: xid7}); s != seata.GlobalCommitted {
+		t.Errorf("answered %s", s)
 	}
 	f.fake.with(func() { f.fake.get = func(_ int64, done func(*txn.Global, error)) { done(nil, errFault) } })
 	a := rm.call(&seata.GlobalStatusRequest{XID: xid7}).(*seata.GlobalStatusResponse)
@@ -338,7 +339,7 @@ func TestBoundOfRequestsAnswersAtOnceAndSparesPings(t *testing.T) {
 	for range 3 {
 		c.send(seata.RequestSync, register)
 	}
-	if a := c.call(register).(*seata.BranchRegisterResponse); a.Code != seata.Failed || a.Exception != seata.ExceptionFailedStore {
+	if a := c.call(register).(*seata.BranchRegisterResponse); a.Exception != seata.ExceptionFailedStore {
 		t.Errorf("answered %+v", a)
 	}
 	if a := c.call(&seata.GlobalBeginRequest{}).(*seata.GlobalBeginResponse); a.Exception != seata.ExceptionBeginFailed {
@@ -420,7 +421,7 @@ func TestSecondCallOfACompletionFunctionIsIgnored(t *testing.T) {
 	f.fake.register = func(_ orchestrator.RegisterRequest, done func(int64, error)) { done(5, nil); done(6, nil) }
 	c := f.dial(t).rm("1.8.0", "orders", "r")
 	for range 2 {
-		if a := c.call(&seata.BranchRegisterRequest{XID: xid7, ResourceID: "r"}).(*seata.BranchRegisterResponse); a.BranchID != 5 {
+		if a := c.branch(seata.BranchTCC, xid7, "r", ""); a.BranchID != 5 {
 			t.Errorf("answered %+v", a)
 		}
 	}
@@ -431,7 +432,9 @@ func TestSecondCallOfACompletionFunctionIsIgnored(t *testing.T) {
 
 func TestProtobufClient(t *testing.T) {
 	t.Parallel()
-	for version, pkg := range map[string]seata.ProtoPackage{"1.8.0": seata.ProtoPackageIO, "2.2.0": seata.ProtoPackageApache} {
+	for version, pkg := range map[string]seata.ProtoPackage{
+		"1.8.0": seata.ProtoPackageIO, "2.2.0": seata.ProtoPackageApache,
+	} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			f := setup(t)

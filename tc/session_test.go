@@ -187,7 +187,7 @@ func TestBombIsNotDecompressed(t *testing.T) {
 func TestFrameSizesBeforeAndAfterRegistration(t *testing.T) {
 	t.Parallel()
 	f := setup(t, func(o *Options) { o.Limits.ReceiveBytesMax = 6 << 20 })
-	big := &seata.BranchRegisterRequest{XID: xid7, ResourceID: "r", LockKey: "t:" + string(bytes.Repeat([]byte("1"), 4<<20))}
+	big := &seata.BranchRegisterRequest{XID: xid7, ResourceID: "r", LockKey: "t:" + strings.Repeat("1", 4<<20)}
 	c := f.dial(t).rm("1.8.0", "orders", "r")
 	if a := c.call(big).(*seata.BranchRegisterResponse); a.Code != seata.Success {
 		t.Errorf("answered %+v", a)
@@ -327,11 +327,15 @@ func TestSeataGoGetsOneFramePerWrite(t *testing.T) {
 		join  func(*client) *client
 		paced bool
 	}{
-		"seata-go TM":     {func(c *client) *client { return c.tm("1.1.0", "go") }, true},
-		"seata-go RM":     {func(c *client) *client { return c.rm("1.5.2", "go", "r") }, true},
-		"Java 1.5.2 TM":   {func(c *client) *client { return c.tm("1.5.2", "java") }, false},
-		"Java 1.8.0 RM":   {func(c *client) *client { return c.rm("1.8.0", "java", "r") }, false},
-		"Java 1.5.2 RM":   {func(c *client) *client { c = c.rm("1.5.2", "java", "r"); c.call(&seata.MergedRequest{}); return c }, false},
+		"seata-go TM":   {func(c *client) *client { return c.tm("1.1.0", "go") }, true},
+		"seata-go RM":   {func(c *client) *client { return c.rm("1.5.2", "go", "r") }, true},
+		"Java 1.5.2 TM": {func(c *client) *client { return c.tm("1.5.2", "java") }, false},
+		"Java 1.8.0 RM": {func(c *client) *client { return c.rm("1.8.0", "java", "r") }, false},
+		"Java 1.5.2 RM": {func(c *client) *client {
+			c = c.rm("1.5.2", "java", "r")
+			c.call(&seata.MergedRequest{})
+			return c
+		}, false},
 		"seata-go, later": {func(c *client) *client { return c.tm("1.1.0", "go").rm("1.5.2", "go", "r") }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -341,7 +345,8 @@ func TestSeataGoGetsOneFramePerWrite(t *testing.T) {
 			before := f.Stats().Writes
 			var b []byte
 			for i := range n {
-				b, _ = seata.AppendFrame(b, seata.Envelope{Codec: seata.CodecSeata, ID: int32(i)}, &seata.GlobalStatusRequest{XID: xid7})
+				b, _ = seata.AppendFrame(b, seata.Envelope{Codec: seata.CodecSeata, ID: int32(i)},
+					&seata.GlobalStatusRequest{XID: xid7})
 			}
 			start := time.Now()
 			cl.write(b)
@@ -366,7 +371,9 @@ func TestSeataGoGetsNoNewExceptionCodes(t *testing.T) {
 		done(0, &orchestrator.LockedError{RollingBack: true})
 	}
 	c := f.dial(t).tm("1.1.0", "go").rm("1.5.2", "go", "r")
-	a := c.call(&seata.BranchRegisterRequest{XID: xid7, ResourceID: "r", ApplicationData: `{"autoCommit":false}`}).(*seata.BranchRegisterResponse)
+	a := c.call(&seata.BranchRegisterRequest{
+		XID: xid7, ResourceID: "r", ApplicationData: `{"autoCommit":false}`,
+	}).(*seata.BranchRegisterResponse)
 	if a.Exception != seata.ExceptionLockKeyConflict {
 		t.Errorf("answered %s", a.Exception)
 	}

@@ -171,7 +171,7 @@ func TestAnswerOnAnotherConnection(t *testing.T) {
 	sibling.sendAs(seata.Response, id, answer(9, xid7))
 	sibling.sendAs(seata.Response, id, answer(8, prefix+":6"))
 	sibling.sendAs(seata.Response, id+1, answer(8, xid7))
-	sibling.sendAs(seata.Response, id, &seata.BranchRollbackResponse{XID: xid7, BranchID: 8, Status: seata.BranchRollbacked})
+	sibling.sendAs(seata.Response, id, (*seata.BranchRollbackResponse)(answer(8, xid7)))
 	eventually(t, "strays are counted", func() bool { return f.Stats().StrayAnswers == 5 })
 	sibling.sendAs(seata.Response, id, answer(8, xid7))
 	if r := f.fake.reply(t); r.Result != txn.ResultDone {
