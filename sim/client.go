@@ -130,6 +130,7 @@ func (c *client) begun(a check.Answer) {
 	}
 	c.id, c.began = a.ID, c.w.now
 	c.w.known = append(c.w.known, c.id)
+	c.w.isSaga[c.id] = c.saga != nil
 	if c.crashes() {
 		return
 	}

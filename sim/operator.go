@@ -26,7 +26,7 @@ func (w *World) operate() {
 	case 2:
 		w.byHand(id, txn.Rollback, second)
 	case 3:
-		if w.byRM[sagaApp+"#"+sagaGroup].sagas[id] == nil && w.plan.kinds != sagas {
+		if !w.isSaga[id] { // an engine that is half way would not know what to do with it
 			w.byHand(id, txn.Commit, second)
 		}
 	case 4:

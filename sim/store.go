@@ -54,14 +54,16 @@ type Store struct {
 	epoch int
 	dead  bool
 
-	all    map[int64]*stored
-	ids    []int64 // of all, ascending
-	live   []int64 // of those that have not ended, ascending
-	locks  map[txn.Row]held
-	queue  []*pending
-	wrote  []*pending // being synced
-	timer  bool
-	counts orchestrator.Counts
+	all   map[int64]*stored
+	ids   []int64 // of all, ascending
+	live  []int64 // of those that have not ended, ascending
+	locks map[txn.Row]held
+	queue []*pending
+	wrote []*pending // being synced
+	timer bool
+	// refused counts, by transaction, the refusals that are not reported yet: what was built on those is refused too.
+	refused map[int64]int
+	counts  orchestrator.Counts
 }
 
 // stored is the newest state of a transaction.
@@ -104,7 +106,8 @@ var (
 // OpenStore opens a disk and rebuilds what is kept in memory. Whoever had it open before can write no more.
 func OpenStore(d *Disk, o StoreOptions) (*Store, error) {
 	d.epoch++
-	s := &Store{disk: d, o: o, epoch: d.epoch, all: make(map[int64]*stored), locks: make(map[txn.Row]held)}
+	s := &Store{disk: d, o: o, epoch: d.epoch, all: make(map[int64]*stored), locks: make(map[txn.Row]held),
+		refused: make(map[int64]int)}
 	for _, id := range d.ids {
 		rec := d.records[id]
 		if o.Mutation == ForgetBranch && len(rec.branches) > 1 {
@@ -286,7 +289,7 @@ func (s *Store) check(ch *orchestrator.Change) error {
 			return orchestrator.ErrConflict
 		}
 	}
-	if version+1 != g.Version {
+	if version+1 != g.Version || s.refused[g.XID.ID] > 0 {
 		return orchestrator.ErrConflict
 	}
 	if ch.Acquire == nil || s.o.Mutation == NoLocks {

@@ -32,7 +32,14 @@ func (s *Store) Apply(ch *orchestrator.Change, done func(error)) {
 		}
 	}
 	if err != nil {
-		s.o.After(s.sync()/4, func() { s.call(done, err) })
+		id := ch.Global.XID.ID
+		s.refused[id]++
+		s.o.After(s.sync()/4, func() {
+			if s.refused[id]--; s.refused[id] == 0 {
+				delete(s.refused, id)
+			}
+			s.call(done, err)
+		})
 		return
 	}
 	p := s.accept(ch, done)

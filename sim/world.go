@@ -55,8 +55,8 @@ type World struct {
 	healedAt  time.Duration
 	noNewWork bool
 	clients   int // transactions whose client is still at work
-	open      map[int64]string
 	calls     int64
+	isSaga    map[int64]bool
 	sessions  int
 	payload   int64
 }
@@ -68,7 +68,7 @@ const started = txn.Millis(1_700_000_000_000)
 func Run(cfg Config) *Result {
 	w := &World{
 		mutation: cfg.Mutation, rng: rand.New(rand.NewPCG(cfg.Seed, 0x636f6e636f7264)), disk: NewDisk(),
-		byRM: make(map[string]*resource), open: make(map[int64]string),
+		byRM: make(map[string]*resource), isSaga: make(map[int64]bool),
 	}
 	w.trace = trace{hash: fnvOffset, out: cfg.Trace}
 	w.plan = newPlan(w.rng)

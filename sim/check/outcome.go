@@ -31,6 +31,7 @@ type fate struct {
 	branch                      int64
 	kind                        txn.Kind
 	tried, confirmed, cancelled bool
+	asked                       bool // was told to commit, and has said that it did
 }
 
 // fates follows the deeds of a transaction, in order of first appearance.
@@ -47,6 +48,7 @@ func (s *Story) fates() []*fate {
 			f = &fate{branch: d.Branch, kind: d.Kind}
 			out = append(out, f)
 		}
+		f.asked = f.asked || d.Action == Confirm && d.Result == txn.ResultDone
 		if !d.Effect {
 			continue
 		}
@@ -86,6 +88,8 @@ func atomicity(x *Index, s *Story, fail func(string, ...any)) {
 			if f.cancelled {
 				fail("committed, but step %d was compensated", f.branch)
 			}
+		case s.outcome() == txn.Commit && f.kind == txn.AT && f.asked:
+			// A local commit after phase two: a person has committed too early, and nothing is left to do.
 		case s.outcome() == txn.Commit && !f.confirmed && !f.cancelled:
 			fail("committed, but the effect of branch %d (%s) was never confirmed", f.branch, f.kind)
 		case s.outcome() == txn.Rollback && f.confirmed:
