@@ -22,6 +22,10 @@ type Store interface {
 	// before it too; with [ErrConflict] or a [*LockedError] when nothing was changed; with another error when the
 	// outcome is unknown. A lazy change is written with the next one that is not, at the latest after some
 	// milliseconds. The store does not keep or change ch after done.
+	//
+	// Several lazy changes of one transaction may be under way, each built on the one before. When one is refused, so
+	// are, with ErrConflict, those of the same transaction that were given before its done was called: another node
+	// may have written the version that they expect, with other contents.
 	Apply(ch *Change, done func(error))
 
 	// Locked looks for a row of the lock key that another transaction than id holds (id 0: any holder) and calls done
