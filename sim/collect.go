@@ -17,7 +17,8 @@ func (s *Store) stale(_ int64, now record) record {
 		return now
 	}
 	old := *g
-	old.Status, old.Cause, old.EndedAt = 1, 0, 0
+	old.Status, old.Cause, old.EndedAt = txn.Active, 0, 0
+	old.Version--
 	return record{}.merge(&old, indexes(len(now.branches)))
 }
 

@@ -1,0 +1,60 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"testing"
+)
+
+// mutationSeeds is how many seeds a defect may take to be found.
+const mutationSeeds = 400
+
+// TestCheckersFindDefects builds defects into the simulated parts, one at a time, and expects the matching checkers to
+// find them.
+func TestCheckersFindDefects(t *testing.T) {
+	t.Parallel()
+	found := map[Mutation][]string{
+		EarlyAnswer:  {"I6"},
+		TwoDecisions: {"I2", "I25", "I26"},
+		ForgetBranch: {"I7"},
+		EarlyRelease: {"I15", "I19"},
+		LeakLocks:    {"I16"},
+		NoLocks:      {"I15", "I19"},
+		PartialGrant: {"I16", "I18"},
+		ReuseIDs:     {"I11"},
+		WrongCommand: {"I1", "I2", "I4", "I5"},
+		ExtraCommand: {"I7"},
+		OtherPayload: {"I23"},
+		NoFence:      {"I20", "I22"},
+		WrongOrder:   {"I21"},
+		StaleLoad:    {"I9", "I10"},
+		Zombie:       {"I12"},
+		NeverDue:     {"I31"},
+		Miscount:     {"I36"},
+		Forgetful:    {"I8"},
+	}
+	for mutation := NoMutation + 1; mutation < mutations; mutation++ {
+		want := found[mutation]
+		if len(want) == 0 {
+			t.Errorf("nobody looks for %s", mutation)
+		}
+		t.Run(mutation.String(), func(t *testing.T) {
+			t.Parallel()
+			missing := map[string]bool{}
+			for _, name := range want {
+				missing[name] = true
+			}
+			for seed := uint64(1); seed <= mutationSeeds && len(missing) > 0; seed++ {
+				for _, v := range Run(Config{Seed: seed, Mutation: mutation}).Violations {
+					if missing[v.Invariant] {
+						t.Logf("seed %d: %s", seed, v)
+						delete(missing, v.Invariant)
+					}
+				}
+			}
+			if len(missing) > 0 {
+				t.Errorf("%v found nothing in %d seeds", slices.Sorted(maps.Keys(missing)), mutationSeeds)
+			}
+		})
+	}
+}
