@@ -38,7 +38,7 @@ SIGTERM or SIGINT lets what is under way finish and ends the process with 0; a s
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := config.Load(config.Sources{File: file, Environ: a.environ, Flags: cmd.Flags()})
 			if err != nil {
-				return usageError{fmt.Errorf("configuration: %w", err)}
+				return usageError{fmt.Errorf("configuration: %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))}
 			}
 			if printConfig {
 				return loaded.Print(a.stdout)

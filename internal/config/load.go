@@ -169,11 +169,15 @@ func (l *loader) advice(got string, spell func(Key) string) string {
 // NearestFlag returns the flag, without its dashes, whose name is most like the given one, or "" if none is.
 func NearestFlag(name string) string { return nearest(name, Keys(), Key.Flag) }
 
+// nearest returns the name that differs least from got, beyond the prefix that all variables share, if it is near
+// enough to have been meant: at most a third of its letters, or two.
 func nearest(got string, keys []Key, spell func(Key) string) string {
-	best, distance := "", len(got)/2+2
+	got = strings.TrimPrefix(got, envPrefix)
+	best, distance := "", max(len(got)/3, 2)+1
 	for _, k := range keys {
 		name := spell(k)
-		if d := editDistance(strings.ToLower(got), strings.ToLower(name)); d < distance {
+		plain := strings.TrimPrefix(name, envPrefix)
+		if d := editDistance(strings.ToLower(got), strings.ToLower(plain)); d < distance {
 			best, distance = name, d
 		}
 	}
