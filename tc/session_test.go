@@ -297,7 +297,6 @@ func (f *fixture) flood(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
 	requests, err := seata.AppendFrame(nil, seata.Envelope{Codec: seata.CodecSeata},
 		&seata.RegisterTMRequest{Version: "1.8.0", ApplicationID: "orders"})
 	if err != nil {
