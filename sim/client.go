@@ -118,7 +118,8 @@ func (c *client) transfer() {
 	w := c.w
 	for range 1 + w.rng.IntN(3) {
 		amount := int64(1 + w.rng.IntN(50))
-		c.jobs = append(c.jobs, c.account(-amount), c.account(amount))
+		c.jobs = append(c.jobs, c.account(-amount))
+		c.jobs = append(c.jobs, c.account(amount))
 	}
 }
 

@@ -74,7 +74,8 @@ func (w *World) collect() {
 	e.Active, e.Committing, e.RollingBack, e.Stuck = c.Active, c.Committing, c.RollingBack, c.Stuck
 	e.Committed, e.RolledBack = c.Committed, c.RolledBack
 	stats := n.c.Stats()
-	e.Live, e.Panics = stats.Live, stats.Panics
+	w.addStats(stats)
+	e.Live, e.Panics = stats.Live, w.stats.Panics
 	e.Fresh = w.fresh()
 	for _, number := range slices.Sorted(maps.Keys(n.expected)) {
 		e.Unanswered = append(e.Unanswered, n.expected[number])

@@ -127,9 +127,27 @@ func (n *node) crash(what string) {
 	w.crashes++
 	w.note("coordinator crashes", 0, int64(n.epoch), what)
 	n.dead = true
+	w.addStats(n.c.Stats())
 	n.store.Crash()
 	w.log.crashed()
 	w.after(10*time.Millisecond+w.upTo(3*time.Second), w.start)
+}
+
+// addStats adds the numbers of one incarnation to those of the run.
+func (w *World) addStats(s orchestrator.Stats) {
+	t := &w.stats
+	t.DecidedTimeout += s.DecidedTimeout
+	t.LockConflicts += s.LockConflicts
+	t.LockWaits += s.LockWaits
+	t.LockTimeouts += s.LockTimeouts
+	t.Deadlocks += s.Deadlocks
+	t.Retries += s.Retries
+	t.Unreachable += s.Unreachable
+	t.Stuck += s.Stuck
+	t.OperatorRetries += s.OperatorRetries
+	t.Conflicts += s.Conflicts
+	t.WriteErrors += s.WriteErrors
+	t.Panics += s.Panics
 }
 
 // storeOptions connects the node's store with the world.
@@ -161,6 +179,7 @@ func (n *node) storeOptions() StoreOptions {
 		Reserved: func(first, count int64) {
 			w.logs.Reserved = append(w.logs.Reserved, check.IDRange{First: first, N: count})
 		},
+		Shared:   w.plan.secondNode,
 		Mutation: w.mutation,
 	}
 }

@@ -32,6 +32,8 @@ type StoreOptions struct {
 	Durable  func(w *check.Write, e *entry)
 	// Reserved is told of each range of ids.
 	Reserved func(first, n int64)
+	// Shared says that several nodes use the store: then nobody sees what is not durable, as it may be another's.
+	Shared   bool
 	Mutation Mutation
 }
 
@@ -203,11 +205,16 @@ func (s *Store) Load(id int64, done func(*txn.Global, error)) {
 	if s.dead {
 		return
 	}
-	answer := func() {
+	var answer func()
+	answer = func() {
 		if s.dead {
 			return
 		}
 		st := s.all[id]
+		if st != nil && s.o.Shared && st.version > st.durable {
+			s.o.After(time.Millisecond, answer)
+			return
+		}
 		if st == nil {
 			done(nil, orchestrator.ErrNotFound)
 			return

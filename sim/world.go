@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/sim/check"
 )
@@ -26,6 +27,8 @@ type Result struct {
 	// Transactions, Crashes and Events count what happened.
 	Transactions, Crashes, Events int
 	Logs                          *check.Logs
+	// Stats adds up the numbers of all incarnations of the coordinator.
+	Stats orchestrator.Stats
 }
 
 // World is one run.
@@ -50,6 +53,7 @@ type World struct {
 	skew      time.Duration // of the coordinator's clock
 	epoch     int
 	crashes   int
+	stats     orchestrator.Stats
 	fuse      int // boundaries until the next crash; 0: none is coming
 	healed    bool
 	healedAt  time.Duration
@@ -80,7 +84,7 @@ func Run(cfg Config) *Result {
 	w.loop()
 	return &Result{
 		Violations: check.Run(&w.logs), Hash: w.trace.hash, Transactions: w.plan.transactions, Crashes: w.crashes,
-		Events: w.events, Logs: &w.logs,
+		Events: w.events, Logs: &w.logs, Stats: w.stats,
 	}
 }
 

@@ -1,0 +1,103 @@
+package sim
+
+import (
+	"testing"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/sim/check"
+)
+
+// reached counts what has happened in many runs.
+type reached map[string]int
+
+func (m reached) add(name string, happened bool) {
+	n := m[name]
+	if happened {
+		n++
+	}
+	m[name] = n
+}
+
+// TestSeedsReachEverything sees to it that the trouble that is planned takes place: a simulation in which nothing goes
+// wrong finds nothing.
+func TestSeedsReachEverything(t *testing.T) {
+	t.Parallel()
+	seen := reached{}
+	for seed := uint64(1); seed <= 300; seed++ {
+		r := Run(Config{Seed: seed})
+		seen.run(r.Logs)
+		seen.stats(r.Stats)
+		seen.add("crash", r.Crashes > 0)
+		seen.add("five crashes", r.Crashes > 4)
+	}
+	for name, n := range seen {
+		t.Logf("%4d of 300 seeds: %s", n, name)
+		if n < 2 {
+			t.Errorf("%s happened in %d seeds of 300", name, n)
+		}
+	}
+}
+
+func (m reached) stats(s orchestrator.Stats) {
+	m.add("timeout rollback", s.DecidedTimeout > 0)
+	m.add("lock conflict", s.LockConflicts > 0)
+	m.add("lock wait", s.LockWaits > 0)
+	m.add("five lock waits", s.LockWaits > 4)
+	m.add("lock wait timeout", s.LockTimeouts > 0)
+	m.add("deadlock", s.Deadlocks > 0)
+	m.add("retry", s.Retries > 0)
+	m.add("unreachable", s.Unreachable > 0)
+	m.add("stuck", s.Stuck > 0)
+	m.add("operator's retry", s.OperatorRetries > 0)
+	m.add("conflict of two nodes", s.Conflicts > 0)
+	m.add("write error", s.WriteErrors > 0)
+}
+
+func (m reached) run(l *check.Logs) {
+	var lost, decisionLost bool
+	for _, w := range l.Writes {
+		lost = lost || w.Durable == 0
+		decisionLost = decisionLost || w.Durable == 0 && w.Decision
+	}
+	m.add("change lost in a crash", lost)
+	m.add("decision lost in a crash", decisionLost)
+	kinds, tryRefused, emptyCancel, xaUnknown, localAbort := map[txn.Kind]bool{}, false, false, false, false
+	for _, d := range l.Deeds {
+		kinds[d.Kind] = kinds[d.Kind] || d.Effect
+		tryRefused = tryRefused || d.Action == check.TryRefused
+		emptyCancel = emptyCancel || d.Action == check.Cancel && !d.Effect && d.Kind == txn.TCC
+		xaUnknown = xaUnknown || d.Result == txn.ResultXANotFound
+		localAbort = localAbort || d.Result == txn.ResultFailed && d.Kind == txn.AT
+	}
+	for _, kind := range []txn.Kind{txn.AT, txn.TCC, txn.XA, txn.Saga} {
+		m.add("effect of "+kind.String(), kinds[kind])
+	}
+	m.add("late try refused", tryRefused)
+	m.add("empty or repeated cancel", emptyCancel)
+	m.add("XA branch unknown to its database", xaUnknown)
+	m.add("undo that waited for a local lock in vain", localAbort)
+	classes := map[check.Class]bool{}
+	for _, a := range l.Answers {
+		classes[a.Class] = true
+		m.add("commit answered before its end", a.Op == check.OpCommit && a.Class == check.OK && a.Status == txn.Committing)
+		m.add("rollback answered before its end", a.Op == check.OpRollback && a.Class == check.OK && a.Status == txn.RollingBack)
+		m.add("commit answered with rollback", a.Op == check.OpCommit && a.Class == check.OK && a.Status == txn.RolledBack)
+	}
+	for class := check.OK; class <= check.Unknown; class++ {
+		m.add("answer "+class.String(), classes[class])
+	}
+	reported, multi := false, false
+	for _, g := range l.End.Records {
+		multi = multi || len(g.Branches) > 9
+		for _, b := range g.Branches {
+			reported = reported || b.State == txn.PhaseOneFailed || b.State == txn.ReadOnly
+		}
+	}
+	m.add("branch without phase two", reported)
+	m.add("many branches", multi)
+	m.add("topic only", l.End.TopicOnly)
+	m.add("clock jump", l.End.ClockJumped)
+	m.add("second node", l.End.SecondNode)
+	m.add("hopeless branch", len(l.End.Hopeless) > 0)
+}
