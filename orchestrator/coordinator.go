@@ -93,6 +93,8 @@ type request struct {
 	// settled replaces done for requests that may have to wait for the end of phase two.
 	settled *endWait
 	tries   int
+	// read is true when the state was read from the store for this request.
+	read bool
 }
 
 // entry is the runtime's hold on one transaction.
@@ -193,6 +195,10 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 		return true
 	}
 	eff, err := c.rules.Apply(g, req.ev, c.clock.Now())
+	if _, wake := req.ev.(txn.Wake); wake && err == nil && eff.Write == txn.WriteNone && g.Version > 0 && !req.read {
+		c.compare(e, req, g)
+		return false
+	}
 	if err != nil || eff.Write == txn.WriteNone {
 		c.answerIn(e, req, g, err)
 		return true
@@ -212,6 +218,20 @@ func (c *Coordinator) load(e *entry, req request) {
 			return
 		}
 		c.install(e, g)
+		req.read = true
+		c.serve(e, req)
+	})
+}
+
+// compare looks whether the store has a newer state than g, of which something was said to be due although nothing is:
+// another node may have written it.
+func (c *Coordinator) compare(e *entry, req request, g *txn.Global) {
+	c.store.Load(e.id, func(stored *txn.Global, err error) {
+		if err == nil && stored.Version > g.Version {
+			e.touched = nil
+			c.install(e, stored)
+		}
+		req.read = true
 		c.serve(e, req)
 	})
 }
