@@ -14,6 +14,7 @@ type node struct {
 	w      *World
 	epoch  int
 	dead   bool
+	sweeps int
 	store  *Store
 	c      *orchestrator.Coordinator
 	second *orchestrator.Coordinator // another node on the same store, by which an operator works; nil until used
@@ -98,6 +99,7 @@ func (w *World) every(n *node, period time.Duration, work func()) {
 }
 
 func (n *node) sweep() {
+	n.sweeps++
 	_ = n.c.Sweep(context.Background())
 }
 

@@ -88,27 +88,41 @@ func (w *World) retryStuck() {
 // atRest reports whether nothing more will happen.
 func (w *World) atRest() bool {
 	since := w.now - w.healedAt
-	if w.clients > 0 || w.node.dead || since < 20*time.Second {
+	switch {
+	case w.clients > 0 || w.node.dead || since < 20*time.Second:
 		return false
-	}
-	if since > restWithin {
+	case since > restWithin:
 		return true
-	}
-	n := w.node
-	if len(n.store.queue)+len(n.store.wrote)+len(n.expected) > 0 || n.c.Stats().Live > int64(len(n.store.live)) {
+	case !w.quiet(since):
+		w.quietFrom = 0
 		return false
+	case w.plan.sweeperOff:
+		return since > time.Minute
+	case w.quietFrom == 0:
+		w.quietFrom = w.node.sweeps
+	}
+	return w.node.sweeps > w.quietFrom+countedAfter
+}
+
+// countedAfter is how many sweeps it takes at most until a coordinator has counted its live transactions again.
+const countedAfter = 100
+
+// quiet reports whether only hopeless transactions are left.
+func (w *World) quiet(since time.Duration) bool {
+	n := w.node
+	if len(n.store.queue)+len(n.store.wrote)+len(n.expected) > 0 {
+		return false
+	}
+	patience := 10 * time.Minute
+	if w.logs.End.ClockJumped {
+		patience += 2*time.Hour + patience // for what was due by the clock before it was set back
 	}
 	for _, id := range n.store.live {
-		if w.plan.sweeperOff && n.store.all[id].status == txn.Active || w.logs.End.Excused[id] {
-			continue
-		}
-		patience := 10 * time.Minute
-		if w.logs.End.ClockJumped {
-			patience += 2*time.Hour + patience // for what was due by the clock before it was set back
-		}
-		if since < patience || !n.store.all[id].stuck {
+		switch {
+		case w.plan.sweeperOff && n.store.all[id].status == txn.Active, w.logs.End.Excused[id]:
+		case since < patience || !n.store.all[id].stuck:
 			return false
 		}
 	}
-	return !w.plan.sweeperOff || since > time.Minute
+	return w.plan.sweeperOff || w.fresh() == 0
 }

@@ -57,6 +57,7 @@ type World struct {
 	fuse      int // boundaries until the next crash; 0: none is coming
 	healed    bool
 	healedAt  time.Duration
+	quietFrom int // how many sweeps the node had made when it became quiet; 0: it is not
 	noNewWork bool
 	clients   int // transactions whose client is still at work
 	calls     int64
