@@ -7,7 +7,8 @@ type Limits struct {
 	// LiveMax is the greatest number of transactions that have not ended. Beyond it begins are refused.
 	LiveMax int64
 	// CachedMax is the number of live transactions kept in memory; others are read from the store when needed.
-	// A transaction with two branches takes about 1 KB.
+	// A transaction with two branches takes about 1.5 KB here, and the garbage collector looks at each: more than are
+	// busy within a second or two only cost. Those that are not stored yet stay in any case.
 	CachedMax int
 	// QueuedMax is the greatest number of events that wait for one transaction.
 	QueuedMax int
@@ -37,7 +38,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		LiveMax:          2_000_000,
-		CachedMax:        200_000,
+		CachedMax:        50_000,
 		QueuedMax:        4096,
 		EndWait:          10 * time.Second,
 		LockWait:         3 * time.Second,

@@ -94,6 +94,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// memTablesMax is how many memtables there may be: one that is written and the rest waiting for their flush.
+const memTablesMax = 4
+
 // pebbleOptions tunes Pebble for very many small keys that are written in order within each space, and rewritten or
 // deleted while they are still in the memtable. Measured with BenchmarkLifeCycle.
 func pebbleOptions(o Options, cache *cockroach.Cache, fatal func(error)) *cockroach.Options {
@@ -103,7 +106,7 @@ func pebbleOptions(o Options, cache *cockroach.Cache, fatal func(error)) *cockro
 		Cache:                       cache,
 		FormatMajorVersion:          cockroach.FormatNewest,
 		MemTableSize:                o.MemTableBytes,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTablesMax,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               256 << 20,

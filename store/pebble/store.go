@@ -90,7 +90,8 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.unlock = unlock
-	s.cache = cockroach.NewCache(o.CacheBytes)
+	// Pebble reserves its memtables' bytes out of the cache; without this there would be none left for blocks.
+	s.cache = cockroach.NewCache(o.CacheBytes + memTablesMax*int64(o.MemTableBytes))
 	s.db, err = cockroach.Open(dir, pebbleOptions(o, s.cache, s.fail))
 	if err != nil {
 		s.cache.Unref()

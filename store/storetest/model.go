@@ -121,7 +121,8 @@ func (c *scene) randomChange(rt *rapid.T, m *model) *orchestrator.Change {
 		old.Version -= uint64(rapid.IntRange(0, 1).Draw(rt, "back"))
 		return &orchestrator.Change{Global: &old}
 	}
-	eff, err := c.rules.Apply(forked(g), c.randomEvent(rt, g), c.now)
+	ev := c.randomEvent(rt, g)
+	eff, err := c.rules.Apply(forked(g, ev, c.now), ev, c.now)
 	if err != nil || eff.Next == nil {
 		return nil
 	}

@@ -66,7 +66,7 @@ func (c *scene) must(g *txn.Global, ev txn.Event) *txn.Global {
 // change is what the coordinator gives to the store for an event.
 func (c *scene) change(g *txn.Global, ev txn.Event) *orchestrator.Change {
 	c.t.Helper()
-	eff, err := c.rules.Apply(forked(g), ev, c.now)
+	eff, err := c.rules.Apply(forked(g, ev, c.now), ev, c.now)
 	if err != nil {
 		c.t.Fatalf("event %T: %v", ev, err)
 	}
@@ -76,13 +76,21 @@ func (c *scene) change(g *txn.Global, ev txn.Event) *orchestrator.Change {
 	return toChange(eff)
 }
 
-// forked returns g without spare capacity, so that several changes can be tried on the same state.
-func forked(g *txn.Global) *txn.Global {
+// forked returns g without spare capacity, so that several changes can be tried on the same state. If ev is a reply, its
+// branch has been asked, which only the coordinator's memory knows of.
+func forked(g *txn.Global, ev txn.Event, now txn.Millis) *txn.Global {
 	if g == nil {
 		return nil
 	}
 	f := *g
 	f.History, f.Branches = slices.Clip(g.History), slices.Clip(g.Branches)
+	reply, ok := ev.(txn.Reply)
+	if b, i := g.Branch(reply.BranchID); ok && b != nil {
+		asked := *b
+		asked.Attempts, asked.InFlightUntil = reply.Attempt, now+1
+		f.Branches = slices.Clone(f.Branches)
+		f.Branches[i] = &asked
+	}
 	return &f
 }
 
