@@ -31,12 +31,13 @@ type node struct {
 	listener    net.Listener
 	advertise   string
 	draining    atomic.Bool
+	heap        []byte // see heapFloor
 }
 
 // runServer builds a coordinator from the settings and runs it until ctx ends.
 func (a *app) runServer(ctx context.Context, c *config.Config) error {
 	logger := newLogger(a.stderr, c.Log)
-	n := &node{config: c, logger: logger}
+	n := &node{config: c, logger: logger, heap: heapFloor()}
 	if err := n.open(ctx, func(err error) {
 		logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
 		a.exit(exitFailure)
