@@ -158,7 +158,8 @@ func TestEncodingKeepsEverything(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	g := &Global{XID: XID{Prefix: "h:1", ID: 3}, Status: Active, Name: "n", History: History("").with(1, HistoryBegan, 0, "x")}
+	g := &Global{XID: XID{Prefix: "h:1", ID: 3}, Status: Active, Name: "n"}
+	g.History = g.History.with(1, HistoryBegan, 0, "x")
 	f.Add(AppendBranch(AppendGlobal(nil, g), &Branch{ID: 4, Kind: AT, State: Registered, LockKey: "t:1"}))
 	f.Add([]byte{encodingVersion})
 	f.Fuzz(func(t *testing.T, src []byte) {

@@ -76,8 +76,8 @@ func (c *scene) change(g *txn.Global, ev txn.Event) *orchestrator.Change {
 	return toChange(eff)
 }
 
-// forked returns g without spare capacity, so that several changes can be tried on the same state. If ev is a reply, its
-// branch has been asked, which only the coordinator's memory knows of.
+// forked returns g without spare capacity, so that several changes can be tried on the same state. If ev is a reply,
+// its branch has been asked, which only the coordinator's memory knows of.
 func forked(g *txn.Global, ev txn.Event, now txn.Millis) *txn.Global {
 	if g == nil {
 		return nil
