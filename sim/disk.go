@@ -14,12 +14,16 @@ type Disk struct {
 	nextID  int64
 	epoch   int
 	outbox  []entry
+	// forgotten counts the ended transactions that were removed, by outcome.
+	forgotten map[txn.Status]int64
 	// offset is how far the decision log's consumer has come, durably.
 	offset int
 }
 
 // NewDisk returns an empty disk.
-func NewDisk() *Disk { return &Disk{records: make(map[int64]record), nextID: 1} }
+func NewDisk() *Disk {
+	return &Disk{records: make(map[int64]record), forgotten: make(map[txn.Status]int64), nextID: 1}
+}
 
 // record is a transaction as it is stored: the global and each branch are written one by one, so that a branch that a
 // change does not touch stays as it was. Records are immutable.
@@ -86,4 +90,13 @@ func (d *Disk) put(id int64, r record) {
 		d.ids = slices.Insert(d.ids, i, id)
 	}
 	d.records[id] = r
+}
+
+// remove forgets a transaction that has ended.
+func (d *Disk) remove(id int64, status txn.Status) {
+	if i, found := slices.BinarySearch(d.ids, id); found {
+		d.ids = slices.Delete(d.ids, i, i+1)
+		delete(d.records, id)
+		d.forgotten[status]++
+	}
 }

@@ -78,12 +78,20 @@ func (m reached) run(l *check.Logs) {
 	m.add("XA branch unknown to its database", xaUnknown)
 	m.add("undo that waited for a local lock in vain", localAbort)
 	classes := map[check.Class]bool{}
+	type opStatus struct {
+		op     check.Op
+		status txn.Status
+	}
+	told := map[opStatus]bool{}
 	for _, a := range l.Answers {
 		classes[a.Class] = true
-		m.add("commit answered before its end", a.Op == check.OpCommit && a.Class == check.OK && a.Status == txn.Committing)
-		m.add("rollback answered before its end", a.Op == check.OpRollback && a.Class == check.OK && a.Status == txn.RollingBack)
-		m.add("commit answered with rollback", a.Op == check.OpCommit && a.Class == check.OK && a.Status == txn.RolledBack)
+		if a.Class == check.OK {
+			told[opStatus{a.Op, a.Status}] = true
+		}
 	}
+	m.add("commit answered before its end", told[opStatus{check.OpCommit, txn.Committing}])
+	m.add("rollback answered before its end", told[opStatus{check.OpRollback, txn.RollingBack}])
+	m.add("commit answered with rollback", told[opStatus{check.OpCommit, txn.RolledBack}])
 	for class := check.OK; class <= check.Unknown; class++ {
 		m.add("answer "+class.String(), classes[class])
 	}

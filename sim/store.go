@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -264,6 +265,9 @@ func (s *Store) ReserveIDs(_ context.Context, n int64) (int64, error) {
 	if s.dead {
 		return 0, errDead
 	}
+	if n <= 0 || n > math.MaxInt64-s.disk.nextID {
+		return 0, fmt.Errorf("reserve %d ids", n)
+	}
 	first := s.disk.nextID
 	s.disk.nextID += n
 	if s.o.Mutation == ReuseIDs && s.epoch > 1 {
@@ -279,11 +283,28 @@ func (s *Store) ReserveIDs(_ context.Context, n int64) (int64, error) {
 func (s *Store) Counts(context.Context) (orchestrator.Counts, error) {
 	c := s.counts
 	c.Locks = int64(len(s.locks))
+	c.Committed += s.disk.forgotten[txn.Committed]
+	c.RolledBack += s.disk.forgotten[txn.RolledBack]
 	if s.o.Mutation == Miscount {
 		c.Stuck++
 		c.Committed++
 	}
 	return c, nil
+}
+
+// Forget removes what ended before the given time and is durable.
+func (s *Store) Forget(before txn.Millis) {
+	for _, id := range slices.Clone(s.ids) {
+		st := s.all[id]
+		if !st.status.Ended() || st.version > st.durable || s.global(id).EndedAt >= before {
+			continue
+		}
+		s.tally(st, -1)
+		delete(s.all, id)
+		i, _ := slices.BinarySearch(s.ids, id)
+		s.ids = slices.Delete(s.ids, i, i+1)
+		s.disk.remove(id, st.status)
+	}
 }
 
 // check refuses a change that cannot be made.

@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,29 +12,48 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// List implements [orchestrator.Store]. A cursor is "g" and the id of the last item.
+// List implements [orchestrator.Store]: newest first by time of begin, then by id. A cursor is the place of the last
+// item, and the query that it belongs to.
 func (s *Store) List(_ context.Context, q orchestrator.Query) (orchestrator.Page, error) {
-	before, ok := cursor(q.Cursor, "g")
-	if !ok {
-		return orchestrator.Page{}, orchestrator.ErrCursor
+	filter := q
+	filter.Limit, filter.Cursor = 0, ""
+	belongs := fmt.Sprint(filter)
+	var last place
+	if q.Cursor != "" {
+		at, rest, found := strings.Cut(q.Cursor, " ")
+		began, id, both := strings.Cut(at, ".")
+		a, errA := strconv.ParseInt(began, 10, 64)
+		b, errB := strconv.ParseInt(id, 10, 64)
+		if !found || !both || rest != belongs || errA != nil || errB != nil {
+			return orchestrator.Page{}, orchestrator.ErrCursor
+		}
+		last = place{txn.Millis(a), b}
 	}
+	var all []*txn.Global
+	for _, id := range s.ids {
+		if g := s.global(id); matches(q, g) && (q.Cursor == "" || placeOf(g).compare(last) < 0) {
+			all = append(all, g)
+		}
+	}
+	slices.SortFunc(all, func(a, b *txn.Global) int { return placeOf(b).compare(placeOf(a)) })
 	limit := pageLimit(q.Limit)
-	var page orchestrator.Page
-	for _, id := range slices.Backward(s.ids) {
-		if before != 0 && id >= before {
-			continue
-		}
-		g := s.global(id)
-		if !matches(q, g) {
-			continue
-		}
-		if len(page.Items) == limit {
-			page.Next = "g" + strconv.FormatInt(page.Items[limit-1].XID.ID, 10)
-			break
-		}
-		page.Items = append(page.Items, g)
+	if len(all) <= limit {
+		return orchestrator.Page{Items: all}, nil
 	}
-	return page, nil
+	last = placeOf(all[limit-1])
+	return orchestrator.Page{Items: all[:limit], Next: fmt.Sprintf("%d.%d %s", last.began, last.id, belongs)}, nil
+}
+
+// place is where a transaction stands in lists.
+type place struct {
+	began txn.Millis
+	id    int64
+}
+
+func placeOf(g *txn.Global) place { return place{g.BeganAt, g.XID.ID} }
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.began, o.began), cmp.Compare(p.id, o.id))
 }
 
 func matches(q orchestrator.Query, g *txn.Global) bool {
@@ -49,12 +69,12 @@ func pageLimit(n int) int {
 	return min(n, orchestrator.PageItemsMax)
 }
 
-// cursor reads a cursor of the kind; 0 is the beginning.
-func cursor(text, kind string) (n int64, ok bool) {
+// lockCursor reads a cursor; 0 is the beginning.
+func lockCursor(text string) (n int64, ok bool) {
 	if text == "" {
 		return 0, true
 	}
-	digits, ours := strings.CutPrefix(text, kind)
+	digits, ours := strings.CutPrefix(text, "l")
 	n, err := strconv.ParseInt(digits, 10, 64)
 	return n, ours && err == nil && n > 0
 }
@@ -75,7 +95,7 @@ func compareRows(a, b txn.Row) int {
 
 // Locks implements [orchestrator.Store]. A cursor is "l" and the number of rows passed.
 func (s *Store) Locks(_ context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error) {
-	skip, ok := cursor(q.Cursor, "l")
+	skip, ok := lockCursor(q.Cursor)
 	if !ok {
 		return orchestrator.LockPage{}, orchestrator.ErrCursor
 	}
@@ -108,7 +128,7 @@ func (s *Store) lock(row txn.Row, holder int64) orchestrator.Lock {
 			if txn.FoldTable(table) != row.Table || pk != row.PK {
 				return true
 			}
-			out.Branch, out.Since = b.ID, b.RegisteredAt
+			out.Row.Table, out.Branch, out.Since = table, b.ID, b.RegisteredAt
 			return false
 		})
 		if out.Branch != 0 {

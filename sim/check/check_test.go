@@ -105,7 +105,9 @@ func row(pk string) txn.Row { return txn.Row{Resource: "db", Table: "t", PK: pk}
 func good() *run {
 	r := &run{state: map[int64]*txn.Global{}}
 	r.Reserved = []IDRange{{1, 100}}
-	change := []RowChange{{Row: row("1"), Before: 10, After: 15, Delta: 5}, {Row: row("2"), Before: 10, After: 5, Delta: -5}}
+	change := []RowChange{
+		{Row: row("1"), Before: 10, After: 15, Delta: 5}, {Row: row("2"), Before: 10, After: 5, Delta: -5},
+	}
 
 	r.answer(OpBegin, committed, 0, 0)
 	r.register(committed, txn.Branch{ID: committedBranch, Kind: txn.AT, Resource: "db", LockKey: "t:1,2"})

@@ -20,14 +20,13 @@ func lockCheckers() []Checker {
 // Rows lists the rows of a branch's lock key, each once, in the form in which they are compared.
 func Rows(b *txn.Branch) []txn.Row {
 	var out []txn.Row
+	seen := map[txn.Row]bool{}
 	txn.EachLock(b.LockKey, func(table, pk string) bool {
 		row := txn.Row{Resource: b.Resource, Table: txn.FoldTable(table), PK: pk}
-		for _, known := range out {
-			if known == row {
-				return true
-			}
+		if !seen[row] {
+			seen[row] = true
+			out = append(out, row)
 		}
-		out = append(out, row)
 		return true
 	})
 	return out

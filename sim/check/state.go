@@ -68,8 +68,8 @@ func monotoneReads(_ *Index, s *Story, fail func(string, ...any)) {
 			continue
 		}
 		for _, later := range s.Answers[i+1:] {
-			if later.Class == OK && later.Status != 0 && later.Session == a.Session && later.Second == a.Second && later.Asked > a.Seq &&
-				later.Version < a.Version {
+			same := later.Session == a.Session && later.Second == a.Second && later.Class == OK && later.Status != 0
+			if same && later.Asked > a.Seq && later.Version < a.Version {
 				fail("session %d saw version %d at %d, then %d at %d", a.Session, a.Version, a.Seq, later.Version,
 					later.Seq)
 				return
