@@ -171,7 +171,7 @@ func (c *Coordinator) next(e *entry) (request, bool) {
 		return req, true
 	}
 	e.busy, e.queue = false, nil
-	if e.g == nil && e.fresh == nil || e.g != nil && e.g.Status.Ended() {
+	if e.g == nil && e.fresh == nil && len(e.waiters) == 0 || e.g != nil && e.g.Status.Ended() {
 		c.remove(s, e)
 	}
 	return request{}, false
