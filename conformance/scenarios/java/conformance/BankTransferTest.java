@@ -27,6 +27,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -53,9 +54,14 @@ class BankTransferTest {
     /** What the client believes of an attempt; UNKNOWN if nobody answered its commit. */
     private enum Outcome { COMMITTED, ROLLED_BACK, UNKNOWN }
 
+    /** How an attempt ended, and why if it did not commit. */
+    private record Result(Outcome outcome, Throwable reason) { }
+
     private final Map<Long, Outcome> attempts = new ConcurrentHashMap<>();
     private final Set<String> xids = ConcurrentHashMap.newKeySet();
     private final AtomicLong lastAttempt = new AtomicLong();
+    private final ExecutorService threads = Executors.newFixedThreadPool(THREADS);
+    private final List<Future<?>> running = new ArrayList<>();
 
     /** Thrown by a transfer that is to be rolled back. */
     private static final class ChangeOfMind extends Exception {
@@ -76,10 +82,21 @@ class BankTransferTest {
         timeoutMillis = Global.LONG_MILLIS;
     }
 
+    /** A scenario that failed must not work on beside the next one. */
+    @AfterEach
+    void stopTransfers() throws InterruptedException {
+        threads.shutdownNow();
+        assertTrue(threads.awaitTermination(PATIENCE.toSeconds(), TimeUnit.SECONDS), "threads have ended");
+    }
+
     @Test
     void totalIsUnchangedUnderConflicts() throws Exception {
-        List<Future<?>> transfers = start(1_000);
-        await(transfers);
+        start(1_000, new CountDownLatch(0));
+        awaitTransfers();
+
+        assertTransfersEnded();
+        west.assertNothingLeft();
+        east.assertNothingLeft();
         assertBooksBalance();
     }
 
@@ -89,23 +106,20 @@ class BankTransferTest {
         // Transactions whose client lost track of them end, and free their rows, within the patience of the others.
         timeoutMillis = 20_000;
         CountDownLatch warm = new CountDownLatch(200);
-        List<Future<?>> transfers = start(600, warm);
+        start(600, warm);
         assertTrue(warm.await(PATIENCE.toSeconds(), TimeUnit.SECONDS), "transfers before the kill");
 
         Conformance.coordinator().kill();
         Conformance.coordinator().start();
+        awaitTransfers();
 
-        await(transfers);
+        assertTransfersEnded();
+        west.assertNothingLeftAfterCrash();
+        east.assertNothingLeftAfterCrash();
         assertBooksBalance();
     }
 
-    private List<Future<?>> start(int transfers) {
-        return start(transfers, new CountDownLatch(0));
-    }
-
-    private List<Future<?>> start(int transfers, CountDownLatch progress) {
-        ExecutorService threads = Executors.newFixedThreadPool(THREADS);
-        List<Future<?>> running = new ArrayList<>();
+    private void start(int transfers, CountDownLatch progress) {
         for (int i = 0; i < transfers; i++) {
             // Seeded by number: a run that fails can be repeated with the same transfers.
             Random random = new Random(i);
@@ -115,12 +129,10 @@ class BankTransferTest {
                 return null;
             }));
         }
-        threads.shutdown();
-        return running;
     }
 
-    private static void await(List<Future<?>> transfers) throws Exception {
-        for (Future<?> transfer : transfers) {
+    private void awaitTransfers() throws Exception {
+        for (Future<?> transfer : running) {
             transfer.get(2 * PATIENCE.toSeconds(), TimeUnit.SECONDS);
         }
     }
@@ -138,25 +150,19 @@ class BankTransferTest {
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         while (true) {
             long attempt = lastAttempt.incrementAndGet();
-            Outcome outcome;
-            try {
-                outcome = attempt(() -> {
-                    book(from, attempt, source, -amount);
-                    book(to, attempt, target, amount);
-                    if (changeOfMind) {
-                        throw new ChangeOfMind();
-                    }
-                });
-            } catch (ChangeOfMind planned) {
-                attempts.put(attempt, Outcome.ROLLED_BACK);
-                return;
-            }
-            attempts.put(attempt, outcome);
-            if (outcome != Outcome.ROLLED_BACK) {
+            Result result = run(() -> {
+                book(from, attempt, source, -amount);
+                book(to, attempt, target, amount);
+                if (changeOfMind) {
+                    throw new ChangeOfMind();
+                }
+            });
+            attempts.put(attempt, result.outcome());
+            if (result.outcome() != Outcome.ROLLED_BACK || result.reason() instanceof ChangeOfMind) {
                 return;
             }
             if (System.nanoTime() > deadline) {
-                throw new AssertionError("a transfer did not succeed within " + PATIENCE.toSeconds() + " s");
+                throw new AssertionError("a transfer was refused for " + PATIENCE.toSeconds() + " s", result.reason());
             }
             Thread.sleep(10 + random.nextInt(100));
         }
@@ -166,7 +172,7 @@ class BankTransferTest {
      * Runs work as an application does, with Seata's template. A conflict, and a coordinator that does not answer, end
      * in ROLLED_BACK: commit was not asked for, so it cannot happen.
      */
-    private Outcome attempt(Global.Work work) throws ChangeOfMind {
+    private Result run(Global.Work work) {
         TransactionInfo info = new TransactionInfo();
         info.setName("transfer");
         info.setTimeOut(timeoutMillis);
@@ -186,17 +192,16 @@ class BankTransferTest {
                     return info;
                 }
             });
-            return told(transaction[0].getLocalStatus());
-        } catch (ChangeOfMind e) {
-            throw e;
+            return new Result(told(transaction[0].getLocalStatus()), null);
         } catch (TransactionalExecutor.ExecutionException e) {
-            if (e.getOriginalException() instanceof ChangeOfMind changeOfMind) {
-                throw changeOfMind;
-            }
-            return e.getCode() == TransactionalExecutor.Code.CommitFailure
-                    ? told(transaction[0].getLocalStatus()) : Outcome.ROLLED_BACK;
+            boolean commitAsked = e.getCode() == TransactionalExecutor.Code.CommitFailure;
+            Outcome outcome = commitAsked ? told(transaction[0].getLocalStatus()) : Outcome.ROLLED_BACK;
+            return new Result(outcome, e.getOriginalException() == null ? e : e.getOriginalException());
+        } catch (RuntimeException e) {
+            // The client does not wrap what begin throws when there is no connection.
+            return new Result(Outcome.ROLLED_BACK, e);
         } catch (Throwable e) {
-            return Outcome.ROLLED_BACK;
+            throw new AssertionError("the template lets nothing else through", e);
         }
     }
 
@@ -224,10 +229,6 @@ class BankTransferTest {
     }
 
     private void assertBooksBalance() throws Exception {
-        Eventually.equal(Set.of(), this::liveTransfers, "transfers that have not ended");
-        west.assertNothingLeft();
-        east.assertNothingLeft();
-
         assertEquals(2 * ACCOUNTS * OPENING_BALANCE, total(west) + total(east), "total");
         for (Schema schema : List.of(west, east)) {
             assertEquals(List.of(), schema.rows("SELECT id, balance FROM account WHERE balance <> " + OPENING_BALANCE
@@ -245,10 +246,12 @@ class BankTransferTest {
         });
     }
 
-    private Set<String> liveTransfers() {
-        Set<String> live = new HashSet<>(Conformance.coordinator().liveTransactions());
-        live.retainAll(xids);
-        return live;
+    private void assertTransfersEnded() throws Exception {
+        Eventually.equal(Set.of(), () -> {
+            Set<String> live = new HashSet<>(Conformance.coordinator().liveTransactions());
+            live.retainAll(xids);
+            return live;
+        }, "transfers that have not ended");
     }
 
     private static long total(Schema schema) throws SQLException {

@@ -26,7 +26,7 @@ final class Coordinator {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final HttpClient http = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(2)).build();
-    private final Path work;
+    private final Path log;
     private final Path data;
     private final String tcAddress;
     private final String httpAddress;
@@ -34,8 +34,10 @@ final class Coordinator {
 
     /** Starts a coordinator on free ports with an empty data directory below work, where its log goes, too. */
     Coordinator(Path work) throws IOException, InterruptedException {
-        this.work = Files.createDirectories(work);
+        Files.createDirectories(work);
+        this.log = work.resolve("coordinator.log");
         this.data = Files.createTempDirectory(work, "data");
+        Files.deleteIfExists(log);
         try (ServerSocket tc = freePort(); ServerSocket api = freePort()) {
             tcAddress = "127.0.0.1:" + tc.getLocalPort();
             httpAddress = "127.0.0.1:" + api.getLocalPort();
@@ -56,17 +58,18 @@ final class Coordinator {
 
     /** Starts the process and returns when it says that it is ready. */
     void start() throws IOException, InterruptedException {
-        Path log = work.resolve("coordinator.log");
-        process = new ProcessBuilder(Settings.require("CONCORD_BIN"), "serve",
+        ProcessBuilder command = new ProcessBuilder(Settings.require("CONCORD_BIN"), "serve",
                 "--data", data.toString(), "--tc", tcAddress, "--http", httpAddress, "--dev")
                 .redirectErrorStream(true)
-                .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
-                .start();
+                .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
+        // Concord reads CONCORD_… as settings, and refuses those of the scenarios as unknown.
+        command.environment().keySet().removeIf(name -> name.startsWith("CONCORD_"));
+        process = command.start();
         long deadline = System.nanoTime() + READY_WITHIN.toNanos();
         while (!ready()) {
             if (!process.isAlive() || System.nanoTime() > deadline) {
                 process.destroyForcibly();
-                throw new IOException("the coordinator did not become ready; the end of " + log + ":\n" + tail(log));
+                throw new IOException("the coordinator did not become ready; the end of " + log + ":\n" + tail());
             }
             Thread.sleep(50);
         }
@@ -80,7 +83,7 @@ final class Coordinator {
         }
     }
 
-    private static String tail(Path log) throws IOException {
+    private String tail() throws IOException {
         List<String> lines = Files.readAllLines(log);
         return String.join("\n", lines.subList(Math.max(0, lines.size() - 20), lines.size()));
     }

@@ -145,7 +145,20 @@ final class Schema {
 
     /** Waits until no undo log is left here, and no row of this schema is locked at the coordinator. */
     void assertNothingLeft() throws Exception {
-        Eventually.equal(0L, () -> number("SELECT COUNT(*) FROM undo_log"), "rows in the undo log of " + name);
+        assertNothingLeft("SELECT COUNT(*) FROM undo_log");
+    }
+
+    /**
+     * The same after a crash of the coordinator. A rollback that comes a second time, or for a branch whose local
+     * transaction never came about, finds no undo log; the client then leaves a row with status 1, which keeps a late
+     * local transaction out. Such rows hold nothing to undo; Seata removes them after days.
+     */
+    void assertNothingLeftAfterCrash() throws Exception {
+        assertNothingLeft("SELECT COUNT(*) FROM undo_log WHERE log_status <> 1");
+    }
+
+    private void assertNothingLeft(String countUndoLogs) throws Exception {
+        Eventually.equal(0L, () -> number(countUndoLogs), "rows in the undo log of " + name);
         Eventually.equal(List.of(), () -> Conformance.coordinator().locks(this), "locks in " + name);
     }
 }
