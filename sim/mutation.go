@@ -26,6 +26,8 @@ const (
 	NeverDue              // nothing is ever due
 	Miscount              // the store's numbers are wrong
 	Forgetful             // a change that was reported as unknown is taken back
+	SlowRelease           // rows are freed long after the change that frees them
+	Reorder               // a write makes its changes durable in another order
 	mutations
 )
 
@@ -34,7 +36,7 @@ func (m Mutation) String() string {
 	return [...]string{
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
-		"NeverDue", "Miscount", "Forgetful",
+		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder",
 	}[m]
 }
 
@@ -43,7 +45,7 @@ func (m Mutation) prepare(p *plan) {
 	switch m {
 	case EarlyAnswer, ForgetBranch, ReuseIDs, Zombie, StaleLoad:
 		p.crashes = 60
-	case EarlyRelease, NoLocks, LeakLocks, PartialGrant:
+	case EarlyRelease, NoLocks, LeakLocks, PartialGrant, SlowRelease:
 		p.kinds, p.sweeperOff = bank, false
 	case WrongOrder:
 		p.kinds = sagas

@@ -31,7 +31,9 @@ func TestCheckersFindDefects(t *testing.T) {
 		Zombie:       {"I12"},
 		NeverDue:     {"I31"},
 		Miscount:     {"I36"},
-		Forgetful:    {"I8"},
+		Forgetful:    {"I8", "I3"},
+		SlowRelease:  {"Waits"},
+		Reorder:      {"I9"},
 	}
 	for mutation := NoMutation + 1; mutation < mutations; mutation++ {
 		want := found[mutation]

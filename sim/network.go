@@ -70,7 +70,8 @@ func (k *call) arrive() {
 			panic("sim: a request was answered twice")
 		}
 		delete(n.expected, number)
-		a.Asked, a.Epoch, a.Session, a.Op, a.Second, a.Waited = asked, n.epoch, k.session, k.op, k.second, w.now-at
+		a.Asked, a.Epoch, a.Session, a.Op, a.Second = asked, n.epoch, k.session, k.op, k.second
+		a.At, a.Waited = w.now, w.now-at
 		if a.ID == 0 {
 			a.ID = k.id
 		}

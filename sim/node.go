@@ -11,14 +11,16 @@ import (
 
 // node is one incarnation of the coordinator's process.
 type node struct {
-	w      *World
-	epoch  int
-	dead   bool
-	sweeps int
-	store  *Store
-	c      *orchestrator.Coordinator
-	second *orchestrator.Coordinator // another node on the same store, by which an operator works; nil until used
-	acks   []bool                    // decisions that the consumer is done with, by position in the outbox
+	w     *World
+	epoch int
+	dead  bool
+	// starting is true while a coordinator is built, which must not fail.
+	starting bool
+	sweeps   int
+	store    *Store
+	c        *orchestrator.Coordinator
+	second   *orchestrator.Coordinator // another node on the same store, by which an operator works; nil until used
+	acks     []bool                    // decisions that the consumer is done with, by position in the outbox
 	// expected holds the requests that wait for an answer, by call.
 	expected map[int64]string
 }
@@ -64,6 +66,8 @@ func (w *World) start() {
 
 // coordinator builds a coordinator on the node's store.
 func (n *node) coordinator(advertise string) *orchestrator.Coordinator {
+	n.starting = true
+	defer func() { n.starting = false }()
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
 		Store: n.store, Log: nodeLog{n}, Transport: nodeTransport{n, advertise != "tc:8091"}, Clock: n.w,
 		Rules: rules(), Advertise: advertise,
@@ -173,11 +177,13 @@ func (n *node) storeOptions() StoreOptions {
 			return log
 		},
 		Durable: func(log *check.Write, e *entry) {
+			log.DurableAt = w.now
 			log.Durable = w.note("change durable", log.ID(), int64(log.Global.Version), log.Global.Status.String())
 			if e != nil {
 				w.log.visible(n, len(w.disk.outbox)-1)
 			}
 		},
+		NoIDs: func() bool { return !n.starting && w.trouble(w.plan.storeFault) },
 		Reserved: func(first, count int64) {
 			w.logs.Reserved = append(w.logs.Reserved, check.IDRange{First: first, N: count})
 		},

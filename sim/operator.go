@@ -26,7 +26,8 @@ func (w *World) operate() {
 	case 2:
 		w.byHand(id, txn.Rollback, second)
 	case 3:
-		if !w.isSaga[id] { // an engine that is half way would not know what to do with it
+		// An engine that is half way would not know what to do, and what was never tried would need the sweeper.
+		if !w.isSaga[id] && !w.plan.sweeperOff {
 			w.byHand(id, txn.Commit, second)
 		}
 	case 4:
@@ -82,8 +83,14 @@ func (w *World) retryStuck() {
 			}
 		}
 	}
-	w.after(time.Minute, w.retryStuck)
+	if w.now-w.healedAt < operatorPatience {
+		w.after(time.Minute, w.retryStuck)
+	}
 }
+
+// operatorPatience is how long operators have stuck transactions tried again, and how long after that it takes at most
+// until one that cannot finish is stuck again.
+const operatorPatience = 8 * time.Minute
 
 // atRest reports whether nothing more will happen.
 func (w *World) atRest() bool {
@@ -113,9 +120,9 @@ func (w *World) quiet(since time.Duration) bool {
 	if len(n.store.queue)+len(n.store.wrote)+len(n.expected) > 0 {
 		return false
 	}
-	patience := 10 * time.Minute
+	patience := 2 * operatorPatience
 	if w.logs.End.ClockJumped {
-		patience += 2*time.Hour + patience // for what was due by the clock before it was set back
+		patience += 2 * time.Hour // for what was due by the clock before it was set back
 	}
 	for _, id := range n.store.live {
 		switch {

@@ -68,11 +68,27 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// progress tells from time to time how far a long run is.
+type progress struct {
+	mu          sync.Mutex
+	began, last time.Time
+}
+
+func (p *progress) tell(seeds, failed int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.Sub(p.last) > 5*time.Second {
+		p.last = now
+		fmt.Printf("sim: %d seeds, %.0f seeds/s, %d failed\n", seeds, float64(seeds)/now.Sub(p.began).Seconds(), failed)
+	}
+}
+
 // TestSeeds runs fresh seeds, the same ones every time.
 func TestSeeds(t *testing.T) {
 	t.Parallel()
 	var next, failed, transactions, crashes, events atomic.Int64
 	began := time.Now()
+	report := progress{began: began, last: began}
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() {
@@ -90,10 +106,7 @@ func TestSeeds(t *testing.T) {
 					failed.Add(1)
 					explain(t, seed, 0, r.Violations)
 				}
-				if (i+1)%2000 == 0 {
-					fmt.Printf("sim: %d seeds, %.0f seeds/s, %d failed\n", i+1,
-						float64(i+1)/time.Since(began).Seconds(), failed.Load())
-				}
+				report.tell(i+1, failed.Load())
 			}
 		})
 	}

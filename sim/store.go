@@ -26,6 +26,8 @@ type StoreOptions struct {
 	Fault func(ch *orchestrator.Change) Fault
 	// Skip chooses whether Due forgets about a transaction for once, or returns it in spite of a claim.
 	Skip, Repeat func() bool
+	// NoIDs chooses whether ids that are reserved are lost on the way to who asked for them.
+	NoIDs func() bool
 	// Survivors chooses how many of n changes that are being written outlive a crash.
 	Survivors func(n int) int
 	// Accepted is told of each change that will be durable unless a crash comes first, Durable when it is.
@@ -275,6 +277,9 @@ func (s *Store) ReserveIDs(_ context.Context, n int64) (int64, error) {
 	}
 	if s.o.Reserved != nil {
 		s.o.Reserved(first, n)
+	}
+	if s.o.NoIDs != nil && s.o.NoIDs() {
+		return 0, errTimedOut
 	}
 	return first, nil
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -82,7 +84,11 @@ func (s *Store) accept(ch *orchestrator.Change, done func(error)) *pending {
 		p.log = s.o.Accepted(ch, rec.differs(g))
 	}
 	for _, b := range ch.Release {
-		if s.o.Mutation != LeakLocks {
+		switch s.o.Mutation {
+		case LeakLocks:
+		case SlowRelease:
+			s.o.After(5*time.Second, func() { s.free(id, b) })
+		default:
 			s.free(id, b)
 		}
 	}
@@ -117,6 +123,9 @@ func (s *Store) synced() {
 	}
 	batch := s.wrote
 	s.wrote = nil
+	if s.o.Mutation == Reorder {
+		slices.SortStableFunc(batch, func(a, b *pending) int { return cmp.Compare(b.version, a.version) })
+	}
 	for _, p := range batch {
 		s.persist(p)
 	}

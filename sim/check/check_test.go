@@ -269,6 +269,12 @@ func bad() map[string][]func(r *run) {
 				})
 			},
 		},
+		"Waits": {func(r *run) {
+			r.Answers = append(r.Answers, Answer{
+				Asked: 1, Seq: r.next(), At: time.Hour, ID: saga, Op: OpRegister, Class: Locked, Row: row("1"),
+				Holder: committed,
+			})
+		}},
 		"I19": {
 			func(r *run) { r.End.Rows[0].End++ },
 			func(r *run) { r.deedOf(rolledBackBranch, Cancel).Dirty = true },

@@ -1,6 +1,10 @@
 package check
 
-import "github.com/concord-tx/concord/orchestrator/txn"
+import (
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
 
 // lockCheckers are about AT's global locks.
 func lockCheckers() []Checker {
@@ -12,6 +16,7 @@ func lockCheckers() []Checker {
 			each(noEarlyRelease)},
 		{"I18", "All or nothing: a refused register leaves nothing, and names somebody who held the row.",
 			whole(allOrNothing)},
+		{"Waits", "A wait for a row does not outlast the row's being free.", whole(wakeups)},
 		{"I19", "Write isolation: rows end as if the committed transactions had run one after the other.",
 			whole(isolation)},
 	}
@@ -141,6 +146,7 @@ func (s *Story) undone(branch int64) Seq {
 type span struct {
 	holder   int64
 	from, to Seq // to 0: not over
+	toAt     time.Duration
 }
 
 // spans lists who held each row when. A grant that a crash lost counts as held from then on: what was told before the
@@ -160,7 +166,7 @@ func spans(x *Index) map[txn.Row][]*span {
 			for _, row := range Rows(b) {
 				for _, s := range out[row] {
 					if s.holder == w.ID() && s.to == 0 {
-						s.to = w.Seq
+						s.to, s.toAt = w.Seq, w.DurableAt
 						break
 					}
 				}
@@ -195,6 +201,34 @@ func allOrNothing(x *Index, fail func(int64, string, ...any)) {
 		}
 		if a.Holder == a.ID {
 			fail(a.ID, "a register was refused at %d for a row that its own transaction holds", a.Seq)
+		}
+	}
+}
+
+// wakeWithin is how long after a row was durably freed somebody may still be refused for it.
+const wakeWithin = time.Second
+
+func wakeups(x *Index, fail func(int64, string, ...any)) {
+	held := spans(x)
+	for i := range x.Answers {
+		a := &x.Answers[i]
+		if a.Op != OpRegister || a.Class != Locked {
+			continue
+		}
+		var last *span
+		row := txn.Row{Resource: a.Row.Resource, Table: txn.FoldTable(a.Row.Table), PK: a.Row.PK}
+		for _, s := range held[row] {
+			if s.holder != a.ID && s.from < a.Seq {
+				last = s
+				if s.to == 0 || s.toAt+wakeWithin > a.At {
+					last = nil // held by somebody until shortly before
+					break
+				}
+			}
+		}
+		if last != nil {
+			fail(a.ID, "a register was refused at %d for %s, which %d had freed %v before", a.Seq, row, last.holder,
+				a.At-last.toAt)
 		}
 	}
 }

@@ -73,6 +73,7 @@ type Answer struct {
 	Row     txn.Row // for Locked: the row, and who was said to hold it
 	Holder  int64
 	Waited  time.Duration // from Asked to Seq
+	At      time.Duration // of Seq
 }
 
 // Write is one change that the store accepted. Writes are in the order in which they were accepted, which is the order
@@ -80,8 +81,10 @@ type Answer struct {
 type Write struct {
 	Seq     Seq
 	Durable Seq // 0: a crash lost it
-	Epoch   int // of the store's owner
-	Global  *txn.Global
+	// DurableAt is the time of Durable.
+	DurableAt time.Duration
+	Epoch     int // of the store's owner
+	Global    *txn.Global
 	// Acquire and Release are the branches whose rows were taken and freed.
 	Acquire  *txn.Branch
 	Release  []*txn.Branch
