@@ -21,6 +21,9 @@ type Options struct {
 	Clock     Clock     // nil: SystemClock
 	Rules     txn.Rules // zero: txn.DefaultRules
 	Limits    Limits
+	// Admit says why no transaction may begin now, such as [ErrReadOnly]. It is asked for each one, so that clients learn
+	// of a full disk before they work for a transaction that no branch could join. Nil: all may.
+	Admit func() error
 	// Advertise is the "host:port" under which clients reach this node; it is the prefix of every xid begun here.
 	Advertise string
 	Logger    *slog.Logger // nil: discarded
@@ -35,6 +38,7 @@ type Coordinator struct {
 	clock     Clock
 	rules     txn.Rules
 	limits    Limits
+	admit     func() error
 	prefix    string
 	logger    *slog.Logger
 
@@ -57,7 +61,10 @@ type Coordinator struct {
 func New(ctx context.Context, o Options) (*Coordinator, error) {
 	c := &Coordinator{
 		store: o.Store, log: o.Log, transport: o.Transport, clock: o.Clock, rules: o.Rules,
-		limits: o.Limits.withDefaults(), prefix: o.Advertise, logger: o.Logger,
+		limits: o.Limits.withDefaults(), admit: o.Admit, prefix: o.Advertise, logger: o.Logger,
+	}
+	if c.admit == nil {
+		c.admit = func() error { return nil }
 	}
 	if c.clock == nil {
 		c.clock = SystemClock{}
@@ -251,11 +258,9 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 		c.carryOut(e, req, eff)
 		return true
 	}
-	next := *eff.Next
-	next.Version++
-	eff.Next = &next
+	eff.Next.Version++ // nobody else has it yet
 	ch := &Change{
-		Global: &next, Ended: eff.Ended, Acquire: eff.Acquire, Release: eff.Release,
+		Global: eff.Next, Ended: eff.Ended, Acquire: eff.Acquire, Release: eff.Release,
 		Touched:  union(eff.Touched, e.touched),
 		Decision: eff.Decided,
 	}
@@ -318,6 +323,7 @@ func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error)
 		c.logger.Error("change was not stored", "xid", eff.Next.XID.String(), "err", err)
 		c.reload(e)
 		c.answer(req, nil, err)
+		c.rows.released(c, eff.Release) // perhaps; whoever waits for the rows finds out
 	}
 	c.resume(e)
 }

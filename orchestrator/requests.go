@@ -16,7 +16,7 @@ type BeginRequest struct {
 
 // Begin starts a transaction and returns its xid. Nothing is stored yet: the first branch, or the decision, takes the
 // record along, and until then an xid that a crash made unknown is refused, which is safe. Errors: [ErrStopped],
-// [ErrBusy], [ErrTooLarge].
+// [ErrBusy], [ErrTooLarge], and those of Options.Admit.
 func (c *Coordinator) Begin(req BeginRequest) (txn.XID, error) {
 	if c.stopping.Load() {
 		return txn.XID{}, ErrStopped
@@ -27,6 +27,9 @@ func (c *Coordinator) Begin(req BeginRequest) (txn.XID, error) {
 	}
 	if c.live.Load() >= c.limits.LiveMax {
 		return txn.XID{}, ErrBusy
+	}
+	if err := c.admit(); err != nil {
+		return txn.XID{}, err
 	}
 	id, err := c.nextID()
 	if err != nil {
