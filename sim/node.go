@@ -71,6 +71,12 @@ func (n *node) coordinator(advertise string) *orchestrator.Coordinator {
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
 		Store: n.store, Log: nodeLog{n}, Transport: nodeTransport{n, advertise != "tc:8091"}, Clock: n.w,
 		Rules: rules(), Advertise: advertise,
+		Admit: func() error {
+			if n.w.noNewWork && n.w.chance(0.5) {
+				return orchestrator.ErrReadOnly
+			}
+			return nil
+		},
 		Limits: orchestrator.Limits{
 			CachedMax: n.w.plan.cached, EndWait: endWait, LockWait: n.w.plan.lockWait, IDRange: 40, SweepSlice: 7,
 			QueuedMax: 64, SweepClaim: 2 * time.Second,

@@ -233,10 +233,7 @@ func (r *resource) phaseTwoTCC(cmd txn.Command, reply func(txn.Result, string)) 
 }
 
 // prepare does phase one of an XA branch, up to its prepare.
-func (r *resource) prepare(id, branch int64, readOnly bool) {
-	if readOnly {
-		return
-	}
+func (r *resource) prepare(id, branch int64) {
 	r.fenceOf(branch).tried = true
 	r.deed(check.Deed{ID: id, Branch: branch, Action: check.Try, Effect: true, Result: txn.ResultDone})
 }

@@ -154,24 +154,36 @@ func (c *client) phaseOneXA(j job) {
 			c.finished(false)
 			return
 		}
-		readOnly := w.chance(0.15)
+		if w.trouble(w.plan.hang) {
+			w.after(w.upTo(prepareWithin), func() { c.prepareXA(j, a.Branch) })
+			c.finished(false) // nobody waited for it
+			return
+		}
 		at := w.now
 		w.after(w.about(w.plan.delay), func() {
-			if j.r.down || w.now-at > prepareWithin {
-				c.finished(false)
-				return
-			}
-			j.r.prepare(c.id, a.Branch, readOnly)
-			if readOnly {
-				w.report(c.session, orchestrator.ReportRequest{ID: c.id, BranchID: a.Branch, State: txn.ReadOnly})
-			} else if w.chance(0.5) {
-				w.report(c.session, orchestrator.ReportRequest{
-					ID: c.id, BranchID: a.Branch, State: txn.PhaseOneDone, Data: a.Class.String() + " prepared",
-				})
-			}
-			c.finished(true)
+			c.finished(w.now-at <= prepareWithin && c.prepareXA(j, a.Branch))
 		})
 	})
+}
+
+// prepareXA prepares a branch, and reports it.
+func (c *client) prepareXA(j job, branch int64) bool {
+	w := c.w
+	if j.r.down {
+		return false
+	}
+	report := orchestrator.ReportRequest{ID: c.id, BranchID: branch, State: txn.PhaseOneDone}
+	if w.chance(0.15) {
+		report.State = txn.ReadOnly
+		w.report(c.session, report)
+		return true
+	}
+	j.r.prepare(c.id, branch)
+	if w.chance(0.5) {
+		report.Data = w.payloadOf()
+		w.report(c.session, report)
+	}
+	return true
 }
 
 // sagaStep runs step i of a saga in the engine, which registers and reports it.

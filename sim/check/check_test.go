@@ -60,7 +60,7 @@ func (r *run) register(id int64, b txn.Branch) {
 
 func (r *run) decide(id int64, status txn.Status, cause txn.Cause, release bool) {
 	r.write(id, func(g *txn.Global, w *Write) {
-		g.Status, g.Cause, w.Decision = status, cause, true
+		g.Status, g.Cause, w.Decision, g.Timeout = status, cause, true, time.Second
 		if release {
 			w.Release = g.Branches
 		}
@@ -207,6 +207,7 @@ func bad() map[string][]func(r *run) {
 		"I3": {func(r *run) { r.answer(OpCommit, rolledBack, 0, txn.Committed) }},
 		"I4": {func(r *run) { r.answer(OpRollback, committed, 0, txn.RolledBack) }},
 		"I5": {
+			func(r *run) { r.Writes[1].Global.DecidedAt = 5000 },
 			func(r *run) { r.command(rolledBack, rolledBackBranch, txn.Commit) },
 			func(r *run) { r.answer(OpCommit, rolledBack, 0, txn.Committing) },
 		},
@@ -269,12 +270,21 @@ func bad() map[string][]func(r *run) {
 				})
 			},
 		},
-		"Waits": {func(r *run) {
-			r.Answers = append(r.Answers, Answer{
-				Asked: 1, Seq: r.next(), At: time.Hour, ID: saga, Op: OpRegister, Class: Locked, Row: row("1"),
-				Holder: committed,
-			})
-		}},
+		"Waits": {
+			func(r *run) {
+				r.Answers = append(r.Answers, Answer{
+					Asked: 1, Seq: r.next(), At: time.Hour, ID: saga, Op: OpRegister, Class: Locked, Row: row("1"),
+					Holder: committed,
+				})
+			},
+			func(r *run) {
+				r.Writes[len(r.Writes)-1].DurableAt = time.Hour
+				r.Answers = append(r.Answers, Answer{
+					Asked: 1, Seq: r.next(), At: time.Hour, ID: saga, Op: OpRegister, Class: Locked, Row: row("1"),
+					Holder: rolledBack,
+				})
+			},
+		},
 		"I19": {
 			func(r *run) { r.End.Rows[0].End++ },
 			func(r *run) { r.deedOf(rolledBackBranch, Cancel).Dirty = true },
@@ -314,6 +324,7 @@ func bad() map[string][]func(r *run) {
 			func(r *run) {
 				r.final(committed).Status, r.final(committed).Stuck = txn.Committing, txn.StuckRetriesUsedUp
 			},
+			func(r *run) { r.End.Fresh = 1 },
 			func(r *run) { r.End.Unanswered = []string{"commit of 1"} },
 			func(r *run) { r.Answers[3].Waited = time.Hour },
 		},

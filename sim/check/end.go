@@ -26,6 +26,9 @@ func termination(x *Index, fail func(int64, string, ...any)) {
 			fail(g.XID.ID, "still %s and stuck (%s), though every participant would do it", g.Status, g.Stuck)
 		}
 	}
+	if x.End.Fresh > 0 && !x.End.TopicOnly {
+		fail(0, "%d transactions were begun and neither stored nor ended", x.End.Fresh)
+	}
 	for _, what := range x.End.Unanswered {
 		fail(0, "never answered: %s", what)
 	}
@@ -52,7 +55,7 @@ func visibility(x *Index, s *Story, fail func(string, ...any)) {
 		return
 	}
 	for _, b := range g.Branches {
-		if g.Status.Ended() && (b.State == txn.Refused || b.NeedsPhaseTwo()) {
+		if g.Status.Ended() && (b.State == txn.Refused || needsPhaseTwo(b)) {
 			fail("ended as %s, but branch %d is %s", g.Status, b.ID, b.State)
 		}
 		if g.Status.Ended() && x.End.Hopeless[b.ID] && s.commanded(b.ID) {
