@@ -136,8 +136,10 @@ func orDefault[T comparable](value, fallback T) T {
 
 // routes is the whole API; openapi.yaml says the same.
 func (s *Server) routes() {
-	s.engine.GET("/healthz", s.health)
-	s.engine.GET("/readyz", s.ready)
+	for _, m := range []string{http.MethodGet, http.MethodHead} { // load balancers ask with HEAD
+		s.engine.Handle(m, "/healthz", s.health)
+		s.engine.Handle(m, "/readyz", s.ready)
+	}
 	s.engine.GET("/metrics", s.metrics())
 	s.engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", openAPI) })
 	v1 := s.engine.Group("/api/v1")
@@ -163,6 +165,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Dura
 		Handler:           s.engine,
 		ReadHeaderTimeout: s.o.HeaderTimeout,
 		ReadTimeout:       answerWait,
+		WriteTimeout:      2 * answerWait, // from the end of the header: the answer is awaited, then read
 		IdleTimeout:       s.o.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelDebug),

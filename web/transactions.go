@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,7 +99,10 @@ func readCommand(c *gin.Context) (cmd command, actor string, err error) {
 		if errors.As(err, &large) {
 			return cmd, "", err
 		}
-		return cmd, "", &argumentError{"the body is not as described in /openapi.yaml: " + err.Error()}
+		return cmd, "", &argumentError{"the body is not as described in /openapi.yaml: " + explainJSON(err)}
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return cmd, "", &argumentError{"the body is not as described in /openapi.yaml: there is more after the object"}
 	}
 	if cmd.Reason != "" && clean(cmd.Reason, 160) == "" {
 		return cmd, "", &argumentError{"reason is longer than 160 bytes, or not printable"}
@@ -111,6 +115,19 @@ func readCommand(c *gin.Context) (cmd command, actor string, err error) {
 		actor += ": " + cmd.Reason
 	}
 	return cmd, actor, nil
+}
+
+// explainJSON says what is wrong with a body without naming types of Go.
+func explainJSON(err error) string {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		want := map[string]string{"bool": "true or false", "string": "text"}[kind.Type.String()]
+		if kind.Field == "" || want == "" {
+			return "it is not an object but " + kind.Value
+		}
+		return fmt.Sprintf("%s is %s, not %s", kind.Field, want, kind.Value)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // decide answers POST /api/v1/transactions/{xid}/commit and rollback.
@@ -162,9 +179,18 @@ type parameters struct {
 // parameters returns the reader, and refuses names that the route does not know.
 func (s *Server) parameters(c *gin.Context, known ...string) *parameters {
 	p := &parameters{c: c, now: s.o.Clock.Now()}
-	for name := range c.Request.URL.Query() {
-		if !slices.Contains(known, name) {
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil {
+		p.fail("the query string is malformed: %v", err)
+	}
+	for name, values := range query {
+		switch {
+		case len(known) == 0:
+			p.fail("unknown parameter %q; there are none", name)
+		case !slices.Contains(known, name):
 			p.fail("unknown parameter %q; there are: %s", name, strings.Join(known, ", "))
+		case len(values) > 1:
+			p.fail("parameter %q is given %d times", name, len(values))
 		}
 	}
 	return p

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,14 @@ func TestWrongRequestsGetAProblem(t *testing.T) {
 		{"bad holder", "GET", "/api/v1/locks?holder=x", "", nil, 400, "argumentInvalid", "is no xid"},
 		{"bad body", "POST", "/api/v1/transactions/100/commit", "{", nil, 400, "argumentInvalid", "the body is not"},
 		{"bad field", "POST", "/api/v1/transactions/100/commit", `{"x":1}`, nil, 400, "argumentInvalid", `unknown field "x"`},
+		{"text after the body", "POST", "/api/v1/transactions/100/commit", "{} x", nil, 400, "argumentInvalid", "more after"},
+		{"wrong type", "POST", "/api/v1/transactions/100/commit", `{"reason":1}`, nil, 400, "argumentInvalid",
+			"reason is text, not number"},
+		{"no object", "POST", "/api/v1/transactions/100/commit", `[]`, nil, 400, "argumentInvalid",
+			"not an object but array"},
+		{"broken query", "GET", "/api/v1/transactions?%zz=1", "", nil, 400, "argumentInvalid", "malformed"},
+		{"filter twice", "GET", "/api/v1/locks?pk=1&pk=2", "", nil, 400, "argumentInvalid", `"pk" is given 2 times`},
+		{"no filters", "GET", "/api/v1/sessions?x=1", "", nil, 400, "argumentInvalid", "there are none"},
 		{"long reason", "POST", "/api/v1/transactions/100/commit", `{"reason":"` + strings.Repeat("x", 200) + `"}`, nil,
 			400, "argumentInvalid", "reason is longer"},
 		{"large body", "POST", "/api/v1/transactions/100/commit", `{"reason":"` + strings.Repeat("x", 5000) + `"}`, nil,
@@ -304,5 +313,17 @@ func TestRunReportsAFault(t *testing.T) {
 	_ = listener.Close()
 	if err := r.server.Run(t.Context(), listener, time.Second); err == nil {
 		t.Error("serving on a closed listener succeeded")
+	}
+}
+
+func TestHealthAnswersHEAD(t *testing.T) {
+	t.Parallel()
+	r := setup(t, nil)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		w := httptest.NewRecorder()
+		r.server.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodHead, path, nil))
+		if w.Code != http.StatusOK {
+			t.Errorf("HEAD %s: %d", path, w.Code)
+		}
 	}
 }

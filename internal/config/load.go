@@ -101,6 +101,10 @@ func (l *loader) file(path string) {
 		if value == nil {
 			continue // a key or group without a value says nothing
 		}
+		if group := l.group(name); group != "" {
+			l.fail("%s in %s is a group of keys, as in %s: write the keys under it", name, path, group)
+			continue
+		}
 		if !l.known(name) {
 			l.fail("unknown key %s in %s%s", name, path, l.advice(name, func(k Key) string { return k.Name }))
 			continue
@@ -156,6 +160,16 @@ func (l *loader) set(name string, value any, origin string) {
 
 func (l *loader) known(name string) bool {
 	return slices.ContainsFunc(l.keys, func(k Key) bool { return k.Name == name })
+}
+
+// group returns the first key of the group of that name, or "".
+func (l *loader) group(name string) string {
+	for _, k := range l.keys {
+		if k.Group() == name && name != "" {
+			return k.Name
+		}
+	}
+	return ""
 }
 
 // advice names what was probably meant.

@@ -14,29 +14,31 @@ import (
 const tombstoneLeast = 10 * time.Minute
 
 // checker gathers mistakes; each names the key to change.
-type checker struct{ errs []error }
+type checker struct {
+	origin map[string]string
+	errs   []error
+}
 
 func (c *checker) failIf(bad bool, key, format string, args ...any) {
 	if bad {
+		if from := c.origin[key]; from != "" && from != "default" {
+			key += " (" + from + ")"
+		}
 		c.errs = append(c.errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
 }
 
 // check returns everything that is wrong with the values.
 func (l *Loaded) check() []error {
-	c := &checker{}
+	c := &checker{origin: l.Origin}
 	c.failIf(l.Data == "", "data", "name a directory")
 	c.address("tc", l.TC)
 	c.address("http", l.HTTP)
 	c.failIf(l.Dev && !l.loopbackHTTP(), "http", "with dev the API is open without keys, so %q must be a loopback "+
 		"address such as 127.0.0.1:8088; or start without --dev", l.HTTP)
-	if l.Advertise != "" {
-		c.address("advertise", l.Advertise)
-		host, _, _ := net.SplitHostPort(l.Advertise)
-		addr, err := netip.ParseAddr(host)
-		c.failIf(host == "" || (err == nil && addr.IsUnspecified()), "advertise",
-			"%q is no address that a client can connect to; name a host", l.Advertise)
-	}
+	c.failIf(l.TC == l.HTTP && !strings.HasSuffix(l.TC, ":0"), "http", "%s is the address of tc; they need one each",
+		l.HTTP)
+	c.advertise(l.Advertise)
 	c.oneOf("log.level", l.Log.Level, "debug", "info", "warn", "error")
 	c.oneOf("log.format", l.Log.Format, "auto", "text", "json")
 	c.oneOf("auth.mode", l.Auth.Mode, "off", "log", "enforce")
@@ -68,6 +70,26 @@ func (c *Config) HTTPAddress() string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return c.HTTP
+}
+
+// advertiseBytesMax leaves room for the number: Seata's tables keep an xid in 128 characters.
+const advertiseBytesMax = 128 - len(":9223372036854775807")
+
+func (c *checker) advertise(value string) {
+	host, port, err := net.SplitHostPort(value)
+	if value == "" {
+		return
+	}
+	if c.address("advertise", value); err != nil {
+		return
+	}
+	addr, err := netip.ParseAddr(host)
+	c.failIf(host == "" || port == "0" || (err == nil && addr.IsUnspecified()), "advertise",
+		"%q is no address that a client can connect to; name a host and the port that it reaches", value)
+	c.failIf(len(value) > advertiseBytesMax, "advertise", "it is longer than %d bytes, so that an xid would not fit into "+
+		"the 128 characters that Seata's tables keep of it", advertiseBytesMax)
+	c.failIf(strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' || r == ';' }),
+		"advertise", "%q has characters that no address has", value)
 }
 
 func (c *checker) address(key, value string) {
