@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/web"
@@ -35,10 +36,10 @@ func (a *app) clientFlags(cmd *cobra.Command) *cobra.Command {
 		server = serverDefault
 	}
 	cmd.PersistentFlags().StringVar(&a.server, "server", server, "address of the server; environment "+config.EnvServer)
-	cmd.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the output: table or json")
+	a.outputFlag(cmd.PersistentFlags())
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if a.output != "table" && a.output != "json" {
-			return fmt.Errorf("--output is table or json, not %q", a.output)
+		if err := a.checkOutput(); err != nil {
+			return err
 		}
 		u, err := url.Parse(a.server)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -48,6 +49,17 @@ func (a *app) clientFlags(cmd *cobra.Command) *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+func (a *app) outputFlag(flags *pflag.FlagSet) {
+	flags.StringVarP(&a.output, "output", "o", "table", "form of the output: table or json")
+}
+
+func (a *app) checkOutput() error {
+	if a.output != "table" && a.output != "json" {
+		return usageError{fmt.Errorf("--output is table or json, not %q", a.output)}
+	}
+	return nil
 }
 
 // get asks the server; query may be nil. The answer is decoded into out, and returned as it came.
@@ -111,6 +123,9 @@ func (a *app) unreachable(err error) error {
 			a.server, config.EnvServer)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s did not answer in %s; the outcome of the request is unknown", a.server, requestWait)
+	case errors.Is(err, io.EOF) || strings.Contains(err.Error(), "malformed HTTP"):
+		return fmt.Errorf("%s does not speak HTTP; does --server name the HTTP address of a coordinator, not the one for "+
+			"Seata clients?", a.server)
 	}
 	return fmt.Errorf("ask %s: %w", a.server, err)
 }

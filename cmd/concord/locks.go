@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -20,10 +21,13 @@ func (a *app) locks() *cobra.Command {
 		Example: `  concord locks --table orders --pk 42
   concord locks --holder 10.0.0.5:8091:4194305
   concord locks --waits`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{}
 			if f.waits {
+				if f.resource+f.table+f.pk+f.holder+f.cursor != "" {
+					return usageError{errors.New("--waits takes only --limit: it lists everybody who waits")}
+				}
 				page, err := pages[web.Wait](cmd.Context(), a, "/waits", q, f.limit)
 				if err != nil {
 					return err

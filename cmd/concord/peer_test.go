@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -15,9 +14,11 @@ import (
 type peer struct {
 	t    *testing.T
 	conn net.Conn
-	id   int32
+	// ended is closed when the connection has.
+	ended chan struct{}
 
 	mu       sync.Mutex
+	id       int32
 	answers  map[int32]chan seata.Message
 	rollback seata.BranchStatus // the answer to a rollback; 0: none
 	commit   seata.BranchStatus // the answer to a commit; 0: none
@@ -32,7 +33,7 @@ func connect(t *testing.T, address string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	p := &peer{t: t, conn: conn, answers: map[int32]chan seata.Message{}}
+	p := &peer{t: t, conn: conn, ended: make(chan struct{}), answers: map[int32]chan seata.Message{}}
 	go p.read()
 	tm := p.ask(&seata.RegisterTMRequest{Version: "2.2.0", ApplicationID: "shop", TransactionServiceGroup: "g"})
 	if r, ok := tm.(*seata.RegisterTMResponse); !ok || !r.Identified {
@@ -61,12 +62,8 @@ func (p *peer) send(kind seata.MessageType, id int32, msg seata.Message) error {
 // ask sends a request and waits for its answer.
 func (p *peer) ask(msg seata.Message) seata.Message {
 	p.t.Helper()
-	p.mu.Lock()
-	p.id++
-	id, answer := p.id, make(chan seata.Message, 1)
-	p.answers[id] = answer
-	p.mu.Unlock()
-	if err := p.send(seata.RequestSync, id, msg); err != nil {
+	answer, err := p.post(msg)
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	select {
@@ -78,17 +75,44 @@ func (p *peer) ask(msg seata.Message) seata.Message {
 	}
 }
 
+// try is ask where the server may be gone: it returns nil if there is no answer before the connection ends.
+func (p *peer) try(msg seata.Message) seata.Message {
+	answer, err := p.post(msg)
+	if err != nil {
+		return nil
+	}
+	select {
+	case m := <-answer:
+		return m
+	case <-p.ended:
+	}
+	select {
+	case m := <-answer: // it came before the end
+		return m
+	default:
+		return nil
+	}
+}
+
+// post sends a request; its answer comes on the channel.
+func (p *peer) post(msg seata.Message) (<-chan seata.Message, error) {
+	p.mu.Lock()
+	p.id++
+	id, answer := p.id, make(chan seata.Message, 1)
+	p.answers[id] = answer
+	p.mu.Unlock()
+	return answer, p.send(seata.RequestSync, id, msg)
+}
+
 // read delivers answers and answers commands until the connection ends.
 func (p *peer) read() {
+	defer close(p.ended)
 	var buf []byte
 	chunk := make([]byte, 64<<10)
 	for {
 		n, err := p.conn.Read(chunk)
 		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-				p.t.Logf("the connection ended: %v", err)
-			}
-			return
+			return // the server ended, or the test did
 		}
 		buf = append(buf, chunk[:n]...)
 		for {

@@ -90,6 +90,14 @@ func start(t *testing.T, data string, args ...string) *process {
 	t.Cleanup(func() { p.kill() })
 	ready := make(chan struct{})
 	go p.read(stderr, ready)
+	p.await(ready)
+	return p
+}
+
+// await waits until the server is ready.
+func (p *process) await(ready <-chan struct{}) {
+	t := p.t
+	t.Helper()
 	select {
 	case <-ready:
 	case <-p.exited:
@@ -97,11 +105,18 @@ func start(t *testing.T, data string, args ...string) *process {
 	case <-time.After(patience):
 		t.Fatalf("the server is not ready:\n%s", p.logs())
 	}
-	return p
 }
 
-// read keeps the log, and finds the addresses in it.
+// read keeps the log until the process ends.
 func (p *process) read(stderr io.Reader, ready chan<- struct{}) {
+	p.keep(stderr, ready)
+	_ = p.cmd.Wait()
+	p.code = p.cmd.ProcessState.ExitCode()
+	close(p.exited)
+}
+
+// keep keeps the log, and finds the addresses in it.
+func (p *process) keep(stderr io.Reader, ready chan<- struct{}) {
 	lines := bufio.NewScanner(stderr)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -114,9 +129,6 @@ func (p *process) read(stderr io.Reader, ready chan<- struct{}) {
 			close(ready)
 		}
 	}
-	_ = p.cmd.Wait()
-	p.code = p.cmd.ProcessState.ExitCode()
-	close(p.exited)
 }
 
 func (p *process) logs() string {
@@ -184,18 +196,24 @@ func (p *process) get(path string) (int, string) {
 // eventually runs a command until its output contains the text.
 func (p *process) eventually(want string, args ...string) string {
 	p.t.Helper()
+	return p.until(want, func() string { return p.ok(args...) })
+}
+
+// until asks until the answer contains the text.
+func (p *process) until(want string, ask func() string) string {
+	p.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		out := p.ok(args...)
+		out := ask()
 		if strings.Contains(out, want) {
 			return out
 		}
 		select {
 		case <-deadline.C:
-			p.t.Fatalf("%v never showed %q; last:\n%s\n%s", args, want, out, p.logs())
+			p.t.Fatalf("%q never came; last:\n%s\n%s", want, out, p.logs())
 		case <-tick.C:
 		}
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/concord-tx/concord/store/pebble"
 )
 
 // The exit codes.
@@ -23,6 +26,8 @@ type app struct {
 	stdout, stderr io.Writer
 	environ        []string
 	exit           func(int) // ends the process at once
+	// adjustStore lets tests put a file system of their own under the store; nil otherwise.
+	adjustStore func(*pebble.Options)
 
 	// Set by flags.
 	server, output string
@@ -80,6 +85,7 @@ and look at it from another terminal:
 
   concord tx list --live
   concord tx show 10.0.0.5:8091:4194305`,
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -89,13 +95,53 @@ and look at it from another terminal:
 		PersistentPreRun:  func(*cobra.Command, []string) { a.began = true },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetHelpCommand(helpCommand(root))
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.serve(), a.tx(), a.locks(), a.version())
 	return root
 }
 
+// helpCommand is cobra's own, but fails for a command that does not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Example: "  concord help tx list",
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", "concord "+strings.Join(args, " "))}
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
+}
+
+// flagError says in plain words what a flag takes, where pflag would name a function of Go.
+func flagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	what := map[string]string{"int": "a whole number", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
+	if what == "" {
+		return err
+	}
+	return fmt.Errorf("--%s is %s, not %q", invalid.GetFlag().Name, what, invalid.GetValue())
+}
+
+// noArguments is the check of commands that take flags only.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, only flags; there is %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
 // group returns a command that only holds others; without one of them it shows its help, with a wrong one it fails.
 func group(cmd *cobra.Command, children ...*cobra.Command) *cobra.Command {
-	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {

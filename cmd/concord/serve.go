@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -34,7 +35,7 @@ SIGTERM or SIGINT lets what is under way finish and ends the process with 0; a s
 		Example: `  concord serve --dev
   concord serve --data /var/lib/concord --tc :8091 --http :8088 --advertise 10.0.0.5:8091
   concord serve --config concord.yaml --print-config`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := config.Load(config.Sources{File: file, Environ: a.environ, Flags: cmd.Flags()})
 			if err != nil {
@@ -53,14 +54,14 @@ SIGTERM or SIGINT lets what is under way finish and ends the process with 0; a s
 		"read settings from this YAML file; environment "+config.EnvFile)
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print the effective settings as YAML and end")
 	cmd.SetUsageFunc(serveUsage)
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		var unknown *pflag.NotExistError
 		if errors.As(err, &unknown) {
 			if best := config.NearestFlag(unknown.GetSpecifiedName()); best != "" {
 				return fmt.Errorf("%w; did you mean --%s?", err, best)
 			}
 		}
-		return err
+		return flagError(cmd, err)
 	})
 	return cmd
 }
@@ -98,20 +99,28 @@ func serveUsage(cmd *cobra.Command) error {
 	return err
 }
 
-// untilSignal returns a context that ends with the first SIGTERM or SIGINT. The second one ends the process at once.
+// signalEcho is the time within which a second signal is the same one: timeout(1), make and terminals signal a process
+// and then its group.
+const signalEcho = 200 * time.Millisecond
+
+// untilSignal returns a context that ends with the first SIGTERM or SIGINT. A later one ends the process at once.
 func (a *app) untilSignal(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	done := make(chan struct{})
 	go func() {
-		for count := 1; ; count++ {
+		var first time.Time
+		for {
 			select {
 			case <-done:
 				return
 			case <-signals:
 			}
-			if count > 1 {
+			switch {
+			case first.IsZero():
+				first = time.Now()
+			case time.Since(first) > signalEcho:
 				_, _ = fmt.Fprintln(a.stderr, "concord: ended at once by a second signal; nothing that was answered is lost")
 				a.exit(exitFailure)
 			}

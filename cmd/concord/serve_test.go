@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/concord-tx/concord/tc/seata"
 )
@@ -93,6 +94,13 @@ func TestTermEndsWithZeroAndASecondOneAtOnce(t *testing.T) {
 	}
 	contains(t, s.logs(), "shutting down", `"msg":"stopped"`)
 
+	s = start(t, t.TempDir(), "--dev")
+	s.signal(syscall.SIGTERM) // as timeout(1) and make do: the process, then its group
+	s.signal(syscall.SIGTERM)
+	if code := s.wait(); code != exitOK {
+		t.Errorf("exit code %d after a signal and its echo:\n%s", code, s.logs())
+	}
+
 	s = start(t, t.TempDir(), "--dev", "--limits-drain", "10m", "--retry-answer", "10m")
 	p := connect(t, s.tc)
 	xid := p.begin("slow", "orders:1")
@@ -109,7 +117,16 @@ func TestTermEndsWithZeroAndASecondOneAtOnce(t *testing.T) {
 	if code, body := s.get("/readyz"); code != 503 || !strings.Contains(body, "draining") {
 		t.Errorf("while draining: %d %s", code, body)
 	}
-	s.signal(syscall.SIGTERM)
+	for again := time.NewTicker(2 * signalEcho); ; {
+		select {
+		case <-again.C:
+			s.signal(syscall.SIGTERM)
+			continue
+		case <-s.exited:
+		}
+		again.Stop()
+		break
+	}
 	if code := s.wait(); code != exitFailure {
 		t.Errorf("exit code %d:\n%s", code, s.logs())
 	}
@@ -201,7 +218,14 @@ func TestConfiguration(t *testing.T) {
 		{"must be a loopback address", nil, []string{"--dev", "--http", "0.0.0.0:0"}},
 		{"no such file", nil, []string{"--config", "/nowhere.yaml"}},
 		{"write a time with its unit", nil, []string{"--limits-lock-wait", "3"}},
-		{"unknown command", nil, []string{"now"}},
+		{"takes no arguments", nil, []string{"now"}},
+		{"retry in ", nil, []string{"--config", writeFile(t, "retry: 5")}},
+		{"group of keys, as in retry.first", nil, []string{"--config", writeFile(t, "retry: 5")}},
+		{"log.level (environment CONCORD_LOG_LEVEL): ", []string{"CONCORD_LOG_LEVEL=loud"}, nil},
+		{"they need one each", nil, []string{"--tc", "127.0.0.1:7", "--http", "127.0.0.1:7"}},
+		{"the port that it reaches", nil, []string{"--advertise", "10.0.0.5:0"}},
+		{"128 characters", nil, []string{"--advertise", strings.Repeat("x", 110) + ":1"}},
+		{"characters that no address has", nil, []string{"--advertise", "a b:1"}},
 	} {
 		r := run(t, tt.environ, append([]string{"serve"}, tt.args...)...)
 		if r.code != exitUsage {
@@ -227,6 +251,12 @@ func TestWrongCommandLines(t *testing.T) {
 		{exitUsage, "table or json", []string{"tx", "list", "-o", "xml"}},
 		{exitUsage, "--server is an address", []string{"locks", "--server", "localhost"}},
 		{exitUsage, "limit is a number", []string{"tx", "list", "--limit", "0"}},
+		{exitUsage, `--limit is a whole number, not "x"`, []string{"tx", "list", "--limit", "x"}},
+		{exitUsage, `there is no command "concord foo"`, []string{"help", "foo"}},
+		{exitUsage, "tx list takes no arguments", []string{"tx", "list", "foo"}},
+		{exitUsage, "--waits takes only --limit", []string{"locks", "--waits", "--table", "t"}},
+		{exitUsage, "name one transaction", []string{"tx", "show", ""}},
+		{exitUsage, "table or json", []string{"version", "-o", "xml"}},
 		{exitUsage, "status is one of Active", []string{"tx", "list", "--status", "happy"}},
 		{exitUsage, "an age such as 15m", []string{"tx", "list", "--since", "yesterday"}},
 		{exitUsage, `"hello" is no xid`, []string{"tx", "show", "hello"}},
@@ -234,6 +264,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{exitFailure, "1.2.3.4:1:99: There is no such transaction", []string{"tx", "show", "1.2.3.4:1:99"}},
 		{exitFailure, "rollback of 1.2.3.4:1:99: There is no such", []string{"tx", "rollback", "1.2.3.4:1:99"}},
 		{exitFailure, "does --server name the HTTP address", []string{"tx", "list", "--server", "http://" + s.http + "/x"}},
+		{exitFailure, "does not speak HTTP", []string{"tx", "list", "--server", "http://" + s.tc}},
 	} {
 		r := s.do(tt.args...)
 		if r.code != tt.code || r.out != "" {
@@ -262,6 +293,9 @@ func TestHelpAndVersion(t *testing.T) {
 		{"concord tx list --stuck", []string{"tx"}},
 		{"--reason", []string{"tx", "rollback", "--help"}},
 		{"concord " + release, []string{"version"}},
+		{"concord " + release, []string{"--version"}},
+		{`"version": "` + release + `"`, []string{"version", "--output", "json"}},
+		{"concord tx list --live", []string{"help", "tx", "list"}},
 	} {
 		r := run(t, nil, tt.args...)
 		if r.code != exitOK || r.errors != "" {

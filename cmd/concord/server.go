@@ -38,10 +38,14 @@ type node struct {
 func (a *app) runServer(ctx context.Context, c *config.Config) error {
 	logger := newLogger(a.stderr, c.Log)
 	n := &node{config: c, logger: logger, heap: heapFloor()}
-	if err := n.open(ctx, func(err error) {
+	options := storeOptions(c, logger, func(err error) {
 		logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
 		a.exit(exitFailure)
-	}); err != nil {
+	})
+	if a.adjustStore != nil {
+		a.adjustStore(&options)
+	}
+	if err := n.open(ctx, options); err != nil {
 		return n.close(err)
 	}
 	n.banner()
@@ -50,7 +54,7 @@ func (a *app) runServer(ctx context.Context, c *config.Config) error {
 }
 
 // open builds the parts. What was opened is closed by close, also after an error.
-func (n *node) open(ctx context.Context, fatal func(error)) (err error) {
+func (n *node) open(ctx context.Context, options pebble.Options) (err error) {
 	c := n.config
 	// Addresses first: they are what most often goes wrong, and cost nothing to give back.
 	if n.listener, err = listen("http", c.HTTPAddress()); err != nil {
@@ -64,7 +68,7 @@ func (n *node) open(ctx context.Context, fatal func(error)) (err error) {
 		n.logger.Warn("addresses of this machine are unknown", "err", err)
 	}
 	n.advertise = advertised(c.Advertise, n.seata.Addr(), interfaces)
-	if n.store, err = pebble.Open(ctx, c.Data, storeOptions(c, n.logger, fatal)); err != nil {
+	if n.store, err = pebble.Open(ctx, c.Data, options); err != nil {
 		return fmt.Errorf("%w; choose another one with --data", err)
 	}
 	if n.decisions, err = embedded.Open(n.store, n.store.Apply, embedded.Options{Logger: n.logger}); err != nil {
@@ -72,7 +76,7 @@ func (n *node) open(ctx context.Context, fatal func(error)) (err error) {
 	}
 	n.coordinator, err = orchestrator.New(ctx, orchestrator.Options{
 		Store: n.store, Log: n.decisions, Transport: n.seata, Rules: c.Rules(), Limits: c.Runtime(),
-		Advertise: n.advertise, Logger: n.logger,
+		Admit: n.store.Admit, Advertise: n.advertise, Logger: n.logger,
 	})
 	if err != nil {
 		return fmt.Errorf("start the coordinator: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,7 +42,7 @@ nor an outcome yet is not listed.`,
 		Example: `  concord tx list --live
   concord tx list --stuck --output json
   concord tx list --status RollingBack --application shop --since 1h --limit 20`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{}
 			set := func(name, value string) {
@@ -120,14 +121,14 @@ func (a *app) showList(cmd *cobra.Command, page any, draw func(any) error) error
 
 // xidArgs takes one or more xids.
 func xidArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
+	if len(args) == 0 || slices.Contains(args, "") {
 		return fmt.Errorf("name the transaction: %s XID", cmd.CommandPath())
 	}
 	return nil
 }
 
 func oneXID(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
+	if len(args) != 1 || args[0] == "" {
 		return fmt.Errorf("name one transaction: %s XID", cmd.CommandPath())
 	}
 	return nil

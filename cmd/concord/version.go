@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -36,19 +37,34 @@ func buildVersion() web.Version {
 }
 
 func (a *app) version() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Show the version of this program",
-		Example: "  concord version",
-		Args:    cobra.NoArgs,
+		Example: "  concord version\n  concord version --output json",
+		Args:    noArguments,
+		PreRunE: func(*cobra.Command, []string) error { return a.checkOutput() },
 		RunE: func(*cobra.Command, []string) error {
-			v := buildVersion()
-			line := "concord " + v.Version
-			if v.Commit != "" {
-				line += " (" + v.Commit + ")"
+			if a.output == "json" {
+				raw, err := json.Marshal(buildVersion())
+				if err != nil {
+					return err
+				}
+				return a.printJSON(raw)
 			}
-			_, err := fmt.Fprintf(a.stdout, "%s, %s %s/%s\n", line, v.Go, runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(a.stdout, versionLine())
 			return err
 		},
 	}
+	a.outputFlag(cmd.Flags())
+	return cmd
+}
+
+// versionLine is the version for people.
+func versionLine() string {
+	v := buildVersion()
+	line := "concord " + v.Version
+	if v.Commit != "" {
+		line += " (" + v.Commit + ")"
+	}
+	return fmt.Sprintf("%s, %s %s/%s", line, v.Go, runtime.GOOS, runtime.GOARCH)
 }

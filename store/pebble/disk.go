@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
 )
 
 // diskLoop watches the free space.
@@ -51,6 +53,14 @@ func (s *Store) diskFree() (uint64, error) {
 	}
 	usage, err := s.opts.FS.GetDiskUsage(s.dir)
 	return usage.AvailBytes, err
+}
+
+// Admit returns [orchestrator.ErrReadOnly] if the disk is too full for new work. It takes no lock.
+func (s *Store) Admit() error {
+	if s.readOnly.Load() != nil {
+		return orchestrator.ErrReadOnly
+	}
+	return nil
 }
 
 // Writable returns nil if the store accepts new work, else why not.
