@@ -77,7 +77,7 @@ final class Coordinator {
 
     private boolean ready() throws InterruptedException {
         try {
-            return send("/readyz").statusCode() == 200;
+            return http.send(request("/readyz").build(), HttpResponse.BodyHandlers.discarding()).statusCode() == 200;
         } catch (IOException notListeningYet) {
             return false;
         }
@@ -104,7 +104,7 @@ final class Coordinator {
     /** The row locks that are held in a schema, as the API tells them; empty is what each scenario must leave behind. */
     List<String> locks(Schema schema) {
         List<String> held = new ArrayList<>();
-        for (JsonNode lock : get("/api/v1/locks?limit=100").path("items")) {
+        for (JsonNode lock : get("/api/v1/locks?limit=1000").path("items")) {
             // The resource is the JDBC URL without its query string, so a schema's locks carry its name.
             if (lock.toString().contains("/" + schema.name())) {
                 held.add(lock.toString());
@@ -116,7 +116,7 @@ final class Coordinator {
     /** The transactions that have not ended. */
     List<String> liveTransactions() {
         List<String> xids = new ArrayList<>();
-        for (JsonNode transaction : get("/api/v1/transactions?live=true&limit=100").path("items")) {
+        for (JsonNode transaction : get("/api/v1/transactions?live=true&limit=1000").path("items")) {
             xids.add(transaction.path("xid").asText());
         }
         return xids;
@@ -127,24 +127,33 @@ final class Coordinator {
         return get("/api/v1/transactions/" + xid).path("stuck").asBoolean();
     }
 
+    /** What an operator does after having removed the reason why a transaction is stuck. */
+    void retry(String xid) {
+        ask(request("/api/v1/transactions/" + xid + "/retry").header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString("{}")).build());
+    }
+
     private JsonNode get(String path) {
+        return ask(request(path).build());
+    }
+
+    private JsonNode ask(HttpRequest request) {
+        String what = request.method() + " " + request.uri();
         try {
-            HttpResponse<String> response = send(path);
+            HttpResponse<String> response = http.send(request, HttpResponse.BodyHandlers.ofString());
             if (response.statusCode() != 200) {
-                throw new AssertionError("GET " + path + ": " + response.statusCode() + " " + response.body());
+                throw new AssertionError(what + ": " + response.statusCode() + " " + response.body());
             }
             return JSON.readTree(response.body());
         } catch (IOException e) {
-            throw new AssertionError("GET " + path, e);
+            throw new AssertionError(what, e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new AssertionError("GET " + path, e);
+            throw new AssertionError(what, e);
         }
     }
 
-    private HttpResponse<String> send(String path) throws IOException, InterruptedException {
-        HttpRequest request = HttpRequest.newBuilder(URI.create("http://" + httpAddress + path))
-                .timeout(Duration.ofSeconds(10)).build();
-        return http.send(request, HttpResponse.BodyHandlers.ofString());
+    private HttpRequest.Builder request(String path) {
+        return HttpRequest.newBuilder(URI.create("http://" + httpAddress + path)).timeout(Duration.ofSeconds(10));
     }
 }

@@ -57,7 +57,7 @@ class TccTest {
     }
 
     /** Records what comes back in phase two, and answers false as often as it is told to. */
-    public static final class StockParticipant implements StockAction {
+    public static class StockParticipant implements StockAction {
         private volatile int failures;
         private volatile String remembered;
 
@@ -88,7 +88,7 @@ class TccTest {
     }
 
     /** Throws as often as it is told to. */
-    public static final class PaymentParticipant implements PaymentAction {
+    public static class PaymentParticipant implements PaymentAction {
         private volatile int failures;
         private volatile boolean refuses;
         private volatile String remembered;
