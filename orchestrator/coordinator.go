@@ -323,7 +323,7 @@ func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error)
 		c.logger.Error("change was not stored", "xid", eff.Next.XID.String(), "err", err)
 		c.reload(e)
 		c.answer(req, nil, err)
-		c.rows.released(c, eff.Release) // perhaps; whoever waits for the rows finds out
+		c.rows.recheck(c, eff.Next)
 	}
 	c.resume(e)
 }

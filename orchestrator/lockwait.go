@@ -340,6 +340,27 @@ func (r *rowWaits) released(c *Coordinator, branches []*txn.Branch) {
 	}
 }
 
+// recheck has those try again who are concerned by a change of g that was perhaps made, perhaps not: who waits for its
+// rows, and g itself where it waits.
+func (r *rowWaits) recheck(c *Coordinator, g *txn.Global) {
+	if r.waiting.Load() == 0 {
+		return
+	}
+	var own []*rowWait
+	r.mu.Lock()
+	for _, w := range r.byID[g.XID.ID] {
+		if !w.trying {
+			w.trying = true
+			own = append(own, w)
+		}
+	}
+	r.mu.Unlock()
+	for _, w := range own {
+		r.try(c, w)
+	}
+	r.released(c, g.Branches)
+}
+
 // decided ends the waits of a transaction that is decided, and those for its rows if it rolls back.
 func (r *rowWaits) decided(c *Coordinator, g *txn.Global) {
 	if r.waiting.Load() == 0 {
