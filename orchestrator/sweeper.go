@@ -100,19 +100,30 @@ func (c *Coordinator) Tick(ctx context.Context) error {
 
 // wakeFresh wakes a transaction that the store does not know, and again until it does: the sweeper will not find it.
 func (c *Coordinator) wakeFresh(id int64) {
-	s := c.shard(id)
-	s.mu.Lock()
-	e := s.entries[id]
-	fresh := e != nil && e.unstored()
-	s.mu.Unlock()
-	if !fresh {
+	if _, unstored := c.deadlineOf(id); !unstored {
 		return
 	}
-	c.Wake(id, func(err error) {
-		if err != nil {
-			c.fresh.add(id, c.clock.Now())
+	c.Wake(id, func(error) {
+		// It is still not stored if the write failed, or if the clock was set back.
+		if at, unstored := c.deadlineOf(id); unstored {
+			c.fresh.add(id, max(at, c.clock.Now()))
 		}
 	})
+}
+
+// deadlineOf returns the deadline of a transaction that the store may not know.
+func (c *Coordinator) deadlineOf(id int64) (at txn.Millis, unstored bool) {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[id]
+	switch {
+	case e == nil || !e.unstored():
+		return 0, false
+	case e.fresh != nil:
+		return e.fresh.Deadline(), true
+	}
+	return e.g.Deadline(), true
 }
 
 // deadlines holds the deadlines of transactions that are not stored yet, by second. Most are stored long before.
