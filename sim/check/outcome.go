@@ -90,6 +90,8 @@ func atomicity(x *Index, s *Story, fail func(string, ...any)) {
 			}
 		case s.outcome() == txn.Commit && f.kind == txn.AT && f.asked:
 			// A local commit after phase two: a person has committed too early, and nothing is left to do.
+		case f.kind == txn.XA && x.End.ClockJumped && s.Final.Cause == txn.CauseOperator:
+			// A person has decided before the prepare, and the clock said that it can come no more.
 		case s.outcome() == txn.Commit && !f.confirmed && !f.cancelled:
 			fail("committed, but the effect of branch %d (%s) was never confirmed", f.branch, f.kind)
 		case s.outcome() == txn.Rollback && f.confirmed:
