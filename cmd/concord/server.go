@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -34,12 +35,19 @@ type node struct {
 	heap        []byte // see heapFloor
 }
 
+// damageAdvice is what to do about a damaged store.
+const damageAdvice = "do not delete or mend files: see \"A damaged data directory\" in docs/OPERATIONS.md"
+
 // runServer builds a coordinator from the settings and runs it until ctx ends.
 func (a *app) runServer(ctx context.Context, c *config.Config) error {
 	logger := newLogger(a.stderr, c.Log)
 	n := &node{config: c, logger: logger, heap: heapFloor()}
 	options := storeOptions(c, logger, func(err error) {
-		logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
+		if errors.Is(err, pebble.ErrDamaged) {
+			logger.Error("store is damaged, the process ends at once; "+damageAdvice, "err", err)
+		} else {
+			logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
+		}
 		a.exit(exitFailure)
 	})
 	if a.adjustStore != nil {
@@ -68,7 +76,11 @@ func (n *node) open(ctx context.Context, options pebble.Options) (err error) {
 		n.logger.Warn("addresses of this machine are unknown", "err", err)
 	}
 	n.advertise = advertised(c.Advertise, n.seata.Addr(), interfaces)
-	if n.store, err = pebble.Open(ctx, c.Data, options); err != nil {
+	n.store, err = pebble.Open(ctx, c.Data, options)
+	switch {
+	case errors.Is(err, pebble.ErrDamaged):
+		return fmt.Errorf("%w; %s", err, damageAdvice)
+	case err != nil:
 		return fmt.Errorf("%w; choose another one with --data", err)
 	}
 	if n.decisions, err = embedded.Open(n.store, n.store.Apply, embedded.Options{Logger: n.logger}); err != nil {

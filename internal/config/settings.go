@@ -49,8 +49,8 @@ type Limits struct {
 	// Number of transactions that may be live at once; a begin beyond it is refused as busy. The store keeps an index
 	// of all of them in memory.
 	LiveMax int `koanf:"liveMax"`
-	// Number of live transactions that are kept in memory whole, at about 1 KB for one with two branches; others are
-	// read from the store when needed.
+	// Number of live transactions that are kept in memory whole, at about 1.5 KB for one with two branches; others are
+	// read from the store when needed. More than are busy within a second or two only cost.
 	CachedMax int `koanf:"cachedMax"`
 	// Number of branches that one transaction may have.
 	BranchesMax int `koanf:"branchesMax"`

@@ -236,6 +236,7 @@ func (s *Store) answerWhenFreed(w *write, err error) {
 
 // fail ends the store: from now on everything is answered with the error, and the process should end.
 func (s *Store) fail(err error) {
+	err = damaged(err)
 	s.mu.Lock()
 	first := s.failed == nil
 	if first {

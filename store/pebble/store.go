@@ -90,15 +90,18 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.unlock = unlock
+	if err := checkFiles(o.FS, dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", dir, err), unlock())
+	}
 	// Pebble reserves its memtables' bytes out of the cache; without this there would be none left for blocks.
 	s.cache = cockroach.NewCache(o.CacheBytes + memTablesMax*int64(o.MemTableBytes))
 	s.db, err = cockroach.Open(dir, pebbleOptions(o, s.cache, s.fail))
 	if err != nil {
 		s.cache.Unref()
-		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", dir, err), unlock())
+		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", dir, damaged(err)), unlock())
 	}
 	if err := s.recover(ctx); err != nil {
-		err = fmt.Errorf("read data directory %s: %w", dir, err)
+		err = fmt.Errorf("read data directory %s: %w", dir, damaged(err))
 		return nil, errors.Join(err, s.closeFiles())
 	}
 	s.checkDisk()
