@@ -158,7 +158,7 @@ func (w *World) register(session int, req orchestrator.RegisterRequest, recv fun
 	k.ask = func(_ *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
 		c.Register(req, func(branch int64, err error) {
 			a := answered(nil, err)
-			a.Branch = branch
+			a.Branch, a.Rows = branch, txn.LockCount(req.LockKey)
 			reply(a)
 		})
 	}

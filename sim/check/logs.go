@@ -72,6 +72,7 @@ type Answer struct {
 	Durable uint64
 	Row     txn.Row // for Locked: the row, and who was said to hold it
 	Holder  int64
+	Rows    int           // how many rows a register asked for
 	Waited  time.Duration // from Asked to Seq
 	At      time.Duration // of Seq
 }
