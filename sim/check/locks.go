@@ -220,10 +220,10 @@ func wakeups(x *Index, fail func(int64, string, ...any)) {
 			continue
 		}
 		// Who asks for several rows waits for one after the other, and may meet this holder late.
-		if h := x.byID[a.Holder]; a.Rows < 2 && h != nil && h.Decision != nil && h.Decision.Global.Status.Outcome() == txn.Rollback &&
-			h.Decision.Durable > a.Asked && h.Decision.DurableAt+wakeWithin < a.At {
+		if d := x.byID[a.Holder].rollback(); a.Rows < 2 && d != nil && d.Durable > a.Asked &&
+			d.DurableAt+wakeWithin < a.At {
 			fail(a.ID, "a register was refused at %d for %d, which had rolled back %v before", a.Seq, a.Holder,
-				a.At-h.Decision.DurableAt)
+				a.At-d.DurableAt)
 		}
 		var last *span
 		row := txn.Row{Resource: a.Row.Resource, Table: txn.FoldTable(a.Row.Table), PK: a.Row.PK}
@@ -241,6 +241,14 @@ func wakeups(x *Index, fail func(int64, string, ...any)) {
 				a.At-last.toAt)
 		}
 	}
+}
+
+// rollback returns the write that decided to roll back, or nil.
+func (s *Story) rollback() *Write {
+	if s == nil || s.Decision == nil || s.Decision.Global.Status.Outcome() != txn.Rollback {
+		return nil
+	}
+	return s.Decision
 }
 
 func isolation(x *Index, fail func(int64, string, ...any)) {
