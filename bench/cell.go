@@ -104,6 +104,11 @@ func (b *bench) run(ctx context.Context, c cell) (result, error) {
 	if err != nil {
 		r.Faults = append(r.Faults, err.Error())
 	}
+	select {
+	case err := <-b.fleet.faults:
+		r.Faults = append(r.Faults, "connection: "+err.Error())
+	default:
+	}
 	if b.server != nil {
 		r.Faults = append(r.Faults, b.checkEnd(ctx, c, before, r.Tally)...)
 	}
