@@ -15,7 +15,18 @@
 //
 // # What is checked
 //
-// Package check, which sees only logs. It runs after the world has healed and come to rest.
+// Package check, which sees only logs. It runs after the world has healed and come to rest. The simulated store also
+// passes store/storetest, so that what happens on it can happen on the others.
+//
+// # What is not
+//
+// Goroutines and the orders of them, bytes on the wire, real disks, and clusters: the second node that operators use
+// now and then has no sweeper of its own and does not hear of the first one's releases.
+//
+// # Replay
+//
+// A failure prints its seed and the command that shows the whole run. A seed means another run as soon as the
+// simulation changes, so testdata/seeds.txt is a history, and a set of runs that were once hard.
 //
 // # Where to start reading
 //
