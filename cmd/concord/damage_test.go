@@ -80,6 +80,26 @@ func TestAStoreWithoutItsManifestIsRefused(t *testing.T) {
 	refusesDamage(t, data)
 }
 
+func TestAStoreWithoutItsLogIsRefused(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	for range 2 {
+		s := start(t, data)
+		connect(t, s.tc).begin("some", "orders:"+s.tc)
+		s.kill()
+	}
+	logs, err := filepath.Glob(data + "/*.log")
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	for _, path := range logs {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refusesDamage(t, data)
+}
+
 // refusesDamage starts a server that has to end by itself.
 func refusesDamage(t *testing.T, data string) {
 	t.Helper()

@@ -44,7 +44,7 @@ func (a *app) runServer(ctx context.Context, c *config.Config) error {
 	n := &node{config: c, logger: logger, heap: heapFloor()}
 	options := storeOptions(c, logger, func(err error) {
 		if errors.Is(err, pebble.ErrDamaged) {
-			logger.Error("store is damaged, the process ends at once; "+damageAdvice, "err", err)
+			logger.Error("store is damaged, the process ends at once", "err", err, "advice", damageAdvice)
 		} else {
 			logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
 		}

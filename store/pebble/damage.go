@@ -61,6 +61,8 @@ func checkFiles(fs vfs.FS, dir string) error {
 	switch {
 	case err != nil:
 		return err
+	case desc.Exists && newest == 0 && (data != "" || !strings.HasSuffix(desc.ManifestFilename, "MANIFEST-000001")):
+		return fmt.Errorf("%w: the log is missing", ErrDamaged) // there is one from the first start on
 	case desc.Exists:
 		return checkManifest(fs, desc.ManifestFilename)
 	case data != "": // Pebble would begin anew, and delete it
