@@ -95,9 +95,10 @@ func (s *suite) live(ctx context.Context) (err error) {
 	if err := s.out.json(r); err != nil {
 		return err
 	}
-	return s.out.say("live: with %d %.0f tx/s at %.1f µs, with %d %.0f tx/s at %.1f µs, ratio %.3f; %.0f B of RSS and %.0f B of heap each; "+
-		"idle %.1f ms CPU/s; ready %.2f s after kill -9, %.0f live", r.Few,
-		r.FewRate, r.FewMicros, r.Many, r.ManyRate, r.ManyMicros, r.Ratio, r.BytesPerTx, r.HeapPerTx, r.IdleMicros/1000, r.RestartSeconds, r.LiveAfter)
+	return s.out.say("live: with %d %.0f tx/s at %.1f µs, with %d %.0f tx/s at %.1f µs, ratio %.3f; %.0f B of RSS and "+
+		"%.0f B of heap each; idle %.1f ms CPU/s; ready %.2f s after kill -9, %.0f live", r.Few, r.FewRate, r.FewMicros,
+		r.Many, r.ManyRate, r.ManyMicros, r.Ratio, r.BytesPerTx, r.HeapPerTx, r.IdleMicros/1000, r.RestartSeconds,
+		r.LiveAfter)
 }
 
 // hold begins transactions, registers their branches and leaves them so.
