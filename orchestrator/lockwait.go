@@ -14,7 +14,8 @@ import (
 // sent back to poll. It holds no transaction's busy mark and no goroutine while it waits. A wait ends
 //
 //   - when the row is released: the oldest wait is tried again, and gets the row or learns of the next one in its way;
-//   - with *LockedError when it has lasted Limits.LockWait;
+//   - with *LockedError when it has lasted Limits.LockWait; what its transaction asks for in the next moments does not
+//     wait, see [patience];
 //   - with *LockedError as soon as the holder rolls back, because the waiter's open database transaction may hold the
 //     very row that the undo needs;
 //   - with *IllegalEventError when its own transaction is decided;
@@ -52,7 +53,8 @@ type rowWait struct {
 
 // rowWaits holds all waits. Its mutex is never held together with another one.
 type rowWaits struct {
-	waiting atomic.Int64 // number of waits; 0 lets everybody pass without the mutex
+	waiting  atomic.Int64 // number of waits; 0 lets everybody pass without the mutex
+	patience patience
 
 	mu       sync.Mutex
 	seq      uint64
@@ -407,6 +409,7 @@ func (r *rowWaits) stop(c *Coordinator, w *rowWait, err error) {
 
 // expire ends waits that have lasted long enough.
 func (r *rowWaits) expire(c *Coordinator, now txn.Millis) {
+	r.patience.forget(now)
 	for {
 		r.mu.Lock()
 		if len(r.queue) == 0 || stillWaits(r.queue[0].deadline, now, c.limits.LockWait) {
@@ -421,6 +424,7 @@ func (r *rowWaits) expire(c *Coordinator, now txn.Millis) {
 		r.mu.Unlock()
 		if !over {
 			c.stats.lockTimeouts.Add(1)
+			r.patience.spend(w.id, now)
 			r.stop(c, w, conflict)
 		}
 	}

@@ -228,3 +228,31 @@ func TestWaitersAreBounded(t *testing.T) {
 		t.Fatalf("%+v, %d wait", last, tb.Stats().LockWaiters)
 	}
 }
+
+func TestRepeatedAttemptsWaitOnce(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{LockWait: 3 * time.Second})
+	tb.holder("t:1")
+	id := tb.begin(time.Minute)
+	first := tb.register(id, "t:1", true)
+	tb.flush()
+	tb.wait(3100 * time.Millisecond)
+	if !first.done {
+		t.Fatal("the first attempt did not end")
+	}
+	for i := range 30 { // as Seata's clients do
+		tb.wait(10 * time.Millisecond)
+		again := tb.register(id, "t:1", true)
+		tb.flush()
+		if !again.done || again.err == nil {
+			t.Fatalf("attempt %d waits", i)
+		}
+	}
+	tb.wait(patienceReturns)
+	late := tb.register(id, "t:1", true)
+	other := tb.register(tb.begin(time.Minute), "t:1", true)
+	tb.flush()
+	if late.done || other.done {
+		t.Fatal("a statement much later, or another transaction, does not wait")
+	}
+}

@@ -83,7 +83,7 @@ func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, er
 		BranchID: branchID, Kind: req.Kind, Resource: req.Resource, Client: req.Client, LockKey: req.LockKey,
 		Data: req.Data,
 	}
-	if req.Wait && req.LockKey != "" && c.limits.LockWait > 0 {
+	if req.Wait && req.LockKey != "" && c.limits.LockWait > 0 && !c.rows.patience.spent(req.ID) {
 		c.rows.register(c, req.ID, ev, done)
 		return
 	}
