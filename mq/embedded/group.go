@@ -157,6 +157,10 @@ func (l *Log) saveGroup(ctx context.Context, g *group, doing string) error {
 func (l *Log) write(ctx context.Context, doing string, keys, values [][]byte) error {
 	done := make(chan error, 1)
 	l.storage.WriteState(keys, values, false, func(err error) { done <- err })
+	return await(ctx, doing, done)
+}
+
+func await(ctx context.Context, doing string, done <-chan error) error {
 	select {
 	case err := <-done:
 		if err != nil {

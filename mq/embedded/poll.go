@@ -298,7 +298,16 @@ func (l *Log) refuse(ctx context.Context, g *group, d *delivery, reason string) 
 	if d.retryKey != nil {
 		keys, values = append(keys, d.retryKey), append(values, nil)
 	}
-	err := l.write(ctx, "store a refused message", keys, values)
+	done := make(chan error, 1)
+	g.mu.Lock()
+	if g.inFlight[e.seq] == d {
+		// The offset that passes the entry is in the same write as its copy, and none is queued before it.
+		g.settle(e.seq)
+		keys, values = append(keys, groupKey(g.name)), append(values, encodeGroup(g.offset, g.topics))
+	}
+	l.storage.WriteState(keys, values, false, func(err error) { done <- err })
+	g.mu.Unlock()
+	err := await(ctx, "store a refused message", done)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.inFlight[e.seq] != d {
@@ -309,7 +318,6 @@ func (l *Log) refuse(ctx context.Context, g *group, d *delivery, reason string) 
 		return err
 	}
 	delete(g.inFlight, e.seq)
-	g.settle(e.seq)
 	if due > 0 && (g.retryAt == 0 || due < g.retryAt) {
 		g.retryAt = due
 	}
