@@ -38,8 +38,8 @@ install() {
 # port_free tells whether nobody accepts connections on a loopback port.
 port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# answers tells whether the server in $1 accepts connections on port $2.
-answers() { mariadb-admin --no-defaults --protocol=tcp -h 127.0.0.1 -P "$2" -u root ping >/dev/null 2>&1; }
+# answers tells whether a server accepts connections on a loopback port.
+answers() { mariadb-admin --no-defaults --protocol=tcp -h 127.0.0.1 -P "$1" -u root ping >/dev/null 2>&1; }
 
 # server_pid prints the pid of the server in $1 if it is alive; a pid that was reused by another program is none.
 server_pid() {
@@ -77,7 +77,7 @@ start() {
         echo "$pid" >"$dir/pid"
         for _ in $(seq 300); do
             [ -e "/proc/$pid" ] || break
-            if answers "$dir" "$port" && [ -e "/proc/$pid" ]; then
+            if answers "$port" && [ -e "/proc/$pid" ]; then
                 echo "$port" >"$dir/port"
                 return 0
             fi

@@ -8,6 +8,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -69,6 +70,13 @@ class AtTest {
         }
     }
 
+    /** Once for all: clients remove the undo logs of committed branches once a second, behind everybody's back. */
+    @AfterAll
+    static void assertNothingLeft() throws Exception {
+        orders.assertNothingLeft();
+        stock.assertNothingLeft();
+    }
+
     @ParameterizedTest
     @EnumSource(Change.class)
     void commitKeepsTheChange(Change change) throws Exception {
@@ -79,7 +87,7 @@ class AtTest {
 
         assertTrue(Global.COMMIT.contains(global.answer()), "answer " + global.answer());
         assertEquals(expected, contents(orders));
-        assertNothingLeft();
+        assertNoLocks();
     }
 
     @ParameterizedTest
@@ -93,7 +101,7 @@ class AtTest {
 
         assertTrue(Global.ROLLBACK.contains(global.answer()), "answer " + global.answer());
         Eventually.equal(before, () -> contents(orders), "rows after rollback");
-        assertNothingLeft();
+        assertNoLocks();
     }
 
     @Test
@@ -108,7 +116,7 @@ class AtTest {
 
         assertNotEquals(before, contents(orders));
         assertEquals(contents(orders), contents(stock));
-        assertNothingLeft();
+        assertNoLocks();
     }
 
     @Test
@@ -123,7 +131,7 @@ class AtTest {
 
         Eventually.equal(before, () -> contents(orders), "rows of the first database");
         Eventually.equal(before, () -> contents(stock), "rows of the second database");
-        assertNothingLeft();
+        assertNoLocks();
     }
 
     /** Several branches changed one row: only the reverse order of registration leads back to its first value. */
@@ -140,7 +148,7 @@ class AtTest {
         global.rollback();
 
         Eventually.equal(before, () -> contents(orders), "rows after rollback");
-        assertNothingLeft();
+        assertNoLocks();
     }
 
     @Test
@@ -183,8 +191,8 @@ class AtTest {
         return rows;
     }
 
-    private static void assertNothingLeft() throws Exception {
-        orders.assertNothingLeft();
-        stock.assertNothingLeft();
+    private static void assertNoLocks() throws Exception {
+        orders.assertNoLocks();
+        stock.assertNoLocks();
     }
 }

@@ -159,6 +159,11 @@ final class Schema {
 
     private void assertNothingLeft(String countUndoLogs) throws Exception {
         Eventually.equal(0L, () -> number(countUndoLogs), "rows in the undo log of " + name);
+        assertNoLocks();
+    }
+
+    /** Waits until no row of this schema is locked at the coordinator. */
+    void assertNoLocks() throws Exception {
         Eventually.equal(List.of(), () -> Conformance.coordinator().locks(this), "locks in " + name);
     }
 }

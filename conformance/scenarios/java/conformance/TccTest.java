@@ -56,14 +56,21 @@ class TccTest {
         boolean cancel(BusinessActionContext context);
     }
 
-    /** Records what comes back in phase two, and answers false as often as it is told to. */
+    /**
+     * Records what comes back in phase two, and answers false as often as it is told to. The annotations of parameters
+     * are on both methods: a 1.x client reads those of the interface, a 2.x client those of the class.
+     */
     public static class StockParticipant implements StockAction {
         private volatile int failures;
         private volatile String remembered;
 
         @Override
-        public boolean reserve(BusinessActionContext context, String item, int quantity, long serial, BigDecimal price,
-                List<String> labels) {
+        public boolean reserve(BusinessActionContext context,
+                @BusinessActionContextParameter(paramName = "item") String item,
+                @BusinessActionContextParameter(paramName = "quantity") int quantity,
+                @BusinessActionContextParameter(paramName = "serial") long serial,
+                @BusinessActionContextParameter(paramName = "price") BigDecimal price,
+                @BusinessActionContextParameter(paramName = "labels") List<String> labels) {
             return true;
         }
 
@@ -94,7 +101,8 @@ class TccTest {
         private volatile String remembered;
 
         @Override
-        public boolean authorize(BusinessActionContext context, String account) {
+        public boolean authorize(BusinessActionContext context,
+                @BusinessActionContextParameter(paramName = "account") String account) {
             if (refuses) {
                 throw new IllegalStateException("no money");
             }
