@@ -28,8 +28,8 @@ type Message struct {
 	Receipt string
 }
 
-// Poll returns up to limit messages, waiting for the first one at most as long as wait says. It returns none, without an
-// error, when nothing came. Each must be answered with Ack or Nack.
+// Poll returns up to limit messages, waiting for the first one at most as long as wait says. It returns none, without
+// an error, when nothing came. Each must be answered with Ack or Nack.
 func (l *Log) Poll(ctx context.Context, name string, limit int, wait time.Duration) ([]Message, error) {
 	g, err := l.group(name)
 	if err != nil {
