@@ -213,13 +213,24 @@ func (s *Store) complete(g *group) {
 		s.spareQueue = g.writes[:0]
 	}
 	s.mu.Unlock()
-	if len(g.buf) <= groupBytesMax { // larger ones may belong to Pebble, which flushes them as they are
+	if len(g.buf) <= groupBytesMax && !s.kept(g) {
 		g.batch, g.writes, g.err = nil, nil, nil
 		select {
 		case s.spareGroups <- g:
 		default:
 		}
 	}
+}
+
+// nodeBytesMax is above what an operation takes in a memtable beside its key and value.
+// Pebble internal/arenaskl/node.go: maxNodeSize.
+const nodeBytesMax = 256
+
+// kept reports whether Pebble may still need the buffer: a batch that would fill half a memtable is flushed as it is.
+// Pebble db.go: largeBatchThreshold.
+func (s *Store) kept(g *group) bool {
+	n := binary.LittleEndian.Uint32(g.buf[8:])
+	return uint64(len(g.buf))+uint64(n)*nodeBytesMax > s.opts.MemTableBytes/4
 }
 
 // answerWhenFreed waits for the end of a very large release without holding up the others.
