@@ -128,7 +128,9 @@ type slowStore struct {
 	pending   []func()
 	decisions []int64
 	next      int64
-	fail      error // the next Apply's answer
+	fail      error // the next Apply's answer, which changes nothing
+	failAfter error // the next Apply's answer, although it is made
+	last      *Change
 	loads     int
 }
 
@@ -161,7 +163,11 @@ func (s *slowStore) Load(id int64, done func(*txn.Global, error)) {
 }
 
 func (s *slowStore) Apply(ch *Change, done func(error)) {
+	s.last = ch
 	err := s.apply(ch)
+	if err == nil && s.failAfter != nil {
+		err, s.failAfter = s.failAfter, nil
+	}
 	s.pending = append(s.pending, func() { done(err) })
 }
 
