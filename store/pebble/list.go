@@ -105,12 +105,13 @@ func (s *Store) newestLive(q *orchestrator.Query, from place, n int) []place {
 	if (q.Stuck && s.live.stuck == 0) || (q.Status != 0 && s.live.byStatus[q.Status] == 0) {
 		return nil
 	}
-	for ref := uint32(0); ref < s.live.used; ref++ {
-		if ref%liveHold == liveHold-1 {
+	// From the end, where the newest mostly are: then few of the others displace anything.
+	for ref := s.live.used; ref > 0; ref-- {
+		if ref%liveHold == 0 {
 			s.mu.Unlock()
 			s.mu.Lock()
 		}
-		r := s.live.at(ref)
+		r := s.live.at(ref - 1)
 		p := place{r.began, r.id}
 		if r.id == 0 || (q.Status != 0 && r.status != q.Status) || (q.Stuck && r.stuck == 0) ||
 			(q.Application != "" && r.app != app) || (q.Name != "" && r.name != name) ||
