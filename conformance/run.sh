@@ -17,8 +17,11 @@ shift
 here=$(cd "$(dirname "$0")" && pwd)
 mariadb=$here/../.ci/parts/mariadb.sh
 work=$(mktemp -d)
-trap '"$mariadb" stop "$work/mariadb"; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
+maven=
+# Ends what was started, whatever ends this script; the coordinator ends with the JVM that started it.
+trap '[ -z "$maven" ] || kill "$maven" 2>/dev/null || true; "$mariadb" stop "$work/mariadb"; rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 "$mariadb" start "$work/mariadb"
 export CONCORD_BIN CONCORD_MYSQL_HOST=127.0.0.1 CONCORD_MYSQL_USER=root CONCORD_MYSQL_PASSWORD=
@@ -26,4 +29,7 @@ CONCORD_MYSQL_PORT=$(cat "$work/mariadb/port")
 export CONCORD_MYSQL_PORT
 
 # Each module runs even if an earlier one failed: a difference between generations is what one wants to see.
-mvn -B -ntp -f "$here/pom.xml" --fail-at-end test "$@"
+# In the background, because bash would let a signal wait for a command in the foreground.
+mvn -B -ntp -f "$here/pom.xml" --fail-at-end test "$@" &
+maven=$!
+wait "$maven"

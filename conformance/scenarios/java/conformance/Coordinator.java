@@ -3,6 +3,7 @@ package conformance;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.URI;
@@ -13,8 +14,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /**
  * The program under test, as a process of the operating system: started, killed and started again with the same
@@ -32,23 +36,43 @@ final class Coordinator {
     private final String httpAddress;
     private Process process;
 
-    /** Starts a coordinator on free ports with an empty data directory below work, where its log goes, too. */
+    /** Starts a coordinator on free ports. Data and log are in work, which loses what an earlier run left there. */
     Coordinator(Path work) throws IOException, InterruptedException {
-        Files.createDirectories(work);
+        delete(work);
+        this.data = Files.createDirectories(work.resolve("data"));
         this.log = work.resolve("coordinator.log");
-        this.data = Files.createTempDirectory(work, "data");
-        Files.deleteIfExists(log);
-        try (ServerSocket tc = freePort(); ServerSocket api = freePort()) {
+        try (ServerSocket tc = listen(); ServerSocket api = listen()) {
             tcAddress = "127.0.0.1:" + tc.getLocalPort();
             httpAddress = "127.0.0.1:" + api.getLocalPort();
         }
+        start();
         // A run that is interrupted must not leave a process behind.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> process.destroyForcibly()));
-        start();
     }
 
-    private static ServerSocket freePort() throws IOException {
-        return new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"));
+    private static void delete(Path tree) throws IOException {
+        if (Files.exists(tree)) {
+            try (Stream<Path> files = Files.walk(tree)) {
+                for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.delete(file);
+                }
+            }
+        }
+    }
+
+    /**
+     * Finds a free port below those that the kernel hands out: while the coordinator is down for a moment, no outgoing
+     * connection, least of all one of the clients that try to reach it, may be given its port.
+     */
+    private static ServerSocket listen() throws IOException {
+        InetAddress loopback = InetAddress.getByName("127.0.0.1");
+        while (true) {
+            try {
+                return new ServerSocket(ThreadLocalRandom.current().nextInt(10_000, 20_000), 1, loopback);
+            } catch (BindException taken) {
+                continue;
+            }
+        }
     }
 
     /** Host and port for Seata clients. */
@@ -101,7 +125,7 @@ final class Coordinator {
         }
     }
 
-    /** The row locks that are held in a schema, as the API tells them; empty is what each scenario must leave behind. */
+    /** The row locks that are held in a schema, as the API tells them. Each scenario must leave none behind. */
     List<String> locks(Schema schema) {
         List<String> held = new ArrayList<>();
         for (JsonNode lock : get("/api/v1/locks?limit=1000").path("items")) {
