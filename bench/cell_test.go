@@ -129,6 +129,17 @@ func TestRepeatedCommandsAreAnsweredAndCounted(t *testing.T) {
 	}
 }
 
+func TestCommandsMayComeThroughAnotherClient(t *testing.T) {
+	t.Parallel()
+	tc, b := setup(t, 3)
+	tc.astray = true
+	w := workload{kind: seata.BranchAT, branches: 2, rollback: 20, timeout: 1000}
+	r, err := b.run(t.Context(), cell{name: "test", w: w, inFlight: 12, count: 300})
+	if err != nil || !r.OK || r.Tally.Finished != 300 || r.Tally.Strange != 0 {
+		t.Fatalf("%v, faults %v, %+v", err, r.Faults, r.Tally)
+	}
+}
+
 func TestLockConflictRollsBack(t *testing.T) {
 	t.Parallel()
 	tc, b := setup(t, 1)

@@ -21,12 +21,15 @@ type client struct {
 	// resources are the names of resources by number of the branch.
 	resources []string
 	faults    chan error // for the cell; full is full
+	// others hands a stray to whom it belongs.
+	others func(from *client, s stray, now int64) error
 
 	mu     sync.Mutex
 	choose *chooser
 	trans  []tran          // by slot
 	free   []int32         // slots
 	slots  map[int64]int32 // by branch id
+	strays []stray         // commands for branches of other clients
 	tally  tally
 	lat    *latencies
 	window window
@@ -165,11 +168,25 @@ func (c *client) read(l *link) error {
 			}
 			c.take(l, frame, now)
 		}
+		strays := c.strays
+		c.strays = nil
 		c.mu.Unlock()
 		if err := c.flush(); err != nil {
 			return err
 		}
+		for _, s := range strays {
+			if err := c.others(c, s, now); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// stray is a command for a branch of another client: a coordinator may give it to anybody who has the resource, when
+// the one that registered it has too much to answer.
+type stray struct {
+	branchID int64
+	rollback bool
 }
 
 func (c *client) flush() error {
@@ -328,7 +345,7 @@ func (c *client) endAnswered(slot int32, status seata.GlobalStatus, now int64) {
 func (c *client) told(branchID int64, rollback bool, now int64) {
 	slot, known := c.slots[branchID]
 	if !known {
-		c.tally.Strange++ // a repetition of an answered command, mostly
+		c.strays = append(c.strays, stray{branchID, rollback})
 		return
 	}
 	t := &c.trans[slot]

@@ -20,6 +20,8 @@ type fakeTC struct {
 	refuse   map[string]bool // lock keys that are taken
 	swap     bool            // tell branches the other outcome
 	repeat   bool            // tell branches twice
+	astray   bool            // tell branches through whoever registered one last
+	last     *fakeConn       // that registered a branch
 	shortage int             // how many more begins are refused
 }
 
@@ -130,6 +132,7 @@ func (f *fakeTC) take(c *fakeConn, frame seata.Frame) {
 			return
 		}
 		f.nextID++
+		f.last = c
 		g := f.globals[m.XID]
 		g.branches = append(g.branches, fakeBranch{f.nextID, m.BranchType, m.ResourceID, c})
 		g.left++
@@ -169,12 +172,16 @@ func (f *fakeTC) decide(xid string, rollback bool, answer func(seata.GlobalStatu
 		times = 2
 	}
 	for _, b := range g.branches {
+		conn := b.conn
+		if f.astray {
+			conn = f.last
+		}
 		for range times {
 			env := seata.Envelope{MsgType: seata.RequestSync, Codec: seata.CodecSeata, Version: clientVersion()}
 			if rollback != f.swap {
-				b.conn.send(env, &seata.BranchRollbackRequest{XID: xid, BranchID: b.id, ResourceID: b.resource})
+				conn.send(env, &seata.BranchRollbackRequest{XID: xid, BranchID: b.id, ResourceID: b.resource})
 			} else {
-				b.conn.send(env, &seata.BranchCommitRequest{XID: xid, BranchID: b.id, ResourceID: b.resource})
+				conn.send(env, &seata.BranchCommitRequest{XID: xid, BranchID: b.id, ResourceID: b.resource})
 			}
 		}
 	}

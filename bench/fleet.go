@@ -31,6 +31,7 @@ func startFleet(address string, n, rms int, w workload, seed uint64) (*fleet, er
 		}
 		c.choose = newChooser(w, i, n, seed)
 		c.faults = f.faults
+		c.others = f.hand
 		f.clients = append(f.clients, c)
 	}
 	for _, c := range f.clients {
@@ -75,6 +76,28 @@ func (f *fleet) ping() {
 			}
 		})
 	}
+}
+
+// hand gives a command to the client whose branch it is for. What nobody knows is, mostly, a repetition.
+func (f *fleet) hand(from *client, s stray, now int64) error {
+	for _, c := range f.clients {
+		if c == from {
+			continue
+		}
+		c.mu.Lock()
+		_, known := c.slots[s.branchID]
+		if known {
+			c.told(s.branchID, s.rollback, now)
+		}
+		c.mu.Unlock()
+		if known {
+			return c.flush()
+		}
+	}
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	from.tally.Strange++
+	return nil
 }
 
 // reset forgets what was measured so far; transactions go on.
