@@ -129,11 +129,14 @@ func (s *suite) sustained(ctx context.Context) error {
 	})
 }
 
-// ladder offers parts of the maximum that the closed loop found, on one server for each kind.
+// ladderFlight finds the maximum of which the ladder offers parts.
+const ladderFlight = 256
+
+// ladder offers parts of the maximum that the closed loop found.
 func (s *suite) ladder(ctx context.Context) error {
 	for _, kind := range kinds {
 		if s.best[kind] == 0 {
-			if err := s.fresh(ctx, cell{name: "maximum " + kind.String(), w: s.of(kind), inFlight: 64}); err != nil {
+			if err := s.fresh(ctx, cell{name: "maximum " + kind.String(), w: s.of(kind), inFlight: ladderFlight}); err != nil {
 				return err
 			}
 		}
