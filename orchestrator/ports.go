@@ -36,7 +36,7 @@ type Store interface {
 	// before claim has passed, unless a change sets another due time.
 	Due(ctx context.Context, now txn.Millis, claim time.Duration, limit int) ([]int64, error)
 
-	// List returns a page of transactions, newest first, without their histories' guarantee of being decoded.
+	// List returns a page of transactions, newest first. Their histories may be missing; Load has them.
 	List(ctx context.Context, q Query) (Page, error)
 
 	// Locks returns a page of locked rows.

@@ -27,9 +27,6 @@ func (x XID) Append(dst []byte) []byte {
 	return strconv.AppendInt(dst, x.ID, 10)
 }
 
-// IsZero reports whether x names nothing.
-func (x XID) IsZero() bool { return x.ID == 0 }
-
 // ParseXID reads the text form. The id is what follows the last colon, so IPv6 hosts may keep theirs. The prefix of
 // the result is a part of s. ok is false if there is no positive id.
 func ParseXID(s string) (x XID, ok bool) {
