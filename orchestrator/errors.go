@@ -31,6 +31,8 @@ const (
 	CodeTimeout        Code = "deadlineExceeded"
 	CodeInternal       Code = "internal"
 	CodeStore          Code = "storeFault"
+	CodeNotMember      Code = "notMember"
+	CodeUnavailable    Code = "unavailable"
 )
 
 // ErrorInfo is what every adapter needs to know to answer an error. The zero value means no error.
@@ -88,6 +90,14 @@ var sentinels = []struct {
 	{ErrStopped, row(CodeStopped, 503, "FailedStore", "The coordinator is shutting down.", true)},
 	{ErrConflict, row(CodeConflict, 409, "FailedWriteSession",
 		"Another node changed the transaction; try again.", true)},
+	{ErrNotMember, row(CodeNotMember, 503, "FailedStore",
+		"This node has lost its place in the cluster and is about to join again; nothing was done.", true)},
+	{ErrUnavailable, row(CodeUnavailable, 503, "FailedStore",
+		"The database or the broker cannot be reached; nothing was done.", true)},
+	{ErrPackRefused, row(CodeConflict, 409, "FailedWriteSession",
+		"Another decision that travelled in the same message was refused; try again.", true)},
+	{ErrPackAborted, row(CodeConflict, 409, "FailedWriteSession",
+		"The message of the decision was given up before the decision was stored; try again.", true)},
 	{ErrCursor, row(CodeCursor, 400, "Unknown", "The cursor was not made by this server for this query.", false)},
 	{ErrInternal, row(CodeInternal, 500, "Unknown", "Concord has a defect; its log has the details.", false)},
 	{context.DeadlineExceeded, row(CodeTimeout, 504, "IO",
