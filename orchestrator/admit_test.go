@@ -17,14 +17,14 @@ func TestNothingBeginsThatIsNotAdmitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if xid, err := c.Begin(BeginRequest{Timeout: time.Minute}); !errors.Is(err, ErrReadOnly) {
+	if xid, err := beginNow(c, BeginRequest{Timeout: time.Minute}); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("begin: %v, %v", xid, err)
 	}
 	if n := c.Stats().Begun; n != 0 {
 		t.Errorf("%d begun", n)
 	}
 	reason = nil
-	if _, err := c.Begin(BeginRequest{Timeout: time.Minute}); err != nil {
+	if _, err := beginNow(c, BeginRequest{Timeout: time.Minute}); err != nil {
 		t.Error(err)
 	}
 }

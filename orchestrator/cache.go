@@ -4,7 +4,7 @@ package orchestrator
 func (c *Coordinator) insert(s *shard, e *entry) *entry {
 	s.entries[e.id] = e
 	s.order = append(s.order, e.id)
-	over := c.cached.Add(1) > int64(c.limits.CachedMax)
+	over := c.cached.Add(1) > int64(c.limits().CachedMax)
 	// Two looks per arrival keep the queue in step with the map, whether or not there is need for room.
 	for range 2 {
 		if len(s.order) == 0 {
@@ -18,7 +18,7 @@ func (c *Coordinator) insert(s *shard, e *entry) *entry {
 			// gone already
 		case over && old != e && old.evictable():
 			c.remove(s, old)
-			over = c.cached.Load() > int64(c.limits.CachedMax)
+			over = c.cached.Load() > int64(c.limits().CachedMax)
 		default:
 			s.order = append(s.order, id)
 		}

@@ -24,6 +24,10 @@ type Options struct {
 	// Admit says why no transaction may begin now, such as [ErrReadOnly]. It is asked for each one, so that clients learn
 	// of a full disk before they work for a transaction that no branch could join. Nil: all may.
 	Admit func() error
+	// Shared is the store again if several nodes write to it, else nil.
+	Shared Shared
+	// Member says whether this node's lease certainly holds; while it does not, no command leaves. Nil: always.
+	Member func() bool
 	// Advertise is the "host:port" under which clients reach this node; it is the prefix of every xid begun here.
 	Advertise string
 	Logger    *slog.Logger // nil: discarded
@@ -36,9 +40,10 @@ type Coordinator struct {
 	log       DecisionLog
 	transport Transport
 	clock     Clock
-	rules     txn.Rules
-	limits    Limits
+	tuned     atomic.Pointer[tuning]
 	admit     func() error
+	shared    Shared // nil: this is the only node
+	member    func() bool
 	prefix    string
 	logger    *slog.Logger
 
@@ -60,17 +65,18 @@ type Coordinator struct {
 // sweeper and by the decision log, once Run is called.
 func New(ctx context.Context, o Options) (*Coordinator, error) {
 	c := &Coordinator{
-		store: o.Store, log: o.Log, transport: o.Transport, clock: o.Clock, rules: o.Rules,
-		limits: o.Limits.withDefaults(), admit: o.Admit, prefix: o.Advertise, logger: o.Logger,
+		store: o.Store, log: o.Log, transport: o.Transport, clock: o.Clock, admit: o.Admit, prefix: o.Advertise,
+		logger: o.Logger, shared: o.Shared, member: o.Member,
 	}
+	c.Tune(o.Rules, o.Limits)
 	if c.admit == nil {
 		c.admit = func() error { return nil }
 	}
+	if c.member == nil {
+		c.member = func() bool { return true }
+	}
 	if c.clock == nil {
 		c.clock = SystemClock{}
-	}
-	if c.rules == (txn.Rules{}) {
-		c.rules = txn.DefaultRules()
 	}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
@@ -141,7 +147,7 @@ func (c *Coordinator) handle(id int64, req request) {
 		e = c.insert(s, &entry{id: id})
 	}
 	if e.busy {
-		if len(e.queue) >= c.limits.QueuedMax {
+		if len(e.queue) >= c.limits().QueuedMax {
 			g := e.g
 			s.mu.Unlock()
 			c.answer(req, g, ErrBusy)
@@ -201,7 +207,7 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 		c.answer(req, g, nil)
 		return true
 	}
-	eff, err := c.rules.Apply(g, req.ev, c.clock.Now())
+	eff, err := c.rules().Apply(g, req.ev, c.clock.Now())
 	if _, wake := req.ev.(txn.Wake); wake && err == nil && eff.Write == txn.WriteNone && g.Version > 0 && !req.read {
 		c.compare(e, req, g)
 		return false

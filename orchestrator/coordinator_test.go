@@ -292,7 +292,7 @@ func TestIDsAreNeverUsedTwice(t *testing.T) {
 	for range 6 {
 		tb.begin(time.Minute)
 	}
-	if _, err := tb.Begin(BeginRequest{}); !errors.Is(err, ErrBusy) {
+	if _, err := beginNow(tb.Coordinator, BeginRequest{}); !errors.Is(err, ErrBusy) {
 		t.Errorf("ids used up: %v", err)
 	}
 	tb.wait(time.Millisecond)
@@ -302,11 +302,11 @@ func TestIDsAreNeverUsedTwice(t *testing.T) {
 func TestLimitsRefuseEarly(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, Limits{LiveMax: 1, RowsMax: 3, NameBytesMax: 8, DataBytesMax: 4})
-	if _, err := tb.Begin(BeginRequest{Name: "123456789"}); !errors.Is(err, ErrTooLarge) {
+	if _, err := beginNow(tb.Coordinator, BeginRequest{Name: "123456789"}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("long name: %v", err)
 	}
 	id := tb.begin(time.Minute)
-	if _, err := tb.Begin(BeginRequest{}); !errors.Is(err, ErrBusy) {
+	if _, err := beginNow(tb.Coordinator, BeginRequest{}); !errors.Is(err, ErrBusy) {
 		t.Errorf("too many: %v", err)
 	}
 	tb.Register(RegisterRequest{ID: id, Kind: txn.AT, LockKey: "t:1,2,3,4"}, func(_ int64, err error) {

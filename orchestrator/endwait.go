@@ -28,7 +28,7 @@ func (c *Coordinator) park(e *entry, w *endWait, g *txn.Global, err error) bool 
 	if err != nil || c.tellNow(g, w.outcome) {
 		return false
 	}
-	w.deadline = c.clock.Now().Add(c.limits.EndWait)
+	w.deadline = c.clock.Now().Add(c.limits().EndWait)
 	s := c.shard(e.id)
 	s.mu.Lock()
 	e.waiters = append(e.waiters, w)
@@ -77,7 +77,7 @@ func (c *Coordinator) settle(e *entry, g *txn.Global) {
 func (c *Coordinator) expireEnds(now txn.Millis) {
 	for {
 		c.ends.mu.Lock()
-		if len(c.ends.queue) == 0 || stillWaits(c.ends.queue[0].deadline, now, c.limits.EndWait) {
+		if len(c.ends.queue) == 0 || stillWaits(c.ends.queue[0].deadline, now, c.limits().EndWait) {
 			c.ends.mu.Unlock()
 			return
 		}

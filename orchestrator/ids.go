@@ -40,15 +40,15 @@ func (c *Coordinator) refillIDs(ctx context.Context) error {
 		if full {
 			return nil
 		}
-		first, err := c.store.ReserveIDs(ctx, c.limits.IDRange)
+		first, err := c.store.ReserveIDs(ctx, c.limits().IDRange)
 		if err != nil {
 			return fmt.Errorf("reserve ids: %w", err)
 		}
 		r.mu.Lock()
 		if r.next == r.end {
-			r.next, r.end = first, first+c.limits.IDRange
+			r.next, r.end = first, first+c.limits().IDRange
 		} else {
-			r.spare, r.spareN = first, c.limits.IDRange
+			r.spare, r.spareN = first, c.limits().IDRange
 		}
 		r.mu.Unlock()
 	}

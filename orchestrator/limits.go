@@ -1,6 +1,10 @@
 package orchestrator
 
-import "time"
+import (
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
 
 // Limits are the bounds of the runtime. The zero value of a field means its default.
 type Limits struct {
@@ -33,6 +37,24 @@ type Limits struct {
 	// IDRange is how many ids are reserved at once.
 	IDRange int64
 }
+
+// tuning is what may change while the coordinator runs.
+type tuning struct {
+	rules  txn.Rules
+	limits Limits
+}
+
+// Tune replaces rules and limits; what is under way keeps those that it began with. Zero values are the defaults.
+// SweepEvery is read once, by Run.
+func (c *Coordinator) Tune(rules txn.Rules, limits Limits) {
+	if rules == (txn.Rules{}) {
+		rules = txn.DefaultRules()
+	}
+	c.tuned.Store(&tuning{rules, limits.withDefaults()})
+}
+
+func (c *Coordinator) limits() *Limits  { return &c.tuned.Load().limits }
+func (c *Coordinator) rules() txn.Rules { return c.tuned.Load().rules }
 
 // DefaultLimits is what the documentation promises.
 func DefaultLimits() Limits {

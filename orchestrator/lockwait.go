@@ -113,7 +113,7 @@ func (r *rowWaits) tried(c *Coordinator, w *rowWait, err error) {
 		return
 	}
 	first := w.conflict == nil
-	if first && int(r.waiting.Load()) >= c.limits.LockWaitersMax {
+	if first && int(r.waiting.Load()) >= c.limits().LockWaitersMax {
 		r.mu.Unlock()
 		c.stats.lockConflicts.Add(1)
 		w.done(0, locked)
@@ -148,7 +148,7 @@ func (r *rowWaits) enter(c *Coordinator, w *rowWait, locked *LockedError) (moved
 		now := c.clock.Now()
 		if w.seq == 0 {
 			r.seq++
-			w.seq, w.since, w.deadline = r.seq, now, now.Add(c.limits.LockWait)
+			w.seq, w.since, w.deadline = r.seq, now, now.Add(c.limits().LockWait)
 			r.queue = append(r.queue, w)
 			r.byID[w.id] = append(r.byID[w.id], w)
 			r.waiting.Add(1)
@@ -182,7 +182,7 @@ func (r *rowWaits) queueBehind(c *Coordinator, w *rowWait) bool {
 	var ahead *rowWait
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if int(r.waiting.Load()) >= c.limits.LockWaitersMax {
+	if int(r.waiting.Load()) >= c.limits().LockWaitersMax {
 		return false
 	}
 	txn.EachLock(w.ev.LockKey, func(table, pk string) bool {
@@ -412,7 +412,7 @@ func (r *rowWaits) expire(c *Coordinator, now txn.Millis) {
 	r.patience.forget(now)
 	for {
 		r.mu.Lock()
-		if len(r.queue) == 0 || stillWaits(r.queue[0].deadline, now, c.limits.LockWait) {
+		if len(r.queue) == 0 || stillWaits(r.queue[0].deadline, now, c.limits().LockWait) {
 			r.mu.Unlock()
 			return
 		}

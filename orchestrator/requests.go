@@ -14,44 +14,75 @@ type BeginRequest struct {
 	Timeout                  time.Duration // ≤ 0: times out at once
 }
 
-// Begin starts a transaction and returns its xid. Nothing is stored yet: the first branch, or the decision, takes the
-// record along, and until then an xid that a crash made unknown is refused, which is safe. Errors: [ErrStopped],
-// [ErrBusy], [ErrTooLarge], and those of Options.Admit.
-func (c *Coordinator) Begin(req BeginRequest) (txn.XID, error) {
-	if c.stopping.Load() {
-		return txn.XID{}, ErrStopped
-	}
-	names := max(len(req.Application), len(req.Group), len(req.Name))
-	if names > c.limits.NameBytesMax {
-		return txn.XID{}, ErrTooLarge
-	}
-	if c.live.Load() >= c.limits.LiveMax {
-		return txn.XID{}, ErrBusy
-	}
-	if err := c.admit(); err != nil {
-		return txn.XID{}, err
-	}
-	id, err := c.nextID()
+// Begin starts a transaction and calls done with its xid, on one machine before it returns. There nothing is stored
+// yet: the first branch, or the decision, takes the record along, and until then an xid that a crash made unknown is
+// refused, which is safe. In a cluster the record is durable before done is called, because the next request may reach
+// another node. Errors: [ErrStopped], [ErrBusy], [ErrTooLarge], those of Options.Admit, faults.
+func (c *Coordinator) Begin(req BeginRequest, done func(txn.XID, error)) {
+	eff, err := c.begin(req)
 	if err != nil {
-		return txn.XID{}, err
+		done(txn.XID{}, err)
+		return
 	}
-	xid := txn.XID{Prefix: c.prefix, ID: id}
-	eff, err := c.rules.Apply(nil, txn.Begin{
-		XID: xid, Application: req.Application, Group: req.Group, Name: req.Name,
-		Timeout: min(req.Timeout, c.limits.TimeoutMax),
-	}, c.clock.Now())
-	if err != nil {
-		return txn.XID{}, err
+	if c.shared != nil {
+		c.beginStored(eff.Next, done)
+		return
 	}
+	g := eff.Next
 	c.live.Add(1)
 	c.unstored.Add(1)
 	c.stats.begun.Add(1)
-	s := c.shard(id)
+	s := c.shard(g.XID.ID)
 	s.mu.Lock()
-	c.insert(s, &entry{id: id, g: eff.Next})
+	c.insert(s, &entry{id: g.XID.ID, g: g})
 	s.mu.Unlock()
-	c.fresh.add(id, eff.Next.Deadline())
-	return xid, nil
+	c.fresh.add(g.XID.ID, g.Deadline())
+	done(g.XID, nil)
+}
+
+// begin makes the first state of a transaction.
+func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
+	l := c.limits()
+	switch {
+	case c.stopping.Load():
+		return txn.Effects{}, ErrStopped
+	case max(len(req.Application), len(req.Group), len(req.Name)) > l.NameBytesMax:
+		return txn.Effects{}, ErrTooLarge
+	case c.live.Load() >= l.LiveMax:
+		return txn.Effects{}, ErrBusy
+	}
+	if err := c.admit(); err != nil {
+		return txn.Effects{}, err
+	}
+	id, err := c.nextID()
+	if err != nil {
+		return txn.Effects{}, err
+	}
+	return c.rules().Apply(nil, txn.Begin{
+		XID: txn.XID{Prefix: c.prefix, ID: id}, Application: req.Application, Group: req.Group, Name: req.Name,
+		Timeout: min(req.Timeout, l.TimeoutMax),
+	}, c.clock.Now())
+}
+
+// beginStored stores the record before it tells the xid.
+func (c *Coordinator) beginStored(g *txn.Global, done func(txn.XID, error)) {
+	g.Version++ // nobody else has it yet
+	c.store.Apply(&Change{Global: g}, func(err error) {
+		if err != nil {
+			c.stats.writeErrors.Add(1)
+			done(txn.XID{}, err)
+			return
+		}
+		c.live.Add(1)
+		c.stats.begun.Add(1)
+		s := c.shard(g.XID.ID)
+		s.mu.Lock()
+		if s.entries[g.XID.ID] == nil { // nobody knows the id yet, but a sweeper may have been very fast
+			c.insert(s, &entry{id: g.XID.ID, g: g})
+		}
+		s.mu.Unlock()
+		done(g.XID, nil)
+	})
 }
 
 // RegisterRequest adds a branch.
@@ -68,7 +99,7 @@ type RegisterRequest struct {
 // Errors: [ErrNotFound], [*txn.IllegalEventError], [*LockedError], [*DeadlockError], [ErrTooLarge], [ErrBusy],
 // [ErrReadOnly], others for faults, after which the outcome is unknown.
 func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, err error)) {
-	l := c.limits
+	l := c.limits()
 	if len(req.LockKey) > l.LockKeyBytesMax || len(req.Data) > l.DataBytesMax || len(req.Client) > l.NameBytesMax ||
 		len(req.Resource) > l.ResourceBytesMax || len(req.LockKey) > 2*l.RowsMax && txn.LockCount(req.LockKey) > l.RowsMax {
 		done(0, ErrTooLarge)
@@ -83,7 +114,7 @@ func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, er
 		BranchID: branchID, Kind: req.Kind, Resource: req.Resource, Client: req.Client, LockKey: req.LockKey,
 		Data: req.Data,
 	}
-	if req.Wait && req.LockKey != "" && c.limits.LockWait > 0 && !c.rows.patience.spent(req.ID) {
+	if req.Wait && req.LockKey != "" && c.limits().LockWait > 0 && !c.rows.patience.spent(req.ID) {
 		c.rows.register(c, req.ID, ev, done)
 		return
 	}
@@ -111,7 +142,7 @@ type ReportRequest struct {
 // Report stores what a participant tells of its phase one. Errors: [ErrNotFound], [*txn.IllegalEventError] for an
 // unknown branch, [ErrTooLarge], faults.
 func (c *Coordinator) Report(req ReportRequest, done func(error)) {
-	if len(req.Data) > c.limits.DataBytesMax {
+	if len(req.Data) > c.limits().DataBytesMax {
 		done(ErrTooLarge)
 		return
 	}
@@ -164,7 +195,7 @@ func (c *Coordinator) Get(id int64, done func(*txn.Global, error)) {
 
 // Locked calls done with a row of the lock key that another transaction than id holds, or nil.
 func (c *Coordinator) Locked(id int64, resource, lockKey string, done func(*LockedError, error)) {
-	if len(lockKey) > c.limits.LockKeyBytesMax || len(resource) > c.limits.ResourceBytesMax {
+	if len(lockKey) > c.limits().LockKeyBytesMax || len(resource) > c.limits().ResourceBytesMax {
 		done(nil, ErrTooLarge)
 		return
 	}

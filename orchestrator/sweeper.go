@@ -23,7 +23,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		}
 		return nil
 	})
-	group.Go(func() error { return c.every(ctx, c.limits.SweepEvery, c.Sweep) })
+	group.Go(func() error { return c.every(ctx, c.limits().SweepEvery, c.Sweep) })
 	group.Go(func() error { return c.every(ctx, tickEvery, c.Tick) })
 	err := group.Wait()
 	c.stopping.Store(true)
@@ -59,14 +59,14 @@ func (c *Coordinator) Sweep(ctx context.Context) error {
 		}
 	}
 	for {
-		ids, err := c.store.Due(ctx, c.clock.Now(), c.limits.SweepClaim, c.limits.SweepSlice)
+		ids, err := c.store.Due(ctx, c.clock.Now(), c.limits().SweepClaim, c.limits().SweepSlice)
 		if err != nil {
 			return fmt.Errorf("look for due transactions: %w", err)
 		}
 		for _, id := range ids {
 			c.Wake(id, nil)
 		}
-		if len(ids) < c.limits.SweepSlice || ctx.Err() != nil {
+		if len(ids) < c.limits().SweepSlice || ctx.Err() != nil {
 			return nil
 		}
 	}

@@ -48,12 +48,13 @@ func (w *World) newClient() {
 	}
 	k := &call{w: w, op: check.OpBegin, session: c.session, recv: c.begun}
 	k.ask = func(_ *node, co *orchestrator.Coordinator, reply func(check.Answer)) {
-		xid, err := co.Begin(orchestrator.BeginRequest{
+		co.Begin(orchestrator.BeginRequest{
 			Application: sagaApp, Group: sagaGroup, Name: name, Timeout: c.timeout,
+		}, func(xid txn.XID, err error) {
+			a := answered(nil, err)
+			a.ID = xid.ID
+			reply(a)
 		})
-		a := answered(nil, err)
-		a.ID = xid.ID
-		reply(a)
 	}
 	k.send(true)
 }

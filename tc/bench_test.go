@@ -21,9 +21,9 @@ type instant struct {
 	begun  int64
 }
 
-func (c *instant) Begin(orchestrator.BeginRequest) (txn.XID, error) {
+func (c *instant) Begin(_ orchestrator.BeginRequest, done func(txn.XID, error)) {
 	c.begun++
-	return txn.XID{Prefix: prefix, ID: 1 << 40}, nil
+	done(txn.XID{Prefix: prefix, ID: 1 << 40}, nil)
 }
 func (c *instant) Register(_ orchestrator.RegisterRequest, done func(int64, error)) { done(1<<41, nil) }
 func (c *instant) Report(_ orchestrator.ReportRequest, done func(error))            { done(nil) }

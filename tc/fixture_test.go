@@ -45,14 +45,15 @@ const prefix = "10.0.0.1:8091"
 
 func (f *fake) next() int64 { f.id++; return f.id }
 
-func (f *fake) Begin(req orchestrator.BeginRequest) (txn.XID, error) {
+func (f *fake) Begin(req orchestrator.BeginRequest, done func(txn.XID, error)) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.begun = append(f.begun, req)
+	xid, err := txn.XID{Prefix: prefix, ID: f.next()}, error(nil)
 	if f.begin != nil {
-		return f.begin(req)
+		xid, err = f.begin(req)
 	}
-	return txn.XID{Prefix: prefix, ID: f.next()}, nil
+	f.mu.Unlock()
+	done(xid, err)
 }
 
 func (f *fake) Register(req orchestrator.RegisterRequest, done func(int64, error)) {

@@ -103,6 +103,17 @@ func (a *mergedAnswer) done() {
 	a.session.answer(&env, &seata.MergeResult{Messages: a.messages})
 }
 
+// begun answers a begin.
+func (o *operation) begun(xid txn.XID, err error) {
+	if err != nil {
+		a := &seata.GlobalBeginResponse{Result: failure(err)}
+		a.Exception = seata.ExceptionBeginFailed
+		o.finish(a)
+		return
+	}
+	o.finish(&seata.GlobalBeginResponse{Result: seata.Succeeded(), XID: xid.String()})
+}
+
 func (o *operation) registered(branchID int64, err error) {
 	if err != nil {
 		o.finish(&seata.BranchRegisterResponse{Result: registerFailure(err, o.data)})

@@ -219,22 +219,14 @@ func (s *session) start(o *operation, m seata.Message, wait bool) bool {
 
 // begin starts a transaction under the application and group of the session.
 func (s *session) begin(o *operation, m *seata.GlobalBeginRequest) {
-	who := s.who.Load()
-	var xid txn.XID
-	err := orchestrator.ErrStopped
-	if !s.server.draining.Load() {
-		xid, err = s.server.coordinator.Begin(orchestrator.BeginRequest{
-			Application: who.application, Group: who.group, Name: m.TransactionName,
-			Timeout: millis(m.TimeoutMillis),
-		})
-	}
-	if err != nil {
-		a := &seata.GlobalBeginResponse{Result: failure(err)}
-		a.Exception = seata.ExceptionBeginFailed
-		o.finish(a)
+	if s.server.draining.Load() {
+		o.begun(txn.XID{}, orchestrator.ErrStopped)
 		return
 	}
-	o.finish(&seata.GlobalBeginResponse{Result: seata.Succeeded(), XID: xid.String()})
+	who := s.who.Load()
+	s.server.coordinator.Begin(orchestrator.BeginRequest{
+		Application: who.application, Group: who.group, Name: m.TransactionName, Timeout: millis(m.TimeoutMillis),
+	}, o.begun)
 }
 
 func (s *session) registerBranch(o *operation, m *seata.BranchRegisterRequest, wait bool) {

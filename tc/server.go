@@ -20,7 +20,7 @@ import (
 // Coordinator is what a server needs of the runtime; *orchestrator.Coordinator has it. None of the methods blocks, and
 // done is called exactly once, perhaps before the method returns.
 type Coordinator interface {
-	Begin(req orchestrator.BeginRequest) (txn.XID, error)
+	Begin(req orchestrator.BeginRequest, done func(txn.XID, error))
 	Register(req orchestrator.RegisterRequest, done func(branchID int64, err error))
 	Report(req orchestrator.ReportRequest, done func(error))
 	Decide(req orchestrator.DecideRequest, done func(*txn.Global, error))
