@@ -106,6 +106,8 @@ type request struct {
 	// settled replaces done for requests that may have to wait for the end of phase two.
 	settled *endWait
 	tries   int
+	// check has the state compared with the store's before anything else, where other nodes write to it.
+	check bool
 	// read is true when the state was read from the store for this request.
 	read bool
 }
@@ -203,12 +205,16 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 		c.load(e, req)
 		return false
 	}
+	if c.shared != nil && !req.read && g.Version > 0 && (req.check || req.ev == nil) {
+		c.compare(e, req, g)
+		return false
+	}
 	if req.ev == nil {
 		c.answer(req, g, nil)
 		return true
 	}
 	eff, err := c.rules().Apply(g, req.ev, c.clock.Now())
-	if _, wake := req.ev.(txn.Wake); wake && err == nil && eff.Write == txn.WriteNone && g.Version > 0 && !req.read {
+	if c.stale(req, g, eff, err) {
 		c.compare(e, req, g)
 		return false
 	}
@@ -231,18 +237,20 @@ func (c *Coordinator) load(e *entry, req request) {
 			return
 		}
 		c.install(e, g)
+		c.learned(e, g)
 		req.read = true
 		c.serve(e, req)
 	})
 }
 
-// compare looks whether the store has a newer state than g, of which something was said to be due although nothing is:
-// another node may have written it.
+// compare looks whether the store has a newer state than g, by which an event changes nothing or is refused: another
+// node may have written one.
 func (c *Coordinator) compare(e *entry, req request, g *txn.Global) {
 	c.store.Load(e.id, func(stored *txn.Global, err error) {
 		if err == nil && stored.Version > g.Version {
 			e.touched = nil
 			c.install(e, stored)
+			c.learned(e, stored)
 		}
 		req.read = true
 		c.serve(e, req)
@@ -316,7 +324,7 @@ func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error)
 		e.touched = nil
 		c.install(e, eff.Next)
 		c.carryOut(e, req, eff)
-	case errors.As(err, &locked) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrBusy):
+	case errors.As(err, &locked) || unchanged(err):
 		c.answer(req, c.state(e), err) // nothing was changed
 	case errors.Is(err, ErrConflict) && req.tries < conflictTriesMax:
 		c.stats.conflicts.Add(1)
@@ -332,6 +340,12 @@ func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error)
 		c.rows.recheck(c, eff.Next)
 	}
 	c.resume(e)
+}
+
+// unchanged reports whether an error says that nothing was changed, for reasons that are no defect.
+func unchanged(err error) bool {
+	return errors.Is(err, ErrReadOnly) || errors.Is(err, ErrBusy) || errors.Is(err, ErrTooLarge) ||
+		errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotMember)
 }
 
 // conflictTriesMax is how often an event is applied again to a state that somebody else changed.

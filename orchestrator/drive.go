@@ -67,6 +67,9 @@ func (c *Coordinator) Wake(id int64, done func(error)) {
 
 // send hands a command to the transport.
 func (c *Coordinator) send(cmd *txn.Command) {
+	if !c.member() {
+		return // another node has taken over; if none has, the stored due time stands
+	}
 	c.stats.commands.Add(1)
 	if cmd.Attempt > 1 {
 		c.stats.retries.Add(1)

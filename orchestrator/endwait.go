@@ -23,6 +23,17 @@ type endWaits struct {
 	queue []*endWait
 }
 
+// waiting returns transactions whose end is waited for, at most limit, those first that have waited longest.
+func (w *endWaits) waiting(limit int) []int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids := make([]int64, 0, min(limit, len(w.queue)))
+	for _, wait := range w.queue[:min(limit, len(w.queue))] {
+		ids = append(ids, wait.id)
+	}
+	return ids
+}
+
 // park has w wait if the state is not what should be told yet. The caller holds e's busy mark.
 func (c *Coordinator) park(e *entry, w *endWait, g *txn.Global, err error) bool {
 	if err != nil || c.tellNow(g, w.outcome) {
@@ -45,7 +56,7 @@ func (c *Coordinator) tellNow(g *txn.Global, asked txn.Outcome) bool {
 	case g.Status.Ended(), g.Status.Outcome() != asked, g.Stuck == txn.StuckRefused:
 		return true
 	case g.Status == txn.Committing:
-		return g.OnlyAT()
+		return g.CommitsDetached()
 	}
 	return false
 }

@@ -53,8 +53,9 @@ type rowWait struct {
 
 // rowWaits holds all waits. Its mutex is never held together with another one.
 type rowWaits struct {
-	waiting  atomic.Int64 // number of waits; 0 lets everybody pass without the mutex
-	patience patience
+	waiting   atomic.Int64 // number of waits; 0 lets everybody pass without the mutex
+	published atomic.Bool  // the store has wait edges of this node
+	patience  patience
 
 	mu       sync.Mutex
 	seq      uint64

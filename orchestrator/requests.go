@@ -11,6 +11,7 @@ import (
 // BeginRequest starts a transaction.
 type BeginRequest struct {
 	Application, Group, Name string
+	Trace                    string        // W3C traceparent, or ""
 	Timeout                  time.Duration // ≤ 0: times out at once
 }
 
@@ -46,7 +47,7 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 	switch {
 	case c.stopping.Load():
 		return txn.Effects{}, ErrStopped
-	case max(len(req.Application), len(req.Group), len(req.Name)) > l.NameBytesMax:
+	case max(len(req.Application), len(req.Group), len(req.Name), len(req.Trace)) > l.NameBytesMax:
 		return txn.Effects{}, ErrTooLarge
 	case c.live.Load() >= l.LiveMax:
 		return txn.Effects{}, ErrBusy
@@ -60,7 +61,7 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 	}
 	return c.rules().Apply(nil, txn.Begin{
 		XID: txn.XID{Prefix: c.prefix, ID: id}, Application: req.Application, Group: req.Group, Name: req.Name,
-		Timeout: min(req.Timeout, l.TimeoutMax),
+		Trace: req.Trace, Timeout: min(req.Timeout, l.TimeoutMax),
 	}, c.clock.Now())
 }
 
@@ -89,6 +90,7 @@ func (c *Coordinator) beginStored(g *txn.Global, done func(txn.XID, error)) {
 type RegisterRequest struct {
 	ID               int64 // of the transaction
 	Kind             txn.Kind
+	Ack              txn.Ack // of a topic; 0 means txn.AckBroker
 	Resource, Client string
 	LockKey, Data    string
 	// Wait says that the answer may wait, at most Limits.LockWait, for a row that another transaction has locked.
@@ -111,7 +113,7 @@ func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, er
 		return
 	}
 	ev := txn.Register{
-		BranchID: branchID, Kind: req.Kind, Resource: req.Resource, Client: req.Client, LockKey: req.LockKey,
+		BranchID: branchID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client, LockKey: req.LockKey,
 		Data: req.Data,
 	}
 	if req.Wait && req.LockKey != "" && c.limits().LockWait > 0 && !c.rows.patience.spent(req.ID) {
@@ -177,8 +179,12 @@ func (c *Coordinator) Decide(req DecideRequest, done func(*txn.Global, error)) {
 	c.handle(req.ID, request{ev: ev, settled: w})
 }
 
-// Get calls done with the present state. Errors: [ErrNotFound], faults.
+// Get calls done with the present state, in a cluster the store's. Errors: [ErrNotFound], faults.
 func (c *Coordinator) Get(id int64, done func(*txn.Global, error)) {
+	if c.shared != nil {
+		c.handle(id, request{done: done})
+		return
+	}
 	s := c.shard(id)
 	s.mu.Lock()
 	var g *txn.Global

@@ -25,6 +25,11 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	})
 	group.Go(func() error { return c.every(ctx, c.limits().SweepEvery, c.Sweep) })
 	group.Go(func() error { return c.every(ctx, tickEvery, c.Tick) })
+	if c.shared != nil {
+		group.Go(func() error { return c.every(ctx, watchRowsEvery, c.WatchRows) })
+		group.Go(func() error { return c.every(ctx, watchEndsEvery, c.WatchEnds) })
+		group.Go(func() error { return c.every(ctx, watchEdgesEvery, c.WatchEdges) })
+	}
 	err := group.Wait()
 	c.stopping.Store(true)
 	return err
@@ -33,8 +38,10 @@ func (c *Coordinator) Run(ctx context.Context) error {
 // tickEvery is how exactly waits end.
 const tickEvery = 20 * time.Millisecond
 
-// every calls work periodically until ctx ends. Errors are logged, and the next period is as good as any.
+// every calls work periodically until ctx ends. Errors are logged, at most once in a while, and the next period is as
+// good as any.
 func (c *Coordinator) every(ctx context.Context, period time.Duration, work func(context.Context) error) error {
+	var told time.Time
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
@@ -45,10 +52,16 @@ func (c *Coordinator) every(ctx context.Context, period time.Duration, work func
 		}
 		if err := work(ctx); err != nil && ctx.Err() == nil {
 			c.stats.sweepErrors.Add(1)
-			c.logger.Warn("background work was put off", "err", err)
+			if time.Since(told) > troubleToldEvery {
+				told = time.Now()
+				c.logger.Warn("background work is put off", "err", err)
+			}
 		}
 	}
 }
+
+// troubleToldEvery spaces the log lines about trouble that lasts.
+const troubleToldEvery = 10 * time.Second
 
 // Sweep wakes every transaction whose due time has come: timeouts, retries, and decisions that the log did not
 // deliver in time. Run calls it; the simulation does so itself.
@@ -64,7 +77,7 @@ func (c *Coordinator) Sweep(ctx context.Context) error {
 			return fmt.Errorf("look for due transactions: %w", err)
 		}
 		for _, id := range ids {
-			c.Wake(id, nil)
+			c.handle(id, request{ev: txn.Wake{}, check: true})
 		}
 		if len(ids) < c.limits().SweepSlice || ctx.Err() != nil {
 			return nil

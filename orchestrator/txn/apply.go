@@ -44,7 +44,7 @@ func (g *Global) Expired(now Millis) bool { return g.Status == Active && now >= 
 
 func begin(ev Begin, now Millis) Effects {
 	g := &Global{
-		XID: ev.XID, Application: ev.Application, Group: ev.Group, Name: ev.Name,
+		XID: ev.XID, Application: ev.Application, Group: ev.Group, Name: ev.Name, Trace: ev.Trace,
 		BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active,
 	}
 	g.DueAt = g.Deadline()
@@ -64,6 +64,9 @@ func (r Rules) register(g *Global, ev Register, now Millis) (Effects, error) {
 	b := &Branch{
 		ID: ev.BranchID, Kind: ev.Kind, State: Registered, Resource: ev.Resource, Client: ev.Client,
 		LockKey: ev.LockKey, Data: ev.Data, RegisteredAt: now,
+	}
+	if ev.Kind == Topic {
+		b.Ack = max(ev.Ack, AckBroker)
 	}
 	if g.Status.Decided() {
 		b.State = Finished
@@ -148,10 +151,15 @@ func (d *draft) joinSaga(now Millis) {
 }
 
 // settle fixes at the decision which branches get phase two, and which rows are free from now on: all of them on
-// commit, those of branches without an undo on rollback.
+// commit, those of branches without an undo on rollback. A message is published on commit whoever has done the rest,
+// and never on rollback.
 func (d *draft) settle(ev Decide) {
 	for i, b := range d.Branches {
-		if ev.AllDone && b.State != Finished {
+		done := ev.AllDone
+		if b.Kind == Topic {
+			done = ev.Outcome == Rollback
+		}
+		if done && b.NeedsPhaseTwo() {
 			d.branch(i).State = Finished
 		}
 		if b.LockKey == "" {

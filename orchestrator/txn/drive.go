@@ -19,7 +19,7 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 // drive adds a command for every branch that is due and whose turn it is, and sets the due time.
 //
 // Order. AT branches commit in any order and roll back in strict reverse order per resource, since their undo logs may
-// cover the same rows. All others have their first attempt one after the other, in order of registration for a commit
+// cover the same rows. Messages are published at once and hold up nobody. All others have their first attempt one after the other, in order of registration for a commit
 // and in reverse for a rollback, as Seata's clients are used to; one that has failed no longer holds up the rest.
 func (r Rules) drive(d *draft, now Millis) {
 	n := len(d.Branches)
@@ -36,7 +36,8 @@ func (r Rules) drive(d *draft, now Millis) {
 		}
 		open := gate.pass(d.Status, b)
 		if open && b.due(now) {
-			b = d.command(i, now.Add(r.Retry.Answer))
+			r.overdue(d, i, now)
+			b = d.command(i, now.Add(r.Retry.answer(b)))
 		}
 		if at := b.lookAt(); open && at != 0 && (d.DueAt == 0 || at < d.DueAt) {
 			d.DueAt = at
@@ -46,12 +47,15 @@ func (r Rules) drive(d *draft, now Millis) {
 
 // gate remembers, on the way through the branches in their order, who must wait for somebody earlier.
 type gate struct {
-	closed  bool     // a branch that is not AT has not had its first attempt answered
+	closed  bool     // a branch that is neither AT nor Topic has not had its first attempt answered
 	undoing []string // resources with an AT undo that is not confirmed
 }
 
 // pass reports whether it is b's turn, and closes the gate for those after b.
 func (t *gate) pass(status Status, b *Branch) bool {
+	if b.Kind == Topic {
+		return true
+	}
 	if b.Kind == AT {
 		if status == Committing {
 			return true
@@ -90,10 +94,30 @@ func (d *draft) command(i int, until Millis) *Branch {
 	b.Attempts++
 	b.InFlightUntil, b.NextAt = until, 0
 	d.eff.Commands = append(d.eff.Commands, Command{
-		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Op: d.Status.Outcome(), Resource: b.Resource, Client: b.Client,
-		Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group, Cause: d.Cause,
+		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: d.Status.Outcome(), Resource: b.Resource,
+		Client: b.Client, Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
+		Trace: d.Trace, Cause: d.Cause,
 	})
 	return b
+}
+
+// overdue notes that the participant behind a topic has not reported back in time: nobody else would tell, because its
+// transport has done its part when the message is published.
+func (r Rules) overdue(d *draft, i int, now Millis) {
+	b := d.Branches[i]
+	if b.Ack != AckReport || b.InFlightUntil == 0 {
+		return
+	}
+	nb := d.branch(i)
+	nb.InFlightUntil = 0
+	nb.Failure = "no report within " + r.Retry.Report.String()
+	if tellsAttempt(nb.Attempts) {
+		d.tell(now, HistoryAttempt, nb.ID, nb.Failure)
+	}
+	if r.Retry.Reports > 0 && nb.Attempts >= r.Retry.Reports && d.Stuck == 0 {
+		d.Stuck = StuckRetriesUsedUp
+		d.tell(now, HistoryRetriesUsed, nb.ID, nb.Failure)
+	}
 }
 
 // reply takes the end of an attempt.

@@ -42,6 +42,7 @@ type Command struct {
 	XID      XID
 	BranchID int64
 	Kind     Kind
+	Ack      Ack // of a Topic
 	Op       Outcome
 	Resource string
 	Client   string // who registered the branch
@@ -49,6 +50,8 @@ type Command struct {
 	Attempt  uint32 // counts from 1
 	// Application and Group are those of the global transaction.
 	Application, Group string
+	// Trace is the global transaction's traceparent, or "".
+	Trace string
 	// Cause is why it was decided.
 	Cause Cause
 }

@@ -8,16 +8,22 @@ import (
 
 // Encoding of records: a version byte, then the fields in order as varints and length-prefixed strings. Both stores
 // keep these bytes. A new layout gets a new version byte, and old ones stay readable.
+//
+// Version 2 is version 1 with one more field at the end: Trace of a global, Ack of a branch. It is written only where
+// that field has a value, so that nodes of the version before can read everything that clients of that time produce.
 
-// encodingVersion is the first byte of every record.
-const encodingVersion = 1
+// The first byte of every record.
+const (
+	encodingVersion1 = 1
+	encodingVersion2 = 2
+)
 
 // ErrEncoding says that bytes are not a record, or not whole.
 var ErrEncoding = errors.New("txn: malformed record")
 
 // AppendGlobal appends the record of g without its branches to dst.
 func AppendGlobal(dst []byte, g *Global) []byte {
-	dst = append(dst, encodingVersion, byte(g.Status), byte(g.Cause), byte(g.Stuck))
+	dst = append(dst, versionByte(g.Trace != ""), byte(g.Status), byte(g.Cause), byte(g.Stuck))
 	dst = binary.AppendUvarint(dst, g.Version)
 	dst = binary.AppendVarint(dst, g.XID.ID)
 	dst = appendString(dst, g.XID.Prefix)
@@ -29,14 +35,27 @@ func AppendGlobal(dst []byte, g *Global) []byte {
 	dst = binary.AppendVarint(dst, int64(g.EndedAt))
 	dst = binary.AppendVarint(dst, int64(g.DueAt))
 	dst = binary.AppendVarint(dst, int64(g.Timeout))
-	return appendBytes(dst, g.History)
+	dst = appendBytes(dst, g.History)
+	if g.Trace != "" {
+		dst = appendString(dst, g.Trace)
+	}
+	return dst
+}
+
+// versionByte returns the version of a record that has, or has not, the field of version 2.
+func versionByte(extended bool) byte {
+	if extended {
+		return encodingVersion2
+	}
+	return encodingVersion1
 }
 
 // DecodeGlobal reads what [AppendGlobal] wrote and returns the rest of src. Nothing of the result aliases src.
 // intern maps strings that many transactions share to one copy; nil keeps each its own.
 func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, error) {
 	d := decoder{src: src, intern: intern}
-	if d.byte() != encodingVersion {
+	version := d.byte()
+	if version != encodingVersion1 && version != encodingVersion2 {
 		return nil, nil, ErrEncoding
 	}
 	g := &Global{Status: Status(d.byte()), Cause: Cause(d.byte()), Stuck: Stuck(d.byte())}
@@ -48,6 +67,9 @@ func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, erro
 	g.EndedAt, g.DueAt = Millis(d.varint()), Millis(d.varint())
 	g.Timeout = time.Duration(d.varint())
 	g.History = History(d.string())
+	if version == encodingVersion2 {
+		g.Trace = d.string()
+	}
 	if d.bad {
 		return nil, nil, ErrEncoding
 	}
@@ -60,7 +82,7 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	if b.Released {
 		released = 1
 	}
-	dst = append(dst, encodingVersion, byte(b.Kind), byte(b.State), released)
+	dst = append(dst, versionByte(b.Ack != 0), byte(b.Kind), byte(b.State), released)
 	dst = binary.AppendVarint(dst, b.ID)
 	dst = appendString(dst, b.Resource)
 	dst = appendString(dst, b.Client)
@@ -70,13 +92,18 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	dst = binary.AppendUvarint(dst, uint64(b.Attempts))
 	dst = binary.AppendVarint(dst, int64(b.InFlightUntil))
 	dst = binary.AppendVarint(dst, int64(b.NextAt))
-	return appendString(dst, b.Failure)
+	dst = appendString(dst, b.Failure)
+	if b.Ack != 0 {
+		dst = append(dst, byte(b.Ack))
+	}
+	return dst
 }
 
 // DecodeBranch reads what [AppendBranch] wrote and returns the rest of src.
 func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, error) {
 	d := decoder{src: src, intern: intern}
-	if d.byte() != encodingVersion {
+	version := d.byte()
+	if version != encodingVersion1 && version != encodingVersion2 {
 		return nil, nil, ErrEncoding
 	}
 	b := &Branch{Kind: Kind(d.byte()), State: BranchState(d.byte()), Released: d.byte() == 1}
@@ -87,6 +114,9 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 	b.Attempts = uint32(d.uvarint())
 	b.InFlightUntil, b.NextAt = Millis(d.varint()), Millis(d.varint())
 	b.Failure = d.string()
+	if version == encodingVersion2 {
+		b.Ack = Ack(d.byte())
+	}
 	if d.bad {
 		return nil, nil, ErrEncoding
 	}

@@ -9,6 +9,7 @@ type Event interface{ event() }
 type Begin struct {
 	XID                      XID
 	Application, Group, Name string
+	Trace                    string        // W3C traceparent, or ""
 	Timeout                  time.Duration // ≤ 0: times out at once
 }
 
@@ -16,6 +17,7 @@ type Begin struct {
 type Register struct {
 	BranchID         int64
 	Kind             Kind
+	Ack              Ack // of a Topic; 0 means AckBroker
 	Resource, Client string
 	LockKey, Data    string
 }

@@ -154,6 +154,8 @@ type Global struct {
 	Version uint64
 	// Application and Group are those of the session that began it; Name is what the client called it.
 	Application, Group, Name string
+	// Trace is the W3C traceparent that the client gave at the begin, "" if none. It travels with the events.
+	Trace string
 	// BeganAt, DecidedAt and EndedAt are 0 until the event has happened.
 	BeganAt, DecidedAt, EndedAt Millis
 	// Timeout runs from BeganAt; an Active transaction older than that is rolled back.
@@ -183,11 +185,11 @@ func (g *Global) Branch(id int64) (*Branch, int) {
 	return nil, -1
 }
 
-// OnlyAT reports whether every branch is of kind AT or needs no phase two; true without branches. The commit of such a
-// transaction is answered at the decision, because AT's phase two only deletes undo logs.
-func (g *Global) OnlyAT() bool {
+// CommitsDetached reports whether nothing is left of a commit that a client could wait for: every branch is detached
+// (see [Kind.Detached]) or needs no phase two; true without branches. Such a commit is answered at the decision.
+func (g *Global) CommitsDetached() bool {
 	for _, b := range g.Branches {
-		if b.Kind != AT && b.State != PhaseOneFailed {
+		if !b.Kind.Detached() && b.NeedsPhaseTwo() {
 			return false
 		}
 	}
@@ -210,16 +212,23 @@ func (g *Global) ClientSaga() bool {
 // Kind is the mode of a branch.
 type Kind uint8
 
-// The kinds of branches that Seata clients register.
+// The kinds of branches. All but the last are those that Seata clients register.
 const (
 	AT Kind = 1 + iota
 	TCC
 	Saga
 	XA
 	SagaAnnotation
+	// Topic is a participant that is reached by a message: on commit the branch's data is published on the topic that
+	// its resource names. It has no phase one, and a rollback asks nothing of it, because nothing was published.
+	Topic
 )
 
-// String returns Seata's name for the kind.
+// Detached reports whether nobody waits for a commit of such branches: that of AT only deletes undo logs, and what
+// became of a message is none of its sender's business.
+func (k Kind) Detached() bool { return k == AT || k == Topic }
+
+// String returns Seata's name for the kind, and "TOPIC".
 func (k Kind) String() string {
 	switch k {
 	case AT:
@@ -232,8 +241,40 @@ func (k Kind) String() string {
 		return "XA"
 	case SagaAnnotation:
 		return "SAGA_ANNOTATION"
+	case Topic:
+		return "TOPIC"
 	}
 	return "Invalid"
+}
+
+// Ack says when a branch of kind Topic is done; 0 for all other kinds.
+type Ack uint8
+
+// The acknowledgements.
+const (
+	AckBroker Ack = 1 + iota // when its message is durable at the broker
+	AckReport                // when the participant has reported back; until then the message is published again
+)
+
+// String returns the name that the API uses, "" for none.
+func (a Ack) String() string {
+	switch a {
+	case AckBroker:
+		return "broker"
+	case AckReport:
+		return "report"
+	}
+	return ""
+}
+
+// ParseAck is the reverse of [Ack.String]; ok is false for an unknown name.
+func ParseAck(name string) (a Ack, ok bool) {
+	for a = AckBroker; a <= AckReport; a++ {
+		if a.String() == name {
+			return a, true
+		}
+	}
+	return 0, false
 }
 
 // BranchState is where a branch stands.
@@ -245,7 +286,7 @@ const (
 	PhaseOneDone                          // reported: local work done
 	PhaseOneFailed                        // reported: local work failed and was undone; needs no phase two
 	ReadOnly                              // reported: an XA branch that changed nothing; needs no phase two
-	Finished                              // phase two confirmed by the participant
+	Finished                              // phase two confirmed by the participant, or nothing to be done in it
 	Refused                               // phase two refused for good; needs a person
 )
 
@@ -274,13 +315,15 @@ type Branch struct {
 	ID    int64
 	Kind  Kind
 	State BranchState
-	// Resource names what the participant manages: a JDBC URL, a TCC action, an application and group.
+	// Ack is when a branch of kind Topic is done.
+	Ack Ack
+	// Resource names what the participant manages: a JDBC URL, a TCC action, an application and group, a topic.
 	Resource string
 	// Client is "application:ip:port" of the session that registered the branch.
 	Client string
 	// LockKey lists the rows that the branch changed, as the client sent it; see [EachLock].
 	LockKey string
-	// Data is the client's application data, handed back unchanged in phase two.
+	// Data is the client's application data, handed back unchanged in phase two; for a topic, what is published.
 	Data string
 	// RegisteredAt is when it joined.
 	RegisteredAt Millis

@@ -15,6 +15,11 @@ type RetryPolicy struct {
 	SlowDelay time.Duration
 	// Answer is how long an answer to a command is waited for.
 	Answer time.Duration
+	// Report is how long a participant that was reached by a message has to report back, where the branch asks for that
+	// ([AckReport]), before the message is published again; Reports is after how many messages without a report the
+	// transaction is stuck. It goes on at the same pace. 0 is never stuck.
+	Report  time.Duration
+	Reports uint32
 	// Grace is the due time that a decision stores for itself: how long the decision log has to deliver it before the
 	// sweeper does.
 	Grace time.Duration
@@ -32,9 +37,19 @@ func DefaultRetryPolicy() RetryPolicy {
 		Attempts:    500,
 		SlowDelay:   5 * time.Minute,
 		Answer:      15 * time.Second,
+		Report:      10 * time.Minute,
+		Reports:     6,
 		Grace:       10 * time.Second,
 		XANotFound:  60 * time.Second,
 	}
+}
+
+// answer is how long the end of an attempt at b is waited for.
+func (p RetryPolicy) answer(b *Branch) time.Duration {
+	if b.Ack == AckReport {
+		return p.Report
+	}
+	return p.Answer
 }
 
 // delay returns the time to wait after the attempt-th attempt ended with result: within ±20 % of the nominal one,
