@@ -94,6 +94,7 @@ var sentinels = []struct {
 		"This node has lost its place in the cluster and is about to join again; nothing was done.", true)},
 	{ErrUnavailable, row(CodeUnavailable, 503, "FailedStore",
 		"The database or the broker cannot be reached; nothing was done.", true)},
+	{ErrNobody, row(CodeUnavailable, 503, "FailedStore", "No client with the resource is connected.", true)},
 	{ErrPackRefused, row(CodeConflict, 409, "FailedWriteSession",
 		"Another decision that travelled in the same message was refused; try again.", true)},
 	{ErrPackAborted, row(CodeConflict, 409, "FailedWriteSession",

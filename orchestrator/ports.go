@@ -90,7 +90,7 @@ type DecisionLog interface {
 
 // Transport hands a command to a participant and returns at once. The end of the attempt is reported to
 // [Coordinator.Reply]; every accepted command gets exactly one such report, at the latest after the answer limit.
-// An error means that nobody could be asked.
+// An error means that nobody could be asked; with [ErrNobody] another node may be able to.
 type Transport interface {
 	Send(cmd txn.Command) error
 }
@@ -116,6 +116,8 @@ var (
 	ErrReadOnly = errors.New("coordinator accepts no new work")
 	// ErrStopped: the coordinator is shutting down. Nothing was done.
 	ErrStopped = errors.New("coordinator is shutting down")
+	// ErrNobody: no participant that is connected to this node has the resource. Nobody was asked.
+	ErrNobody = errors.New("no session has registered the resource")
 	// ErrTooLarge: the request is over a limit of limits.go.
 	ErrTooLarge = errors.New("request is over a limit")
 )

@@ -17,7 +17,8 @@ type command struct {
 	op       txn.Outcome
 	saga     bool
 	session  *session
-	deadline int64 // server time
+	deadline int64                       // server time
+	report   func(id int64, r txn.Reply) // nil: the coordinator
 
 	older, newer *command // in the list of all
 	prev, next   *command // in the list of the session
@@ -41,7 +42,9 @@ func (t *commands) init() {
 }
 
 // add notes a command and gives it an id that no other unanswered command has; ok is false if there are too many.
-func (t *commands) add(s *session, cmd *txn.Command, deadline int64, pendingMax int) (id int32, ok bool) {
+func (t *commands) add(
+	s *session, cmd *txn.Command, report func(int64, txn.Reply), deadline int64, pendingMax int,
+) (id int32, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.byID) >= pendingMax {
@@ -57,7 +60,8 @@ func (t *commands) add(s *session, cmd *txn.Command, deadline int64, pendingMax 
 	}
 	*c = command{
 		id: id, xid: cmd.XID.ID, branch: cmd.BranchID, attempt: cmd.Attempt, op: cmd.Op,
-		saga: cmd.BranchID == txn.SagaBranchID, session: s, deadline: deadline, older: t.newest, next: s.owed,
+		saga: cmd.BranchID == txn.SagaBranchID, session: s, deadline: deadline, report: report,
+		older: t.newest, next: s.owed,
 	}
 	t.byID[id] = c
 	if t.newest != nil {

@@ -8,14 +8,12 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// Why nobody could be asked. The texts end up in a transaction's history.
-var (
-	errNoSession = errors.New("no session has registered the resource")
-	errBusy      = errors.New("every session with the resource owes too many answers")
-)
+// errBusy, like orchestrator.ErrNobody, says why nobody could be asked. The texts end up in a transaction's history.
+var errBusy = errors.New("every session with the resource owes too many answers")
 
 // registry knows which session can carry out phase two for which resource.
 //
@@ -31,7 +29,8 @@ type registry struct {
 	byApp      map[appKey][]*session
 	byHost     map[hostKey][]*session
 
-	turn atomic.Uint32 // spreads commands over equals
+	turn    atomic.Uint32 // spreads commands over equals
+	changed chan struct{} // one slot: who is connected, with what, may have changed
 }
 
 type appKey struct{ resource, application string }
@@ -44,6 +43,15 @@ func (r *registry) init() {
 	r.byResource = make(map[string][]*session)
 	r.byApp = make(map[appKey][]*session)
 	r.byHost = make(map[hostKey][]*session)
+	r.changed = make(chan struct{}, 1)
+}
+
+// signal tells whoever publishes the sessions that they have changed.
+func (r *registry) signal() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
 }
 
 // add makes an open session known by its address.
@@ -58,6 +66,7 @@ func (r *registry) add(s *session) {
 func (r *registry) register(s *session, application string, resources []string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.signal()
 	for _, resource := range resources {
 		if _, known := s.resources[resource]; known {
 			continue
@@ -82,6 +91,9 @@ func (r *registry) use(s *session, resource string) {
 		s.used = make(map[string]struct{})
 	}
 	s.used[resource] = struct{}{}
+	if _, registered := s.resources[resource]; !registered {
+		r.signal()
+	}
 }
 
 // remove forgets a session.
@@ -92,6 +104,9 @@ func (r *registry) remove(s *session) {
 	delete(r.sessions, s)
 	if r.byAddr[s.addr] == s {
 		delete(r.byAddr, s.addr)
+	}
+	if len(s.resources)+len(s.used) > 0 {
+		r.signal()
 	}
 	for resource := range s.resources {
 		without(r.byResource, resource, s)
@@ -130,11 +145,11 @@ func (r *registry) route(cmd *txn.Command, commandsMax int32) (*session, error) 
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if cmd.BranchID == txn.SagaBranchID {
-		return r.pick(r.byResource[cmd.Resource], commandsMax, errNoSession)
+		return r.pick(r.byResource[cmd.Resource], commandsMax, orchestrator.ErrNobody)
 	}
 	application, addr, ip := splitClient(cmd.Client)
-	err := errNoSession
-	if s := r.byAddr[addr]; s != nil && !s.dead.Load() && s.who.Load().branchApplication == application {
+	err := orchestrator.ErrNobody
+	if s := r.byAddr[addr]; s != nil && s.serves() && s.who.Load().branchApplication == application {
 		_, registered := s.resources[cmd.Resource]
 		_, used := s.used[cmd.Resource]
 		if registered || used {
@@ -166,7 +181,7 @@ func (r *registry) pick(list []*session, commandsMax int32, err error) (*session
 	for i := range list {
 		s := list[(first+i)%len(list)]
 		switch {
-		case s.dead.Load():
+		case !s.serves():
 		case s.commands.Load() < commandsMax:
 			return s, nil
 		default:
@@ -201,7 +216,7 @@ func (r *registry) atResources() map[string]*session {
 			continue
 		}
 		for _, s := range sessions {
-			if !s.dead.Load() && !s.out.paced.Load() {
+			if s.serves() && !s.out.paced.Load() {
 				chosen[resource] = s
 				break
 			}

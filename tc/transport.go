@@ -14,16 +14,21 @@ var _ orchestrator.Transport = (*Server)(nil)
 // means that nobody was asked: no session has the resource, those that have it owe too many answers, or the command
 // cannot be said in the session's codec. Otherwise the end of the attempt is given to Coordinator.Reply: what the
 // participant answers, or [txn.ResultNoAnswer] after Limits.AnswerLimit or when the session is closed.
-func (s *Server) Send(cmd txn.Command) error {
+func (s *Server) Send(cmd txn.Command) error { return s.SendFor(cmd, nil) }
+
+// SendFor is Send on behalf of another node: the end of the attempt is given to report instead of the coordinator. It
+// is called exactly once if SendFor returns nil, perhaps before that, on any goroutine, and must not block.
+func (s *Server) SendFor(cmd txn.Command, report func(id int64, r txn.Reply)) error {
 	branchType, ok := branchTypeOf(cmd.Kind)
 	if !ok {
-		return fmt.Errorf("send branch of kind %s to a Seata client: %w", cmd.Kind, errNoSession)
+		return fmt.Errorf("a branch of kind %s has no Seata client", cmd.Kind)
 	}
 	ss, err := s.registry.route(&cmd, int32(s.limits.CommandsMax))
 	if err != nil {
 		return err
 	}
-	id, ok := s.commands.add(ss, &cmd, s.clock.Load()+int64(s.limits.AnswerLimit+s.tick), s.limits.PendingMax)
+	deadline := s.clock.Load() + int64(s.limits.AnswerLimit+s.tick)
+	id, ok := s.commands.add(ss, &cmd, report, deadline, s.limits.PendingMax)
 	if !ok {
 		return errBusy
 	}
@@ -67,7 +72,7 @@ func (s *session) command(id int32, op txn.Outcome, m *seata.BranchCommitRequest
 	case appendRefused:
 		return err
 	}
-	return errNoSession
+	return orchestrator.ErrNobody
 }
 
 // answered takes a participant's answer to a command. It may come on any connection of the same client, and is
@@ -116,11 +121,14 @@ func (s *session) sameClient(other *session) bool {
 	return application != "" && application == other.who.Load().branchApplication
 }
 
-// report tells the coordinator how an attempt ended.
+// report tells the coordinator, or on whose behalf the command was sent, how an attempt ended.
 func (s *Server) report(c command, result txn.Result, text string) {
-	s.coordinator.Reply(c.xid, txn.Reply{
-		BranchID: c.branch, Op: c.op, Attempt: c.attempt, Result: result, Text: text,
-	})
+	r := txn.Reply{BranchID: c.branch, Op: c.op, Attempt: c.attempt, Result: result, Text: text}
+	if c.report != nil {
+		c.report(c.xid, r)
+		return
+	}
+	s.coordinator.Reply(c.xid, r)
 }
 
 // expireCommands reports those that were not answered in time.
