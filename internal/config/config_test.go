@@ -117,7 +117,7 @@ func TestMistakesNameTheKeyAndWhatToDo(t *testing.T) {
 		{name: "key of another case", yaml: "DATA: x", want: "did you mean data?"},
 		{name: "far key", yaml: "zzzzzzzzzz: x", want: "--print-config` lists all"},
 		{name: "unknown variable", env: []string{"CONCORD_LOG_LEVLE=x"}, want: "did you mean CONCORD_LOG_LEVEL?"},
-		{name: "far variable", env: []string{"CONCORD_MYSQL_HOST=x"}, want: "MYSQL_HOST; `concord serve --print-config`"},
+		{name: "far variable", env: []string{"CONCORD_POSTGRESQL_SERVER=x"}, want: "POSTGRESQL_SERVER; `concord serve --print-config`"},
 		{name: "not YAML", yaml: "a: [", want: "not valid YAML"},
 		{name: "no unit", yaml: "retry: {first: 5}", want: `"5" is no duration; write a time with its unit`},
 		{name: "bad number", flags: []string{"--session-max=many"}, want: "session.max (flag --session-max)"},

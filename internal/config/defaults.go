@@ -39,7 +39,16 @@ func Default() Config {
 			Grace:       rules.Retry.Grace,
 			XANotFound:  rules.Retry.XANotFound,
 		},
-		Store: Store{Retention: 72 * time.Hour, DiskReserve: GiB, Cache: 128 * MiB},
+		Store: Store{Engine: EnginePebble, Retention: 72 * time.Hour, DiskReserve: GiB, Cache: 128 * MiB},
+		MQ:    MQ{Engine: "auto", Prefix: "concord"},
+		RocketMQ: RocketMQ{
+			Mode: "queue", CreateTopics: true, UnreadAfter: 30 * time.Second,
+		},
+		Registry: Registry{Engine: "none"},
+		ZooKeeper: ZooKeeper{
+			Cluster: "default", Root: "/registry/zk", SessionTimeout: 6 * time.Second,
+		},
+		Node: Node{Lease: 10 * time.Second, Leave: 5 * time.Second},
 		Session: Session{
 			Max:           10_000,
 			Idle:          15 * time.Second,

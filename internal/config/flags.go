@@ -11,6 +11,7 @@ func AddFlags(fs *pflag.FlagSet) {
 			text = ""
 		}
 		f := fs.VarPF(&flagValue{text: text, kind: k.Type}, k.Flag(), "", k.Short())
+		f.Hidden = k.Hidden
 		if k.Type == "bool" {
 			f.NoOptDefVal = "true"
 		}

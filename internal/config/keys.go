@@ -32,12 +32,20 @@ type Key struct {
 	GroupDoc string
 	// Secret values are never printed.
 	Secret bool
+	// Hidden keys are for tests: they are in no help and no printed configuration.
+	Hidden bool
 
-	index []int // of the field, for reflect
+	flag  string // instead of the one that follows from the name
+	index []int  // of the field, for reflect
 }
 
 // Flag returns the key's flag without the dashes: "retry-slow-delay".
-func (k Key) Flag() string { return kebab(k.Name, '-') }
+func (k Key) Flag() string {
+	if k.flag != "" {
+		return k.flag
+	}
+	return kebab(k.Name, '-')
+}
 
 // Env returns the key's environment variable: "CONCORD_RETRY_SLOW_DELAY".
 func (k Key) Env() string { return envPrefix + strings.ToUpper(kebab(k.Name, '_')) }
@@ -69,7 +77,10 @@ func (k Key) Text(c *Config) string {
 		}
 		return strings.Join(list, ",")
 	}
-	return fmt.Sprint(v.Interface())
+	if text := fmt.Sprint(v.Interface()); !k.Secret || text == "" {
+		return text
+	}
+	return "(set, not shown)"
 }
 
 // kebab splits the words of a key name by sep, in lower case. A run of capitals is one word.
@@ -106,7 +117,8 @@ func Keys() []Key {
 			}
 			keys = append(keys, Key{
 				Name: name, Doc: docs[t.Name()+"."+f.Name], Type: typeName(f.Type),
-				GroupDoc: groupDoc, Secret: f.Tag.Get("secret") == "true", index: at,
+				GroupDoc: groupDoc, Secret: f.Tag.Get("secret") == "true",
+				Hidden: f.Tag.Get("hidden") == "true", flag: f.Tag.Get("flag"), index: at,
 			})
 		}
 	}

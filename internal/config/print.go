@@ -20,6 +20,9 @@ func (l *Loaded) Print(w io.Writer) error {
 	defaults := Default()
 	group := ""
 	for _, k := range Keys() {
+		if k.Hidden {
+			continue
+		}
 		indent := ""
 		if g := k.Group(); g != "" {
 			indent = "  "

@@ -25,8 +25,20 @@ type Config struct {
 	Limits Limits `koanf:"limits"`
 	// How failed attempts at a branch's phase two are repeated.
 	Retry Retry `koanf:"retry"`
-	// The embedded store.
+	// Where the truth is kept.
 	Store Store `koanf:"store"`
+	// The database of a cluster; used with store.engine mysql.
+	MySQL MySQL `koanf:"mysql"`
+	// How decisions are published.
+	MQ MQ `koanf:"mq"`
+	// The message broker; used with mq.engine rocketmq.
+	RocketMQ RocketMQ `koanf:"rocketmq"`
+	// How Seata clients find the nodes.
+	Registry Registry `koanf:"registry"`
+	// The registry's servers; used with registry.engine zookeeper.
+	ZooKeeper ZooKeeper `koanf:"zookeeper"`
+	// This node's place in a cluster; used with store.engine mysql.
+	Node Node `koanf:"node"`
 	// Connections of Seata clients.
 	Session Session `koanf:"session"`
 	// Who may connect as a Seata client.
@@ -98,15 +110,96 @@ type Retry struct {
 	XANotFound time.Duration `koanf:"xaNotFound"`
 }
 
-// Store sets up the embedded store.
+// Store says where the truth is kept.
 type Store struct {
+	// Store that holds the truth: pebble, which is embedded and needs nothing else, for one machine; or mysql, for a
+	// cluster of nodes on one database (MySQL, MariaDB or TiDB).
+	Engine string `koanf:"engine" flag:"store"`
 	// Time for which an ended transaction is kept. Clients that repeat an end request after that are told that it
 	// is unknown, so it is at least 10m.
 	Retention time.Duration `koanf:"retention"`
-	// Free disk space below which no new transaction is accepted. Those under way need it to end.
+	// Free disk space, with pebble, below which no new transaction is accepted. Those under way need it to end.
 	DiskReserve Bytes `koanf:"diskReserve"`
-	// Memory for cached blocks of the store.
+	// Memory for cached blocks of the store, with pebble.
 	Cache Bytes `koanf:"cache"`
+}
+
+// MySQL is the database of a cluster.
+type MySQL struct {
+	// Address and credentials, as USER:PASSWORD@tcp(HOST:PORT)/DATABASE?PARAMETERS. Every node names the same
+	// database; add tls=true where the network is not trusted. Prefer the environment or the file: flags can be read
+	// by every user of the machine.
+	DSN string `koanf:"dsn" secret:"true"`
+	// Brings the tables up to date at start, as 'concord migrate' does. Nodes that start together wait for each other.
+	Migrate bool `koanf:"migrate"`
+}
+
+// MQ says how decisions are published.
+type MQ struct {
+	// Log that publishes decisions: embedded, read over HTTP, for one machine; rocketmq, for a cluster; off, which
+	// publishes nothing, the deciding node driving phase two itself; or auto, which is embedded with store.engine
+	// pebble and rocketmq with mysql.
+	Engine string `koanf:"engine" flag:"mq"`
+	// First part of the names of the topics, PREFIX-commit and PREFIX-rollback, and of the groups that belong to them.
+	// All nodes of a cluster have the same, no two clusters on one broker do.
+	Prefix string `koanf:"prefix"`
+}
+
+// RocketMQ is the message broker.
+type RocketMQ struct {
+	// Name servers, each as HOST:PORT.
+	Namesrv []string `koanf:"namesrv"`
+	// Access key for brokers with access control; empty signs nothing.
+	AccessKey string `koanf:"accessKey"`
+	// Secret key that belongs to the access key.
+	SecretKey string `koanf:"secretKey" secret:"true"`
+	// What a decision does while the broker is away: with queue it is stored and answered, and published later; with
+	// refuse it is answered as unavailable, so that nothing is decided that consumers do not learn of soon.
+	Mode string `koanf:"mode"`
+	// Makes missing topics at start. Without it a missing topic is an error that names it.
+	CreateTopics bool `koanf:"createTopics"`
+	// Age at which a decision that our own consumer has not read is published once more.
+	UnreadAfter time.Duration `koanf:"unreadAfter"`
+}
+
+// Registry says how Seata clients find the nodes.
+type Registry struct {
+	// Registry that the node is entered in: none, where clients are configured with addresses; or zookeeper.
+	Engine string `koanf:"engine" flag:"registry"`
+}
+
+// ZooKeeper is the registry's servers.
+type ZooKeeper struct {
+	// Servers, each as HOST:PORT, at most one path behind the last as a root for everything: HOST:PORT/PATH.
+	Servers []string `koanf:"servers" flag:"zookeeper"`
+	// Name of the cluster under which nodes are entered: what clients name in service.vgroupMapping.
+	Cluster string `koanf:"cluster"`
+	// Path under which Seata clients look for clusters.
+	Root string `koanf:"root"`
+	// Time after which a node that is gone disappears from the registry.
+	SessionTimeout time.Duration `koanf:"sessionTimeout"`
+	// Credentials, as USER:PASSWORD, of the digest scheme; empty for none.
+	Digest string `koanf:"digest" secret:"true"`
+}
+
+// Node is this node's place in a cluster.
+type Node struct {
+	// Name of this node, different from all others and the same after a restart. Empty means the advertised address.
+	ID string `koanf:"id"`
+	// Time after which a node that does not renew its lease is taken for dead and its work goes to the others. A
+	// short one makes a slow database or a long pause look like a death.
+	Lease time.Duration `koanf:"lease"`
+	// Secret by which nodes know each other when they hand phase two over; the same on all nodes, at least 16 bytes.
+	// Without it only clients that are connected to the driving node are reached.
+	Secret string `koanf:"secret" secret:"true"`
+	// Address, HOST:PORT, at which other nodes reach this node's HTTP server. Empty means the host of advertise and the
+	// port of http.
+	Internal string `koanf:"internal"`
+	// Time for which a node that was told to stop goes on serving after it has left the registry, so that clients
+	// learn of it first.
+	Leave time.Duration `koanf:"leave"`
+	// For tests: added to this machine's clock, to show that a wrong one does no harm.
+	ClockOffset time.Duration `koanf:"clockOffset" hidden:"true"`
 }
 
 // Session bounds the connections of Seata clients.

@@ -48,6 +48,7 @@ func (l *Loaded) check() []error {
 		access, secret, found := strings.Cut(key, ":")
 		c.failIf(!found || access == "" || secret == "", "auth.keys", "entry %d is not accessKey:secretKey", i+1)
 	}
+	c.cluster(&l.Config)
 	c.limits(&l.Limits)
 	c.retry(&l.Retry)
 	c.rest(&l.Config)
