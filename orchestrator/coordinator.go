@@ -408,7 +408,8 @@ func (c *Coordinator) carryOut(e *entry, req request, eff txn.Effects) {
 	if len(eff.Release) > 0 {
 		c.rows.released(c, eff.Release)
 	}
-	if eff.Ended || g.Stuck == txn.StuckRefused {
+	detached := eff.Write == txn.WriteDurable && g.Status == txn.Committing && g.AnswersCommit()
+	if eff.Ended || g.Stuck == txn.StuckRefused || detached {
 		c.settle(e, g)
 	}
 	for i := range eff.Commands {

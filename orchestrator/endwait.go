@@ -56,7 +56,7 @@ func (c *Coordinator) tellNow(g *txn.Global, asked txn.Outcome) bool {
 	case g.Status.Ended(), g.Status.Outcome() != asked, g.Stuck == txn.StuckRefused:
 		return true
 	case g.Status == txn.Committing:
-		return g.CommitsDetached()
+		return g.AnswersCommit()
 	}
 	return false
 }

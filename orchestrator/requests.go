@@ -113,8 +113,8 @@ func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, er
 		return
 	}
 	ev := txn.Register{
-		BranchID: branchID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client, LockKey: req.LockKey,
-		Data: req.Data,
+		BranchID: branchID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client,
+		LockKey: req.LockKey, Data: req.Data,
 	}
 	if req.Wait && req.LockKey != "" && c.limits().LockWait > 0 && !c.rows.patience.spent(req.ID) {
 		c.rows.register(c, req.ID, ev, done)

@@ -45,11 +45,11 @@ func statusFor(g *txn.Global, a asked) seata.GlobalStatus {
 	return either(timeout, seata.GlobalTimeoutRollbacking, seata.GlobalRollbacking)
 }
 
-// committingStatus: while nothing but AT branches is left it is AsyncCommitting inside Seata, which shows itself as
-// Committed. Seata DefaultCoordinator.doGlobalCommit.
+// committingStatus: while nothing is left but branches that nobody waits for, which for Seata are those of AT, it is
+// AsyncCommitting inside Seata, which shows itself as Committed. Seata DefaultCoordinator.doGlobalCommit.
 func committingStatus(g *txn.Global, a asked) seata.GlobalStatus {
 	switch {
-	case a != askedPhaseTwo && onlyATLeft(g):
+	case a != askedPhaseTwo && g.CommitsDetached():
 		return seata.GlobalCommitted
 	case g.Stuck == txn.StuckRefused:
 		return seata.GlobalCommitFailed
@@ -57,15 +57,6 @@ func committingStatus(g *txn.Global, a asked) seata.GlobalStatus {
 		return seata.GlobalCommitRetrying // the bound of the wait has passed, or an attempt has failed
 	}
 	return seata.GlobalCommitting
-}
-
-func onlyATLeft(g *txn.Global) bool {
-	for _, b := range g.Branches {
-		if b.Kind != txn.AT && b.NeedsPhaseTwo() {
-			return false
-		}
-	}
-	return true
 }
 
 // anyFailed reports whether an attempt at a branch that is not finished has failed.

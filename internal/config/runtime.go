@@ -16,6 +16,8 @@ func (c *Config) Rules() txn.Rules {
 			Attempts:    uint32(c.Retry.Attempts),
 			SlowDelay:   c.Retry.SlowDelay,
 			Answer:      c.Retry.Answer,
+			Report:      txn.DefaultRetryPolicy().Report,
+			Reports:     txn.DefaultRetryPolicy().Reports,
 			Grace:       c.Retry.Grace,
 			XANotFound:  c.Retry.XANotFound,
 		},

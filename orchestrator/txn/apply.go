@@ -182,12 +182,12 @@ func (r Rules) retry(g *Global, ev Retry, now Millis) (Effects, error) {
 	d.tell(now, HistoryRetry, 0, ev.Actor)
 	d.Stuck = 0
 	for i, b := range d.Branches {
-		if !b.NeedsPhaseTwo() || b.InFlight(now) {
+		if !b.NeedsPhaseTwo() || b.InFlight(now) && b.State != Published {
 			continue
 		}
 		nb := d.branch(i)
 		nb.NextAt, nb.InFlightUntil = now, 0
-		if nb.State == Refused {
+		if nb.State == Refused || nb.State == Published {
 			nb.State = Registered
 		}
 		if r.usedUp(nb.Attempts) {

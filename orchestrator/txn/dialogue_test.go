@@ -75,6 +75,8 @@ func (s *story) setRules(t *testing.T, d *datadriven.TestData) string {
 			d.Fatalf(t, "%v", err)
 		}
 		switch arg.Key {
+		case "reports":
+			s.rules.Retry.Reports = uint32(n)
 		case "attempts":
 			s.rules.Retry.Attempts = uint32(n)
 		case "branches":
@@ -108,12 +110,12 @@ func (s *story) event(t *testing.T, d *datadriven.TestData) Event {
 		s.g = nil
 		return Begin{
 			XID: XID{Prefix: "tc:8091", ID: 7}, Application: "shop", Group: "g", Name: text("name"),
-			Timeout: time.Duration(number("timeout", 60)) * time.Second,
+			Trace: text("trace"), Timeout: time.Duration(number("timeout", 60)) * time.Second,
 		}
 	case "register":
 		return Register{
 			BranchID: number("id", 0), Kind: kindOf(text("kind")), Resource: text("resource"), Client: "shop:ip:1",
-			LockKey: text("lock"), Data: text("data"),
+			LockKey: text("lock"), Data: text("data"), Ack: ackOf(text("ack")),
 		}
 	case "report":
 		return Report{BranchID: number("id", 0), State: stateOf(text("state")), Data: text("data")}
@@ -173,6 +175,12 @@ func describe(before *Global, eff Effects, now Millis) string {
 		fmt.Fprintf(&b, "send %s to %s branch %d attempt %d", c.Op, c.Resource, c.BranchID, c.Attempt)
 		if c.Data != "" {
 			fmt.Fprintf(&b, " data %s", c.Data)
+		}
+		if c.Ack != 0 {
+			fmt.Fprintf(&b, " ack %s", c.Ack)
+		}
+		if c.Trace != "" {
+			fmt.Fprintf(&b, " trace %s", c.Trace)
 		}
 		b.WriteString("\n")
 	}
@@ -247,7 +255,7 @@ func recode(g *Global) (*Global, error) {
 }
 
 func kindOf(s string) Kind {
-	for k := AT; k <= SagaAnnotation; k++ {
+	for k := AT; k <= Topic; k++ {
 		if k.String() == s {
 			return k
 		}
@@ -255,8 +263,13 @@ func kindOf(s string) Kind {
 	return TCC
 }
 
+func ackOf(s string) Ack {
+	a, _ := ParseAck(s)
+	return a
+}
+
 func stateOf(s string) BranchState {
-	for st := Registered; st <= Refused; st++ {
+	for st := Registered; st <= Published; st++ {
 		if st.String() == s {
 			return st
 		}
@@ -274,6 +287,8 @@ func resultOf(s string) Result {
 		return ResultUnreachable
 	case "noAnswer":
 		return ResultNoAnswer
+	case "published":
+		return ResultPublished
 	case "notFound":
 		return ResultXANotFound
 	}

@@ -1,5 +1,7 @@
 package txn
 
+import "slices"
+
 // wake decides a transaction that timed out, or sends what is due of one that is decided.
 func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 	switch {
@@ -9,11 +11,15 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 		return Effects{}, nil
 	}
 	d := edit(g)
+	write := WriteMemory
+	if r.overdue(d, now) {
+		write = WriteLazy // it may be stuck now
+	}
 	r.drive(d, now)
 	if len(d.eff.Commands) == 0 {
 		return Effects{}, nil
 	}
-	return d.done(WriteMemory), nil
+	return d.done(write), nil
 }
 
 // drive adds a command for every branch that is due and whose turn it is, and sets the due time.
@@ -36,8 +42,7 @@ func (r Rules) drive(d *draft, now Millis) {
 		}
 		open := gate.pass(d.Status, b)
 		if open && b.due(now) {
-			r.overdue(d, i, now)
-			b = d.command(i, now.Add(r.Retry.answer(b)))
+			b = d.command(i, now.Add(r.Retry.Answer))
 		}
 		if at := b.lookAt(); open && at != 0 && (d.DueAt == 0 || at < d.DueAt) {
 			d.DueAt = at
@@ -101,23 +106,37 @@ func (d *draft) command(i int, until Millis) *Branch {
 	return b
 }
 
-// overdue notes that the participant behind a topic has not reported back in time: nobody else would tell, because its
-// transport has done its part when the message is published.
-func (r Rules) overdue(d *draft, i int, now Millis) {
-	b := d.Branches[i]
-	if b.Ack != AckReport || b.InFlightUntil == 0 {
-		return
+// overdue notes which participants behind a topic have not reported back in time, so that their messages are published
+// again. Nobody else would tell: the transport has done its part with the publication.
+func (r Rules) overdue(d *draft, now Millis) (any bool) {
+	for i, b := range d.Branches {
+		if b.State != Published || b.InFlight(now) {
+			continue
+		}
+		nb := d.branch(i)
+		nb.State, nb.InFlightUntil = Registered, 0
+		nb.Failure = "no report within " + r.Retry.Report.String()
+		if tellsAttempt(nb.Attempts) {
+			d.tell(now, HistoryAttempt, nb.ID, nb.Failure)
+		}
+		if r.Retry.Reports > 0 && nb.Attempts >= r.Retry.Reports && d.Stuck == 0 {
+			d.Stuck = StuckRetriesUsedUp
+			d.tell(now, HistoryRetriesUsed, nb.ID, nb.Failure)
+		}
+		any = true
 	}
-	nb := d.branch(i)
-	nb.InFlightUntil = 0
-	nb.Failure = "no report within " + r.Retry.Report.String()
-	if tellsAttempt(nb.Attempts) {
-		d.tell(now, HistoryAttempt, nb.ID, nb.Failure)
+	return any
+}
+
+// published notes that a message is durable at the broker: the participant has until a later time to report back, which
+// is stored so that a restart does not publish it again at once.
+func (r Rules) published(d *draft, i int, now Millis) Write {
+	if d.Branches[i].Ack != AckReport {
+		return d.confirm(i, now)
 	}
-	if r.Retry.Reports > 0 && nb.Attempts >= r.Retry.Reports && d.Stuck == 0 {
-		d.Stuck = StuckRetriesUsedUp
-		d.tell(now, HistoryRetriesUsed, nb.ID, nb.Failure)
-	}
+	b := d.branch(i)
+	b.State, b.InFlightUntil = Published, now.Add(r.Retry.Report)
+	return WriteLazy
 }
 
 // reply takes the end of an attempt.
@@ -132,11 +151,16 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	if ev.Result != ResultDone && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) {
 		return Effects{} // an older attempt failed, or the failure of this one is told twice
 	}
+	if ev.Result == ResultPublished && (b.Kind != Topic || b.State != Registered) {
+		return Effects{} // told twice, or nonsense
+	}
 	d := edit(g)
 	write := WriteLazy
 	switch ev.Result {
 	case ResultDone:
 		write = d.confirm(i, now)
+	case ResultPublished:
+		write = r.published(d, i, now)
 	case ResultRefused:
 		nb := d.branch(i)
 		nb.State, nb.InFlightUntil, nb.NextAt = Refused, 0, 0
@@ -151,7 +175,13 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		d.end(now)
 		return d.done(WriteLazy)
 	}
+	if !g.CommitsDetached() && d.awaitsTopics() {
+		write = WriteDurable // whoever waits for the commit is told now, so it must not be forgotten
+	}
 	r.drive(d, now)
+	if write == WriteMemory && d.DueAt > now.Add(r.Retry.Answer) {
+		write = WriteLazy // only reports are awaited: the sweeper need not look before they are due
+	}
 	return d.done(write)
 }
 
@@ -172,6 +202,9 @@ func (d *draft) confirm(i int, now Millis) Write {
 // fail plans the next attempt of branch i.
 func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
 	b := d.branch(i)
+	if b.State == Published {
+		b.State = Registered
+	}
 	b.InFlightUntil = 0
 	b.NextAt = now.Add(r.Retry.delay(b.ID, b.Attempts, ev.Result))
 	b.Failure = clip(ev.Text, failureBytesMax)
@@ -211,6 +244,12 @@ func (r Rules) xaNotFound(g *Global, now Millis) Result {
 		return ResultDone
 	}
 	return ResultFailed
+}
+
+// awaitsTopics reports whether a commit has messages left, and beside them nothing that a client waits for.
+func (g *Global) awaitsTopics() bool {
+	topic := func(b *Branch) bool { return b.Kind == Topic && b.NeedsPhaseTwo() }
+	return g.Status == Committing && g.CommitsDetached() && slices.ContainsFunc(g.Branches, topic)
 }
 
 // pending reports whether any branch still needs phase two.

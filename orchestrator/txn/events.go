@@ -75,6 +75,7 @@ const (
 	ResultUnreachable                   // nobody could be asked: no session, or the write failed
 	ResultNoAnswer                      // it was asked and did not answer in time: it may have been done
 	ResultXANotFound                    // its database does not know the XA branch (XAER_NOTA)
+	ResultPublished                     // the message of a Topic is durable at the broker
 )
 
 // String returns the name that logs and history show.
@@ -92,6 +93,8 @@ func (r Result) String() string {
 		return "no answer"
 	case ResultXANotFound:
 		return "unknown to the database"
+	case ResultPublished:
+		return "published"
 	}
 	return "invalid"
 }

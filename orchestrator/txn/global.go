@@ -186,11 +186,26 @@ func (g *Global) Branch(id int64) (*Branch, int) {
 }
 
 // CommitsDetached reports whether nothing is left of a commit that a client could wait for: every branch is detached
-// (see [Kind.Detached]) or needs no phase two; true without branches. Such a commit is answered at the decision.
+// (see [Kind.Detached]) or needs no phase two; true without branches.
 func (g *Global) CommitsDetached() bool {
 	for _, b := range g.Branches {
 		if !b.Kind.Detached() && b.NeedsPhaseTwo() {
 			return false
+		}
+	}
+	return true
+}
+
+// AnswersCommit reports whether a client that waits for the commit can be told now. That is so at the decision if no
+// branch was there that it could wait for; later when only messages and AT branches are left, and that is durable.
+// Without messages it waits for the end: that one of the others is done may be known in memory only until then.
+func (g *Global) AnswersCommit() bool {
+	if !g.CommitsDetached() {
+		return false
+	}
+	for _, b := range g.Branches {
+		if !b.Kind.Detached() && b.State == Finished {
+			return g.awaitsTopics()
 		}
 	}
 	return true
@@ -288,6 +303,7 @@ const (
 	ReadOnly                              // reported: an XA branch that changed nothing; needs no phase two
 	Finished                              // phase two confirmed by the participant, or nothing to be done in it
 	Refused                               // phase two refused for good; needs a person
+	Published                             // the message of a Topic is out, and its participant's report is waited for
 )
 
 // String returns the name that the API shows.
@@ -305,6 +321,8 @@ func (s BranchState) String() string {
 		return "Finished"
 	case Refused:
 		return "Refused"
+	case Published:
+		return "Published"
 	}
 	return "Invalid"
 }

@@ -44,14 +44,6 @@ func DefaultRetryPolicy() RetryPolicy {
 	}
 }
 
-// answer is how long the end of an attempt at b is waited for.
-func (p RetryPolicy) answer(b *Branch) time.Duration {
-	if b.Ack == AckReport {
-		return p.Report
-	}
-	return p.Answer
-}
-
 // delay returns the time to wait after the attempt-th attempt ended with result: within ±20 % of the nominal one,
 // chosen by the branch and the attempt, so that branches that failed together do not come back together.
 func (p RetryPolicy) delay(branch int64, attempt uint32, result Result) time.Duration {

@@ -131,7 +131,7 @@ func TestEncodingKeepsEverything(t *testing.T) {
 		g := &Global{
 			XID:     XID{Prefix: text.Draw(t, "prefix"), ID: rapid.Int64Min(1).Draw(t, "id")},
 			Version: rapid.Uint64().Draw(t, "version"), Application: text.Draw(t, "app"), Group: text.Draw(t, "group"),
-			Name: text.Draw(t, "name"), BeganAt: millis.Draw(t, "began"), DecidedAt: millis.Draw(t, "decided"),
+			Name: text.Draw(t, "name"), Trace: rapid.SampledFrom([]string{"", "00-1-2-01"}).Draw(t, "trace"), BeganAt: millis.Draw(t, "began"), DecidedAt: millis.Draw(t, "decided"),
 			EndedAt: millis.Draw(t, "ended"), Timeout: time.Duration(rapid.Int64().Draw(t, "timeout")),
 			Status: Status(rapid.Byte().Draw(t, "status")), Cause: Cause(rapid.Byte().Draw(t, "cause")),
 			Stuck: Stuck(rapid.Byte().Draw(t, "stuck")), DueAt: millis.Draw(t, "due"),
@@ -145,6 +145,7 @@ func TestEncodingKeepsEverything(t *testing.T) {
 				RegisteredAt: millis.Draw(t, "registered"), Attempts: rapid.Uint32().Draw(t, "attempts"),
 				InFlightUntil: millis.Draw(t, "flight"), NextAt: millis.Draw(t, "next"),
 				Failure: text.Draw(t, "failure"), Released: rapid.Bool().Draw(t, "released"),
+				Ack: Ack(rapid.IntRange(0, 2).Draw(t, "ack")),
 			})
 		}
 		got, err := recode(g)
@@ -161,7 +162,10 @@ func FuzzDecode(f *testing.F) {
 	g := &Global{XID: XID{Prefix: "h:1", ID: 3}, Status: Active, Name: "n"}
 	g.History = g.History.with(1, HistoryBegan, 0, "x")
 	f.Add(AppendBranch(AppendGlobal(nil, g), &Branch{ID: 4, Kind: AT, State: Registered, LockKey: "t:1"}))
-	f.Add([]byte{encodingVersion})
+	g.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	f.Add(AppendBranch(AppendGlobal(nil, g), &Branch{ID: 5, Kind: Topic, State: Registered, Ack: AckReport}))
+	f.Add([]byte{encodingVersion1})
+	f.Add([]byte{encodingVersion2})
 	f.Fuzz(func(t *testing.T, src []byte) {
 		g, rest, err := DecodeGlobal(src, nil)
 		if err != nil {
@@ -212,8 +216,12 @@ func drawEvent(t *rapid.T, g *Global, id int64) Event {
 	}
 	switch rapid.IntRange(0, 9).Draw(t, "event") {
 	case 0, 1, 2:
-		kind := Kind(rapid.IntRange(1, 4).Draw(t, "kind"))
-		return Register{BranchID: id, Kind: kind, Resource: "r", LockKey: "t:" + string(rune('a'+id%26))}
+		kind := Kind(rapid.IntRange(1, 6).Draw(t, "kind"))
+		r := Register{BranchID: id, Kind: kind, Resource: "r", LockKey: "t:" + string(rune('a'+id%26))}
+		if kind == Topic {
+			r.LockKey, r.Ack = "", Ack(rapid.IntRange(0, 2).Draw(t, "ack"))
+		}
+		return r
 	case 3:
 		return Report{BranchID: pick(), State: BranchState(rapid.IntRange(1, 4).Draw(t, "state"))}
 	case 4:
@@ -224,7 +232,7 @@ func drawEvent(t *rapid.T, g *Global, id int64) Event {
 		return Retry{Actor: "x"}
 	}
 	b, _ := g.Branch(pick())
-	r := Reply{Op: g.Status.Outcome(), Result: Result(rapid.IntRange(1, 6).Draw(t, "result"))}
+	r := Reply{Op: g.Status.Outcome(), Result: Result(rapid.IntRange(1, 7).Draw(t, "result"))}
 	if b != nil {
 		r.BranchID, r.Attempt = b.ID, b.Attempts
 	}
@@ -264,6 +272,18 @@ func check(t *rapid.T, before *Global, eff Effects) {
 	for _, c := range eff.Commands {
 		if c.Op != after.Status.Outcome() {
 			t.Fatalf("command %v in %s", c.Op, after.Status)
+		}
+		if c.Kind == Topic && (c.Op != Commit || c.Ack == 0) {
+			t.Fatalf("message %+v in %s", c, after.Status)
+		}
+	}
+	for i, b := range after.Branches {
+		if (b.Kind == Topic) != (b.Ack != 0) || b.State == Published && b.Ack != AckReport || b.Kind == Topic && after.Status == RollingBack && b.NeedsPhaseTwo() {
+			t.Fatalf("branch %+v in %s", b, after.Status)
+		}
+		if after.Status == Committing && b.Kind == Topic && b.NeedsPhaseTwo() && b.Attempts == 0 && i < len(before.Branches) &&
+			before.Status == Committing && len(eff.Commands) > 0 {
+			t.Fatalf("message %d was held up by others", b.ID)
 		}
 	}
 }

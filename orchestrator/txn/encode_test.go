@@ -1,0 +1,70 @@
+package txn
+
+import (
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// version1 is a record and a branch as the first release wrote them.
+const version1 = "0102010203828080040d31302e302e302e313a383039310473686f700764656661756c74056f7264657282a0abfef962eaa7ab" +
+	"fef962008ac4acfef96280e0ba84bf03090182a0abfef96200000101020184808004146a6462633a6d7973716c3a2f2f64622f73686f7012" +
+	"73686f703a31302e302e302e393a3437313105743a312c32027b7dcaa1abfef96202008ac4acfef96204646f776e"
+
+func version1Global() *Global {
+	return &Global{
+		XID: XID{Prefix: "10.0.0.1:8091", ID: 4194305}, Version: 3, Application: "shop", Group: "default", Name: "order",
+		BeganAt: 1_700_000_000_001, DecidedAt: 1_700_000_000_501, Timeout: time.Minute, Status: Committing,
+		Cause: CauseRequested, Stuck: StuckRetriesUsedUp, DueAt: 1_700_000_010_501,
+		History: History(nil).with(1_700_000_000_001, HistoryBegan, 0, ""),
+		Branches: []*Branch{{
+			ID: 4194306, Kind: AT, State: PhaseOneDone, Resource: "jdbc:mysql://db/shop", Client: "shop:10.0.0.9:4711",
+			LockKey: "t:1,2", Data: "{}", RegisteredAt: 1_700_000_000_101, Attempts: 2, NextAt: 1_700_000_010_501,
+			Failure: "down", Released: true,
+		}},
+	}
+}
+
+func TestFirstVersionStaysReadable(t *testing.T) {
+	t.Parallel()
+	src, err := hex.DecodeString(version1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, rest, err := DecodeGlobal(src, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, rest, err := DecodeBranch(rest, nil)
+	if err != nil || len(rest) != 0 {
+		t.Fatalf("%v, %d bytes left", err, len(rest))
+	}
+	g.Branches = []*Branch{b}
+	if diff := cmp.Diff(version1Global(), g); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestOldNodesReadWhatTheyKnow: during a rolling upgrade the nodes of the version before read what new ones write.
+func TestOldNodesReadWhatTheyKnow(t *testing.T) {
+	t.Parallel()
+	g := version1Global()
+	if got := hex.EncodeToString(AppendBranch(AppendGlobal(nil, g), g.Branches[0])); got != version1 {
+		t.Errorf("without the new fields the bytes are\n%s, not\n%s", got, version1)
+	}
+	g.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	g.Branches[0].Kind, g.Branches[0].Ack = Topic, AckReport
+	got := AppendGlobal(nil, g)
+	if got[0] != encodingVersion2 {
+		t.Errorf("a record with a trace has version %d", got[0])
+	}
+	if got = AppendBranch(nil, g.Branches[0]); got[0] != encodingVersion2 {
+		t.Errorf("a branch with an ack has version %d", got[0])
+	}
+	got[0] = encodingVersion2 + 1
+	if _, _, err := DecodeBranch(got, nil); err == nil {
+		t.Error("a version of the future was read")
+	}
+}
