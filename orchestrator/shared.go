@@ -39,7 +39,7 @@ func (c *Coordinator) learned(e *entry, g *txn.Global) {
 	if c.shared == nil {
 		return
 	}
-	if g.Status.Ended() || g.Stuck == txn.StuckRefused {
+	if g.Status.Ended() || g.Stuck == txn.StuckRefused || g.Status == txn.Committing && g.AnswersCommit() {
 		c.settle(e, g)
 	}
 	if g.Status.Decided() {
