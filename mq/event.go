@@ -8,10 +8,18 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// The topics on which decisions are published.
+// The topics on which decisions are published, with the usual prefix.
 const (
-	TopicCommit   = "concord-commit"
-	TopicRollback = "concord-rollback"
+	TopicCommit   = TopicPrefix + suffixCommit
+	TopicRollback = TopicPrefix + suffixRollback
+)
+
+// TopicPrefix is what the names of the topics begin with where nothing else is configured.
+const TopicPrefix = "concord"
+
+const (
+	suffixCommit   = "-commit"
+	suffixRollback = "-rollback"
 )
 
 // The CloudEvents attributes of a decision.
@@ -21,15 +29,24 @@ const (
 	EventTypeRollback = "io.concord.decision.rollback"
 )
 
+// transactionsPath is where the API has a transaction; see web/openapi.yaml.
+const transactionsPath = "/api/v1/transactions/"
+
 // branchBytesMax is how much the branches of an event may hold; beyond it they are listed by id only.
 const branchBytesMax = 256 << 10
 
-// Topic returns the topic of an outcome.
-func Topic(o txn.Outcome) string {
-	if o == txn.Commit {
-		return TopicCommit
+// Topic returns the topic of an outcome, with the usual prefix.
+func Topic(o txn.Outcome) string { return TopicWith(TopicPrefix, o) }
+
+// TopicWith returns the topic of an outcome; "" stands for the usual prefix.
+func TopicWith(prefix string, o txn.Outcome) string {
+	if prefix == "" {
+		prefix = TopicPrefix
 	}
-	return TopicRollback
+	if o == txn.Commit {
+		return prefix + suffixCommit
+	}
+	return prefix + suffixRollback
 }
 
 // EventType returns the CloudEvents type of an outcome.
@@ -40,10 +57,13 @@ func EventType(o txn.Outcome) string {
 	return EventTypeRollback
 }
 
-// AppendDecision appends the event of g's decision to dst: one JSON object. The id is the xid and the version that
-// carries the decision, so duplicates are recognised by it. Ids of branches are strings: they do not fit into the
-// numbers of JavaScript.
-func AppendDecision(dst []byte, g *txn.Global) []byte {
+// AppendDecision is [AppendDecisionBy] where there is one machine only, and no epochs.
+func AppendDecision(dst []byte, g *txn.Global) []byte { return AppendDecisionBy(dst, g, 0) }
+
+// AppendDecisionBy appends the event of g's decision to dst: one JSON object, as decision.schema.json describes it. The
+// epoch is that of the node that decided. The id is the xid and the version that carries the decision, so duplicates
+// are recognised by it. Ids of branches are strings: they do not fit into the numbers of JavaScript.
+func AppendDecisionBy(dst []byte, g *txn.Global, epoch int64) []byte {
 	o := g.Status.Outcome()
 	dst = append(dst, `{"specversion":"1.0","id":"`...)
 	dst = appendXID(dst, g.XID)
@@ -55,6 +75,11 @@ func AppendDecision(dst []byte, g *txn.Global) []byte {
 	dst = appendXID(dst, g.XID)
 	dst = append(dst, `","time":`...)
 	dst = appendTime(dst, g.DecidedAt)
+	if txn.ValidTrace(g.Trace) {
+		dst = append(dst, `,"traceparent":"`...)
+		dst = append(dst, g.Trace...)
+		dst = append(dst, '"')
+	}
 	dst = append(dst, `,"datacontenttype":"application/json","data":{"xid":"`...)
 	dst = appendXID(dst, g.XID)
 	dst = append(dst, `","outcome":"`...)
@@ -71,12 +96,16 @@ func AppendDecision(dst []byte, g *txn.Global) []byte {
 	dst = appendTime(dst, g.BeganAt)
 	dst = append(dst, `,"decidedAt":`...)
 	dst = appendTime(dst, g.DecidedAt)
+	dst = append(dst, `,"epoch":`...)
+	dst = strconv.AppendInt(dst, epoch, 10)
 	dst = append(dst, `,"branches":`...)
 	mark := len(dst)
 	whole := true
 	if dst, whole = appendBranches(dst, g, true); !whole {
 		dst, _ = appendBranches(dst[:mark], g, false)
-		dst = append(dst, `,"truncated":true`...)
+		dst = append(dst, `,"truncated":true,"href":"`+transactionsPath...)
+		dst = strconv.AppendInt(dst, g.XID.ID, 10)
+		dst = append(dst, '"')
 	}
 	return append(dst, "}}"...)
 }

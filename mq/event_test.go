@@ -20,11 +20,14 @@ type event struct {
 	Subject         string    `json:"subject"`
 	Time            time.Time `json:"time"`
 	DataContentType string    `json:"datacontenttype"`
+	TraceParent     string    `json:"traceparent"`
 	Data            struct {
 		XID, Outcome, Cause, Application, Group, Name string
 		BeganAt, DecidedAt                            time.Time
+		Epoch                                         int64
 		Branches                                      []struct{ ID, Kind, Resource, Data string }
 		Truncated                                     bool
+		Href                                          string
 	} `json:"data"`
 }
 
@@ -70,7 +73,16 @@ func TestEventIsCloudEvents(t *testing.T) {
 		t.Error(diff)
 	}
 	g.Status, g.Branches = txn.RolledBack, nil
+	g.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	e = decode(t, AppendDecisionBy(nil, g, 17))
+	if e.TraceParent != g.Trace || e.Data.Epoch != 17 {
+		t.Errorf("trace %q, epoch %d", e.TraceParent, e.Data.Epoch)
+	}
+	g.Trace = `"`
 	e = decode(t, AppendDecision(nil, g))
+	if e.TraceParent != "" {
+		t.Errorf("trace %q", e.TraceParent)
+	}
 	if e.Type != EventTypeRollback || e.Data.Outcome != "rollback" || len(e.Data.Branches) != 0 {
 		t.Errorf("rollback: %+v", e)
 	}
@@ -84,7 +96,7 @@ func TestLargeEventCarriesIDsOnly(t *testing.T) {
 		b := AppendDecision(nil, g)
 		e := decode(t, b)
 		if !e.Data.Truncated || len(b) > 4096 || len(e.Data.Branches) != 2 || e.Data.Branches[0].ID == "" ||
-			e.Data.Branches[0].Resource != "" {
+			e.Data.Branches[0].Resource != "" || e.Data.Href != "/api/v1/transactions/1152921504606846976" {
 			t.Errorf("%d bytes, %+v", len(b), e.Data)
 		}
 	}
@@ -94,6 +106,9 @@ func TestTopicsFollowOutcome(t *testing.T) {
 	t.Parallel()
 	if Topic(txn.Commit) != TopicCommit || Topic(txn.Rollback) != TopicRollback {
 		t.Error("topics are swapped")
+	}
+	if got := TopicWith("shop", txn.Rollback); got != "shop-rollback" {
+		t.Errorf("with a prefix it is %s", got)
 	}
 }
 
