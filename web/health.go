@@ -13,6 +13,8 @@ func (s *Server) health(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": 
 type readiness struct {
 	Ready   bool     `json:"ready"`
 	Reasons []Reason `json:"reasons"`
+	// Degraded is what does not work as it should, although new work is welcome.
+	Degraded []Reason `json:"degraded"`
 }
 
 // ready answers 200 if new work is welcome, otherwise 503 and why not.
@@ -22,7 +24,11 @@ func (s *Server) ready(c *gin.Context) {
 	if len(reasons) > 0 {
 		status = http.StatusServiceUnavailable
 	}
-	c.JSON(status, readiness{Ready: len(reasons) == 0, Reasons: reasons})
+	degraded := []Reason{}
+	if s.o.Degraded != nil {
+		degraded = append(degraded, s.o.Degraded()...)
+	}
+	c.JSON(status, readiness{Ready: len(reasons) == 0, Reasons: reasons, Degraded: degraded})
 }
 
 // reasons is never nil, so that JSON shows a list.

@@ -117,7 +117,12 @@ func (s *Server) stateSamples() []Sample {
 	if len(s.reasons()) == 0 {
 		ready = 1
 	}
+	degraded := 0.0
+	if s.o.Degraded != nil && len(s.o.Degraded()) > 0 {
+		degraded = 1
+	}
 	samples := []Sample{
+		{Name: "tx_degraded", Help: "1 if a part does not work as it should; /readyz says which.", Value: degraded},
 		{Name: "tx_ready", Help: "1 if new work is welcome.", Value: ready},
 		{Name: "tx_build_info", Help: "Always 1.", Label: "version", LabelValue: s.o.Version.Version, Value: 1},
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/knadh/koanf/parsers/yaml"
 )
+
+// pathParameter is how a route names a part of its path that varies.
+var pathParameter = regexp.MustCompile(`:(\w+)`)
 
 func TestRoutesAndOpenAPIAgree(t *testing.T) {
 	t.Parallel()
@@ -24,7 +28,8 @@ func TestRoutesAndOpenAPIAgree(t *testing.T) {
 	}
 	var served []string
 	for _, r := range setup(t, nil).server.engine.Routes() {
-		served = append(served, r.Method+" "+strings.ReplaceAll(r.Path, ":xid", "{xid}"))
+		path := pathParameter.ReplaceAllString(r.Path, "{$1}")
+		served = append(served, r.Method+" "+path)
 	}
 	slices.Sort(described)
 	slices.Sort(served)
@@ -46,7 +51,9 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 		"TransactionDetail": reflect.TypeFor[TransactionDetail](), "Branch": reflect.TypeFor[Branch](),
 		"HeldLock": reflect.TypeFor[HeldLock](), "Lock": reflect.TypeFor[Lock](), "Wait": reflect.TypeFor[Wait](),
 		"HistoryEntry": reflect.TypeFor[HistoryEntry](), "Session": reflect.TypeFor[SessionView](),
-		"Command": reflect.TypeFor[command](), "Problem": reflect.TypeFor[Problem](),
+		"Node":          reflect.TypeFor[NodeView](),
+		"Setting":       reflect.TypeFor[SettingView](),
+		"SettingChange": reflect.TypeFor[settingBody](), "Command": reflect.TypeFor[command](), "Problem": reflect.TypeFor[Problem](),
 	}
 	for name, schema := range schemas {
 		properties, isObject := schema.(map[string]any)["properties"].(map[string]any)

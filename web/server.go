@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -40,6 +41,15 @@ type Options struct {
 	Prefix string
 	// Ready returns why the server should get no new work; empty means ready. Nil: always ready.
 	Ready func() []Reason
+	// Degraded returns what does not work as it should, although new work is welcome. Nil: nothing.
+	Degraded func() []Reason
+	// Nodes lists the nodes of the cluster, of which Node is this one's id. Nil: one machine.
+	Nodes func(ctx context.Context) ([]orchestrator.Node, error)
+	Node  string
+	// Settings are those that change at run time. Nil: one machine.
+	Settings Settings
+	// Internal answers what is under /internal/; it sees to its own authentication. Nil: nothing is there.
+	Internal http.Handler
 	// Sessions lists the connected clients. Nil: none.
 	Sessions func() []Session
 	// Samples returns the numbers of other parts for /metrics. Nil: none.
@@ -153,16 +163,30 @@ func (s *Server) routes() {
 	v1.GET("/locks", s.listLocks)
 	v1.GET("/waits", s.listWaits)
 	v1.GET("/sessions", s.listSessions)
+	v1.GET("/nodes", s.listNodes)
+	v1.GET("/settings", s.listSettings)
+	v1.PUT("/settings/:key", s.putSetting)
 }
 
-// Handler returns the routes, for tests.
-func (s *Server) Handler() http.Handler { return s.engine }
+// Handler returns everything that is served.
+func (s *Server) Handler() http.Handler {
+	if s.o.Internal == nil {
+		return s.engine
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/internal/") {
+			s.o.Internal.ServeHTTP(w, r)
+			return
+		}
+		s.engine.ServeHTTP(w, r)
+	})
+}
 
 // Run serves on the listener until ctx ends, then lets requests under way finish for at most drain. It closes the
 // listener. It returns nil after ctx has ended, or the fault that ended serving.
 func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Duration) error {
 	server := &http.Server{
-		Handler:           s.engine,
+		Handler:           s.Handler(),
 		ReadHeaderTimeout: s.o.HeaderTimeout,
 		ReadTimeout:       answerWait,
 		WriteTimeout:      2 * answerWait, // from the end of the header: the answer is awaited, then read

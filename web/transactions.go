@@ -107,14 +107,19 @@ func readCommand(c *gin.Context) (cmd command, actor string, err error) {
 	if cmd.Reason != "" && clean(cmd.Reason, 160) == "" {
 		return cmd, "", &argumentError{"reason is longer than 160 bytes, or not printable"}
 	}
-	actor = clean(c.GetHeader(actorHeader), 64)
-	if actor == "" {
-		actor = "cli"
-	}
+	actor = actorOf(c)
 	if cmd.Reason != "" {
 		actor += ": " + cmd.Reason
 	}
 	return cmd, actor, nil
+}
+
+// actorOf says who asks, as far as they tell.
+func actorOf(c *gin.Context) string {
+	if actor := clean(c.GetHeader(actorHeader), 64); actor != "" {
+		return actor
+	}
+	return "cli"
 }
 
 // explainJSON says what is wrong with a body without naming types of Go.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strconv"
-
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/tc"
 	"github.com/concord-tx/concord/web"
@@ -10,7 +8,7 @@ import (
 
 // samples are the numbers of the parts that package web does not know.
 func (n *node) samples() []web.Sample {
-	return append(n.seataSamples(), n.storeSamples()...)
+	return append(n.seataSamples(), n.engine.samples()...)
 }
 
 func counter(name, help string, value int64) web.Sample {
@@ -55,27 +53,6 @@ func (n *node) seataSamples() []web.Sample {
 			samples = append(samples, labelled("fault", fault.String(),
 				counter("tx_session_faults_total", "Sessions closed and requests refused.", st.Faults[i])))
 		}
-	}
-	return samples
-}
-
-// storeSamples are the numbers of Pebble that say how the disk is doing.
-func (n *node) storeSamples() []web.Sample {
-	m := n.store.Metrics()
-	first, next := n.store.OutboxBounds()
-	samples := []web.Sample{
-		gauge("tx_store_disk_bytes", "Size of the data directory.", int64(m.DiskSpaceUsage())),
-		gauge("tx_store_wal_bytes", "Size of the write-ahead log.", int64(m.WAL.Size)),
-		counter("tx_store_wal_written_bytes_total", "Bytes written to the log.", int64(m.WAL.BytesWritten)),
-		counter("tx_store_flushes_total", "Memtables written to disk.", m.Flush.Count),
-		counter("tx_store_compactions_total", "Compactions.", m.Compact.Count),
-		gauge("tx_store_compaction_debt_bytes", "Bytes that wait to be compacted.", int64(m.Compact.EstimatedDebt)),
-		gauge("tx_store_read_amplification", "Tables that a read may have to look at.", int64(m.ReadAmp())),
-		gauge("tx_outbox_entries", "Decisions that a consumer may need still.", int64(next-first)),
-	}
-	for i := range m.Levels {
-		samples = append(samples, labelled("level", strconv.Itoa(i),
-			gauge("tx_store_level_bytes", "Size of a level of the store.", m.Levels[i].Size)))
 	}
 	return samples
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,9 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/concord-tx/concord/internal/config"
-	"github.com/concord-tx/concord/mq/embedded"
 	"github.com/concord-tx/concord/orchestrator"
-	"github.com/concord-tx/concord/store/pebble"
 	"github.com/concord-tx/concord/tc"
 	"github.com/concord-tx/concord/web"
 )
@@ -25,8 +22,7 @@ import (
 type node struct {
 	config      *config.Config
 	logger      *slog.Logger
-	store       *pebble.Store
-	decisions   *embedded.Log
+	engine      engine
 	seata       *tc.Server
 	coordinator *orchestrator.Coordinator
 	listener    net.Listener
@@ -35,25 +31,33 @@ type node struct {
 	heap        []byte // see heapFloor
 }
 
-// damageAdvice is what to do about a damaged store.
-const damageAdvice = "do not delete or mend files: see \"A damaged data directory\" in docs/OPERATIONS.md"
+// engine is what differs between one machine and a cluster: where the truth is and how decisions are published.
+type engine interface {
+	// open opens the parts and adds them to what the coordinator is built from. The addresses of n are bound already.
+	open(ctx context.Context, n *node, o *orchestrator.Options) error
+	// bind tells the parts of the coordinator.
+	bind(c *orchestrator.Coordinator)
+	// run does the parts' own work until ctx ends, or one of them fails for good.
+	run(ctx context.Context) error
+	// leave has clients go elsewhere before the node stops serving them. It returns when they had the time to.
+	leave(ctx context.Context)
+	// ready says why new work is not welcome; degraded what does not work as it should while new work is welcome.
+	ready() []web.Reason
+	degraded() []web.Reason
+	samples() []web.Sample
+	// web adds what the HTTP server offers of these parts.
+	web(o *web.Options)
+	// describe returns attributes for the line that says that the server is ready.
+	describe() []any
+	// close gives everything back. It is called after a failed open, too.
+	close() error
+}
 
 // runServer builds a coordinator from the settings and runs it until ctx ends.
 func (a *app) runServer(ctx context.Context, c *config.Config) error {
 	logger := newLogger(a.stderr, c.Log)
-	n := &node{config: c, logger: logger, heap: heapFloor()}
-	options := storeOptions(c, logger, func(err error) {
-		if errors.Is(err, pebble.ErrDamaged) {
-			logger.Error("store is damaged, the process ends at once", "err", err, "advice", damageAdvice)
-		} else {
-			logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
-		}
-		a.exit(exitFailure)
-	})
-	if a.adjustStore != nil {
-		a.adjustStore(&options)
-	}
-	if err := n.open(ctx, options); err != nil {
+	n := &node{config: c, logger: logger, heap: heapFloor(), engine: a.newEngine(c, logger)}
+	if err := n.open(ctx); err != nil {
 		return n.close(err)
 	}
 	n.banner()
@@ -61,8 +65,13 @@ func (a *app) runServer(ctx context.Context, c *config.Config) error {
 	return n.close(err)
 }
 
+// newEngine chooses the parts.
+func (a *app) newEngine(c *config.Config, logger *slog.Logger) engine {
+	return a.newEmbedded(c, logger)
+}
+
 // open builds the parts. What was opened is closed by close, also after an error.
-func (n *node) open(ctx context.Context, options pebble.Options) (err error) {
+func (n *node) open(ctx context.Context) (err error) {
 	c := n.config
 	// Addresses first: they are what most often goes wrong, and cost nothing to give back.
 	if n.listener, err = listen("http", c.HTTPAddress()); err != nil {
@@ -76,23 +85,16 @@ func (n *node) open(ctx context.Context, options pebble.Options) (err error) {
 		n.logger.Warn("addresses of this machine are unknown", "err", err)
 	}
 	n.advertise = advertised(c.Advertise, n.seata.Addr(), interfaces)
-	n.store, err = pebble.Open(ctx, c.Data, options)
-	switch {
-	case errors.Is(err, pebble.ErrDamaged):
-		return fmt.Errorf("%w; %s", err, damageAdvice)
-	case err != nil:
-		return fmt.Errorf("%w; choose another one with --data", err)
+	o := orchestrator.Options{
+		Transport: n.seata, Rules: c.Rules(), Limits: c.Runtime(), Advertise: n.advertise, Logger: n.logger,
 	}
-	if n.decisions, err = embedded.Open(n.store, n.store.Apply, embedded.Options{Logger: n.logger}); err != nil {
-		return fmt.Errorf("open the decision log: %w", err)
+	if err = n.engine.open(ctx, n, &o); err != nil {
+		return err
 	}
-	n.coordinator, err = orchestrator.New(ctx, orchestrator.Options{
-		Store: n.store, Log: n.decisions, Transport: n.seata, Rules: c.Rules(), Limits: c.Runtime(),
-		Admit: n.store.Admit, Advertise: n.advertise, Logger: n.logger,
-	})
-	if err != nil {
+	if n.coordinator, err = orchestrator.New(ctx, o); err != nil {
 		return fmt.Errorf("start the coordinator: %w", err)
 	}
+	n.engine.bind(n.coordinator)
 	n.seata.Bind(n.coordinator)
 	return nil
 }
@@ -118,17 +120,22 @@ func (n *node) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	rest, stopRest := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRest()
+	serving, stopServing := context.WithCancel(rest)
+	defer stopServing()
 	group.Go(func() error {
+		defer stopServing()
 		<-ctx.Done()
 		n.draining.Store(true)
 		n.logger.Info("shutting down", "drain", n.config.Limits.Drain)
+		n.engine.leave(rest)
 		return nil
 	})
 	group.Go(func() error {
 		defer stopRest()
-		return n.seata.Run(ctx)
+		return n.seata.Run(serving)
 	})
 	group.Go(func() error { return n.coordinator.Run(rest) })
+	group.Go(func() error { return n.engine.run(rest) })
 	group.Go(func() error { return web.New(n.webOptions()).Run(rest, n.listener, n.config.Limits.Drain) })
 	if err := group.Wait(); err != nil {
 		return err
@@ -144,11 +151,7 @@ func (n *node) close(err error) error {
 			err = e
 		}
 	}
-	if n.store != nil {
-		if e := n.store.Close(); e != nil {
-			keep(fmt.Errorf("close the store: %w", e))
-		}
-	}
+	keep(n.engine.close())
 	if n.seata != nil {
 		keep(n.seata.Close())
 	}
@@ -161,8 +164,10 @@ func (n *node) close(err error) error {
 // banner says that the server is there, and how.
 func (n *node) banner() {
 	v := buildVersion()
-	n.logger.Info("concord is ready", "version", v.Version, "go", v.Go, "seata", n.seata.Addr().String(),
-		"http", n.listener.Addr().String(), "advertise", n.advertise, "data", n.config.Data)
+	n.logger.Info("concord is ready", append([]any{
+		"version", v.Version, "go", v.Go, "seata", n.seata.Addr().String(), "http", n.listener.Addr().String(),
+		"advertise", n.advertise,
+	}, n.engine.describe()...)...)
 	if n.config.Dev {
 		n.logger.Warn("development mode: whoever reaches the http address can end transactions; it is on loopback only")
 	} else {
@@ -184,21 +189,7 @@ func (n *node) ready() []web.Reason {
 	if n.draining.Load() {
 		reasons = append(reasons, web.Reason{Code: "draining", Sentence: "The server is shutting down."})
 	}
-	if err := n.store.Writable(); err != nil {
-		reasons = append(reasons, web.Reason{
-			Code: "storeNotWritable", Sentence: "The store accepts no new work: " + err.Error(),
-		})
-	}
-	return reasons
-}
-
-func storeOptions(c *config.Config, logger *slog.Logger, fatal func(error)) pebble.Options {
-	o := pebble.DefaultOptions()
-	o.Logger, o.Fatal = logger, fatal
-	o.Retention = c.Store.Retention
-	o.DiskReserveBytes = uint64(c.Store.DiskReserve)
-	o.CacheBytes = int64(c.Store.Cache)
-	return o
+	return append(reasons, n.engine.ready()...)
 }
 
 func seataOptions(c *config.Config, logger *slog.Logger) tc.Options {
@@ -225,9 +216,11 @@ func seataOptions(c *config.Config, logger *slog.Logger) tc.Options {
 }
 
 func (n *node) webOptions() web.Options {
-	return web.Options{
+	o := web.Options{
 		Coordinator: n.coordinator, Version: buildVersion(), Dev: n.config.Dev, Prefix: n.advertise, Ready: n.ready,
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
 	}
+	n.engine.web(&o)
+	return o
 }

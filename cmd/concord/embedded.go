@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/mq/embedded"
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/store/pebble"
+	"github.com/concord-tx/concord/web"
+)
+
+// oneMachine is the engine that needs nothing but a directory.
+type oneMachine struct {
+	config    *config.Config
+	logger    *slog.Logger
+	options   pebble.Options
+	store     *pebble.Store
+	decisions *embedded.Log
+}
+
+// damageAdvice is what to do about a damaged store.
+const damageAdvice = "do not delete or mend files: see \"A damaged data directory\" in docs/OPERATIONS.md"
+
+func (a *app) newEmbedded(c *config.Config, logger *slog.Logger) *oneMachine {
+	o := pebble.DefaultOptions()
+	o.Logger = logger
+	o.Fatal = func(err error) {
+		if errors.Is(err, pebble.ErrDamaged) {
+			logger.Error("store is damaged, the process ends at once", "err", err, "advice", damageAdvice)
+		} else {
+			logger.Error("store failed, the process ends at once; what was answered is safe, start it again", "err", err)
+		}
+		a.exit(exitFailure)
+	}
+	o.Retention = c.Store.Retention
+	o.DiskReserveBytes = uint64(c.Store.DiskReserve)
+	o.CacheBytes = int64(c.Store.Cache)
+	if a.adjustStore != nil {
+		a.adjustStore(&o)
+	}
+	return &oneMachine{config: c, logger: logger, options: o}
+}
+
+func (m *oneMachine) open(ctx context.Context, _ *node, o *orchestrator.Options) (err error) {
+	m.store, err = pebble.Open(ctx, m.config.Data, m.options)
+	switch {
+	case errors.Is(err, pebble.ErrDamaged):
+		return fmt.Errorf("%w; %s", err, damageAdvice)
+	case err != nil:
+		return fmt.Errorf("%w; choose another one with --data", err)
+	}
+	m.decisions, err = embedded.Open(m.store, m.store.Apply, embedded.Options{Logger: m.logger})
+	if err != nil {
+		return fmt.Errorf("open the decision log: %w", err)
+	}
+	o.Store, o.Log, o.Admit = m.store, m.decisions, m.store.Admit
+	return nil
+}
+
+func (m *oneMachine) bind(*orchestrator.Coordinator) {}
+
+func (m *oneMachine) run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (m *oneMachine) leave(context.Context) {}
+
+func (m *oneMachine) ready() []web.Reason {
+	if err := m.store.Writable(); err != nil {
+		return []web.Reason{{Code: "storeNotWritable", Sentence: "The store accepts no new work: " + err.Error()}}
+	}
+	return nil
+}
+
+func (m *oneMachine) degraded() []web.Reason { return nil }
+
+func (m *oneMachine) web(*web.Options) {}
+
+func (m *oneMachine) describe() []any { return []any{"data", m.config.Data} }
+
+func (m *oneMachine) close() error {
+	if m.store == nil {
+		return nil
+	}
+	if err := m.store.Close(); err != nil {
+		return fmt.Errorf("close the store: %w", err)
+	}
+	return nil
+}
+
+// samples are the numbers of Pebble that say how the disk is doing.
+func (m *oneMachine) samples() []web.Sample {
+	p := m.store.Metrics()
+	first, next := m.store.OutboxBounds()
+	samples := []web.Sample{
+		gauge("tx_store_disk_bytes", "Size of the data directory.", int64(p.DiskSpaceUsage())),
+		gauge("tx_store_wal_bytes", "Size of the write-ahead log.", int64(p.WAL.Size)),
+		counter("tx_store_wal_written_bytes_total", "Bytes written to the log.", int64(p.WAL.BytesWritten)),
+		counter("tx_store_flushes_total", "Memtables written to disk.", p.Flush.Count),
+		counter("tx_store_compactions_total", "Compactions.", p.Compact.Count),
+		gauge("tx_store_compaction_debt_bytes", "Bytes that wait to be compacted.", int64(p.Compact.EstimatedDebt)),
+		gauge("tx_store_read_amplification", "Tables that a read may have to look at.", int64(p.ReadAmp())),
+		gauge("tx_outbox_entries", "Decisions that a consumer may need still.", int64(next-first)),
+	}
+	for i := range p.Levels {
+		samples = append(samples, labelled("level", strconv.Itoa(i),
+			gauge("tx_store_level_bytes", "Size of a level of the store.", p.Levels[i].Size)))
+	}
+	return samples
+}
