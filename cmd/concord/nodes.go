@@ -47,8 +47,8 @@ func (a *app) settings() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "settings",
 		Short: "Show or change what counts in the whole cluster at run time",
-		Long: `Show the settings that can be changed for the whole cluster while it runs: what counts now, and what the node that
-is asked is configured with. A change is kept in the database, and every node follows within seconds.`,
+		Long: `Show the settings that can be changed for the whole cluster while it runs: what counts now, and what the
+node that is asked is configured with. A change is kept in the database, and every node follows within seconds.`,
 		Example: `  concord settings
   concord settings set limits.lockWait 1s
   concord settings unset limits.lockWait`,
