@@ -6,3 +6,8 @@ import _ "embed"
 //
 //go:embed decision.schema.json
 var DecisionSchema []byte
+
+// MessageSchema is the JSON Schema of the message of a branch of kind topic; its $defs/batch is that of a batch.
+//
+//go:embed message.schema.json
+var MessageSchema []byte

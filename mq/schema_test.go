@@ -13,14 +13,14 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// schema compiles a part of the JSON Schema; "" is the whole.
-func schema(t *testing.T, part string) *jsonschema.Schema {
+// compile compiles a part of a JSON Schema; "" is the whole.
+func compile(t *testing.T, text []byte, part string) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(DecisionSchema))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const at = "decision.schema.json"
+	const at = "schema.json"
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	if err := c.AddResource(at, doc); err != nil {
@@ -72,7 +72,7 @@ func drawDecided(t *rapid.T) *txn.Global {
 
 func TestEventsFollowTheirSchema(t *testing.T) {
 	t.Parallel()
-	one, batch := schema(t, ""), schema(t, "#/$defs/batch")
+	one, batch := compile(t, DecisionSchema, ""), compile(t, DecisionSchema, "#/$defs/batch")
 	rapid.Check(t, func(t *rapid.T) {
 		var events [][]byte
 		for range rapid.IntRange(0, 3).Draw(t, "events") {
@@ -101,7 +101,7 @@ func TestEventsFollowTheirSchema(t *testing.T) {
 // TestSchemaRefusesWhatIsWrong: a schema that accepts everything would prove nothing.
 func TestSchemaRefusesWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	one := schema(t, "")
+	one := compile(t, DecisionSchema, "")
 	good := string(AppendDecision(nil, decided()))
 	if err := validate(one, []byte(good)); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,150 @@
+package mq
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// EventTypeBranch is the CloudEvents type of the message of a branch of kind topic.
+const EventTypeBranch = "io.concord.branch.commit"
+
+// AppendMessage appends the message of a branch of kind topic to dst: one JSON object, as message.schema.json describes
+// it. It depends on what was registered only, so that all copies are the same.
+func AppendMessage(dst []byte, cmd *txn.Command) []byte {
+	dst = append(dst, `{"specversion":"1.0","id":"`...)
+	dst = appendXID(dst, cmd.XID)
+	dst = append(dst, "/b"...)
+	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
+	dst = append(dst, `","source":"`+EventSource+`","type":"`+EventTypeBranch+`","subject":"`...)
+	dst = appendXID(dst, cmd.XID)
+	dst = append(dst, '"')
+	if txn.ValidTrace(cmd.Trace) {
+		dst = append(dst, `,"traceparent":"`...)
+		dst = append(dst, cmd.Trace...)
+		dst = append(dst, '"')
+	}
+	dst = append(dst, `,"datacontenttype":"application/json","data":{"xid":"`...)
+	dst = appendXID(dst, cmd.XID)
+	dst = append(dst, `","branch":"`...)
+	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
+	dst = append(dst, `","topic":`...)
+	dst = appendText(dst, cmd.Resource)
+	dst = append(dst, `,"application":`...)
+	dst = appendText(dst, cmd.Application)
+	dst = append(dst, `,"group":`...)
+	dst = appendText(dst, cmd.Group)
+	dst = append(dst, `,"payload":`...)
+	dst = appendText(dst, cmd.Data)
+	dst = append(dst, `,"ack":"`...)
+	dst = append(dst, cmd.Ack.String()...)
+	dst = append(dst, '"')
+	if cmd.Ack == txn.AckReport {
+		dst = append(dst, `,"reportTo":"`+transactionsPath...)
+		dst = strconv.AppendInt(dst, cmd.XID.ID, 10)
+		dst = append(dst, "/branches/"...)
+		dst = strconv.AppendInt(dst, cmd.BranchID, 10)
+		dst = append(dst, `/report"`...)
+	}
+	return append(dst, "}}"...)
+}
+
+// PublishFunc publishes an event and calls done once, with nil when it is durable. It does not block.
+type PublishFunc func(topic, tag, key string, event []byte, done func(error))
+
+// Batched turns the publication of message bodies into that of single events, in the batch form.
+func Batched(publish func(topic, tag, key string, body []byte, props map[string]string, done func(error))) PublishFunc {
+	return func(topic, tag, key string, event []byte, done func(error)) {
+		props := map[string]string{PropertyContentType: ContentTypeBatch}
+		publish(topic, tag, key, AppendBatch(make([]byte, 0, len(event)+2), event), props, done)
+	}
+}
+
+// PropertyContentType is the property of a message on a broker that says what its body is.
+const PropertyContentType = "contentType"
+
+// publishingMax bounds the messages of a TopicTransport that are being published.
+const publishingMax = 16 << 10
+
+// TopicTransport is the [orchestrator.Transport] for branches of kind topic: it publishes their messages, with the xid
+// as key and the transaction group as tag, and reports [txn.ResultPublished] when that is durable.
+type TopicTransport struct {
+	publish PublishFunc
+	reply   func(id int64, r txn.Reply)
+	// pending counts messages that are being published.
+	pending atomic.Int64
+	// Attempts by their end.
+	published, failed atomic.Int64
+}
+
+// NewTopicTransport returns a transport on publish. It is not to be used before [TopicTransport.Bind].
+func NewTopicTransport(publish PublishFunc) *TopicTransport { return &TopicTransport{publish: publish} }
+
+// Bind says who is told how attempts end: the Reply of the coordinator.
+func (t *TopicTransport) Bind(reply func(id int64, r txn.Reply)) { t.reply = reply }
+
+// Send implements [orchestrator.Transport].
+func (t *TopicTransport) Send(cmd txn.Command) error {
+	if cmd.Op != txn.Commit {
+		return fmt.Errorf("publish for branch %d of %s: it is not committed", cmd.BranchID, cmd.XID)
+	}
+	if t.pending.Add(1) > publishingMax {
+		t.pending.Add(-1)
+		return fmt.Errorf("publish on %s: %w", cmd.Resource, orchestrator.ErrBusy)
+	}
+	size := 512 + len(cmd.Resource) + len(cmd.Data) + len(cmd.Data)/8
+	event := AppendMessage(make([]byte, 0, size), &cmd)
+	r := txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultPublished}
+	id := cmd.XID.ID
+	t.publish(cmd.Resource, cmd.Group, cmd.XID.String(), event, func(err error) {
+		t.pending.Add(-1)
+		if err != nil {
+			t.failed.Add(1)
+			r.Result, r.Text = resultOf(err), "publish on "+cmd.Resource+": "+err.Error()
+		} else {
+			t.published.Add(1)
+		}
+		t.reply(id, r)
+	})
+	return nil
+}
+
+// resultOf tells a broker that cannot be reached, which is asked again soon, from one that refuses the message.
+func resultOf(err error) txn.Result {
+	for _, e := range []error{orchestrator.ErrUnavailable, orchestrator.ErrStopped, orchestrator.ErrBusy} {
+		if errors.Is(err, e) {
+			return txn.ResultUnreachable
+		}
+	}
+	return txn.ResultFailed
+}
+
+// Numbers returns how many messages were published, how many attempts have failed, and how many are under way.
+func (t *TopicTransport) Numbers() (published, failed, pending int64) {
+	return t.published.Load(), t.failed.Load(), t.pending.Load()
+}
+
+var _ orchestrator.Transport = (*TopicTransport)(nil)
+
+// topicBytesMax bounds the name of a topic. RocketMQ TopicValidator: TOPIC_MAX_LENGTH.
+const topicBytesMax = 127
+
+// ValidTopic reports whether a branch may be registered with the topic: a name that RocketMQ takes, and none of those
+// on which decisions are published under the prefix.
+func ValidTopic(name, prefix string) bool {
+	if name == "" || len(name) > topicBytesMax || name == TopicWith(prefix, txn.Commit) ||
+		name == TopicWith(prefix, txn.Rollback) {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
