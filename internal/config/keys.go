@@ -32,6 +32,8 @@ type Key struct {
 	GroupDoc string
 	// Secret values are never printed.
 	Secret bool
+	// Live keys can be changed for the whole cluster while it runs.
+	Live bool
 	// Hidden keys are for tests: they are in no help and no printed configuration.
 	Hidden bool
 
@@ -118,7 +120,7 @@ func Keys() []Key {
 			keys = append(keys, Key{
 				Name: name, Doc: docs[t.Name()+"."+f.Name], Type: typeName(f.Type),
 				GroupDoc: groupDoc, Secret: f.Tag.Get("secret") == "true",
-				Hidden: f.Tag.Get("hidden") == "true", flag: f.Tag.Get("flag"), index: at,
+				Hidden: f.Tag.Get("hidden") == "true", Live: f.Tag.Get("live") == "true", flag: f.Tag.Get("flag"), index: at,
 			})
 		}
 	}

@@ -60,12 +60,12 @@ type Log struct {
 type Limits struct {
 	// Number of transactions that may be live at once; a begin beyond it is refused as busy. The store keeps an index
 	// of all of them in memory.
-	LiveMax int `koanf:"liveMax"`
+	LiveMax int `koanf:"liveMax" live:"true"`
 	// Number of live transactions that are kept in memory whole, at about 1.5 KB for one with two branches; others are
 	// read from the store when needed. More than are busy within a second or two only cost.
 	CachedMax int `koanf:"cachedMax"`
 	// Number of branches that one transaction may have.
-	BranchesMax int `koanf:"branchesMax"`
+	BranchesMax int `koanf:"branchesMax" live:"true"`
 	// Length in bytes of one branch's lock key. Each row in it is a record in the store.
 	LockKeyBytesMax Bytes `koanf:"lockKeyBytesMax"`
 	// Number of rows that one branch may lock.
@@ -74,14 +74,14 @@ type Limits struct {
 	DataBytesMax Bytes `koanf:"dataBytesMax"`
 	// Time that a branch registration waits for rows that another transaction has locked before it is refused. Keep it
 	// well below the clients' RPC timeout (15 s at the least), or they give up first; 0 never waits.
-	LockWait time.Duration `koanf:"lockWait"`
+	LockWait time.Duration `koanf:"lockWait" live:"true"`
 	// Number of registrations that may wait for rows at once; more are refused at once.
-	LockWaitersMax int `koanf:"lockWaitersMax"`
+	LockWaitersMax int `koanf:"lockWaitersMax" live:"true"`
 	// Time that a commit or rollback request waits for phase two before it is answered with "retrying". Keep it below
 	// the clients' RPC timeout.
-	EndWait time.Duration `koanf:"endWait"`
+	EndWait time.Duration `koanf:"endWait" live:"true"`
 	// Longest timeout that a client may ask for; longer ones are cut to it. Locks are held that long if a client dies.
-	TimeoutMax time.Duration `koanf:"timeoutMax"`
+	TimeoutMax time.Duration `koanf:"timeoutMax" live:"true"`
 	// Time between two looks at what is due. It bounds how late a timeout or a retry can be.
 	Sweep time.Duration `koanf:"sweep"`
 	// Time that a shutdown waits for requests under way before it closes connections.
@@ -91,23 +91,23 @@ type Limits struct {
 // Retry spaces the attempts at a branch's phase two.
 type Retry struct {
 	// Delay after the first failed attempt; each further one doubles it, within ±20 %.
-	First time.Duration `koanf:"first"`
+	First time.Duration `koanf:"first" live:"true"`
 	// Longest delay between two attempts.
-	Max time.Duration `koanf:"max"`
+	Max time.Duration `koanf:"max" live:"true"`
 	// Delay after an attempt for which no client was connected.
-	Unreachable time.Duration `koanf:"unreachable"`
+	Unreachable time.Duration `koanf:"unreachable" live:"true"`
 	// Number of attempts after which a transaction is stuck: shown, alerting, and tried at the slow pace. 0 never.
-	Attempts int `koanf:"attempts"`
+	Attempts int `koanf:"attempts" live:"true"`
 	// Delay between attempts once the number of attempts is used up.
-	SlowDelay time.Duration `koanf:"slowDelay"`
+	SlowDelay time.Duration `koanf:"slowDelay" live:"true"`
 	// Time that an answer to a phase-two command is waited for before the attempt counts as failed. seata-go never
 	// answers a failed phase two, so this is also how soon it is asked again.
 	Answer time.Duration `koanf:"answer"`
 	// Time that the decision log has to deliver a decision before the sweeper drives it.
-	Grace time.Duration `koanf:"grace"`
+	Grace time.Duration `koanf:"grace" live:"true"`
 	// Least time after the deadline from which an XA branch that its database does not know counts as finished. Too
 	// short a time finishes branches that were never prepared.
-	XANotFound time.Duration `koanf:"xaNotFound"`
+	XANotFound time.Duration `koanf:"xaNotFound" live:"true"`
 }
 
 // Store says where the truth is kept.
@@ -155,7 +155,7 @@ type RocketMQ struct {
 	SecretKey string `koanf:"secretKey" secret:"true"`
 	// What a decision does while the broker is away: with queue it is stored and answered, and published later; with
 	// refuse it is answered as unavailable, so that nothing is decided that consumers do not learn of soon.
-	Mode string `koanf:"mode"`
+	Mode string `koanf:"mode" live:"true"`
 	// Makes missing topics at start. Without it a missing topic is an error that names it.
 	CreateTopics bool `koanf:"createTopics"`
 	// Age at which a decision that our own consumer has not read is published once more.
