@@ -33,7 +33,7 @@ type group struct {
 	name string
 
 	mu       sync.Mutex
-	topics   []string // sorted; empty: all
+	topics   []string // sorted; empty: all decisions
 	offset   uint64   // lowest entry that is not settled
 	next     uint64   // next entry to deliver
 	settled  map[uint64]struct{}
@@ -87,8 +87,12 @@ func (g *group) settle(seq uint64) {
 	}
 }
 
-func (g *group) wants(topic string) bool {
-	return len(g.topics) == 0 || slices.Contains(g.topics, topic)
+// wants reports whether the group is given an entry: with topics those that are on one of them, else all decisions.
+func (g *group) wants(xid int64, topic string) bool {
+	if len(g.topics) == 0 {
+		return xid != 0
+	}
+	return slices.Contains(g.topics, topic)
 }
 
 func (l *Log) loadGroups() error {
@@ -120,8 +124,8 @@ func (l *Log) group(name string) (*group, error) {
 	return g, nil
 }
 
-// Subscribe creates a group or changes the topics of one that exists; no topics are all topics. A new group begins
-// with the oldest entry that is kept if fromOldest, else with the next one. It returns when that is durable.
+// Subscribe creates a group or changes the topics of one that exists; no topics are all decisions. A new group
+// begins with the oldest entry that is kept if fromOldest, else with the next one. It returns when that is durable.
 func (l *Log) Subscribe(ctx context.Context, name string, topics []string, fromOldest bool) error {
 	if name == "" || name == CoordinatorGroup || len(name) > groupNameBytesMax {
 		return fmt.Errorf("subscribe %q: %w", name, ErrGroupName)

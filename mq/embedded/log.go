@@ -13,8 +13,11 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// Storage is what the log needs of a store. Sequence numbers grow by one per decision and are never reused.
+// Storage is what the log needs of a store. Sequence numbers grow by one per entry and are never reused.
 type Storage interface {
+	// AppendOutbox adds an entry that is no decision: it is read with the transaction 0. done is called when it is
+	// durable, never before AppendOutbox has returned. The message is not changed.
+	AppendOutbox(topic string, at txn.Millis, message []byte, done func(error))
 	// OutboxBounds returns the oldest entry that is kept, and the one after the newest durable entry.
 	OutboxBounds() (first, next uint64)
 	// ReadOutbox calls yield with durable entries from seq on, in order, until it returns false. The event may be
@@ -44,6 +47,8 @@ type Options struct {
 	AckWithin time.Duration
 	// InFlightMax bounds the unanswered deliveries of a group.
 	InFlightMax int
+	// TopicPrefix is what the names of the topics of decisions begin with.
+	TopicPrefix string
 	// SaveEvery is how often Consume stores its offset while decisions arrive.
 	SaveEvery time.Duration
 }
@@ -103,9 +108,15 @@ func (l *Log) Record(ch *orchestrator.Change, done func(error)) {
 	for _, b := range g.Branches {
 		size += 64 + len(b.Resource) + len(b.Data)
 	}
-	ch.Decision, ch.Topic = true, mq.Topic(g.Status.Outcome())
+	ch.Decision, ch.Topic = true, mq.TopicWith(l.opts.TopicPrefix, g.Status.Outcome())
 	ch.Event = mq.AppendDecision(make([]byte, 0, min(size, 320<<10)), g)
 	l.apply(ch, done)
+}
+
+// Publish adds a message that is no decision to the outbox, for the groups that have subscribed to its topic, and calls
+// done when that is durable. It is an [mq.PublishFunc]: tag and key are for brokers. The event is not changed.
+func (l *Log) Publish(topic, _, _ string, event []byte, done func(error)) {
+	l.storage.AppendOutbox(topic, l.opts.Clock.Now(), event, done)
 }
 
 // consumeBatch is how many entries Consume reads at a time.
@@ -195,8 +206,11 @@ func (c *consumer) read() error {
 		return nil
 	}
 	return c.log.storage.ReadOutbox(c.next, func(seq uint64, xid int64, _ txn.Millis, _ string, _ []byte) bool {
-		c.batch = append(c.batch, decision{seq: seq, xid: xid})
 		c.next = seq + 1
+		if xid == 0 {
+			return true // nobody's decision
+		}
+		c.batch = append(c.batch, decision{seq: seq, xid: xid})
 		return len(c.batch) < consumeBatch
 	})
 }

@@ -16,8 +16,9 @@ import (
 type Message struct {
 	// Seq is the entry's place in the outbox.
 	Seq uint64
+	// XID is the number of the transaction that was decided, 0 for the message of a branch.
 	XID int64
-	// DecidedAt is when the decision was made.
+	// DecidedAt is when the decision was made, or the message published.
 	DecidedAt txn.Millis
 	Topic     string
 	// Event is a CloudEvents JSON object. It must not be changed.
@@ -140,7 +141,7 @@ func (l *Log) collectNew(g *group, now txn.Millis, limit int, out []Message) ([]
 			g.offset = seq // what lay between was trimmed
 		}
 		g.next = seq + 1
-		if !g.wants(topic) {
+		if !g.wants(xid, topic) {
 			g.settle(seq)
 			return true
 		}

@@ -33,6 +33,8 @@ type Groups interface {
 	Discard(ctx context.Context, group string, seq uint64) error
 	Seek(ctx context.Context, group string, seq uint64) error
 	SeekTime(ctx context.Context, group string, at txn.Millis) error
+	// Publish adds a message that is no decision.
+	Publish(topic, tag, key string, event []byte, done func(error))
 }
 
 // GroupHarness is a harness whose log has groups. It is opened with a delay of retries below 50 ms, a time to answer
@@ -59,6 +61,7 @@ func RunGroups(t *testing.T, open func(t *testing.T) GroupHarness) {
 		{"DeadLettersAreKept", testDead},
 		{"GroupsReplay", testReplay},
 		{"RestartKeepsGroups", testGroupRestart},
+		{"MessagesReachTheirTopic", testMessages},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -193,19 +193,19 @@ func (s *Store) enqueue(ch *orchestrator.Change, w *write, take []rowHash) error
 		s.live.store(g, w.layout)
 	}
 	s.newest = max(s.newest, w.id)
-	if w.seqAt > 0 {
-		w.entry.seq = s.outboxNext
-		s.outboxNext++
-		binary.BigEndian.PutUint64(w.ops.buf[w.seqAt:], w.entry.seq)
-	}
 	w.global = g
 	s.pending[w.id] = w
 	s.append(w)
 	return nil
 }
 
-// append puts w into the queue and wakes the committer if that is in order. The caller holds s.mu.
+// append puts w into the queue, with the number of its outbox entry if it has one, and wakes the committer if that is in order. The caller holds s.mu.
 func (s *Store) append(w *write) {
+	if w.seqAt > 0 {
+		w.entry.seq = s.outboxNext
+		s.outboxNext++
+		binary.BigEndian.PutUint64(w.ops.buf[w.seqAt:], w.entry.seq)
+	}
 	wake := false
 	if !w.lazy {
 		wake = !s.urgent

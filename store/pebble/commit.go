@@ -265,7 +265,7 @@ func (s *Store) failure() error {
 	return s.failed
 }
 
-// writeState queues operations that belong to no transaction.
+// writeState queues a write that belongs to no transaction.
 func (s *Store) writeState(w *write) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

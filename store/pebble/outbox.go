@@ -9,10 +9,10 @@ import (
 
 // The store's side of package mq/embedded: durable decisions in order, and a space for the state of consumer groups.
 
-// outboxEntry is one decision.
+// outboxEntry is one decision, or a message that is none.
 type outboxEntry struct {
 	seq   uint64
-	xid   int64
+	xid   int64 // 0: no decision
 	at    txn.Millis
 	topic string
 	event []byte
@@ -78,6 +78,18 @@ func (o *outbox) drop() {
 	o.bytes -= len(e.event)
 	*e = outboxEntry{}
 	o.tail++
+}
+
+// AppendOutbox adds a message that is no decision: readers see it with the transaction 0. done is as for Apply. The
+// message must not be changed afterwards.
+func (s *Store) AppendOutbox(topic string, at txn.Millis, message []byte, done func(error)) {
+	w := s.writes.get()
+	w.done = done
+	w.encodeOutbox(outboxEntry{at: at, topic: topic, event: message})
+	if err := s.writeState(w); err != nil {
+		s.writes.put(w)
+		s.refusals.post(done, err)
+	}
 }
 
 // OutboxBounds returns the sequence number of the oldest entry that is kept, and the one after the newest durable

@@ -78,7 +78,7 @@ func (w *write) encode(ch *orchestrator.Change, prev layout) error {
 		w.encodeIndexes(g)
 	}
 	if ch.Decision && ch.Topic != "" {
-		w.encodeOutbox(ch)
+		w.encodeOutbox(outboxEntry{xid: g.XID.ID, at: g.DecidedAt, topic: ch.Topic, event: ch.Event})
 	}
 	return nil
 }
@@ -159,18 +159,17 @@ func (w *write) encodeIndexes(g *txn.Global) {
 	}
 }
 
-// encodeOutbox writes the outbox entry with a sequence number that is put in when the change is queued.
-func (w *write) encodeOutbox(ch *orchestrator.Change) {
-	g := ch.Global
-	w.value = binary.AppendUvarint(w.value[:0], uint64(g.XID.ID))
-	w.value = binary.AppendUvarint(w.value, uint64(g.DecidedAt))
-	w.value = binary.AppendUvarint(w.value, uint64(len(ch.Topic)))
-	w.value = append(w.value, ch.Topic...)
-	w.value = append(w.value, ch.Event...)
+// encodeOutbox writes an outbox entry with a sequence number that is put in when the write is queued.
+func (w *write) encodeOutbox(e outboxEntry) {
+	w.value = binary.AppendUvarint(w.value[:0], uint64(e.xid))
+	w.value = binary.AppendUvarint(w.value, uint64(e.at))
+	w.value = binary.AppendUvarint(w.value, uint64(len(e.topic)))
+	w.value = append(w.value, e.topic...)
+	w.value = append(w.value, e.event...)
 	w.key = appendIDKey(w.key[:0], spaceOutbox, 0)
 	w.seqAt = len(w.ops.buf) + 1 + 1 + 2 // kind, key length, "o/"
 	w.ops.set(w.key, w.value)
-	w.entry = outboxEntry{xid: g.XID.ID, at: g.DecidedAt, topic: ch.Topic, event: ch.Event}
+	w.entry = e
 }
 
 func decodeOutbox(value []byte) (e outboxEntry, ok bool) {
