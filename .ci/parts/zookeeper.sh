@@ -2,7 +2,7 @@
 # A private ZooKeeper for tests and `make cluster`: the distribution's jars, run from a directory of the caller's choice.
 #
 #   zookeeper.sh install      install zookeeper if it is missing (needs root)
-#   zookeeper.sh start DIR    data and logs in DIR, port in DIR/port, pid in DIR/pid; returns when it answers "ruok"
+#   zookeeper.sh start DIR    data and logs in DIR, port in DIR/port, pid in DIR/pid; returns when it gives sessions
 #   zookeeper.sh stop DIR     end that server and no other
 #
 # One server without an ensemble, on 127.0.0.1 only, without the admin HTTP server. A server that is started again in
@@ -43,13 +43,12 @@ install() {
 # port_free tells whether nobody accepts connections on a loopback port.
 port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# answers tells whether a server on a loopback port is ready to serve.
+# answers tells whether a server on a loopback port gives sessions. It says "imok" some time before that.
 answers() {
     (
         exec 3<>"/dev/tcp/127.0.0.1/$1"
-        printf ruok >&3
-        read -r -t 2 -n 4 answer <&3
-        [ "$answer" = imok ]
+        printf srvr >&3
+        timeout 2 cat <&3 | grep -q '^Mode:'
     ) 2>/dev/null
 }
 
@@ -99,7 +98,7 @@ start() {
     port=$(sed -n 's/^clientPort=//p' "$dir/zoo.cfg" 2>/dev/null || true)
     # A port can be taken between the look and the bind; then the server ends at once and another port is tried.
     for attempt in 1 2 3 4 5 6 7 8 9 10; do
-        [ -n "$port" ] || port=$((10000 + (RANDOM % 10000)))
+        [ -n "$port" ] || port=$((30000 + (RANDOM % 2700)))
         port_free "$port" || { port=; continue; }
         configure "$dir" "$port"
         java -Xms32m -Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dzookeeper.preAllocSize=1024 \

@@ -1,0 +1,7 @@
+//go:build !parts
+
+package zookeeper
+
+func startParts() (stop func()) { return func() {} }
+
+func child(string) {}
