@@ -44,6 +44,19 @@ type Loaded struct {
 
 // Load reads and checks the settings. All mistakes are reported at once.
 func Load(src Sources) (*Loaded, error) {
+	out, err := LoadUnchecked(src)
+	if err == nil {
+		err = errors.Join(out.check()...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// LoadUnchecked reads the settings for commands that need only some of them, and does not check whether they fit
+// together. What is no value of its kind is a mistake all the same.
+func LoadUnchecked(src Sources) (*Loaded, error) {
 	l := &loader{keys: Keys(), merged: koanf.New("."), origin: map[string]string{}}
 	if src.File != "" {
 		l.file(src.File)
@@ -65,9 +78,6 @@ func Load(src Sources) (*Loaded, error) {
 			}
 			l.fail("%s (%s): %s is no %s; %w", k.Name, out.Origin[k.Name], given, k.Type, err)
 		}
-	}
-	if len(l.errs) == 0 {
-		l.errs = out.check()
 	}
 	if len(l.errs) > 0 {
 		return nil, errors.Join(l.errs...)
