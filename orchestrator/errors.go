@@ -33,6 +33,10 @@ const (
 	CodeStore          Code = "storeFault"
 	CodeNotMember      Code = "notMember"
 	CodeUnavailable    Code = "unavailable"
+	CodeNoGroup        Code = "eventGroupNotFound"
+	CodeGroupName      Code = "eventGroupNameInvalid"
+	CodeReceipt        Code = "deliveryMalformed"
+	CodeNoLetter       Code = "deadLetterNotFound"
 )
 
 // ErrorInfo is what every adapter needs to know to answer an error. The zero value means no error.
@@ -100,6 +104,10 @@ var sentinels = []struct {
 	{ErrPackAborted, row(CodeConflict, 409, "FailedWriteSession",
 		"The message of the decision was given up before the decision was stored; try again.", true)},
 	{ErrCursor, row(CodeCursor, 400, "Unknown", "The cursor was not made by this server for this query.", false)},
+	{ErrNoGroup, row(CodeNoGroup, 404, "Unknown", "There is no consumer group of this name.", false)},
+	{ErrGroupName, row(CodeGroupName, 400, "Unknown", "This cannot be the name of a consumer group.", false)},
+	{ErrReceipt, row(CodeReceipt, 400, "Unknown", "The delivery id was not made by this server.", false)},
+	{ErrNoLetter, row(CodeNoLetter, 404, "Unknown", "The consumer group has no such dead letter.", false)},
 	{ErrInternal, row(CodeInternal, 500, "Unknown", "Concord has a defect; its log has the details.", false)},
 	{context.DeadlineExceeded, row(CodeTimeout, 504, "IO",
 		"The answer did not come in time; the outcome of the request is unknown.", false)},

@@ -5,28 +5,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/orchestrator"
 )
 
-// DeadLetter is an entry that a group was given too often.
-type DeadLetter struct {
-	Seq       uint64
-	XID       int64
-	DecidedAt txn.Millis
-	Topic     string
-	Event     []byte
-	Attempts  int
-	// FailedAt and Reason are those of the last attempt.
-	FailedAt txn.Millis
-	Reason   string
-}
-
 // DeadLetters returns up to limit dead letters of a group behind the entry after, in order.
-func (l *Log) DeadLetters(name string, after uint64, limit int) ([]DeadLetter, error) {
+func (l *Log) DeadLetters(name string, after uint64, limit int) ([]orchestrator.EventLetter, error) {
 	if _, err := l.group(name); err != nil {
 		return nil, err
 	}
-	var out []DeadLetter
+	var out []orchestrator.EventLetter
 	var bad error
 	lower, upper := deadKey(name, after+1), afterPrefix(namePrefix('d', name))
 	err := l.storage.ReadState(lower, upper, func(_, value []byte) bool {
@@ -38,9 +25,8 @@ func (l *Log) DeadLetters(name string, after uint64, limit int) ([]DeadLetter, e
 			bad = err
 			return false
 		}
-		out = append(out, DeadLetter{
-			Seq: e.seq, XID: e.xid, DecidedAt: e.at, Topic: e.topic, Event: e.event, Attempts: e.attempts,
-			FailedAt: e.failedAt, Reason: e.reason,
+		out = append(out, orchestrator.EventLetter{
+			EventEntry: e.entry(), Attempts: e.attempts, FailedAt: e.failedAt, Reason: e.reason,
 		})
 		return true
 	})
@@ -99,7 +85,7 @@ func (l *Log) dead(name string, seq uint64) (*group, *letter, error) {
 		err = bad
 	}
 	if err == nil && e == nil {
-		err = ErrNoLetter
+		err = orchestrator.ErrNoLetter
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("dead letter %d of %s: %w", seq, name, err)

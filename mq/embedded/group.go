@@ -1,25 +1,15 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
-)
-
-// The outcomes that callers branch on.
-var (
-	// ErrNoGroup: nobody has subscribed under this name.
-	ErrNoGroup = errors.New("no such consumer group")
-	// ErrReceipt: the receipt was not made by this log.
-	ErrReceipt = errors.New("malformed receipt")
-	// ErrNoLetter: there is no such dead letter.
-	ErrNoLetter = errors.New("no such dead letter")
-	// ErrGroupName: the name is empty, too long, or the coordinator's own.
-	ErrGroupName = errors.New("not a name for a consumer group")
 )
 
 // groupNameBytesMax bounds names of groups and topics.
@@ -119,7 +109,7 @@ func (l *Log) group(name string) (*group, error) {
 	defer l.mu.Unlock()
 	g := l.groups[name]
 	if g == nil {
-		return nil, fmt.Errorf("group %s: %w", name, ErrNoGroup)
+		return nil, fmt.Errorf("group %s: %w", name, orchestrator.ErrNoGroup)
 	}
 	return g, nil
 }
@@ -128,7 +118,7 @@ func (l *Log) group(name string) (*group, error) {
 // begins with the oldest entry that is kept if fromOldest, else with the next one. It returns when that is durable.
 func (l *Log) Subscribe(ctx context.Context, name string, topics []string, fromOldest bool) error {
 	if name == "" || name == CoordinatorGroup || len(name) > groupNameBytesMax {
-		return fmt.Errorf("subscribe %q: %w", name, ErrGroupName)
+		return fmt.Errorf("subscribe %q: %w", name, orchestrator.ErrGroupName)
 	}
 	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
 	l.mu.Lock()
@@ -183,7 +173,7 @@ func (l *Log) Remove(ctx context.Context, name string) error {
 	delete(l.groups, name)
 	l.mu.Unlock()
 	if g == nil {
-		return fmt.Errorf("group %s: %w", name, ErrNoGroup)
+		return fmt.Errorf("group %s: %w", name, orchestrator.ErrNoGroup)
 	}
 	g.mu.Lock()
 	g.removed = true
@@ -247,34 +237,34 @@ func (l *Log) SeekTime(ctx context.Context, name string, at txn.Millis) error {
 	return l.Seek(ctx, name, low)
 }
 
-// Group describes a consumer group.
-type Group struct {
-	Name   string
-	Topics []string
-	// Offset is the lowest entry that is not settled, End the one after the newest entry.
-	Offset, End uint64
-	InFlight    int
-}
-
 // Groups lists the groups by name.
-func (l *Log) Groups() []Group {
+func (l *Log) Groups() []orchestrator.EventGroup {
 	_, end := l.storage.OutboxBounds()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]Group, 0, len(l.groups))
+	out := make([]orchestrator.EventGroup, 0, len(l.groups))
 	for _, g := range l.groups {
 		g.mu.Lock()
-		out = append(out, Group{
+		out = append(out, orchestrator.EventGroup{
 			Name: g.name, Topics: slices.Clone(g.topics), Offset: g.offset, End: max(end, g.offset),
 			InFlight: len(g.inFlight),
 		})
 		g.mu.Unlock()
 	}
-	slices.SortFunc(out, func(a, b Group) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out, func(a, b orchestrator.EventGroup) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
+
+// Bounds returns the oldest entry that is kept, and the one after the newest.
+func (l *Log) Bounds() (first, next uint64) { return l.storage.OutboxBounds() }
+
+// Read calls yield with the entries from seq on, in order, until it returns false or there are no more: for readers
+// that keep their place themselves.
+func (l *Log) Read(seq uint64, yield func(orchestrator.EventEntry) bool) error {
+	return l.storage.ReadOutbox(seq, func(seq uint64, xid int64, at txn.Millis, topic string, event []byte) bool {
+		return yield(orchestrator.EventEntry{Seq: seq, XID: xid, Topic: topic, At: at, Event: event})
+	})
+}
+
+// Watch has wake called after entries were added, until stop is called. It must not block.
+func (l *Log) Watch(wake func()) (stop func()) { return l.storage.WatchOutbox(wake) }

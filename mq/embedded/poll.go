@@ -9,25 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
 // Message is one delivery.
-type Message struct {
-	// Seq is the entry's place in the outbox.
-	Seq uint64
-	// XID is the number of the transaction that was decided, 0 for the message of a branch.
-	XID int64
-	// DecidedAt is when the decision was made, or the message published.
-	DecidedAt txn.Millis
-	Topic     string
-	// Event is a CloudEvents JSON object. It must not be changed.
-	Event []byte
-	// Attempt counts the deliveries of this entry to this group, from 1.
-	Attempt int
-	// Receipt is what Ack and Nack want.
-	Receipt string
-}
+type Message = orchestrator.EventDelivery
 
 // Poll returns up to limit messages, waiting for the first one at most as long as wait says. It returns none, without
 // an error, when nothing came. Each must be answered with Ack or Nack.
@@ -76,7 +63,7 @@ func (l *Log) collect(g *group, limit int) (out []Message, again time.Duration, 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.removed {
-		return nil, 0, nil, fmt.Errorf("group %s: %w", g.name, ErrNoGroup)
+		return nil, 0, nil, fmt.Errorf("group %s: %w", g.name, orchestrator.ErrNoGroup)
 	}
 	limit = min(limit, l.opts.InFlightMax-len(g.inFlight))
 	if out, err = l.collectRetries(g, now, limit, out); err == nil && len(out) < limit {
@@ -161,22 +148,20 @@ func (l *Log) deliver(g *group, e letter, retry []byte, now txn.Millis) Message 
 	e.attempts++
 	g.inFlight[e.seq] = &delivery{letter: e, until: now.Add(l.opts.AckWithin), retryKey: retry}
 	receipt := strconv.FormatUint(e.seq, 36) + "." + strconv.Itoa(e.attempts) + "." + strconv.FormatUint(g.epoch, 36)
-	return Message{
-		Seq: e.seq, XID: e.xid, DecidedAt: e.at, Topic: e.topic, Event: e.event, Attempt: e.attempts, Receipt: receipt,
-	}
+	return Message{EventEntry: e.entry(), Attempt: e.attempts, Receipt: receipt}
 }
 
 // parseReceipt returns the parts of a receipt.
 func parseReceipt(receipt string) (seq uint64, attempt int, epoch uint64, err error) {
 	parts := strings.Split(receipt, ".")
 	if len(parts) != 3 {
-		return 0, 0, 0, ErrReceipt
+		return 0, 0, 0, orchestrator.ErrReceipt
 	}
 	seq, err1 := strconv.ParseUint(parts[0], 36, 64)
 	attempt, err2 := strconv.Atoi(parts[1])
 	epoch, err3 := strconv.ParseUint(parts[2], 36, 64)
 	if err1 != nil || err2 != nil || err3 != nil {
-		return 0, 0, 0, ErrReceipt
+		return 0, 0, 0, orchestrator.ErrReceipt
 	}
 	return seq, attempt, epoch, nil
 }
@@ -216,7 +201,7 @@ func (l *Log) Ack(name string, receipts ...string) error {
 	g.broadcast()
 	g.mu.Unlock()
 	if removed {
-		return fmt.Errorf("group %s: %w", name, ErrNoGroup)
+		return fmt.Errorf("group %s: %w", name, orchestrator.ErrNoGroup)
 	}
 	l.storage.WriteState(keys, values, true, func(err error) {
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
@@ -70,6 +71,10 @@ type letter struct {
 	// failedAt and reason are those of the last failed delivery.
 	failedAt txn.Millis
 	reason   string
+}
+
+func (e *letter) entry() orchestrator.EventEntry {
+	return orchestrator.EventEntry{Seq: e.seq, XID: e.xid, Topic: e.topic, At: e.at, Event: e.event}
 }
 
 func (e *letter) encode() []byte {
