@@ -30,6 +30,7 @@ func edges() []struct {
 		{"mq", adapter},
 		{"store", adapter},
 		{"registry", adapter},
+		{"relay", adapter},
 		{"audit", adapter},
 		{"web", append([]string{"saga"}, adapter...)},
 		{"client", []string{"tc/seata", "saga/definition"}},
