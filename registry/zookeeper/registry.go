@@ -127,8 +127,8 @@ func (r *Registry) changed(s zk.State) {
 		r.lose(errors.New("the session expired"))
 	}
 	r.mu.Unlock()
-	if s == zk.StateConnecting || s == zk.StateConnected || s == zk.StateDisconnected {
-		return
+	if s == zk.StateConnecting || s == zk.StateConnected {
+		return // nothing to do about
 	}
 	select {
 	case r.wake <- struct{}{}:

@@ -157,10 +157,14 @@ func TestServerThatLostItsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
+	began := time.Now()
 	eventually(t, "entered in the empty server", func() bool {
 		nodes, err := n.Nodes(t.Context())
 		return err == nil && slices.Equal(nodes, []string{address}) && n.healthy()
 	})
+	if took := time.Since(began); took > 15*o.SessionTimeout {
+		t.Errorf("it took %s, which is more than the replacing of a connection", took)
+	}
 }
 
 func TestFrozenServer(t *testing.T) {
