@@ -107,3 +107,51 @@ func TestFailureToldTwiceIsPlannedOnce(t *testing.T) {
 		t.Fatalf("written again: version %d after %d", now, version)
 	}
 }
+
+// Found by bench: its end check read thousands of live transactions from an idle server.
+func TestCountAmidWritesIsPutRightSoon(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	for range sweepsPerCount - 1 {
+		tb.wait(0)
+	}
+	id := tb.begin(time.Minute)
+	tb.register(id, "", false) // in the store's count from here on, and in unstored until the flush
+	if err := tb.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tb.flush()
+	tb.decide(id, txn.Commit)
+	tb.flush()
+	tb.confirm()
+	for range sweepsPerCount / 10 {
+		tb.wait(100 * time.Millisecond)
+	}
+	if live := tb.Stats().Live; live != 0 {
+		t.Fatalf("%d live a second after the last one ended", live)
+	}
+}
+
+// cutStore is a sharedStore that cannot be read.
+type cutStore struct{ *sharedStore }
+
+func (cutStore) Load(_ int64, done func(*txn.Global, error)) { done(nil, ErrUnavailable) }
+
+func TestNodeCutOffFromTheStoreTellsNothingOld(t *testing.T) {
+	t.Parallel()
+	p := setupPair(t, Limits{})
+	id := p.begin(p.a)
+	p.b.decide(id, txn.Rollback)
+	p.a.flush()
+	p.a.Coordinator.store = cutStore{p.a.Coordinator.store.(*sharedStore)}
+	var told *txn.Global
+	var fault error
+	p.a.Get(id, func(g *txn.Global, err error) { told, fault = g, err })
+	if told != nil || !errors.Is(fault, ErrUnavailable) {
+		t.Fatalf("get: %+v, %v", told, fault)
+	}
+	p.a.Retry(id, "operator", func(g *txn.Global, err error) { told, fault = g, err })
+	if told != nil || !errors.Is(fault, ErrUnavailable) {
+		t.Fatalf("retry: %+v, %v", told, fault)
+	}
+}

@@ -85,17 +85,25 @@ func (c *Coordinator) Sweep(ctx context.Context) error {
 	}
 }
 
-// sweepsPerCount is how many sweeps apart the live transactions are counted again.
-const sweepsPerCount = 100
+// The live transactions are counted again every sweepsPerCount sweeps, and after sweepsAfterDrift if the number was not
+// as expected.
+const (
+	sweepsPerCount   = 100
+	sweepsAfterDrift = 10
+)
 
 // recount takes the number of live transactions from the store. It is kept up to date with every change, but a change
-// whose outcome is unknown, or that another node made, is not in it.
+// whose outcome is unknown, or that another node made, is not in it. A count amid writes is off itself, by those that
+// the store has made and whose ends are not told yet: so one that differs is followed by another one soon.
 func (c *Coordinator) recount(ctx context.Context) error {
 	counts, err := c.store.Counts(ctx)
 	if err != nil {
 		return fmt.Errorf("count live transactions: %w", err)
 	}
-	c.live.Store(counts.Active + counts.Committing + counts.RollingBack + c.unstored.Load())
+	live := counts.Active + counts.Committing + counts.RollingBack + c.unstored.Load()
+	if c.live.Swap(live) != live && c.shared == nil { // other nodes change it all the time
+		c.sweeps.Store(sweepsPerCount - sweepsAfterDrift)
+	}
 	return nil
 }
 

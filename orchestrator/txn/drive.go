@@ -19,6 +19,9 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 	if len(d.eff.Commands) == 0 {
 		return Effects{}, nil
 	}
+	if d.DueAt < now.Add(r.Retry.Answer) {
+		write = WriteLazy // another branch is due sooner than who woke this one, and claimed it, would come back
+	}
 	return d.done(write), nil
 }
 
