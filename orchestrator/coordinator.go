@@ -244,9 +244,14 @@ func (c *Coordinator) load(e *entry, req request) {
 }
 
 // compare looks whether the store has a newer state than g, by which an event changes nothing or is refused: another
-// node may have written one.
+// node may have written one. If the store cannot be asked, nobody is told what may be long past.
 func (c *Coordinator) compare(e *entry, req request, g *txn.Global) {
 	c.store.Load(e.id, func(stored *txn.Global, err error) {
+		if err != nil && c.shared != nil && !errors.Is(err, ErrNotFound) {
+			c.answer(req, nil, err)
+			c.resume(e)
+			return
+		}
 		if err == nil && stored.Version > g.Version {
 			e.touched = nil
 			c.install(e, stored)
