@@ -17,6 +17,10 @@ func tallyFaults(t tally, left int64) []string {
 		}
 	}
 	found(left, "transactions did not end in time")
+	if left != 0 {
+		found(t.Strange, "commands were for branches that no client knows")
+		found(t.Answered-t.Finished, "of those are answered and wait for commands of phase two")
+	}
 	found(t.WrongAnswers, "end requests were answered with another outcome")
 	found(t.Retrying, "end requests were answered with retrying")
 	found(t.WrongCommands, "branches were told the wrong outcome")
@@ -42,8 +46,9 @@ func (b *bench) scrape(ctx context.Context) metrics {
 	return m
 }
 
-// settleWait bounds how long the last endings, which the server writes lazily, may take.
-const settleWait = 10 * time.Second
+// settleWait bounds how long the last endings, which the server writes lazily, may take, and its next count of what is
+// live, which it makes every ten seconds.
+const settleWait = 20 * time.Second
 
 // checkEnd asks the server whether everything ended as asked.
 func (b *bench) checkEnd(ctx context.Context, c cell, before metrics, t tally) []string {
