@@ -125,8 +125,8 @@ func (g *guard) admit(e *envelope) error {
 	now := g.clock.Now()
 	oldest := now.Add(-g.window)
 	// What was recorded before this process began is not known here. The clock may have been set since, so the
-	// beginning is counted back from now.
-	if began := now.Add(-time.Since(g.started)); began > oldest {
+	// beginning is counted back from now; both are rounded.
+	if began := now.Add(-time.Since(g.started)) - 2; began > oldest {
 		oldest = began
 	}
 	if e.at < oldest || e.at > now.Add(g.window) {

@@ -22,8 +22,8 @@
 //
 // There are two, POST /internal/v1/commands and /internal/v1/replies, with a binary body (wire.go): data of clients is
 // bytes, which JSON would change. What queued while a call was under way travels in the next one; there is at most one
-// of each kind to a node at a time. Fields may be added at the end of records; older readers skip them. Any other change
-// needs a new version, which older nodes refuse, so that the sender reports the participants as unreachable.
+// of each kind to a node at a time. Fields may be added at the end of records; older readers skip them. Any other
+// change needs a new version, which older nodes refuse, so that the sender reports the participants as unreachable.
 //
 // A call is signed with the cluster's secret over everything that matters, its receiver and the hash of its body
 // included, and carries a count that has to rise (auth.go). It is not encrypted: nodes belong into a network of their
@@ -32,8 +32,8 @@
 // # Locks and goroutines
 //
 // [Relay.Run] starts all goroutines: one for the directory, one for publishing, and one for each node and kind of call
-// while something is queued for it; it looks after limits itself. All mutexes are leaves: none is held while another one
-// is taken, while anything outside of the package is called, or during I/O.
+// while something is queued for it; it looks after limits itself. All mutexes are leaves: none is held while another
+// one is taken, while anything outside of the package is called, or during I/O.
 //
 // Start reading in relay.go.
 package relay
