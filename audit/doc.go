@@ -8,8 +8,8 @@
 // # Invariants of this package
 //
 //   - It only reads. It holds no lock, writes no row, acknowledges no message, and joins no cluster.
-//   - A violation is certain: where clocks or snapshots leave a doubt, the part allows for it (Settings.Slack, Grace) or is
-//     only run when the cluster is said to be at rest.
+//   - A violation is certain: where clocks or snapshots leave a doubt, the part allows for it (Settings.Slack, Grace)
+//     or is only run when the cluster is said to be at rest.
 //   - What does not fit into the formats that are documented here is an error, never passed over.
 //   - It knows nothing of the coordinator's runtime: only the records' types, and the bytes on the topics.
 //

@@ -49,7 +49,12 @@ final class Purses {
     }
 
     /** The real thing behind Debit. */
-    public static final class DebitAction extends Action implements Debit {
+    public static class DebitAction extends Action implements Debit {
+        /** For Seata's proxy, which calls the real one. */
+        public DebitAction() {
+            this(null);
+        }
+
         DebitAction(DataSource source) {
             super(source);
         }
@@ -76,7 +81,12 @@ final class Purses {
     }
 
     /** The real thing behind Credit. */
-    public static final class CreditAction extends Action implements Credit {
+    public static class CreditAction extends Action implements Credit {
+        /** For Seata's proxy, which calls the real one. */
+        public CreditAction() {
+            this(null);
+        }
+
         CreditAction(DataSource source) {
             super(source);
         }
