@@ -32,7 +32,7 @@ func indexes(n int) []int {
 
 // collect notes what is left at the end.
 func (w *World) collect() {
-	n, e := w.node, &w.logs.End
+	n, e := w.nodes[0], &w.logs.End
 	e.At, e.Now, e.TopicOnly = w.now-w.healedAt, w.Now(), w.plan.sweeperOff
 	e.AnswerMax = answerMax
 	for _, id := range w.disk.ids {
@@ -73,12 +73,19 @@ func (w *World) collect() {
 	c, _ := n.store.Counts(nil)
 	e.Active, e.Committing, e.RollingBack, e.Stuck = c.Active, c.Committing, c.RollingBack, c.Stuck
 	e.Committed, e.RolledBack = c.Committed, c.RolledBack
-	stats := n.c.Stats()
-	w.addStats(stats)
-	e.Live, e.Panics = stats.Live, w.stats.Panics
-	e.Fresh = w.fresh()
-	for _, number := range slices.Sorted(maps.Keys(n.expected)) {
-		e.Unanswered = append(e.Unanswered, n.expected[number])
+	for _, n := range w.nodes {
+		stats := n.c.Stats()
+		w.addStats(stats)
+		e.Live = stats.Live
+		for _, number := range slices.Sorted(maps.Keys(n.expected)) {
+			e.Unanswered = append(e.Unanswered, n.expected[number])
+		}
+	}
+	e.Panics = w.stats.Panics
+	if w.cluster != nil {
+		w.cluster.collect(e)
+	} else {
+		e.Fresh = w.fresh()
 	}
 	w.note("the end", 0, int64(len(e.Records)), fmt.Sprint(e.At.Round(time.Second)))
 }
@@ -91,7 +98,7 @@ const answerMax = endWait + 30*time.Second
 func (w *World) fresh() int64 {
 	var count int64
 	for _, a := range w.logs.Answers {
-		if a.Op == check.OpBegin && a.Class == check.OK && a.Epoch == w.node.epoch && w.node.store.all[a.ID] == nil {
+		if a.Op == check.OpBegin && a.Class == check.OK && a.Epoch == w.nodes[0].epoch && w.nodes[0].store.all[a.ID] == nil {
 			count++
 		}
 	}

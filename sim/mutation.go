@@ -28,15 +28,32 @@ const (
 	Forgetful             // a change that was reported as unknown is taken back
 	SlowRelease           // rows are freed long after the change that frees them
 	Reorder               // a write makes its changes durable in another order
+
+	// Defects of clusters.
+
+	NoFencing   // the store accepts the writes of nodes that were declared dead
+	FromMemory  // a check-back is answered from what the node has stored itself
+	PartPack    // a pack is stored in part if one of its changes is refused
+	EarlyClear  // the outbox is cleared before the message was read
+	Overstay    // a node goes on sending when its lease is over
+	CachedReads // a node reads what it has read or written last
+	Lonely      // nodes do not know that there are others
+	DeafEnds    // who waits for an end is not told of one on another node
+	LocalCycles // nodes do not tell each other who waits for whom
+	LocalClock  // a node goes by its own clock
 	mutations
 )
+
+// inCluster reports whether the defect is one of clusters.
+func (m Mutation) inCluster() bool { return m >= NoFencing }
 
 // String returns the mutation's name.
 func (m Mutation) String() string {
 	return [...]string{
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
-		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder",
+		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
+		"Overstay", "CachedReads", "Lonely", "DeafEnds", "LocalCycles", "LocalClock",
 	}[m]
 }
 
@@ -55,6 +72,20 @@ func (m Mutation) prepare(p *plan) {
 		p.dup, p.hang = 0.3, 0.3
 	case OtherPayload:
 		p.fail = 0.5
+	case NoFencing, Overstay:
+		p.pauses = 6
+	case FromMemory:
+		p.lostEnds = 0.5
+	case EarlyClear:
+		p.lostEnds, p.forgetful, p.brokerOutages = 0.3, true, 3
+	case LocalClock:
+		p.clocks = true
+	case DeafEnds:
+		p.beCalm()
+		p.kinds = tcc
+	case LocalCycles:
+		p.beCalm()
+		p.kinds = hot
 	}
 }
 

@@ -43,11 +43,19 @@ func (k *call) send(repeatable bool) {
 
 // arrive hands the request to the coordinator.
 func (k *call) arrive() {
-	w, n := k.w, k.w.node
-	if n.dead {
-		w.after(w.about(w.plan.delay), func() { k.receive(check.Answer{}) }) // connection refused
+	n := k.w.nodeFor(k.session)
+	if !n.accepts() {
+		k.w.moveOn(k.session)
+		k.w.after(k.w.about(k.w.plan.delay), func() { k.receive(check.Answer{}) }) // connection refused
 		return
 	}
+	n.run(func() { k.taken(n) })
+}
+
+// taken has the coordinator handle the request.
+func (k *call) taken(n *node) {
+	w := k.w
+	session := n.session()
 	n.boundary("before a request is taken")
 	if n.dead {
 		return
@@ -81,15 +89,23 @@ func (k *call) arrive() {
 		a.Seq = w.note("answer to "+k.op.String(), a.ID, a.Branch, a.Class.String()+" "+a.Status.String())
 		w.logs.Answers = append(w.logs.Answers, a)
 		n.boundary("after an answer")
-		if !w.trouble(w.plan.loss) {
-			w.after(w.about(w.plan.delay), func() { k.receive(a) })
+		if !w.trouble(w.plan.loss) && session.open() {
+			w.after(w.about(w.plan.delay), func() {
+				if session.open() {
+					k.receive(a)
+				}
+			})
 		}
 	})
+	session.onClose(func() { k.receive(check.Answer{}) })
 }
 
 func (k *call) receive(a check.Answer) {
 	if !k.received {
 		k.received = true
+		if a.Class == 0 && k.w.cluster != nil && k.w.chance(0.5) {
+			k.w.moveOn(k.session)
+		}
 		k.recv(a)
 	}
 }

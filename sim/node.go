@@ -21,6 +21,7 @@ type node struct {
 	c        *orchestrator.Coordinator
 	second   *orchestrator.Coordinator // another node on the same store, by which an operator works; nil until used
 	acks     []bool                    // decisions that the consumer is done with, by position in the outbox
+	member   *member                   // its part in a cluster; nil on one machine
 	// expected holds the requests that wait for an answer, by call.
 	expected map[int64]string
 }
@@ -52,7 +53,7 @@ func (w *World) start() {
 	if err != nil {
 		panic("sim: " + err.Error())
 	}
-	n.store, w.node = store, n
+	n.store, w.nodes[0] = store, n
 	n.c = n.coordinator("tc:8091")
 	n.acks = make([]bool, len(w.disk.outbox))
 	w.note("coordinator starts", 0, int64(w.epoch), "")
@@ -94,18 +95,30 @@ func (w *World) every(n *node, period time.Duration, work func()) {
 	var turn func()
 	healedFor := 0
 	turn = func() {
-		if n.dead && w.mutation != Zombie {
-			return
-		}
 		work()
 		next := period
 		if w.healed {
 			healedFor++
 			next *= time.Duration(1 + healedFor/100)
 		}
-		w.after(next, turn)
+		n.after(next, turn)
 	}
-	w.after(w.upTo(period), turn)
+	n.after(w.upTo(period), turn)
+}
+
+// after plans something that this process will do, unless it is dead by then. One that is paused does it when it is
+// continued.
+func (n *node) after(d time.Duration, do func()) { n.w.after(d, func() { n.run(do) }) }
+
+// run does something in this process, now or when it is continued.
+func (n *node) run(do func()) {
+	switch m := n.member; {
+	case n.dead && n.w.mutation != Zombie:
+	case m != nil && m.paused:
+		m.frozen = append(m.frozen, do)
+	default:
+		do()
+	}
 }
 
 func (n *node) sweep() {
@@ -120,7 +133,12 @@ func (n *node) boundary(what string) {
 		return
 	}
 	w.fuse--
-	if w.fuse == 0 {
+	switch {
+	case w.fuse > 0:
+	case n.member != nil && w.chance(w.plan.pauseInstead):
+		n.member.pause(w.upTo(3 * leaseFor))
+		w.armFuse()
+	default:
 		n.crash(what)
 	}
 }
@@ -140,6 +158,10 @@ func (n *node) crash(what string) {
 	w.note("coordinator crashes", 0, int64(n.epoch), what)
 	n.dead = true
 	w.addStats(n.c.Stats())
+	if n.member != nil {
+		w.after(10*time.Millisecond+w.upTo(3*time.Second), func() { w.cluster.start(n.member.place) })
+		return
+	}
 	n.store.Crash()
 	w.log.crashed()
 	w.after(10*time.Millisecond+w.upTo(3*time.Second), w.start)

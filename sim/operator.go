@@ -69,6 +69,9 @@ func (w *World) heal() {
 		w.skew = 0
 	}
 	w.noNewWork = false
+	if w.cluster != nil {
+		w.cluster.heal()
+	}
 	if !w.plan.sweeperOff {
 		w.after(time.Second, w.retryStuck)
 	}
@@ -76,7 +79,7 @@ func (w *World) heal() {
 
 // retryStuck is an operator who goes through the list of stuck transactions.
 func (w *World) retryStuck() {
-	if n := w.node; !n.dead {
+	if n := w.nodes[0]; !n.dead {
 		for _, id := range n.store.live {
 			if n.store.all[id].stuck {
 				w.retry(id, false)
@@ -88,6 +91,16 @@ func (w *World) retryStuck() {
 	}
 }
 
+// anyDead reports whether a node is being restarted.
+func (w *World) anyDead() bool {
+	for _, n := range w.nodes {
+		if n.dead {
+			return true
+		}
+	}
+	return false
+}
+
 // operatorPatience is how long operators have stuck transactions tried again, and how long after that it takes at most
 // until one that cannot finish is stuck again.
 const operatorPatience = 8 * time.Minute
@@ -96,7 +109,7 @@ const operatorPatience = 8 * time.Minute
 func (w *World) atRest() bool {
 	since := w.now - w.healedAt
 	switch {
-	case w.clients > 0 || w.node.dead || since < 20*time.Second:
+	case w.clients > 0 || w.anyDead() || since < 20*time.Second:
 		return false
 	case since > restWithin:
 		return true
@@ -106,9 +119,12 @@ func (w *World) atRest() bool {
 	case w.plan.sweeperOff:
 		return since > time.Minute
 	case w.quietFrom == 0:
-		w.quietFrom = w.node.sweeps
+		w.quietFrom = w.nodes[0].sweeps
 	}
-	return w.node.sweeps > w.quietFrom+countedAfter
+	if w.cluster != nil {
+		return w.nodes[0].sweeps > w.quietFrom+2
+	}
+	return w.nodes[0].sweeps > w.quietFrom+countedAfter
 }
 
 // countedAfter is how many sweeps it takes at most until a coordinator has counted its live transactions again.
@@ -116,8 +132,13 @@ const countedAfter = 100
 
 // quiet reports whether only hopeless transactions are left.
 func (w *World) quiet(since time.Duration) bool {
-	n := w.node
-	if len(n.store.queue)+len(n.store.wrote)+len(n.expected) > 0 {
+	n := w.nodes[0]
+	for _, n := range w.nodes {
+		if len(n.store.queue)+len(n.store.wrote)+len(n.expected) > 0 {
+			return false
+		}
+	}
+	if w.cluster != nil && !w.cluster.quiet() {
 		return false
 	}
 	patience := 2 * operatorPatience
@@ -131,5 +152,5 @@ func (w *World) quiet(since time.Duration) bool {
 			return false
 		}
 	}
-	return w.plan.sweeperOff || w.fresh() == 0
+	return w.plan.sweeperOff || w.cluster != nil || w.fresh() == 0
 }

@@ -15,6 +15,7 @@ type resource struct {
 	name  string
 	kind  txn.Kind
 	down  bool // no session, no process
+	home  int  // in a cluster: the node that it is connected to, if it is only one
 	moods map[int64]mood
 	table *table           // AT
 	fence map[int64]*fence // TCC and XA, by branch: written in the same local transaction as the effect

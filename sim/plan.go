@@ -34,7 +34,23 @@ type plan struct {
 	operators               int
 	secondNode              bool
 	cached                  int
-	lockWait                time.Duration
+
+	// What only clusters have. nodes is their number; 0 on one machine.
+	nodes int
+	// calm is true if every node can always reach everything, so that nothing may be late.
+	calm bool
+	// halfFirst records no decision before the broker has its half message; otherwise both go at once.
+	halfFirst bool
+	// How often nodes are paused, links cut, the database and the broker unreachable.
+	pauses, cuts, dbOutages, brokerOutages int
+	// Chances per half message: that its acknowledgement is lost, and its end.
+	halfTimeout, lostEnds float64
+	forgetful             bool    // the broker's restart forgets ends
+	pauseInstead          float64 // chance that what would be a crash is a pause
+	rolling               bool    // the nodes are restarted one after the other
+	clocks                bool    // the machines' clocks are up to an hour wrong
+	oneSession            bool    // participants are connected to one node only
+	lockWait              time.Duration
 }
 
 // workload is the mix of transactions.

@@ -21,6 +21,7 @@ import (
 var (
 	seedsFlag = flag.Int("sim.seeds", 300, "how many seeds TestSeeds runs")
 	startFlag = flag.Uint64("sim.start", 1, "the first of them")
+	worldFlag = flag.String("sim.world", "", "which worlds: one, cluster, or both if it is empty")
 	seedFlag  = flag.Uint64("sim.seed", 1, "the seed that TestSeed replays; its trace is shown for any but 1")
 )
 
@@ -29,10 +30,10 @@ const workers = 2
 
 // explain reports a run that failed: what is wrong, the last steps of the transaction that it is about, and how to see
 // them all.
-func explain(t *testing.T, seed uint64, mutation Mutation, violations []check.Violation) {
+func explain(t *testing.T, cfg Config, violations []check.Violation) {
 	t.Helper()
 	var text strings.Builder
-	fmt.Fprintf(&text, "seed %d:\n", seed)
+	fmt.Fprintf(&text, "seed %d, world %s:\n", cfg.Seed, cfg.world())
 	for _, v := range violations[:min(len(violations), 5)] {
 		fmt.Fprintf(&text, "  %s\n", v)
 		for _, c := range check.All() {
@@ -42,28 +43,52 @@ func explain(t *testing.T, seed uint64, mutation Mutation, violations []check.Vi
 		}
 	}
 	var trace bytes.Buffer
-	Run(Config{Seed: seed, Mutation: mutation, Trace: &trace})
+	cfg.Trace = &trace
+	Run(cfg)
 	about := fmt.Sprintf(" tx %-5d ", violations[0].ID)
 	var steps []string
 	for line := range strings.Lines(trace.String()) {
-		if strings.Contains(line, about) || strings.Contains(line, "coordinator ") || strings.Contains(line, "clock ") {
+		if strings.Contains(line, about) || strings.Contains(line, "coordinator ") || strings.Contains(line, " node ") || strings.Contains(line, "clock ") {
 			steps = append(steps, line)
 		}
 	}
 	text.WriteString(strings.Join(steps[max(0, len(steps)-40):], ""))
-	fmt.Fprintf(&text, "replay: go test ./sim -run 'TestSeed$' -sim.seed=%d -v", seed)
+	fmt.Fprintf(&text, "replay: go test ./sim -run 'TestSeed$' -sim.world=%s -sim.seed=%d -v", cfg.world(), cfg.Seed)
 	t.Error(text.String())
+}
+
+// world is the name of the kind of world for flags and files.
+func (cfg *Config) world() string {
+	if cfg.Cluster {
+		return "cluster"
+	}
+	return "one"
+}
+
+// worlds lists the runs of a seed that the flags select.
+func worlds(seed uint64) []Config {
+	one, cluster := Config{Seed: seed}, Config{Seed: seed, Cluster: true}
+	switch *worldFlag {
+	case "one":
+		return []Config{one}
+	case "cluster":
+		return []Config{cluster}
+	}
+	return []Config{one, cluster}
 }
 
 // TestSeed replays one seed with its trace.
 func TestSeed(t *testing.T) {
-	var trace bytes.Buffer
-	r := Run(Config{Seed: *seedFlag, Trace: &trace})
-	if chosen := *seedFlag != 1; chosen || len(r.Violations) > 0 {
-		t.Log("\n" + trace.String())
-	}
-	if len(r.Violations) > 0 {
-		explain(t, *seedFlag, 0, r.Violations)
+	for _, cfg := range worlds(*seedFlag) {
+		var trace bytes.Buffer
+		cfg.Trace = &trace
+		r := Run(cfg)
+		if chosen := *seedFlag != 1; chosen || len(r.Violations) > 0 {
+			t.Log("\n" + trace.String())
+		}
+		if len(r.Violations) > 0 {
+			explain(t, cfg, r.Violations)
+		}
 	}
 }
 
@@ -97,13 +122,15 @@ func TestSeeds(t *testing.T) {
 					return
 				}
 				seed := *startFlag + uint64(i)
-				r := Run(Config{Seed: seed})
-				transactions.Add(int64(r.Transactions))
-				crashes.Add(int64(r.Crashes))
-				events.Add(int64(r.Events))
-				if len(r.Violations) > 0 {
-					failed.Add(1)
-					explain(t, seed, 0, r.Violations)
+				for _, cfg := range worlds(seed) {
+					r := Run(cfg)
+					transactions.Add(int64(r.Transactions))
+					crashes.Add(int64(r.Crashes))
+					events.Add(int64(r.Events))
+					if len(r.Violations) > 0 {
+						failed.Add(1)
+						explain(t, cfg, r.Violations)
+					}
 				}
 				report.tell(i+1, failed.Load())
 			}
@@ -128,12 +155,14 @@ func TestFoundSeeds(t *testing.T) {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
-		seed, err := strconv.ParseUint(text, 10, 64)
+		number, cluster := strings.CutPrefix(text, "cluster ")
+		seed, err := strconv.ParseUint(number, 10, 64)
 		if err != nil {
 			t.Fatalf("seeds.txt: %v", err)
 		}
-		if r := Run(Config{Seed: seed}); len(r.Violations) > 0 {
-			explain(t, seed, 0, r.Violations)
+		cfg := Config{Seed: seed, Cluster: cluster}
+		if r := Run(cfg); len(r.Violations) > 0 {
+			explain(t, cfg, r.Violations)
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -143,10 +172,10 @@ func TestFoundSeeds(t *testing.T) {
 
 func TestSameSeedGivesTheSameTrace(t *testing.T) {
 	t.Parallel()
-	for seed := uint64(1); seed <= 40; seed++ {
+	for seed := uint64(1); seed <= 80; seed++ {
 		var first, second bytes.Buffer
-		a := Run(Config{Seed: seed, Trace: &first})
-		b := Run(Config{Seed: seed, Trace: &second})
+		a := Run(Config{Seed: seed, Cluster: seed%2 == 0, Trace: &first})
+		b := Run(Config{Seed: seed, Cluster: seed%2 == 0, Trace: &second})
 		if !slices.Equal(first.Bytes(), second.Bytes()) || a.Hash != b.Hash {
 			t.Fatalf("seed %d gave two traces, of %d and %d bytes", seed, first.Len(), second.Len())
 		}

@@ -13,6 +13,8 @@ import (
 // Config selects one run.
 type Config struct {
 	Seed uint64
+	// Cluster has several nodes run on one database and one broker, instead of one node with its own disk.
+	Cluster bool
 	// Mutation is a defect that is built in on purpose, to see that it is found; 0: none.
 	Mutation Mutation
 	// Trace gets every step of the run; nil: nobody reads it.
@@ -43,12 +45,14 @@ type World struct {
 	logs     check.Logs
 	events   int
 
-	disk  *Disk
-	log   *decisionLog
-	node  *node
-	rms   []*resource
-	byRM  map[string]*resource
-	known []int64 // transactions that clients were told of, for operators
+	disk *Disk
+	log  *decisionLog
+	// nodes are the present incarnations, one for each place; on one machine there is one place.
+	nodes   []*node
+	cluster *cluster // nil: one machine
+	rms     []*resource
+	byRM    map[string]*resource
+	known   []int64 // transactions that clients were told of, for operators
 
 	skew      time.Duration // of the coordinator's clock
 	epoch     int
@@ -77,10 +81,18 @@ func Run(cfg Config) *Result {
 	}
 	w.trace = trace{hash: fnvOffset, out: cfg.Trace}
 	w.plan = newPlan(w.rng)
+	if cfg.Cluster {
+		w.plan.inCluster(w.rng)
+	}
 	w.mutation.prepare(&w.plan)
 	w.log = &decisionLog{w: w}
 	w.addResources()
-	w.start()
+	if cfg.Cluster {
+		w.startCluster()
+	} else {
+		w.nodes = make([]*node, 1)
+		w.start()
+	}
 	w.schedule()
 	w.loop()
 	return &Result{
@@ -106,6 +118,9 @@ func (w *World) schedule() {
 	}
 	if w.plan.readOnly {
 		w.after(w.upTo(w.plan.spread), func() { w.readOnlyFor(w.upTo(5 * time.Second)) })
+	}
+	if w.cluster != nil {
+		w.cluster.schedule()
 	}
 	w.armFuse()
 	w.after(w.plan.spread+20*time.Second, w.heal)

@@ -1,6 +1,10 @@
 package check
 
-import "github.com/concord-tx/concord/orchestrator/txn"
+import (
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
 
 // endCheckers are about what is left after everything has healed.
 func endCheckers() []Checker {
@@ -11,6 +15,10 @@ func endCheckers() []Checker {
 			each(visibility)},
 		{"I36", "Conservation: begun = committed + rolled back + in doubt + live, in store, counts and metrics.",
 			whole(conservation)},
+		{"Ends", "A client that waits for the end of phase two is told soon after it, whichever node was there.",
+			each(endsTold)},
+		{"Deadlines", "A transaction times out when its time is over by the store's clock, whatever a node's says.",
+			each(deadlines)},
 		{"Defects", "The coordinator has met no defect of its own.", whole(defects)},
 	}
 }
@@ -108,16 +116,22 @@ func conservation(x *Index, fail func(int64, string, ...any)) {
 	compare("stuck", e.Stuck, stuck)
 	compare("committed", e.Committed, committed)
 	compare("rolled back", e.RolledBack, rolledBack)
-	if !e.SecondNode {
+	if !e.SecondNode && !e.Cluster {
 		compare("live", e.Live, active+committing+rollingBack+e.Fresh)
 	}
 	begun := map[int64]bool{}
 	for _, a := range x.Answers {
 		if a.Op == OpBegin && a.Class == OK {
 			begun[a.ID] = true
+			if e.Cluster && x.byID[a.ID].Final == nil {
+				fail(a.ID, "was begun at %d, but is not in the store", a.Seq)
+			}
 		}
 	}
 	for _, g := range e.Records {
+		if e.Cluster {
+			break // a record is stored before anybody is told, and perhaps nobody was
+		}
 		if !begun[g.XID.ID] {
 			fail(g.XID.ID, "is in the store, but was never begun")
 		}
@@ -125,6 +139,42 @@ func conservation(x *Index, fail func(int64, string, ...any)) {
 	for _, id := range x.IDs {
 		if s := x.byID[id]; len(s.Writes) > 0 && s.Final == nil {
 			fail(id, "was stored at %d, but is gone", s.Writes[0].Durable)
+		}
+	}
+}
+
+// endsTold looks at answers that say that phase two is under way.
+func endsTold(x *Index, s *Story, fail func(string, ...any)) {
+	if x.End.SecondNode || x.End.Cluster && !x.End.Watchful || len(s.Writes) == 0 {
+		return
+	}
+	last := s.Writes[len(s.Writes)-1]
+	if !last.Ended {
+		return
+	}
+	for _, a := range s.Answers {
+		asked := a.Op == OpCommit || a.Op == OpRollback
+		if asked && a.Status.Decided() && !a.Status.Ended() && a.At > last.DurableAt+wakeWithin {
+			fail("%s was answered %s at %d, %v after the end", a.Op, a.Status, a.Seq, a.At-last.DurableAt)
+		}
+	}
+}
+
+// clockError is how much nodes may differ from the store's clock, and how long an answer may take, where the begin of a
+// transaction is only known by its request.
+const clockError = 100 * time.Millisecond
+
+func deadlines(x *Index, s *Story, fail func(string, ...any)) {
+	if !x.End.Cluster || s.Decision == nil || s.Decision.Global.Cause != txn.CauseTimeout {
+		return
+	}
+	for _, a := range s.Answers {
+		if a.Op != OpBegin || a.Class != OK {
+			continue
+		}
+		began, g := a.At-a.Waited, s.Decision.Global
+		if lived := s.Decision.DurableAt - began; lived+clockError < g.Timeout {
+			fail("timed out at %d, after %v of %v", s.Decision.Seq, lived, g.Timeout)
 		}
 	}
 }

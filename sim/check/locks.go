@@ -191,7 +191,8 @@ func allOrNothing(x *Index, fail func(int64, string, ...any)) {
 		row := txn.Row{Resource: a.Row.Resource, Table: txn.FoldTable(a.Row.Table), PK: a.Row.PK}
 		really := false
 		for _, s := range held[row] {
-			if s.holder == a.Holder && s.from < a.Seq && (s.to == 0 || s.to > a.Asked) {
+			if s.holder == a.Holder && s.from < a.Seq && (s.to == 0 || s.to > a.Asked ||
+				x.End.Cluster && s.toAt+x.slack() > a.At-a.Waited) {
 				really = true
 			}
 		}
@@ -209,9 +210,18 @@ func allOrNothing(x *Index, fail func(int64, string, ...any)) {
 // holder has decided to roll back somebody may still wait. It is below the usual wait, and above a slow store's answer.
 const wakeWithin = 2 * time.Second
 
+// slack is how long ago the holder that a conflict names may have freed the row before the request came: a node looks
+// from time to time only, and not at all while it cannot reach the store.
+func (x *Index) slack() time.Duration {
+	if x.End.Watchful {
+		return wakeWithin
+	}
+	return x.End.AnswerMax
+}
+
 func wakeups(x *Index, fail func(int64, string, ...any)) {
-	if x.End.SecondNode {
-		return // another node's releases are not seen yet
+	if x.End.SecondNode || x.End.Cluster && !x.End.Watchful {
+		return // another node's releases are not seen, or not in time
 	}
 	held := spans(x)
 	for i := range x.Answers {

@@ -161,6 +161,28 @@ type Published struct {
 	Event   string
 }
 
+// Pack is a pack of decisions, or of repetitions, whose id the store has made durable.
+type Pack struct {
+	Seq Seq
+	ID  string
+	// Decided lists the transactions that were decided with it, none for repetitions.
+	Decided []int64
+}
+
+// CheckBack is an answer to the broker about a pack.
+type CheckBack struct {
+	Seq     Seq
+	Pack    string
+	Stored  bool // it was answered that the pack is stored, or else that it is not and never will be
+	Unknown bool // it was not answered
+}
+
+// Fence is when the store refused a life of a node from then on.
+type Fence struct {
+	Seq   Seq
+	Epoch int
+}
+
 // IDRange is a range of ids that the store reserved.
 type IDRange struct{ First, N int64 }
 
@@ -196,6 +218,12 @@ type End struct {
 	ClockJumped bool
 	// SecondNode is true if another node wrote to the store as well.
 	SecondNode bool
+	// Cluster is true if several nodes ran on one store. Watchful is true if nothing kept them from looking at it.
+	Cluster, Watchful bool
+	// Halves lists the packs whose half messages are without an end, Outbox is how many decisions are not known to
+	// have been read.
+	Halves []string
+	Outbox int
 	// Hopeless lists branches whose participant refuses for ever; Failing those that it fails for ever.
 	Hopeless map[int64]bool
 	// AnswerMax is the longest that an answer may take.
@@ -215,8 +243,12 @@ type Logs struct {
 	Sent      []Sent
 	Deeds     []Deed
 	Published []Published
-	Reserved  []IDRange
-	End       End
+	// Packs, CheckBacks and Fences are empty on one machine.
+	Packs      []Pack
+	CheckBacks []CheckBack
+	Fences     []Fence
+	Reserved   []IDRange
+	End        End
 }
 
 // Violation says that an invariant does not hold, and for which transaction.

@@ -23,6 +23,10 @@ func outcomeCheckers() []Checker {
 		{"I26", "No phantom publication: a published decision is in the store, and was there before.",
 			each(noPhantom)},
 		{"I27", "No lost publication: in the end every decision is on the topic.", each(noLostPublication)},
+		{"I27/rest", "In the end no half message is left without an end, and no entry of the outbox unread.",
+			whole(nothingLeft)},
+		{"I28", "Check-back answers agree with the store: commit if the pack is there, else rollback, for ever.",
+			whole(checkBacks)},
 	}
 }
 
@@ -315,6 +319,41 @@ func noPhantom(_ *Index, s *Story, fail func(string, ...any)) {
 			fail("%s is published at %d, before it was durable at %d", p.Outcome, p.Seq, s.Decision.Durable)
 		case s.Decision.Global.Status.Outcome() != p.Outcome:
 			fail("%s is published, but %s is decided", p.Outcome, s.Decision.Global.Status.Outcome())
+		}
+	}
+}
+
+func nothingLeft(x *Index, fail func(int64, string, ...any)) {
+	for _, pack := range x.End.Halves {
+		fail(0, "the half message of pack %s is left", pack)
+	}
+	if x.End.Outbox > 0 {
+		fail(0, "%d decisions were never read from the topic", x.End.Outbox)
+	}
+}
+
+func checkBacks(x *Index, fail func(int64, string, ...any)) {
+	stored := map[string]*Pack{}
+	for i := range x.Packs {
+		p := &x.Packs[i]
+		if before := stored[p.ID]; before != nil {
+			fail(0, "pack %s was stored at %d and at %d", p.ID, before.Seq, p.Seq)
+		}
+		stored[p.ID] = p
+		for _, id := range p.Decided {
+			if d := x.of(id).Decision; d == nil {
+				fail(id, "pack %s was stored at %d without its decision", p.ID, p.Seq)
+			}
+		}
+	}
+	for _, c := range x.CheckBacks {
+		switch p := stored[c.Pack]; {
+		case c.Unknown:
+		case c.Stored && (p == nil || p.Seq > c.Seq):
+			fail(0, "a check-back for pack %s was answered with commit at %d, but it was not stored", c.Pack, c.Seq)
+		case !c.Stored && p != nil:
+			fail(0, "a check-back for pack %s was answered with rollback at %d, but it was stored at %d", c.Pack, c.Seq,
+				p.Seq)
 		}
 	}
 }

@@ -9,7 +9,7 @@ func stateCheckers() []Checker {
 			each(monotoneStatus)},
 		{"I10", "Monotone reads: what one client sees of a transaction never gets older.", each(monotoneReads)},
 		{"I11", "Uniqueness: no id of a transaction or branch is ever given twice.", whole(uniqueIDs)},
-		{"I12", "Fencing: a dead owner writes nothing and sends nothing.", whole(fencing)},
+		{"I12", "Fencing: a dead owner, or one whose lease is over, writes nothing and sends nothing.", whole(fencing)},
 		{"Record", "What the store keeps of a transaction is the state that it was given.", each(recordKept)},
 	}
 }
@@ -123,7 +123,18 @@ func uniqueIDs(x *Index, fail func(int64, string, ...any)) {
 
 func fencing(x *Index, fail func(int64, string, ...any)) {
 	newest := 0
+	fenced := map[int]Seq{}
+	for _, f := range x.Fences {
+		fenced[f.Epoch] = f.Seq
+	}
 	for _, w := range x.Writes {
+		if at := fenced[w.Epoch]; at != 0 && w.Durable > at {
+			fail(w.ID(), "epoch %d wrote version %d at %d, but was declared dead at %d", w.Epoch, w.Global.Version,
+				w.Seq, at)
+		}
+		if x.End.Cluster {
+			continue // the epochs are those of several nodes
+		}
 		if w.Durable != 0 && w.Epoch < newest {
 			fail(w.ID(), "epoch %d wrote version %d at %d, after epoch %d had begun", w.Epoch, w.Global.Version, w.Seq,
 				newest)
@@ -132,7 +143,7 @@ func fencing(x *Index, fail func(int64, string, ...any)) {
 	}
 	for i := range x.Sent {
 		if s := &x.Sent[i]; s.Dead {
-			fail(s.Command.XID.ID, "epoch %d sent a command to branch %d at %d, after it had crashed", s.Epoch,
+			fail(s.Command.XID.ID, "epoch %d sent a command to branch %d at %d, after it had crashed or its lease was over", s.Epoch,
 				s.Command.BranchID, s.Seq)
 		}
 	}

@@ -1,0 +1,48 @@
+package sim
+
+import "math/rand/v2"
+
+// inCluster adds to a plan what only clusters have.
+func (p *plan) inCluster(r *rand.Rand) {
+	p.nodes = 2 + r.IntN(2)
+	p.clockJumps, p.secondNode = 0, false
+	p.halfFirst = r.IntN(3) == 0
+	p.clocks = r.IntN(3) == 0
+	p.oneSession = r.IntN(3) == 0
+	if p.sweeperOff {
+		// What was handed over must not be lost, for nobody will look again. Everything before that may be.
+		p.crashes = 0
+		p.lostEnds, p.halfTimeout = 0.3*r.Float64(), 0.3*r.Float64()
+		p.brokerOutages = r.IntN(3)
+		p.oneSession = false
+		return
+	}
+	if r.IntN(6) == 0 {
+		p.beCalm()
+		return
+	}
+	likely := 0.25 + 0.5*float64(r.IntN(2))
+	some := func(most float64) float64 {
+		if r.Float64() > likely {
+			return 0
+		}
+		return most * r.Float64()
+	}
+	p.pauses = int(some(4))
+	p.cuts = int(some(6))
+	p.dbOutages = int(some(3))
+	p.brokerOutages = int(some(4))
+	p.halfTimeout, p.lostEnds = some(0.3), some(0.5)
+	p.forgetful = some(1) > 0.5
+	p.pauseInstead = some(1)
+	p.rolling = some(1) > 0.6
+}
+
+// beCalm leaves only what a coordinator on another node has to be told of in time.
+func (p *plan) beCalm() {
+	*p = plan{
+		transactions: p.transactions, spread: p.spread, kinds: p.kinds, rows: p.rows, delay: p.delay, fsync: p.fsync,
+		cached: p.cached, lockWait: p.lockWait, nodes: p.nodes, clocks: p.clocks, fail: p.fail, dup: p.dup,
+		halfFirst: p.halfFirst, oneSession: p.oneSession, calm: true,
+	}
+}

@@ -1,0 +1,189 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+)
+
+// member is a node's part in a cluster: its lease, its sessions, and whether its process runs.
+type member struct {
+	n      *node
+	p      *machine
+	place  int
+	handle *handle
+	log    *packLog
+
+	// joined is false from when the node knows that its lease is lost until it has a new one.
+	joined bool
+	// until is the end of the lease as the node can be certain of it: counted from when it asked.
+	until time.Duration
+
+	paused   bool
+	frozen   []func() // what the process will do when it is continued
+	draining bool
+	tries    int // to join
+	session  *session
+	// remote is who else has sessions for a resource, as the node read it last.
+	remote map[string][]int
+}
+
+const (
+	leaseFor       = 3 * time.Second
+	heartbeatEvery = 700 * time.Millisecond
+	// leaseMargin is how much earlier than it must a node stops to work.
+	leaseMargin = 200 * time.Millisecond
+)
+
+// session is the connections of clients to a process, until they are closed. Nil is one that stays open.
+type session struct {
+	closed bool
+	then   []func()
+}
+
+func (s *session) open() bool { return s == nil || !s.closed }
+
+func (s *session) onClose(do func()) {
+	if s != nil {
+		s.then = append(s.then, do)
+	}
+}
+
+// session returns the connection by which clients reach the node now.
+func (n *node) session() *session {
+	if n.member == nil {
+		return nil
+	}
+	return n.member.session
+}
+
+// dropSessions closes all connections of clients.
+func (m *member) dropSessions() {
+	w := m.n.w
+	s := m.session
+	m.session = &session{}
+	s.closed = true
+	for _, do := range s.then {
+		w.after(w.about(w.plan.delay), do)
+	}
+}
+
+func (m *member) accepts() bool { return m.joined && !m.draining && !m.p.cut[toClients] }
+
+// certain implements Options.Member.
+func (m *member) certain() bool {
+	return m.n.w.mutation == Overstay || m.joined && m.n.w.now < m.until-leaseMargin
+}
+
+// join takes a new lease.
+func (m *member) join(epoch int, until time.Duration) {
+	m.n.epoch, m.until, m.joined = epoch, until, true
+}
+
+// beat renews the lease, or notes that it is lost.
+func (m *member) beat() {
+	n, w := m.n, m.n.w
+	n.after(heartbeatEvery, m.beat)
+	if !m.joined {
+		return
+	}
+	if w.now > m.until {
+		m.lose("its lease is over")
+		return
+	}
+	asked, epoch := w.now, n.epoch
+	m.handle.background(func() error { return m.handle.db.renew(epoch) }, func(err error) {
+		switch {
+		case !m.joined || n.epoch != epoch:
+		case errors.Is(err, orchestrator.ErrNotMember):
+			m.lose("another node has declared it dead")
+		case err == nil:
+			m.until = asked + leaseFor
+		}
+	})
+}
+
+// lose notes that the node is no member any more: its clients go elsewhere, and it joins again.
+func (m *member) lose(why string) {
+	m.n.w.note("node is no member", 0, int64(m.n.epoch), why)
+	m.joined = false
+	m.dropSessions()
+	m.n.after(100*time.Millisecond+m.n.w.upTo(time.Second), m.rejoin)
+}
+
+// rejoin joins again. What the node remembers from before is worth nothing.
+func (m *member) rejoin() {
+	n, w := m.n, m.n.w
+	var epoch int
+	asked := w.now
+	m.tries++
+	try := m.tries
+	m.handle.ask(func() error {
+		if n.dead || try < m.tries {
+			return errLost // a try that is given up must not end the life that a later one has begun
+		}
+		epoch, _ = m.handle.db.join(m.place)
+		return nil
+	}, func(err error) {
+		if err != nil {
+			n.after(500*time.Millisecond, m.rejoin)
+			return
+		}
+		m.join(epoch, asked+leaseFor)
+		w.note("node joins again", 0, int64(epoch), "")
+		n.c.Rejoin()
+	})
+}
+
+// look declares those dead whose lease is over, and reads who has which sessions.
+func (m *member) look() {
+	if !m.joined || m.handle.unreachable() {
+		return
+	}
+	m.handle.db.declareDead(m.n.w.now)
+	m.remote = m.handle.db.sessionsBut(m.place)
+}
+
+// pause stops the process for a while (SIGSTOP). Time goes on, and what arrives waits in its sockets.
+func (m *member) pause(d time.Duration) {
+	w := m.n.w
+	if m.paused {
+		return
+	}
+	w.note("node paused, ms", 0, d.Milliseconds(), string(rune('a'+m.place)))
+	m.paused = true
+	w.after(d, m.wake)
+}
+
+// wake continues the process (SIGCONT).
+func (m *member) wake() {
+	if !m.paused || m.n.dead {
+		return
+	}
+	m.paused = false
+	w := m.n.w
+	w.note("node continued", 0, int64(m.n.epoch), string(rune('a'+m.place)))
+	todo := m.frozen
+	m.frozen = nil
+	for _, do := range todo {
+		m.n.after(0, do)
+	}
+}
+
+// drain lets the clients go, finishes what is under way, and restarts the process.
+func (m *member) drain() {
+	n, w := m.n, m.n.w
+	w.note("node drains", 0, int64(n.epoch), string(rune('a'+m.place)))
+	m.draining = true
+	n.after(2*time.Second, func() {
+		m.dropSessions()
+		n.after(500*time.Millisecond, func() {
+			w.note("node leaves", 0, int64(n.epoch), string(rune('a'+m.place)))
+			n.dead = true
+			w.addStats(n.c.Stats())
+			m.handle.db.fence(n.epoch)
+			w.after(w.upTo(2*time.Second), func() { w.cluster.start(m.place) })
+		})
+	})
+}

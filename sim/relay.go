@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/sim/check"
+)
+
+// clusterTransport implements [orchestrator.Transport] for a node of a cluster: a command goes to a session of the node
+// itself, or by one call to a node that has one, and the answer comes back the same way, or is lost.
+type clusterTransport struct{ n *node }
+
+// reaches reports whether the node has a session of the participant.
+func (m *member) reaches(r *resource) bool {
+	return m.joined && !r.down && !m.p.cut[toParticipants] && (!m.n.w.plan.oneSession || r.home == m.place)
+}
+
+// Send implements [orchestrator.Transport].
+func (t clusterTransport) Send(cmd txn.Command) error {
+	n, w := t.n, t.n.w
+	n.boundary("before a command is sent")
+	if n.dead {
+		return errDead
+	}
+	w.mutation.command(w, &cmd)
+	r := w.byRM[cmd.Resource]
+	if r == nil {
+		return errNoSession
+	}
+	x := &handOver{n: n, cmd: cmd}
+	if n.member.reaches(r) {
+		if w.trouble(w.plan.loss / 4) {
+			return errBroken
+		}
+		x.armed()
+		n.hand(x, r)
+		return nil
+	}
+	elsewhere := n.member.remote[r.name]
+	if len(elsewhere) == 0 {
+		return errNoSession
+	}
+	x.armed()
+	other := w.nodes[elsewhere[w.rng.IntN(len(elsewhere))]]
+	if !w.trouble(w.plan.loss) {
+		w.after(w.about(w.plan.delay/2), func() { x.relay(other, r) })
+	}
+	return nil
+}
+
+// handOver is one command on its way, perhaps by another node.
+type handOver struct {
+	n    *node // who wants to know
+	via  *node // who has the session; nil: the same
+	cmd  txn.Command
+	over bool
+}
+
+// armed sees to it that there is an answer.
+func (x *handOver) armed() {
+	x.n.after(rules().Retry.Answer, func() { x.report(txn.ResultNoAnswer, "no answer in time") })
+}
+
+// relay arrives at another node.
+func (x *handOver) relay(other *node, r *resource) {
+	if other.dead {
+		x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "connection refused") })
+		return
+	}
+	other.run(func() {
+		x.via = other
+		other.boundary("before a command is handed over")
+		switch {
+		case other.dead:
+		case !other.member.reaches(r) || !other.member.certain():
+			x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "no session there") })
+		default:
+			other.hand(x, r)
+		}
+	})
+}
+
+// hand gives a command to the participant's session.
+func (n *node) hand(x *handOver, r *resource) {
+	w := n.w
+	w.logs.Sent = append(w.logs.Sent, check.Sent{
+		Seq: w.note("command", x.cmd.XID.ID, x.cmd.BranchID, x.cmd.Op.String()), Epoch: n.epoch,
+		Dead: n.dead || !w.cluster.db.holds(n.epoch), Command: x.cmd,
+	})
+	arrive := func() {
+		if r.down {
+			return
+		}
+		r.command(x.cmd, func(result txn.Result, text string) {
+			if w.trouble(w.plan.loss) || r.down {
+				return
+			}
+			w.after(w.about(w.plan.delay), func() { n.run(func() { x.back(result, text) }) })
+		})
+	}
+	if !w.trouble(w.plan.loss) {
+		w.after(w.about(w.plan.delay), arrive)
+	}
+	if w.trouble(w.plan.dup) {
+		w.after(w.about(w.plan.delay)*3, arrive)
+	}
+	n.boundary("after a command is sent")
+}
+
+// back takes the participant's answer at the node that has the session.
+func (x *handOver) back(result txn.Result, text string) {
+	if x.via == nil {
+		x.report(result, text)
+		return
+	}
+	w := x.n.w
+	if !w.trouble(w.plan.loss) {
+		w.after(w.about(w.plan.delay/2), func() { x.n.run(func() { x.report(result, text) }) })
+	}
+}
+
+// report tells the coordinator that wants to know, once, or once more with some duplicates.
+func (x *handOver) report(result txn.Result, text string) {
+	n := x.n
+	if x.over && !n.w.trouble(n.w.plan.dup) {
+		return
+	}
+	x.over = true
+	n.boundary("before a reply is taken")
+	if n.dead {
+		return
+	}
+	n.w.note("reply", x.cmd.XID.ID, x.cmd.BranchID, result.String())
+	n.c.Reply(x.cmd.XID.ID, txn.Reply{
+		BranchID: x.cmd.BranchID, Op: x.cmd.Op, Attempt: x.cmd.Attempt, Result: result, Text: text,
+	})
+}
+
+// settleHomes has participants that are connected to one node only connect to another when theirs is gone.
+func (c *cluster) settleHomes() {
+	w := c.w
+	for _, r := range w.rms {
+		if n := w.nodes[r.home]; n.dead || !n.member.joined || n.member.p.cut[toParticipants] || n.member.draining {
+			r.home = w.rng.IntN(len(w.nodes))
+		}
+	}
+	w.after(w.about(sweepEvery*4), c.settleHomes)
+}
