@@ -16,6 +16,7 @@ import (
 // Message is one message of a topic, as a consumer gets it.
 type Message struct {
 	Topic    string
+	Broker   string
 	Queue    int
 	Offset   int64
 	Keys     string // the xids, separated by blanks
@@ -148,9 +149,14 @@ func SplitBatch(body []byte) ([]json.RawMessage, error) {
 	return batch, nil
 }
 
+// where names the place of a message.
+func (m *Message) where() string {
+	return fmt.Sprintf("%s broker %s queue %d offset %d", m.Topic, m.Broker, m.Queue, m.Offset)
+}
+
 // AddMessage takes a message of a decision topic. What cannot be read is remembered as a stray.
 func (e *Evidence) AddMessage(m *Message) {
-	where := fmt.Sprintf("%s queue %d offset %d", m.Topic, m.Queue, m.Offset)
+	where := m.where()
 	batch, err := SplitBatch(m.Body)
 	if err != nil {
 		e.Strays = append(e.Strays, fmt.Sprintf("%s is no batch of events: %v", where, err))
@@ -169,8 +175,9 @@ func (e *Evidence) addEvent(m *Message, raw []byte, where string) {
 	}
 	s := e.story(event.XID.ID)
 	p := &Published{
-		Topic: e.intern(m.Topic), Queue: m.Queue, Offset: m.Offset, Pack: m.Pack, StoredAt: m.StoredAt,
-		Hash: HashOf(raw), Event: event,
+		Topic: e.intern(m.Topic), Broker: e.intern(m.Broker), Queue: m.Queue, Offset: m.Offset, Pack: m.Pack,
+		StoredAt: m.StoredAt,
+		Hash:     HashOf(raw), Event: event,
 	}
 	for _, before := range s.Published {
 		if before.Hash == p.Hash {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -68,6 +69,8 @@ type Settings struct {
 	Slack time.Duration
 	// Grace is how long after its time something may still be under way when the cluster is not at rest.
 	Grace time.Duration
+	// Retention is how long the store keeps what has ended. What is older and not in the store is no violation.
+	Retention time.Duration
 }
 
 // Evidence is everything that was read.
@@ -97,6 +100,9 @@ type Evidence struct {
 	Totalled  []Total
 
 	interned map[string]string
+	// first and since are the smallest id and the earliest begin of all records.
+	first int64
+	since txn.Millis
 }
 
 // NewEvidence returns an empty one.
@@ -188,6 +194,7 @@ type Hash [16]byte
 // Published is one copy of a decision on a topic.
 type Published struct {
 	Topic    string
+	Broker   string
 	Queue    int
 	Offset   int64
 	Pack     string // "" if the message names none
@@ -198,6 +205,11 @@ type Published struct {
 
 // GivenBranch is a branch id that a client was given.
 type GivenBranch struct{ Branch, ID int64 }
+
+// where names the place of a copy.
+func (p *Published) where() string {
+	return fmt.Sprintf("%s broker %s queue %d offset %d", p.Topic, p.Broker, p.Queue, p.Offset)
+}
 
 // Attempt is one command of phase two as the participant saw it.
 type Attempt struct {
@@ -246,6 +258,7 @@ type Total struct {
 // Replay is one queue that was read twice.
 type Replay struct {
 	Topic         string
+	Broker        string
 	Queue         int
 	Messages      int64
 	First, Second Hash
@@ -274,6 +287,12 @@ func (e *Evidence) intern(s string) string {
 // one may come twice, while it moves from the live to the finished ones: the newer one counts.
 func (e *Evidence) AddRecord(g *txn.Global, epoch int64) {
 	s := e.story(g.XID.ID)
+	if e.first == 0 || g.XID.ID < e.first {
+		e.first = g.XID.ID
+	}
+	if e.since == 0 || g.BeganAt < e.since {
+		e.since = g.BeganAt
+	}
 	if s.Record != nil && s.Record.Version >= g.Version {
 		return
 	}
@@ -336,6 +355,31 @@ func (e *Evidence) sorted() []*Story {
 	}
 	slices.SortFunc(out, func(a, b *Story) int { return cmp.Compare(a.ID, b.ID) })
 	return out
+}
+
+// forgotten reports whether the store need not know the transaction of an id any more: something about it is older than
+// the retention, or nothing tells its age, the store reaches back as far as it has to, and begins with a later id.
+func (e *Evidence) forgotten(id int64) bool {
+	s := e.Stories[id]
+	if e.Retention == 0 || s != nil && s.Record != nil {
+		return false
+	}
+	horizon, dated := e.Now.Add(-e.Retention), false
+	if s != nil {
+		for _, p := range s.Published {
+			dated = true
+			if p.Event.DecidedAt < horizon {
+				return true
+			}
+		}
+		for _, c := range s.Calls {
+			dated = true
+			if txn.Millis(c.Asked/1000) < horizon {
+				return true
+			}
+		}
+	}
+	return !dated && e.since != 0 && e.since < horizon.Add(e.Retention/10) && id < e.first
 }
 
 // outcome is the stored decision, 0 if there is none.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -131,8 +132,8 @@ func readStore(ctx context.Context, s Store, e *Evidence) error {
 
 // queueKey names a queue.
 type queueKey struct {
-	topic string
-	queue int
+	topic, broker string
+	queue         int
 }
 
 // reading is what was read of one queue.
@@ -146,7 +147,7 @@ type readings map[queueKey]*reading
 
 // add takes a message and reports how many of its queue were read before.
 func (r readings) add(m *Message) int64 {
-	q := queueKey{m.Topic, m.Queue}
+	q := queueKey{m.Topic, m.Broker, m.Queue}
 	if r[q] == nil {
 		r[q] = &reading{sum: sha256.New()}
 	}
@@ -163,7 +164,7 @@ func (r readings) add(m *Message) int64 {
 // of what is new only decisions that the store knew are taken.
 func readTopics(ctx context.Context, b Broker, now readings, e *Evidence, before readings) error {
 	err := b.EachMessage(ctx, func(m *Message, dead bool) error {
-		q := queueKey{m.Topic, m.Queue}
+		q := queueKey{m.Topic, m.Broker, m.Queue}
 		switch {
 		case before == nil && dead:
 			e.AddDead(m)
@@ -182,13 +183,13 @@ func readTopics(ctx context.Context, b Broker, now readings, e *Evidence, before
 		return err
 	}
 	keys := slices.SortedFunc(maps.Keys(before), func(a, b queueKey) int {
-		if c := strings.Compare(a.topic, b.topic); c != 0 {
-			return c
-		}
-		return a.queue - b.queue
+		return cmp.Or(strings.Compare(a.topic, b.topic), strings.Compare(a.broker, b.broker), a.queue-b.queue)
 	})
 	for _, q := range keys {
-		r := Replay{Topic: q.topic, Queue: q.queue, Messages: before[q].messages, First: Hash(before[q].sum.Sum(nil)[:16])}
+		r := Replay{
+			Topic: q.topic, Broker: q.broker, Queue: q.queue, Messages: before[q].messages,
+			First: Hash(before[q].sum.Sum(nil)[:16]),
+		}
 		if now[q] != nil {
 			r.Second = Hash(now[q].sum.Sum(nil)[:16])
 		}
@@ -209,6 +210,6 @@ func (e *Evidence) addLater(m *Message) {
 		if err != nil || e.Stories[event.XID.ID] == nil || e.Stories[event.XID.ID].outcome() == 0 {
 			continue
 		}
-		e.addEvent(m, raw, fmt.Sprintf("%s queue %d offset %d", m.Topic, m.Queue, m.Offset))
+		e.addEvent(m, raw, m.where())
 	}
 }

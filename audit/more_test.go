@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/concord-tx/concord/audit"
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -144,6 +145,36 @@ totals:
 	} {
 		if _, err := audit.ReadParticipants(strings.NewReader(replace(t, good, spoil[0], spoil[1]))); err == nil {
 			t.Errorf("%s was taken", spoil[1])
+		}
+	}
+}
+
+// TestWhatIsPastRetentionIsNotMissed: the store may forget what has ended; topics, participants and clients remember.
+func TestWhatIsPastRetentionIsNotMissed(t *testing.T) {
+	t.Parallel()
+	for _, retention := range []time.Duration{0, 75 * time.Second, time.Hour} {
+		w := setup(t)
+		w.e.Retention = retention
+		w.publish(idA, "p1")
+		w.publish(idB, "p2")
+		w.publish(idC, "")
+		delete(w.globals, idA) // which began 90 s ago; the oldest that is left 80 s ago
+		w.calls = w.calls[:len(w.calls)-1]
+		e := w.finish()
+		e.Stories[idA].Attempts = nil
+		all := found(audit.Judge(e))
+		if missed := len(all["I26/record"]) > 0; missed == (retention == 75*time.Second) {
+			t.Errorf("retention %v: %v", retention, all)
+		}
+	}
+	// Of a fence row alone nobody knows the age: it is old if the store begins later and reaches back far enough.
+	for _, retention := range []time.Duration{75 * time.Second, time.Hour} {
+		w := setup(t)
+		w.e.Retention = retention
+		w.story(-1).Fences = []audit.Fence{{Database: 1, Branch: 99, Status: 1}}
+		missed := strings.Contains(strings.Join(found(audit.Judge(w.finish()))["I1/fences"], " "), "branch 99")
+		if missed == (retention == 75*time.Second) {
+			t.Errorf("retention %v: missed %t", retention, missed)
 		}
 	}
 }

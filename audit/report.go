@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -61,16 +62,17 @@ type PartDone struct {
 // Judge runs all invariants.
 func Judge(e *Evidence) *Report {
 	r := &Report{At: e.Now, AtRest: e.AtRest, Inputs: e.Have.Names(), Stories: len(e.Stories)}
-	stories := e.sorted()
+	all := e.sorted()
+	known := slices.DeleteFunc(slices.Clone(all), func(s *Story) bool { return e.forgotten(s.ID) })
 	for _, inv := range Invariants() {
-		result := judge(e, stories, inv)
+		result := judge(e, all, known, inv)
 		r.Violations += result.Total
 		r.Results = append(r.Results, result)
 	}
 	return r
 }
 
-func judge(e *Evidence, stories []*Story, inv Invariant) Result {
+func judge(e *Evidence, all, known []*Story, inv Invariant) Result {
 	result := Result{Name: inv.Name, Text: inv.Text, Verdict: NotCheckable}
 	ran := false
 	for _, part := range inv.Parts {
@@ -82,7 +84,10 @@ func judge(e *Evidence, stories []*Story, inv Invariant) Result {
 			done.NotRun = "the cluster is not at rest"
 		default:
 			ran = true
-			f := &Findings{stories: stories}
+			f := &Findings{stories: all}
+			if part.Needs&Records != 0 {
+				f.stories = known
+			}
 			part.Check(e, f)
 			done.Checked, done.Violations = f.checked, f.total
 			for _, v := range f.violations {

@@ -32,8 +32,7 @@ func topicInvariants() []Invariant {
 func sameBytes(_ *Evidence, s *Story, f *Findings) bool {
 	for _, p := range s.Published {
 		if first := s.Published[0]; p.Hash != first.Hash {
-			f.fail(s, "the copy at %s queue %d offset %d differs from that at %s queue %d offset %d", p.Topic, p.Queue,
-				p.Offset, first.Topic, first.Queue, first.Offset)
+			f.fail(s, "the copy at %s differs from that at %s", p.where(), first.where())
 		}
 	}
 	return len(s.Published) > 0
@@ -54,17 +53,15 @@ func publishedIsStored(e *Evidence, s *Story, f *Findings) bool {
 	d, r := p.Event, s.Record
 	switch {
 	case r == nil:
-		f.fail(s, "%s is published at %s queue %d offset %d, but the store does not know it", d.Outcome, p.Topic, p.Queue,
-			p.Offset)
+		f.fail(s, "%s is published at %s, but the store does not know it", d.Outcome, p.where())
 	case r.Status.Outcome() != d.Outcome:
-		f.fail(s, "%s is published at %s queue %d offset %d, but the store says %s", d.Outcome, p.Topic, p.Queue, p.Offset,
-			r.Status)
+		f.fail(s, "%s is published at %s, but the store says %s", d.Outcome, p.where(), r.Status)
 	case d.Version > r.Version:
 		f.fail(s, "version %d is published, the store has version %d", d.Version, r.Version)
 	case d.XID.String() != r.XID || d.Cause != r.Cause.String() || d.Application != r.Application ||
 		d.Group != r.Group || d.Name != r.Name || d.BeganAt != r.BeganAt || d.DecidedAt != r.DecidedAt:
-		f.fail(s, "what is published at %s queue %d offset %d differs from the record: xid %s, cause %s, began %d, "+
-			"decided %d", p.Topic, p.Queue, p.Offset, d.XID, d.Cause, d.BeganAt, d.DecidedAt)
+		f.fail(s, "what is published at %s differs from the record: xid %s, cause %s, began %d, "+
+			"decided %d", p.where(), d.XID, d.Cause, d.BeganAt, d.DecidedAt)
 	}
 	for _, p := range s.Published {
 		if r != nil && !p.StoredAt.IsZero() && txn.MillisOf(p.StoredAt).Add(e.Slack) < r.DecidedAt {
@@ -121,11 +118,9 @@ func packsStored(e *Evidence, s *Story, f *Findings) bool {
 		pack, known := e.Packs[p.Pack]
 		switch {
 		case !known:
-			f.fail(s, "its message at %s queue %d offset %d is of pack %s, which the store does not know", p.Topic, p.Queue,
-				p.Offset, p.Pack)
+			f.fail(s, "its message at %s is of pack %s, which the store does not know", p.where(), p.Pack)
 		case !pack.Stored:
-			f.fail(s, "its message at %s queue %d offset %d is of pack %s, which was aborted", p.Topic, p.Queue, p.Offset,
-				p.Pack)
+			f.fail(s, "its message at %s is of pack %s, which was aborted", p.where(), p.Pack)
 		}
 	}
 	return looked
@@ -145,8 +140,8 @@ func replaysEqual(e *Evidence, f *Findings) {
 	for _, r := range e.Replays {
 		f.count(int(r.Messages))
 		if r.First != r.Second {
-			f.fail(nil, "%s queue %d: %d messages had other contents when they were read again", r.Topic, r.Queue,
-				r.Messages)
+			f.fail(nil, "%s broker %s queue %d: %d messages had other contents when they were read again", r.Topic,
+				r.Broker, r.Queue, r.Messages)
 		}
 	}
 }
