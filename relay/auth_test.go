@@ -69,10 +69,15 @@ func (f *forgery) call(t *testing.T, n *node) (status int, code string) {
 	return response.StatusCode, p.Code
 }
 
+// frozen is a clock that stands still.
+type frozen txn.Millis
+
+func (f frozen) Now() txn.Millis { return txn.Millis(f) }
+
 func TestForgedCallsAreRefused(t *testing.T) {
 	t.Parallel()
 	d := newCluster()
-	b := d.join(t, "b", func(o *Options) { o.Limits.Window = time.Second })
+	b := d.join(t, "b", func(o *Options) { o.Limits.Window, o.Clock = time.Second, frozen(1e12) })
 	b.connect(orders("r"))
 	eventually(t, "the process is older than the window", func() bool { return time.Since(b.started) > time.Second })
 	count := uint64(100)
@@ -103,8 +108,8 @@ func TestForgedCallsAreRefused(t *testing.T) {
 			401, "callSignature"},
 		{"for another node", func(f *forgery) { f.envelope.to = "c" }, 421, "callReceiver"},
 		{"for another address", func(f *forgery) { f.path = pathReplies }, 401, "callSignature"},
-		{"old", func(f *forgery) { f.envelope.at -= 1100 }, 401, "callAge"},
-		{"from the future", func(f *forgery) { f.envelope.at += 1100 }, 401, "callAge"},
+		{"old", func(f *forgery) { f.envelope.at -= 1001 }, 401, "callAge"},
+		{"from the future", func(f *forgery) { f.envelope.at += 1001 }, 401, "callAge"},
 		{"a little late", func(f *forgery) { f.envelope.at -= 500 }, 200, ""},
 		{"seen before", func(f *forgery) { f.envelope.count = 100 }, 401, "callReplayed"},
 		{"body of another node", func(f *forgery) {
@@ -137,9 +142,9 @@ func TestForgedCallsAreRefused(t *testing.T) {
 
 func TestCallOfBeforeTheStartIsRefused(t *testing.T) {
 	t.Parallel()
-	b := newCluster().join(t, "b")
+	b := newCluster().join(t, "b", func(o *Options) { o.Limits.Window = 2 * time.Hour })
 	f := b.forge(pathCommands, 1)
-	f.envelope.at -= 1000 // may have been recorded while an earlier process had this name
+	f.envelope.at -= txn.Millis(time.Hour.Milliseconds()) // may have been recorded while an earlier process had this name
 	if status, code := f.call(t, b); status != 401 || code != "callAge" {
 		t.Errorf("%d %s", status, code)
 	}

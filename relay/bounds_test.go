@@ -188,9 +188,9 @@ func TestStorm(t *testing.T) {
 	t.Parallel()
 	d := newCluster()
 	nodes := []*node{d.join(t, "a"), d.join(t, "b"), d.join(t, "c")}
-	for i, n := range nodes {
+	for _, n := range nodes {
 		n.connect(orders("r" + n.self))
-		go answerAll(n, i)
+		go answerAll(n)
 	}
 	for _, n := range nodes {
 		for _, other := range nodes {
@@ -248,7 +248,7 @@ func TestStorm(t *testing.T) {
 }
 
 // answerAll has the participants of a node answer at once, until the channel is closed.
-func answerAll(n *node, _ int) {
+func answerAll(n *node) {
 	for q := range n.rms.asked {
 		q.end(txn.ResultFailed, "") // a confirmation may be told twice
 	}

@@ -22,12 +22,13 @@ const (
 
 var errNotListed = errors.New("the directory has no live node of this name")
 
-// newClient returns a client for the few connections between nodes.
+// newClient returns a client for the few connections between nodes. It gives idle ones up long before the other node
+// does (2 min): a call on a connection that is just being closed would fail without saying whether it was heard.
 func newClient(l Limits) *http.Client {
 	dialer := net.Dialer{Timeout: l.DialLimit, KeepAlive: 15 * time.Second}
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute,
+			DialContext: dialer.DialContext, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
 			DisableCompression: true, MaxResponseHeaderBytes: 16 << 10,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
