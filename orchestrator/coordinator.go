@@ -252,7 +252,8 @@ func (c *Coordinator) compare(e *entry, req request, g *txn.Global) {
 			c.resume(e)
 			return
 		}
-		if err == nil && stored.Version > g.Version {
+		// Lazy changes that are under way count as made in g, but perhaps another node was faster with the end.
+		if err == nil && (stored.Version > g.Version || stored.Status.Ended() && !g.Status.Ended()) {
 			e.touched = nil
 			c.install(e, stored)
 			c.learned(e, stored)

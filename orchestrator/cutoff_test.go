@@ -30,3 +30,25 @@ func TestNodeCutOffFromTheStoreTellsNothingOld(t *testing.T) {
 		t.Fatalf("retry: %+v, %v", told, fault)
 	}
 }
+
+func TestEndOnAnotherNodeIsToldInSpiteOfLazyChanges(t *testing.T) {
+	t.Parallel()
+	p := setupPair(t, Limits{})
+	id := p.begin(p.a)
+	r := p.a.register(id, "t:1", false)
+	p.a.flush()
+	p.a.decide(id, txn.Rollback)
+	p.a.flush()
+	if g := p.a.store.globals[id]; g.Status != txn.RollingBack || !r.done {
+		t.Fatalf("%+v", g)
+	}
+	p.b.Reply(id, txn.Reply{BranchID: r.branch, Op: txn.Rollback, Attempt: 1, Result: txn.ResultDone})
+	// Node a plans the next attempt. Its change expects the version that b has written.
+	p.a.Reply(id, txn.Reply{BranchID: r.branch, Op: txn.Rollback, Attempt: 1, Result: txn.ResultFailed})
+	var told *txn.Global
+	p.a.Get(id, func(g *txn.Global, _ error) { told = g })
+	if told == nil || told.Status != txn.RolledBack {
+		t.Fatalf("told %+v", told)
+	}
+	p.a.flush()
+}
