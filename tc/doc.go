@@ -22,8 +22,8 @@
 //
 //   - Every request gets one answer, or the session is closed. A failed commit or rollback is never answered with
 //     something that a TM takes for success.
-//   - Every command that was accepted gets one report, at the latest after Limits.AnswerLimit: to the coordinator, or to
-//     whoever sent it on behalf of another node.
+//   - Every command that was accepted gets one report, at the latest after Limits.AnswerLimit: to the coordinator, or
+//     to whoever sent it on behalf of another node.
 //   - A bound on everything: sessions, requests and commands per session, bytes received and bytes not yet read.
 //   - PINGs are answered on the reader, whatever the load.
 //
