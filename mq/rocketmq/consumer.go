@@ -1,0 +1,330 @@
+package rocketmq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The consumer of the coordinators. The queues of each broker are divided among the consumers that are registered with
+// it, by their names, so that all nodes come to the same result without asking each other; while they do not, some
+// messages are read twice. Offsets are kept by the brokers, and nothing depends on them: an outbox entry whose message
+// was never handed over is published again.
+
+const (
+	balanceEvery = 2 * time.Second
+	pullWait     = 10 * time.Second // how long a broker holds a pull that finds nothing
+	pullMax      = 32
+	pullAhead    = 2 // batches of a queue that may wait for the handler
+	retriesMax   = 65_536
+	pullPause    = 200 * time.Millisecond
+
+	pullCommits   = 1
+	pullSuspends  = 2
+	pullSubscribe = 4
+)
+
+// batch is messages of one queue.
+type batch struct {
+	ids  []int64
+	done func()
+}
+
+// retry is a decision whose delivery failed.
+type retry struct {
+	id       int64
+	clear    bool // its message was read: it leaves the outbox when it is handed over
+	attempts int
+	at       time.Time
+}
+
+// consumer is one run of Consume.
+type consumer struct {
+	log      *Log
+	handle   func(ctx context.Context, xid int64) error
+	clientID string
+	batches  chan batch
+	pullers  map[queue]*puller
+	group    sync.WaitGroup
+	failed   []retry
+}
+
+// Consume implements [orchestrator.DecisionLog]. It may run once at a time.
+func (l *Log) Consume(ctx context.Context, handle func(ctx context.Context, xid int64) error) error {
+	if !l.eating.CompareAndSwap(false, true) {
+		return errors.New("consume decisions: already running")
+	}
+	defer l.eating.Store(false)
+	c := &consumer{
+		log: l, handle: handle, clientID: "concord@" + l.opts.Instance + "-" + unique(), batches: make(chan batch),
+		pullers: map[queue]*puller{},
+	}
+	inner, cancel := context.WithCancel(ctx)
+	c.group.Go(func() { c.balance(inner) })
+	c.failed, l.undone = l.undone, nil
+	c.run(ctx)
+	l.undone = c.failed
+	cancel()
+	c.group.Wait()
+	return ctx.Err()
+}
+
+// run calls the handler, from this goroutine only.
+func (c *consumer) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		timer.Reset(c.retry(ctx))
+		select {
+		case b := <-c.batches:
+			if c.deliver(ctx, b.ids, true) {
+				b.done()
+			}
+		case <-c.log.local.wake:
+			c.deliver(ctx, c.log.local.take(), false)
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// deliver hands decisions over. Those that were read from a topic leave the outbox. It returns false if ctx has ended
+// before; then the offset stays where it is.
+func (c *consumer) deliver(ctx context.Context, ids []int64, read bool) (all bool) {
+	good := make([]int64, 0, len(ids))
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := c.handle(ctx, id); err != nil {
+			c.later(retry{id: id, clear: read})
+			continue
+		}
+		good = append(good, id)
+	}
+	c.log.stats.delivered.Add(uint64(len(good)))
+	if read {
+		c.clear(good)
+	}
+	return ctx.Err() == nil
+}
+
+func (c *consumer) clear(ids []int64) {
+	if len(ids) > 0 {
+		c.log.opts.Store.ClearOutbox(ids)
+		c.log.outbox.forget(ids)
+	}
+}
+
+// later has a decision delivered again. What is beyond the bound stays in the outbox and is published again.
+func (c *consumer) later(r retry) {
+	c.log.stats.deliveryFailures.Add(1)
+	if len(c.failed) >= retriesMax {
+		return
+	}
+	d := c.log.opts.RetryFirst
+	for n := r.attempts; n > 0 && d < c.log.opts.RetryMax; n-- {
+		d *= 2
+	}
+	r.attempts++
+	r.at = time.Now().Add(min(d, c.log.opts.RetryMax))
+	c.failed = append(c.failed, r)
+}
+
+// retry tries again what is due, and returns how long nothing is.
+func (c *consumer) retry(ctx context.Context) time.Duration {
+	now := time.Now()
+	due := c.failed
+	c.failed = nil
+	var good []int64
+	for _, r := range due {
+		switch {
+		case r.at.After(now) || ctx.Err() != nil:
+			c.failed = append(c.failed, r)
+		case c.handle(ctx, r.id) != nil:
+			c.later(r)
+		case r.clear:
+			good = append(good, r.id)
+		}
+	}
+	c.clear(good)
+	wait := time.Hour
+	for _, r := range c.failed {
+		wait = min(wait, time.Until(r.at))
+	}
+	return max(wait, 0)
+}
+
+// balance keeps this consumer registered and reads the queues that are its own, until ctx ends.
+func (c *consumer) balance(ctx context.Context) {
+	tick := time.NewTicker(balanceEvery)
+	defer tick.Stop()
+	defer c.leave()
+	for {
+		c.divide(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-c.log.wakeQueues:
+		}
+	}
+}
+
+// divide finds out which queues are this consumer's, and starts and ends pullers.
+func (c *consumer) divide(ctx context.Context) {
+	l := c.log
+	byBroker := map[string][]queue{}
+	addrs := map[string]string{}
+	for _, topic := range l.opts.topics() {
+		r := l.table.route(topic)
+		maps.Copy(addrs, r.masters)
+		for _, q := range r.readable(topic) {
+			byBroker[q.broker] = append(byBroker[q.broker], q)
+		}
+	}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	own := map[queue]bool{}
+	for broker, queues := range byBroker {
+		group.Go(func() {
+			mine := c.share(ctx, broker, addrs[broker], queues)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, q := range mine {
+				own[q] = true
+			}
+		})
+	}
+	group.Wait()
+	if ctx.Err() != nil {
+		return
+	}
+	l.table.readMine(own)
+	for q, p := range c.pullers {
+		if !own[q] || p.addr != addrs[q.broker] {
+			p.stop()
+			delete(c.pullers, q)
+		}
+	}
+	for q := range own {
+		if c.pullers[q] == nil {
+			inner, stop := context.WithCancel(ctx)
+			p := &puller{c: c, queue: q, addr: addrs[q.broker], stop: stop}
+			c.pullers[q] = p
+			c.group.Go(func() { p.run(inner) })
+		}
+	}
+}
+
+// share registers with a broker and returns which of its queues are ours. A broker that does not answer changes
+// nothing.
+func (c *consumer) share(ctx context.Context, broker, addr string, queues []queue) (mine []queue) {
+	members, err := c.members(ctx, addr)
+	at := slices.Index(members, c.clientID)
+	if err != nil || at < 0 {
+		if err != nil && ctx.Err() == nil {
+			c.log.noise.warn(c.log.opts.Logger, "decisions cannot be read from a broker", "broker", broker, "err", err)
+		}
+		for _, q := range queues {
+			if c.pullers[q] != nil {
+				mine = append(mine, q)
+			}
+		}
+		return mine
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(broker))
+	for i, q := range queues {
+		if (i+int(h.Sum32()%1024))%len(members) == at {
+			mine = append(mine, q)
+		}
+	}
+	return mine
+}
+
+// members sends a heartbeat and asks for the consumers of the group.
+func (c *consumer) members(ctx context.Context, addr string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	group := Group(c.log.opts.Prefix)
+	if _, err := c.log.wire.call(ctx, addr, codeHeartbeat, nil, c.heartbeat()); err != nil {
+		return nil, err
+	}
+	got, err := c.log.wire.call(ctx, addr, codeConsumerList, map[string]string{"consumerGroup": group}, nil)
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		IDs []string `json:"consumerIdList"`
+	}
+	if err := json.Unmarshal(got.body, &list); err != nil {
+		return nil, fmt.Errorf("list of consumers: %w", err)
+	}
+	slices.Sort(list.IDs)
+	return list.IDs, nil
+}
+
+// heartbeat is what a broker has to know of this consumer. Source: remoting/protocol/heartbeat.
+func (c *consumer) heartbeat() []byte {
+	type subscription struct {
+		Topic          string   `json:"topic"`
+		SubString      string   `json:"subString"`
+		TagsSet        []string `json:"tagsSet"`
+		CodeSet        []int    `json:"codeSet"`
+		SubVersion     int64    `json:"subVersion"`
+		ExpressionType string   `json:"expressionType"`
+	}
+	type consumerData struct {
+		GroupName           string         `json:"groupName"`
+		ConsumeType         string         `json:"consumeType"`
+		MessageModel        string         `json:"messageModel"`
+		ConsumeFromWhere    string         `json:"consumeFromWhere"`
+		SubscriptionDataSet []subscription `json:"subscriptionDataSet"`
+		UnitMode            bool           `json:"unitMode"`
+	}
+	data := consumerData{
+		GroupName: Group(c.log.opts.Prefix), ConsumeType: "CONSUME_PASSIVELY", MessageModel: "CLUSTERING",
+		ConsumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+	}
+	for _, topic := range c.log.opts.topics() {
+		data.SubscriptionDataSet = append(data.SubscriptionDataSet, subscription{
+			Topic: topic, SubString: "*", TagsSet: []string{}, CodeSet: []int{}, SubVersion: 1, ExpressionType: "TAG",
+		})
+	}
+	all, _ := json.Marshal(map[string]any{ // plain data
+		"clientID": c.clientID, "consumerDataSet": []consumerData{data}, "producerDataSet": []string{},
+	})
+	return all
+}
+
+// leave ends the registration, so that other nodes take over at once.
+func (c *consumer) leave() {
+	for _, p := range c.pullers {
+		p.stop()
+	}
+	addrs := map[string]bool{}
+	for _, topic := range c.log.opts.topics() {
+		for _, addr := range c.log.table.route(topic).masters {
+			addrs[addr] = true
+		}
+	}
+	var group sync.WaitGroup
+	for addr := range addrs {
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), askWithin)
+			defer cancel()
+			_, _ = c.log.wire.call(ctx, addr, codeUnregister, map[string]string{ // it would be noticed anyhow
+				"clientID": c.clientID, "consumerGroup": Group(c.log.opts.Prefix),
+			}, nil)
+		})
+	}
+	group.Wait()
+	c.log.table.readMine(nil)
+}

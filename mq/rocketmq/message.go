@@ -1,0 +1,169 @@
+package rocketmq
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/concord-tx/concord/mq"
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// A message's body is a CloudEvents batch in JSON: the events of a pack as the store wrote them. KEYS are the xids,
+// TAGS the transaction group.
+
+// The properties of our messages.
+const (
+	// PropertyPack is the pack id, by which check-backs are answered.
+	PropertyPack = "concordPack"
+	// PropertyCount is the number of decisions.
+	PropertyCount = "concordCount"
+	// PropertyEpoch is the epoch of the node that sent it.
+	PropertyEpoch = "concordEpoch"
+	// PropertyContentType says how to read the body.
+	PropertyContentType = "content-type"
+	// PropertySpecVersion is the version of CloudEvents.
+	PropertySpecVersion = "ce_specversion"
+
+	propertyProbe = "concordProbe"
+)
+
+// ContentType is that of a batch of CloudEvents.
+const ContentType = "application/cloudevents-batch+json; charset=UTF-8"
+
+func appendDecision(dst []byte, g *txn.Global) []byte { return mq.AppendDecision(dst, g) }
+
+// tagOf makes a tag of a transaction group: RocketMQ's tags have no blanks, and || means "or".
+func tagOf(group string) string {
+	tag := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsControl(r) || r == '|' || r == '*' {
+			return '_'
+		}
+		return r
+	}, group)
+	if len(tag) > 127 {
+		tag = strings.ToValidUTF8(tag[:127], "")
+	}
+	if tag == "" {
+		return "default"
+	}
+	return tag
+}
+
+// body joins the events of entries to a JSON array.
+func body(entries []orchestrator.OutboxEntry) []byte {
+	size := 2
+	for _, e := range entries {
+		size += len(e.Event) + 1
+	}
+	dst := append(make([]byte, 0, size), '[')
+	for i, e := range entries {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, e.Event...)
+	}
+	return append(dst, ']')
+}
+
+// xidOf reads the xid of an event. All begin alike, so that the common case needs no decoder.
+func xidOf(event []byte) string {
+	const start = `{"specversion":"1.0","id":"`
+	if rest, ok := strings.CutPrefix(string(event[:min(len(event), 400)]), start); ok {
+		if end := strings.IndexAny(rest, `"\`); end > 0 && rest[end] == '"' {
+			if slash := strings.LastIndexByte(rest[:end], '/'); slash > 0 {
+				return rest[:slash]
+			}
+		}
+	}
+	var e struct {
+		Subject string `json:"subject"`
+	}
+	_ = json.Unmarshal(event, &e) // what is not an event has no xid
+	return e.Subject
+}
+
+// properties of a pack's message. A delay or timer property never gets in: on a transactional message it would send
+// the half to the broker's schedule (section 1.5 of the reference), so only names of ours are set.
+func (l *Log) properties(p *pack) map[string]string {
+	keys := make([]string, 0, len(p.entries))
+	for _, e := range p.entries {
+		if xid := xidOf(e.Event); xid != "" && !strings.ContainsFunc(xid, unicode.IsSpace) {
+			keys = append(keys, xid)
+		}
+	}
+	all := map[string]string{
+		primitive.PropertyTags: p.key.tag,
+		PropertyPack:           string(p.id),
+		PropertyCount:          strconv.Itoa(len(p.entries)),
+		PropertyEpoch:          strconv.FormatInt(l.opts.Epoch(), 10),
+		PropertyContentType:    ContentType,
+		PropertySpecVersion:    "1.0",
+	}
+	if joined := strings.Join(keys, primitive.PropertyKeySeparator); len(joined) < 24<<10 {
+		all[primitive.PropertyKeys] = joined
+	}
+	return all
+}
+
+// message makes a fresh message of a pack; the library changes it, so that each attempt needs its own.
+func (l *Log) message(p *pack) *primitive.Message {
+	m := primitive.NewMessage(p.key.topic, body(p.entries))
+	m.Queue = &primitive.MessageQueue{Topic: p.queue.topic, BrokerName: p.queue.broker, QueueId: p.queue.id}
+	m.WithProperties(l.properties(p))
+	return m
+}
+
+// Decided is one decision of a message.
+type Decided struct {
+	XID   txn.XID
+	Event []byte
+}
+
+// Decode reads the decisions of a message's body.
+func Decode(body []byte) ([]Decided, error) {
+	var events []json.RawMessage
+	if err := json.Unmarshal(body, &events); err != nil {
+		return nil, fmt.Errorf("body is no batch of events: %w", err)
+	}
+	all := make([]Decided, 0, len(events))
+	for _, e := range events {
+		xid, ok := txn.ParseXID(xidOf(e))
+		if !ok {
+			return nil, fmt.Errorf("event without an xid: %.80q", e)
+		}
+		all = append(all, Decided{XID: xid, Event: e})
+	}
+	return all, nil
+}
+
+// idsOf returns the transactions of a message: from its keys if there are as many as it should have, else from its
+// body.
+func idsOf(count, keys string, body []byte) ([]int64, error) {
+	fields := strings.Fields(keys)
+	if n, err := strconv.Atoi(count); err == nil && n == len(fields) && n > 0 {
+		ids := make([]int64, 0, n)
+		for _, k := range fields {
+			if xid, ok := txn.ParseXID(k); ok {
+				ids = append(ids, xid.ID)
+			}
+		}
+		if len(ids) == n {
+			return ids, nil
+		}
+	}
+	all, err := Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(all))
+	for i, d := range all {
+		ids[i] = d.XID.ID
+	}
+	return ids, nil
+}

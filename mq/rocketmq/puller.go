@@ -1,0 +1,182 @@
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/concord-tx/concord/orchestrator"
+)
+
+// puller reads one queue.
+type puller struct {
+	c     *consumer
+	queue queue
+	addr  string
+	stop  context.CancelFunc
+	saved atomic.Int64 // next offset of what was handed over
+}
+
+func (p *puller) run(ctx context.Context) {
+	next := int64(-1)
+	ahead := make(chan struct{}, pullAhead)
+	for ctx.Err() == nil {
+		if next < 0 {
+			var err error
+			if next, err = p.committed(ctx); err != nil {
+				next = -1
+				p.trouble(ctx, err)
+				continue
+			}
+			p.saved.Store(next)
+		}
+		messages, to, err := p.c.log.wire.pull(ctx, p.addr, pull{
+			group: Group(p.c.log.opts.Prefix), queue: p.queue, offset: next, wait: pullWait, commit: p.saved.Load(),
+		})
+		if err != nil {
+			p.trouble(ctx, err)
+			continue
+		}
+		if len(messages) == 0 {
+			if len(ahead) == 0 {
+				p.saved.Store(to)
+			}
+			next = to
+			continue
+		}
+		next = to
+		b := p.batch(messages, func() { p.saved.Store(to); <-ahead })
+		select {
+		case ahead <- struct{}{}:
+		case <-ctx.Done():
+			continue
+		}
+		select {
+		case p.c.batches <- b:
+		case <-ctx.Done():
+		}
+	}
+	if next >= 0 {
+		p.save()
+	}
+}
+
+// batch reads the ids of messages.
+func (p *puller) batch(messages []*primitive.MessageExt, done func()) batch {
+	l := p.c.log
+	b := batch{done: done}
+	for _, m := range messages {
+		l.lag.seen(orchestrator.PackID(m.GetProperty(PropertyPack)), &l.stats)
+		ids, err := idsOf(m.GetProperty(PropertyCount), m.GetKeys(), m.Body)
+		if err != nil {
+			l.stats.foreign.Add(1)
+			l.noise.warn(l.opts.Logger, "message on a topic of ours is none of ours", "topic", p.queue.topic,
+				"broker", p.queue.broker, "queue", p.queue.id, "offset", m.QueueOffset, "err", err)
+			continue
+		}
+		l.stats.read.Add(1)
+		b.ids = append(b.ids, ids...)
+	}
+	return b
+}
+
+// committed asks where to go on: at the group's offset, or at the beginning.
+func (p *puller) committed(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	w := p.c.log.wire
+	got, err := w.call(ctx, p.addr, codeQueryOffset, map[string]string{
+		"consumerGroup": Group(p.c.log.opts.Prefix), "topic": p.queue.topic, "queueId": strconv.Itoa(p.queue.id),
+	}, nil, answerQueryNone)
+	if err != nil {
+		return 0, err
+	}
+	if got.Code == answerQueryNone {
+		return w.offset(ctx, p.addr, codeMinOffset, p.queue)
+	}
+	return strconv.ParseInt(got.Ext["offset"], 10, 64)
+}
+
+// save stores the offset, so that the next reader of the queue reads little twice.
+func (p *puller) save() {
+	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
+	defer cancel()
+	_, _ = p.c.log.wire.call(ctx, p.addr, codeUpdateOffset, map[string]string{ // losing it costs duplicates
+		"consumerGroup": Group(p.c.log.opts.Prefix), "topic": p.queue.topic, "queueId": strconv.Itoa(p.queue.id),
+		"commitOffset": strconv.FormatInt(p.saved.Load(), 10),
+	}, nil)
+}
+
+// trouble waits a little.
+func (p *puller) trouble(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	var refused *answerError
+	if errors.As(err, &refused) && refused.Code == answerNoGroup {
+		err = fmt.Errorf("consumer group %s does not exist on the broker; make it, or allow it to be made: %w",
+			Group(p.c.log.opts.Prefix), err)
+	}
+	l := p.c.log
+	l.noise.warn(l.opts.Logger, "decisions cannot be read from a broker", "broker", p.queue.broker, "err", err)
+	select {
+	case <-time.After(pullPause):
+	case <-ctx.Done():
+	}
+}
+
+// pull is a request for messages.
+type pull struct {
+	group  string
+	queue  queue
+	offset int64
+	commit int64 // 0: none
+	wait   time.Duration
+}
+
+// pull reads messages from an offset on and returns the offset after them.
+func (w *wire) pull(ctx context.Context, addr string, p pull) (
+	messages []*primitive.MessageExt, next int64, err error,
+) {
+	ctx, cancel := context.WithTimeout(ctx, p.wait+2*askWithin)
+	defer cancel()
+	flags := pullSubscribe
+	if p.commit > 0 {
+		flags |= pullCommits
+	}
+	if p.wait > 0 {
+		flags |= pullSuspends
+	}
+	got, err := w.call(ctx, addr, codePull, map[string]string{
+		"consumerGroup": p.group, "topic": p.queue.topic, "queueId": strconv.Itoa(p.queue.id),
+		"queueOffset": strconv.FormatInt(p.offset, 10), "maxMsgNums": strconv.Itoa(pullMax),
+		"sysFlag": strconv.Itoa(flags), "commitOffset": strconv.FormatInt(p.commit, 10),
+		"suspendTimeoutMillis": strconv.FormatInt(p.wait.Milliseconds(), 10), "subscription": "*", "subVersion": "1",
+		"expressionType": "TAG",
+	}, nil, answerNotFound, answerRetry, answerOffsetMoved)
+	if err != nil {
+		return nil, 0, err
+	}
+	if next, err = strconv.ParseInt(got.Ext["nextBeginOffset"], 10, 64); err != nil {
+		return nil, 0, fmt.Errorf("answer to a pull: %w", err)
+	}
+	if got.Code == answerOK {
+		messages, err = decodeMessages(got.body)
+	}
+	return messages, next, err
+}
+
+// decodeMessages is the library's decoder, which trusts its input.
+func decodeMessages(body []byte) (all []*primitive.MessageExt, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			all, err = nil, fmt.Errorf("malformed messages: %v", p)
+		}
+	}()
+	return primitive.DecodeMessage(body), nil
+}

@@ -1,0 +1,238 @@
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+)
+
+// watch asks for routes, twice a second. While the library asks every 30 s, and forgets brokers that are gone 990 ms
+// after it has asked (with a map that sends read at the same time), no send goes to such a broker any more by then.
+func (l *Log) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	resolved := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-l.wakeRoutes:
+		}
+		if l.client.Load() == nil {
+			l.tryConnect(ctx)
+		} else {
+			l.refresh(ctx)
+		}
+		if l.namesFailing() && time.Since(resolved) > 10*time.Second {
+			resolved = time.Now()
+			if all, err := resolve(ctx, l.opts.NameServers); err == nil {
+				l.names.set(all)
+			}
+		}
+		l.judgeState()
+	}
+}
+
+// tryConnect goes on with what Open could not do.
+func (l *Log) tryConnect(ctx context.Context) {
+	err := l.connect(ctx)
+	l.mu.Lock()
+	l.fault = nil
+	if isFault(err) {
+		l.fault = err
+	}
+	l.mu.Unlock()
+	if err != nil && ctx.Err() == nil {
+		l.noise.warn(l.opts.Logger, "decisions cannot be published yet", "err", err)
+	}
+}
+
+// refresh takes over the routes of our topics.
+func (l *Log) refresh(ctx context.Context) {
+	anyFresh := false
+	for _, topic := range l.opts.topics() {
+		r, err := l.names.route(ctx, topic)
+		switch {
+		case errors.Is(err, errNoTopic):
+			r = topicRoute{} // gone with its brokers, or deleted
+		case err != nil:
+			l.table.setErr(err)
+			continue // what was known still holds
+		}
+		l.table.setErr(nil)
+		fresh, changed := l.table.set(topic, r)
+		anyFresh = anyFresh || fresh
+		if changed {
+			l.opts.Logger.Info("route has changed", "topic", topic, "brokers", len(r.masters))
+			poke(l.wakeQueues)
+		}
+	}
+	if anyFresh {
+		if err := l.rebuild(ctx); err != nil {
+			l.noise.warn(l.opts.Logger, "cannot publish on the new route", "err", err)
+		}
+	}
+}
+
+// rebuild puts a fresh client in the place of the present one, if a broker answers it.
+func (l *Log) rebuild(ctx context.Context) error {
+	l.rebuilding.Lock()
+	defer l.rebuilding.Unlock()
+	if l.isClosed() {
+		return errWireClosed
+	}
+	masters := maps.Clone(l.table.route(l.opts.topics()[0]).masters)
+	alive := l.dial(ctx, masters)
+	if len(alive) == 0 {
+		return fmt.Errorf("%w: none of %d answers", errNoBroker, len(masters))
+	}
+	c, err := l.newClient(masters)
+	if err != nil {
+		return err
+	}
+	errs := make(chan error, len(alive))
+	for broker := range alive {
+		l.work.Go(func() {
+			err := l.probe(c, broker)
+			if err == nil {
+				l.table.welcome(broker)
+			}
+			errs <- err
+		})
+	}
+	var reasons error
+	well := 0
+	for range alive {
+		if err := <-errs; err == nil {
+			well++
+		} else {
+			reasons = errors.Join(reasons, err)
+		}
+	}
+	if well == 0 {
+		c.close()
+		return reasons
+	}
+	l.stats.rebuilt.Add(1)
+	old := l.client.Swap(c)
+	if old != nil {
+		l.retired = append(l.retired, old)
+		time.AfterFunc(retireAfter, func() { l.retireOld(old) })
+	}
+	l.outbox.hurry()
+	return nil
+}
+
+// retireOld closes a client that was replaced a while ago.
+func (l *Log) retireOld(old *client) {
+	l.rebuilding.Lock()
+	for i, c := range l.retired {
+		if c == old {
+			l.retired = append(l.retired[:i], l.retired[i+1:]...)
+			break
+		}
+	}
+	l.rebuilding.Unlock()
+	old.close()
+}
+
+// dial finds out which masters accept connections, so that the library does not find out under its lock.
+func (l *Log) dial(ctx context.Context, masters map[string]string) map[string]string {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	alive := map[string]string{}
+	for broker, addr := range masters {
+		group.Go(func() {
+			one, cancel := context.WithTimeout(ctx, dialWithin)
+			defer cancel()
+			_, err := l.wire.call(one, addr, codeRuntimeInfo, nil, nil)
+			var refused *answerError
+			if err != nil && !errors.As(err, &refused) {
+				l.table.shun(broker, probeAfter, true, err.Error())
+				return
+			}
+			mu.Lock()
+			alive[broker] = addr
+			mu.Unlock()
+		})
+	}
+	group.Wait()
+	return alive
+}
+
+// mend probes brokers that are failing, each on its own.
+func (l *Log) mend(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var mu sync.Mutex
+	busy := map[string]bool{}
+	var group sync.WaitGroup
+	defer group.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for broker, addr := range l.table.shunned(l.opts.topics()[0]) {
+			mu.Lock()
+			going := busy[broker]
+			busy[broker] = true
+			mu.Unlock()
+			if going {
+				continue
+			}
+			group.Go(func() {
+				defer func() {
+					mu.Lock()
+					delete(busy, broker)
+					mu.Unlock()
+				}()
+				l.mendOne(ctx, broker, addr)
+			})
+		}
+	}
+}
+
+// mendOne lets a broker take messages again if it does. One whose connection had broken may have forgotten us.
+func (l *Log) mendOne(ctx context.Context, broker, addr string) {
+	c := l.client.Load()
+	if c == nil || len(l.dial(ctx, map[string]string{broker: addr})) == 0 || ctx.Err() != nil {
+		return
+	}
+	if c.masters[broker] != addr || l.table.broken(broker) {
+		if err := l.rebuild(ctx); err != nil {
+			l.noise.warn(l.opts.Logger, "broker does not take messages yet", "broker", broker, "err", err)
+		}
+		return
+	}
+	if err := l.probe(c, broker); err != nil {
+		l.noise.warn(l.opts.Logger, "broker does not take messages yet", "broker", broker, "err", err)
+		return
+	}
+	l.table.welcome(broker)
+	l.outbox.hurry()
+}
+
+func (t *table) broken(broker string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.health[broker]
+	return h != nil && h.broken
+}
+
+func (l *Log) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+func (l *Log) namesFailing() bool {
+	l.table.mu.Lock()
+	defer l.table.mu.Unlock()
+	return l.table.err != nil
+}
