@@ -82,12 +82,14 @@ func TestTopicTransportPublishesAndReports(t *testing.T) {
 	}
 	for i, e := range ends {
 		c := calls[i]
-		if c.topic != "stock" || c.tag != "g" || c.key != "10.0.0.1:8091:70" || c.props[PropertyContentType] != ContentTypeBatch {
+		if c.topic != "stock" || c.tag != "g" || c.key != "10.0.0.1:8091:70" ||
+			c.props[PropertyContentType] != ContentTypeBatch {
 			t.Errorf("%+v", c)
 		}
 		c.done(e.err)
 		r := replies[i]
-		if r.Result != e.want || r.BranchID != 71 || r.Attempt != 3 || r.Op != txn.Commit || (r.Text == "") != (e.err == nil) {
+		if r.Result != e.want || r.BranchID != 71 || r.Attempt != 3 || r.Op != txn.Commit ||
+			(r.Text == "") != (e.err == nil) {
 			t.Errorf("%+v", r)
 		}
 	}

@@ -13,8 +13,8 @@ type Routes map[txn.Kind]Transport
 // anyKind is the key of the transport for the kinds that have none of their own.
 const anyKind txn.Kind = 0
 
-// ErrNoTransport: this node cannot reach branches of that kind.
-var ErrNoTransport = errors.New("no transport for branches of this kind")
+// errNoTransport: this node cannot reach branches of that kind.
+var errNoTransport = errors.New("no transport for branches of this kind")
 
 // Fallback returns r with t for all kinds that have no transport of their own.
 func (r Routes) Fallback(t Transport) Routes {
@@ -29,7 +29,7 @@ func (r Routes) Send(cmd txn.Command) error {
 		t = r[anyKind]
 	}
 	if t == nil {
-		return fmt.Errorf("send to a branch of kind %s: %w", cmd.Kind, ErrNoTransport)
+		return fmt.Errorf("send to a branch of kind %s: %w", cmd.Kind, errNoTransport)
 	}
 	return t.Send(cmd)
 }

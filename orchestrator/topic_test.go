@@ -10,7 +10,8 @@ import (
 
 func (tb *table) registerTopic(id int64, ack txn.Ack) {
 	tb.t.Helper()
-	tb.Register(RegisterRequest{ID: id, Kind: txn.Topic, Ack: ack, Resource: "mails", Data: "x"}, func(_ int64, err error) {
+	req := RegisterRequest{ID: id, Kind: txn.Topic, Ack: ack, Resource: "mails", Data: "x"}
+	tb.Register(req, func(_ int64, err error) {
 		if err != nil {
 			tb.t.Error(err)
 		}
@@ -98,7 +99,7 @@ func TestRoutesGoByKind(t *testing.T) {
 	if err := r.Send(txn.Command{Kind: txn.XA}); err == nil {
 		t.Error("the error of a transport is lost")
 	}
-	if err := r.Send(txn.Command{Kind: txn.AT}); !errors.Is(err, ErrNoTransport) {
+	if err := r.Send(txn.Command{Kind: txn.AT}); !errors.Is(err, errNoTransport) {
 		t.Errorf("a kind without a transport: %v", err)
 	}
 	if r = r.Fallback(&first); r.Send(txn.Command{Kind: txn.AT}) != nil || len(first.sent) != 2 {

@@ -28,8 +28,9 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 // drive adds a command for every branch that is due and whose turn it is, and sets the due time.
 //
 // Order. AT branches commit in any order and roll back in strict reverse order per resource, since their undo logs may
-// cover the same rows. Messages are published at once and hold up nobody. All others have their first attempt one after the other, in order of registration for a commit
-// and in reverse for a rollback, as Seata's clients are used to; one that has failed no longer holds up the rest.
+// cover the same rows. Messages are published at once and hold up nobody. All others have their first attempt one after
+// the other, in order of registration for a commit and in reverse for a rollback, as Seata's clients are used to; one
+// that has failed no longer holds up the rest.
 func (r Rules) drive(d *draft, now Millis) {
 	n := len(d.Branches)
 	var gate gate

@@ -3,8 +3,8 @@ package txn
 // traceBytes is the length of a traceparent of version 00: version, trace id, span id, flags.
 const traceBytes = 2 + 1 + 32 + 1 + 16 + 1 + 2
 
-// ValidTrace reports whether s is a traceparent as W3C Trace Context describes it: lower-case hexadecimal fields, neither
-// id all zeros, and not of the version ff. A later version may have more fields.
+// ValidTrace reports whether s is a traceparent as W3C Trace Context describes it: lower-case hexadecimal fields,
+// neither id all zeros, and not of the version ff. A later version may have more fields.
 func ValidTrace(s string) bool {
 	if len(s) < traceBytes || s[2] != '-' || s[35] != '-' || s[52] != '-' || len(s) > 2*traceBytes {
 		return false
