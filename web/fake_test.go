@@ -24,6 +24,7 @@ type fake struct {
 	actor   string
 	noWait  bool
 	listErr error
+	nextID  int64
 	silent  bool // answers nothing
 	broken  bool // panics
 }
@@ -45,6 +46,32 @@ func (f *fake) Get(id int64, done func(*txn.Global, error)) {
 		return
 	}
 	done(nil, orchestrator.ErrNotFound)
+}
+
+func (f *fake) Begin(req orchestrator.BeginRequest, done func(txn.XID, error)) {
+	f.mu.Lock()
+	f.nextID += 1000
+	xid := txn.XID{Prefix: "10.0.0.5:8091", ID: f.nextID}
+	eff, err := txn.DefaultRules().Apply(nil, txn.Begin{
+		XID: xid, Application: req.Application, Group: req.Group, Name: req.Name, Trace: req.Trace, Timeout: req.Timeout,
+	}, f.now)
+	f.all[xid.ID] = eff.Next
+	f.mu.Unlock()
+	done(xid, err)
+}
+
+func (f *fake) Register(req orchestrator.RegisterRequest, done func(int64, error)) {
+	f.mu.Lock()
+	f.nextID++
+	branch := f.nextID
+	f.mu.Unlock()
+	f.apply(req.ID, txn.Register{
+		BranchID: branch, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client, Data: req.Data,
+	}, func(_ *txn.Global, err error) { done(branch, err) })
+}
+
+func (f *fake) Reply(id int64, r txn.Reply) {
+	f.apply(id, r, func(*txn.Global, error) {})
 }
 
 func (f *fake) apply(id int64, ev txn.Event, done func(*txn.Global, error)) {
@@ -144,15 +171,7 @@ func setup(t *testing.T, change func(*Options)) *rig {
 // do sends a request; headers are pairs. The body of the answer is decoded if it is JSON.
 func (r *rig) do(t *testing.T, method, path, body string, headers ...string) (int, map[string]any, http.Header) {
 	t.Helper()
-	req := httptest.NewRequest(method, "http://127.0.0.1:8088"+path, strings.NewReader(body))
-	for i := 0; i+1 < len(headers); i += 2 {
-		if headers[i] == "Host" {
-			req.Host = headers[i+1]
-		}
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	r.server.Handler().ServeHTTP(w, req)
+	w := r.raw(t, method, path, body, headers...)
 	raw, err := io.ReadAll(w.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -166,4 +185,19 @@ func (r *rig) do(t *testing.T, method, path, body string, headers ...string) (in
 		out = map[string]any{"text": string(raw)}
 	}
 	return w.Code, out, w.Header()
+}
+
+// raw sends a request; headers are pairs.
+func (r *rig) raw(t *testing.T, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequest(method, "http://127.0.0.1:8088"+path, strings.NewReader(body))
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	r.server.Handler().ServeHTTP(w, req)
+	return w
 }

@@ -102,6 +102,10 @@ func loopbackName(hostport string) bool {
 // bound limits what a request may take.
 func (s *Server) bound(c *gin.Context) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.o.BodyBytesMax)
+	if c.FullPath() == streamPath {
+		c.Next() // it lasts until one of both ends goes away
+		return
+	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), answerWait)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -20,6 +21,9 @@ import (
 
 // Coordinator is what the API needs of the runtime. *orchestrator.Coordinator is the real one; tests bring another.
 type Coordinator interface {
+	Begin(req orchestrator.BeginRequest, done func(txn.XID, error))
+	Register(req orchestrator.RegisterRequest, done func(branchID int64, err error))
+	Reply(id int64, r txn.Reply)
 	Get(id int64, done func(*txn.Global, error))
 	Decide(req orchestrator.DecideRequest, done func(*txn.Global, error))
 	Retry(id int64, actor string, done func(*txn.Global, error))
@@ -50,6 +54,14 @@ type Options struct {
 	Settings Settings
 	// Internal answers what is under /internal/; it sees to its own authentication. Nil: nothing is there.
 	Internal http.Handler
+	// Events are the published events. Nil: they are elsewhere, and EventsElsewhere says where.
+	Events          Events
+	EventsElsewhere string
+	// TopicAllowed reports whether a branch may have the topic. Nil: any.
+	TopicAllowed func(topic string) bool
+	// Heartbeat is the time between two signs of life of a quiet event stream, StreamWriteLimit how long its reader may
+	// take to take what is written; 0 means 15 s and 10 s.
+	Heartbeat, StreamWriteLimit time.Duration
 	// Sessions lists the connected clients. Nil: none.
 	Sessions func() []Session
 	// Samples returns the numbers of other parts for /metrics. Nil: none.
@@ -96,6 +108,8 @@ type Server struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	crossing *http.CrossOriginProtection
+	streams  atomic.Int64  // open event streams
+	closing  chan struct{} // closed when Run begins to shut down
 }
 
 // openAPI is the description of the API.
@@ -117,7 +131,7 @@ func New(o Options) *Server {
 	o.HeaderTimeout = orDefault(o.HeaderTimeout, 5*time.Second)
 	o.IdleTimeout = orDefault(o.IdleTimeout, 2*time.Minute)
 	o.BodyBytesMax = orDefault(o.BodyBytesMax, 1<<20)
-	s := &Server{o: o, crossing: http.NewCrossOriginProtection()}
+	s := &Server{o: o, crossing: http.NewCrossOriginProtection(), closing: make(chan struct{})}
 	s.registry, s.requests = newRegistry(s)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -155,6 +169,9 @@ func (s *Server) routes() {
 	v1 := s.engine.Group("/api/v1")
 	v1.GET("/version", func(c *gin.Context) { c.JSON(http.StatusOK, s.o.Version) })
 	v1.GET("/transactions", s.listTransactions)
+	v1.POST("/transactions", s.beginTransaction)
+	v1.POST("/transactions/:xid/branches", s.registerBranch)
+	v1.POST("/transactions/:xid/branches/:branch/report", s.reportBranch)
 	v1.GET("/transactions/:xid", s.showTransaction)
 	v1.GET("/transactions/:xid/history", s.showHistory)
 	v1.POST("/transactions/:xid/commit", s.decide(txn.Commit))
@@ -166,6 +183,7 @@ func (s *Server) routes() {
 	v1.GET("/nodes", s.listNodes)
 	v1.GET("/settings", s.listSettings)
 	v1.PUT("/settings/:key", s.putSetting)
+	s.eventRoutes(v1)
 }
 
 // Handler returns everything that is served.
@@ -183,7 +201,7 @@ func (s *Server) Handler() http.Handler {
 }
 
 // Run serves on the listener until ctx ends, then lets requests under way finish for at most drain. It closes the
-// listener. It returns nil after ctx has ended, or the fault that ended serving.
+// listener, and runs once. It returns nil after ctx has ended, or the fault that ended serving.
 func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Duration) error {
 	server := &http.Server{
 		Handler:           s.Handler(),
@@ -201,6 +219,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Dura
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
+	close(s.closing)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {

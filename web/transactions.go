@@ -90,19 +90,27 @@ type command struct {
 // actorHeader names the person or program that asks.
 const actorHeader = "Concord-Actor"
 
-// readCommand returns the body and the actor, with the reason.
-func readCommand(c *gin.Context) (cmd command, actor string, err error) {
+// readBody reads the body, which may be missing, into body.
+func readBody(c *gin.Context, body any) error {
 	decoder := json.NewDecoder(c.Request.Body)
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&cmd); err != nil && !errors.Is(err, io.EOF) {
+	if err := decoder.Decode(body); err != nil && !errors.Is(err, io.EOF) {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return cmd, "", err
+			return err
 		}
-		return cmd, "", &argumentError{"the body is not as described in /openapi.yaml: " + explainJSON(err)}
+		return &argumentError{"the body is not as described in /openapi.yaml: " + explainJSON(err)}
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return cmd, "", &argumentError{"the body is not as described in /openapi.yaml: there is more after the object"}
+		return &argumentError{"the body is not as described in /openapi.yaml: there is more after the object"}
+	}
+	return nil
+}
+
+// readCommand returns the body and the actor, with the reason.
+func readCommand(c *gin.Context) (cmd command, actor string, err error) {
+	if err := readBody(c, &cmd); err != nil {
+		return cmd, "", err
 	}
 	if cmd.Reason != "" && clean(cmd.Reason, 160) == "" {
 		return cmd, "", &argumentError{"reason is longer than 160 bytes, or not printable"}
@@ -126,7 +134,9 @@ func actorOf(c *gin.Context) string {
 func explainJSON(err error) string {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		want := map[string]string{"bool": "true or false", "string": "text"}[kind.Type.String()]
+		want := map[string]string{
+			"bool": "true or false", "string": "text", "int64": "a whole number", "[]string": "a list of texts",
+		}[kind.Type.String()]
 		if kind.Field == "" || want == "" {
 			return "it is not an object but " + kind.Value
 		}
@@ -227,14 +237,48 @@ func (p *parameters) time(name string) txn.Millis {
 	if text == "" {
 		return 0
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return txn.MillisOf(t)
-	}
-	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
-		return max(p.now.Add(-age), 1)
+	if at, ok := parseTime(text, p.now); ok {
+		return at
 	}
 	p.fail("%s is a time such as 2026-01-31T15:04:05Z, or an age such as 15m, not %q", name, text)
 	return 0
+}
+
+// parseTime reads a point in time, or an age before now.
+func parseTime(text string, now txn.Millis) (at txn.Millis, ok bool) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return txn.MillisOf(t), true
+	}
+	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
+		return max(now.Add(-age), 1), true
+	}
+	return 0, false
+}
+
+// duration reads a time to wait, 0 if absent.
+func (p *parameters) duration(name string, most time.Duration) time.Duration {
+	text := p.c.Query(name)
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > most {
+		p.fail("%s is a time such as 10s, at most %s, not %q", name, most, text)
+	}
+	return d
+}
+
+// number reads a number that is not negative.
+func (p *parameters) number(name string, absent uint64) uint64 {
+	text := p.c.Query(name)
+	if text == "" {
+		return absent
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		p.fail("%s is a number, not %q", name, text)
+	}
+	return n
 }
 
 func (p *parameters) limit() int {

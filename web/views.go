@@ -53,6 +53,7 @@ type TransactionDetail struct {
 type Branch struct {
 	ID           string `json:"id"`
 	Kind         string `json:"kind"`
+	Ack          string `json:"ack,omitempty"`
 	State        string `json:"state"`
 	Resource     string `json:"resource"`
 	Client       string `json:"client"`
@@ -171,9 +172,9 @@ func viewDetail(g *txn.Global, now txn.Millis) TransactionDetail {
 
 func viewBranch(b *txn.Branch, now txn.Millis) Branch {
 	view := Branch{
-		ID: decimal(b.ID), Kind: b.Kind.String(), State: b.State.String(), Resource: b.Resource, Client: b.Client,
-		RegisteredAt: when(b.RegisteredAt), Attempts: b.Attempts, NextAttemptAt: when(b.NextAt), Failure: b.Failure,
-		DataBytes: len(b.Data),
+		ID: decimal(b.ID), Kind: b.Kind.String(), Ack: b.Ack.String(), State: b.State.String(), Resource: b.Resource,
+		Client: b.Client, RegisteredAt: when(b.RegisteredAt), Attempts: b.Attempts, NextAttemptAt: when(b.NextAt),
+		Failure: b.Failure, DataBytes: len(b.Data),
 	}
 	if b.InFlight(now) {
 		view.InFlightUntil = when(b.InFlightUntil)
