@@ -1,6 +1,9 @@
 package sim
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // inCluster adds to a plan what only clusters have.
 func (p *plan) inCluster(r *rand.Rand) {
@@ -41,8 +44,8 @@ func (p *plan) inCluster(r *rand.Rand) {
 // beCalm leaves only what a coordinator on another node has to be told of in time.
 func (p *plan) beCalm() {
 	*p = plan{
-		transactions: p.transactions, spread: p.spread, kinds: p.kinds, rows: p.rows, delay: p.delay, fsync: p.fsync,
-		cached: p.cached, lockWait: p.lockWait, nodes: p.nodes, clocks: p.clocks, fail: p.fail, dup: p.dup,
+		transactions: p.transactions, spread: p.spread, kinds: p.kinds, rows: p.rows, delay: min(p.delay, 20*time.Millisecond),
+		fsync: min(p.fsync, 8*time.Millisecond), cached: p.cached, lockWait: p.lockWait, nodes: p.nodes, clocks: p.clocks, fail: p.fail, dup: p.dup,
 		halfFirst: p.halfFirst, oneSession: p.oneSession, calm: true,
 	}
 }

@@ -230,7 +230,7 @@ func (h *handle) flush() {
 			failed[id] = failed[id] || w.err != nil
 		}
 		h.remove(cleared)
-	}, func(err error) { h.flushed(batch, err) })
+	}, func(err error) { h.flushed(batch, epoch, err) })
 }
 
 // remove removes entries from the outbox, in the database.
@@ -241,7 +241,7 @@ func (h *handle) remove(read []int64) {
 }
 
 // flushed takes the end of a write.
-func (h *handle) flushed(batch []*write, err error) {
+func (h *handle) flushed(batch []*write, epoch int, err error) {
 	n := h.n
 	n.boundary("after a write is durable")
 	if n.dead {
@@ -266,7 +266,7 @@ func (h *handle) flushed(batch []*write, err error) {
 		if n.dead {
 			return
 		}
-		if errors.Is(w.err, orchestrator.ErrNotMember) && n.member.joined {
+		if errors.Is(w.err, orchestrator.ErrNotMember) && n.member.joined && n.epoch == epoch {
 			n.member.lose("a write was refused")
 		}
 		w.done(w.err)

@@ -32,6 +32,7 @@ type pack struct {
 	l         *packLog
 	id        orchestrator.PackID
 	decisions []*decision
+	epoch     int // of the store's write
 	half      fate
 	store     fate
 }
@@ -135,6 +136,7 @@ func (p *pack) apply() {
 	for i, d := range p.decisions {
 		changes[i] = d.ch
 	}
+	p.epoch = p.l.n.epoch
 	p.l.n.member.handle.ApplyPack(p.id, changes, p.applied)
 }
 
@@ -174,7 +176,7 @@ func (p *pack) applied(errs []error, err error) {
 		p.over(nil)
 	case errors.Is(err, orchestrator.ErrUnavailable), errors.Is(err, orchestrator.ErrNotMember):
 		p.store = no
-		if errors.Is(err, orchestrator.ErrNotMember) && l.n.member.joined {
+		if errors.Is(err, orchestrator.ErrNotMember) && l.n.member.joined && l.n.epoch == p.epoch {
 			l.n.member.lose("a pack was refused")
 		}
 		p.over(err)
