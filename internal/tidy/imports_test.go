@@ -28,7 +28,7 @@ func edges() []struct {
 		{"tc", adapter},
 		{"callback", adapter},
 		{"mq", adapter},
-		{"store", adapter},
+		{"store", append([]string{"migrations"}, adapter...)},
 		{"registry", adapter},
 		{"relay", adapter},
 		{"audit", adapter},

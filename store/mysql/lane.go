@@ -1,0 +1,301 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+)
+
+const (
+	// lazyDelayMax is how long a lazy change waits for one that is not.
+	lazyDelayMax = 10 * time.Millisecond
+	// The bounds of a batch, save that one unit is never split.
+	batchChangesMax = 2000
+	batchBytesMax   = 8 << 20
+	batchRowsMax    = 20_000
+	// writeLimit bounds one attempt, writeLimitRows what it gets on top for each thousand locked rows.
+	writeLimit     = 15 * time.Second
+	writeLimitRows = 200 * time.Millisecond
+	// retriesMax is how often a batch is tried again at once; then its units are tried in halves.
+	retriesMax = 20
+	// backoffMin and backoffMax are the pauses between attempts to reach the database.
+	backoffMin = 20 * time.Millisecond
+	backoffMax = 250 * time.Millisecond
+)
+
+// laneLoop writes what is queued, one batch at a time. What comes meanwhile is the next batch.
+func (s *Store) laneLoop(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		units, clear, wait, over := s.take()
+		switch {
+		case over:
+			return
+		case len(units) > 0 || len(clear) > 0:
+			s.writeUnits(ctx, units, clear)
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// take returns what is written next, or how long to wait for it.
+func (s *Store) take() (units []*unit, clear []int64, wait time.Duration, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.aborted {
+		return nil, nil, 0, true
+	}
+	if len(s.queue) == 0 && len(s.clear) == 0 {
+		return nil, nil, time.Hour, s.closing
+	}
+	if !s.closing {
+		since, delay := s.clearSince, lazyDelayMax
+		if len(s.queue) > 0 {
+			since = s.queue[0].given
+		}
+		if s.urgent {
+			delay = s.opts.Gather
+		}
+		if wait = time.Until(since.Add(delay)); wait > 0 && len(s.queue) < batchChangesMax {
+			return nil, nil, wait, false
+		}
+	}
+	n, changes, bytes, rows := 0, 0, 0, 0
+	for _, u := range s.queue {
+		more := 0
+		for i := range u.changes {
+			more += len(u.changes[i].take) + len(u.changes[i].free)
+		}
+		if n > 0 && (changes+len(u.changes) > batchChangesMax || bytes+u.bytes > batchBytesMax ||
+			rows+more > batchRowsMax) {
+			break
+		}
+		n++
+		changes, bytes, rows = changes+len(u.changes), bytes+u.bytes, rows+more
+	}
+	units = append(units, s.queue[:n]...)
+	rest := copy(s.queue, s.queue[n:])
+	clearTail(s.queue[rest:])
+	s.queue = s.queue[:rest]
+	s.urgent = false
+	for _, u := range s.queue {
+		s.urgent = s.urgent || !u.lazy
+	}
+	m := min(len(s.clear), rowsMax)
+	clear = append(clear, s.clear[:m]...)
+	s.clear = s.clear[:copy(s.clear, s.clear[m:])]
+	return units, clear, 0, false
+}
+
+func clearTail(units []*unit) {
+	for i := range units {
+		units[i] = nil
+	}
+}
+
+// writeUnits writes a batch and answers its units.
+func (s *Store) writeUnits(ctx context.Context, units []*unit, clear []int64) {
+	backoff := backoffMin
+	for try := 0; ; {
+		err := s.attempt(ctx, units, clear)
+		kind := outageNone
+		if err != nil {
+			kind = classify(err)
+		}
+		switch {
+		case err == nil:
+			s.health.wrote()
+			s.settle(units)
+			return
+		case errors.Is(err, orchestrator.ErrNotMember) || errors.Is(err, errUnknown):
+			s.fail(units, err)
+			return
+		case kind == outageRetry && try < retriesMax:
+			try++
+			s.stats.retries.Add(1)
+			if number(err) == errDeadlock {
+				s.stats.deadlocks.Add(1)
+			}
+			s.pause(time.Duration(try) * time.Millisecond)
+		case kind == outageConnect || kind == outageRefused:
+			s.stats.reconnects.Add(1)
+			s.health.failed(err)
+			if units = s.expire(units, err); len(units) == 0 {
+				return // what was to be cleared is cleared when its message is read again
+			}
+			s.pause(backoff)
+			backoff = min(2*backoff, backoffMax)
+		case len(units) > 1:
+			half := len(units) / 2
+			s.writeUnits(ctx, units[:half:half], nil)
+			s.writeUnits(ctx, units[half:], clear)
+			return
+		case kind == outageRetry:
+			s.fail(units, fmt.Errorf("%w: %w", orchestrator.ErrBusy, err)) // it was rolled back each time
+			return
+		default:
+			s.logger.Error("change could not be written", "err", err)
+			s.fail(units, err)
+			return
+		}
+	}
+}
+
+// pause waits, or not if the store is being closed.
+func (s *Store) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.closed:
+	}
+}
+
+// expire answers the units that have waited too long for the database, and returns the others.
+func (s *Store) expire(units []*unit, err error) []*unit {
+	var late, rest []*unit
+	stop := s.isClosing()
+	for _, u := range units {
+		if stop || time.Since(u.given) > s.opts.RetryFor {
+			late = append(late, u)
+		} else {
+			rest = append(rest, u)
+		}
+	}
+	s.fail(late, fmt.Errorf("%w: %w", orchestrator.ErrUnavailable, err))
+	return rest
+}
+
+// fail answers units with an error.
+func (s *Store) fail(units []*unit, err error) {
+	if len(units) == 0 {
+		return
+	}
+	for _, u := range units {
+		u.out = outcome{err: err, errs: make([]error, len(u.changes))}
+	}
+	s.settle(units)
+}
+
+// errUnknown says that nobody knows whether a write was committed.
+var errUnknown = errors.New("outcome of the write is unknown: the database was lost at the commit")
+
+// attempt writes a batch once. With an error other than errUnknown nothing was changed.
+func (s *Store) attempt(base context.Context, units []*unit, clear []int64) error {
+	s.members.RLock()
+	defer s.members.RUnlock()
+	b := newBatch(units, clear, s.Epoch())
+	limit := writeLimit + time.Duration(len(b.locks)/1000)*writeLimitRows
+	ctx, cancel := context.WithTimeout(base, limit)
+	defer cancel()
+	tx, err := s.writers.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	ended := false
+	defer func() {
+		if !ended {
+			_ = tx.Rollback()
+		}
+	}()
+	if err := s.read(ctx, tx, b); err != nil {
+		return err
+	}
+	b.decide()
+	if strangers := b.strangers(); len(strangers) > 0 {
+		holders, err := s.holdersOf(ctx, tx, strangers)
+		if err != nil {
+			return fmt.Errorf("read holders: %w", err)
+		}
+		b.explain(holders)
+	} else {
+		b.explain(nil)
+	}
+	if !b.writes() {
+		return nil
+	}
+	if err := s.write(ctx, tx, b); err != nil {
+		return err
+	}
+	s.tokens++
+	token := b.epoch<<tokenBits | s.tokens&(1<<tokenBits-1)
+	if member, err := s.fenceWrite(ctx, tx, b, token); err != nil {
+		return err
+	} else if !member {
+		s.lose()
+		return orchestrator.ErrNotMember
+	}
+	ended = true
+	return s.commit(base, tx, b, token)
+}
+
+// tokenBits are the bits of a token that count the writes of one epoch.
+const tokenBits = 36
+
+// commit commits, and finds out whether it did if the answer is lost.
+func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, token int64) error {
+	err := tx.Commit()
+	if err == nil {
+		s.stats.committed(b)
+		return nil
+	}
+	if number(err) != 0 {
+		return fmt.Errorf("commit: %w", err) // the server says that it did not
+	}
+	s.stats.unknown.Add(1)
+	s.logger.Warn("answer to a commit was lost, its outcome is looked for", "err", err)
+	committed, resolveErr := s.resolve(ctx, b.epoch, token)
+	switch {
+	case resolveErr != nil:
+		return fmt.Errorf("%w: %w", errUnknown, resolveErr)
+	case committed:
+		s.stats.committed(b)
+		return nil
+	}
+	return fmt.Errorf("commit: %w", err)
+}
+
+// selectToken waits, by the primary key, for the end of the write that has the node's row, if it still runs, and says
+// what the last one was.
+const selectToken = `SELECT epoch, last_write FROM concord_node WHERE id = ? FOR UPDATE`
+
+// resolve finds out whether the write with the token was committed. Its transaction holds the node's row until it is
+// committed or rolled back, so that whoever gets the row knows.
+func (s *Store) resolve(ctx context.Context, epoch, token int64) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.ResolveFor)
+	defer cancel()
+	for {
+		nowEpoch, last, err := s.lastWrite(ctx)
+		switch {
+		case err == nil && last == token:
+			return true, nil
+		case err == nil && (nowEpoch == epoch || last>>tokenBits <= epoch):
+			return false, nil
+		case err == nil:
+			return false, errors.New("another process has written under this node's id")
+		case ctx.Err() != nil:
+			return false, err
+		}
+		s.pause(backoffMax)
+	}
+}
+
+func (s *Store) lastWrite(ctx context.Context) (epoch, last int64, err error) {
+	tx, err := s.writers.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	err = tx.QueryRowContext(ctx, selectToken, []byte(s.opts.Node.ID)).Scan(&epoch, &last)
+	return epoch, last, err
+}

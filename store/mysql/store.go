@@ -1,0 +1,262 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Store is a node's hold on the shared database. It implements [orchestrator.Shared], [orchestrator.PackStore],
+// [orchestrator.Directory], [orchestrator.SettingStore] and [orchestrator.Clock].
+type Store struct {
+	records
+	opts    Options
+	logger  *slog.Logger
+	server  server
+	writers *sql.DB
+	clock   clock
+	health  health
+	stats   statistics
+
+	// members is held for reading by a write and for writing while the node joins, so that no write sees half a join.
+	// It is taken before mu.
+	members sync.RWMutex
+	epoch   atomic.Int64
+	tokens  int64 // the lane's
+
+	mu      sync.Mutex
+	pending map[int64]*chain
+	// queue is what the lane takes next; urgent says that it holds something that is not lazy.
+	queue []*unit
+	// clear are outbox entries whose message was read, clearSince when the first of them came.
+	clear                   []int64
+	clearSince              time.Time
+	urgent                  bool
+	underway, underwayBytes int
+	closing, aborted        bool
+	rank, nodes             int64 // the slice of due work
+	lastWaits               string
+
+	wake     chan struct{}
+	refusals refusals
+	loads    loads
+	member   membership
+	claims   atomic.Int64
+
+	closed  chan struct{}
+	abort   context.CancelFunc
+	halt    context.CancelFunc
+	lane    sync.WaitGroup
+	running sync.WaitGroup
+}
+
+var (
+	_ orchestrator.Shared       = (*Store)(nil)
+	_ orchestrator.PackStore    = (*Store)(nil)
+	_ orchestrator.Directory    = (*Store)(nil)
+	_ orchestrator.SettingStore = (*Store)(nil)
+	_ orchestrator.Clock        = (*Store)(nil)
+)
+
+// The sizes of the pools: the lane and whoever resolves its outcome write, the rest reads and keeps the lease.
+const (
+	writersMax = 2
+	readersMax = 12
+)
+
+// Open connects, checks the server and the tables, and joins the cluster. An error says which setting to change. Run
+// must be called to stay a member, Close to end.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o = o.withDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Migrate {
+		if _, _, err := Migrate(ctx, o.DSN, o.Logger); err != nil {
+			return nil, err
+		}
+	}
+	s := &Store{
+		opts: o, logger: o.Logger, pending: map[int64]*chain{}, wake: make(chan struct{}, 1),
+		refusals: refusals{wake: make(chan struct{}, 1)}, closed: make(chan struct{}), nodes: 1,
+	}
+	s.clock.start(o.ClockOffset)
+	s.loads.init()
+	s.member.init()
+	if err := s.connect(ctx); err != nil {
+		return nil, errors.Join(err, s.closePools())
+	}
+	s.start()
+	return s, nil
+}
+
+func (s *Store) connect(ctx context.Context) error {
+	c, err := parseDSN(s.opts.DSN)
+	if err != nil {
+		return err
+	}
+	if s.pool, err = openPool(c, readersMax); err != nil {
+		return err
+	}
+	if s.server, err = inspect(ctx, s.pool); err != nil {
+		return err
+	}
+	s.packetMax = s.server.packetMax
+	c.MaxAllowedPacket = s.packetMax
+	if err := s.pool.Close(); err != nil {
+		return fmt.Errorf("close a connection: %w", err)
+	}
+	if s.pool, err = openPool(c, readersMax); err != nil {
+		return err
+	}
+	if s.writers, err = openPool(c, writersMax); err != nil {
+		return err
+	}
+	if err := checkSchema(ctx, s.pool); err != nil {
+		return err
+	}
+	if err := s.measure(ctx); err != nil {
+		return fmt.Errorf("read the database's clock: %w", startError(err))
+	}
+	if err := s.join(ctx); err != nil {
+		return fmt.Errorf("join the cluster: %w", startError(err))
+	}
+	if err := s.findSlice(ctx); err != nil {
+		return fmt.Errorf("read the nodes: %w", startError(err))
+	}
+	s.logger.Info("database is in use", "kind", s.server.kind, "version", s.server.version, "epoch", s.Epoch())
+	return nil
+}
+
+func (s *Store) start() {
+	base, abort := context.WithCancel(context.Background())
+	s.abort = abort
+	ctx, halt := context.WithCancel(base)
+	s.halt = halt
+	s.lane.Go(func() { s.laneLoop(base) })
+	s.running.Go(func() { s.refusals.run(ctx.Done()) })
+	for range loaders {
+		s.running.Go(func() { s.loadLoop(ctx) })
+	}
+}
+
+// Close makes durable what was accepted, as far as the database can be reached, answers it, and ends the connections.
+// The lease stays; call [Store.Leave] before, to have the other nodes know at once.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closing = true
+	close(s.closed)
+	s.mu.Unlock()
+	s.wakeLane()
+	s.lane.Wait()
+	s.halt()
+	s.running.Wait()
+	s.abort()
+	return s.closePools()
+}
+
+func (s *Store) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+func (s *Store) closePools() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.pool, s.writers} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	// addMeta and selectMeta work on one counter, by the primary key.
+	addMeta    = `UPDATE concord_meta SET value = value + ? WHERE name = ?`
+	selectMeta = `SELECT value FROM concord_meta WHERE name = ?`
+)
+
+// The counters.
+const (
+	metaIDs      = "ids"
+	metaEpoch    = "epoch"
+	metaSettings = "settings"
+)
+
+// count adds to a counter and returns its value before.
+func count(ctx context.Context, x executor, name string, n int64) (before int64, err error) {
+	if _, err := x.ExecContext(ctx, addMeta, n, []byte(name)); err != nil {
+		return 0, err
+	}
+	seen := false
+	err = each(ctx, x, func(rows *sql.Rows) error { seen = true; return rows.Scan(&before) }, selectMeta, []byte(name))
+	if err == nil && !seen {
+		err = fmt.Errorf("table concord_meta lacks the row %q: run `concord migrate`", name)
+	}
+	return before - n, err
+}
+
+// inTransaction calls do in a transaction of its own, and again after a failure that changed nothing. When the answer
+// to the commit is lost, it does it again too: it is for what may be done twice.
+func (s *Store) inTransaction(ctx context.Context, do func(tx *sql.Tx) error) error {
+	return patiently(ctx, s.opts.RetryFor, func() error {
+		tx, err := s.pool.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if err := do(tx); err != nil {
+			_ = tx.Rollback()
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+// ReserveIDs implements [orchestrator.Store]. If the answer of the database is lost, a range is lost with it.
+func (s *Store) ReserveIDs(ctx context.Context, n int64) (first int64, err error) {
+	if n <= 0 {
+		return 0, fmt.Errorf("reserve %d ids: out of range", n)
+	}
+	err = s.inTransaction(ctx, func(tx *sql.Tx) error {
+		first, err = count(ctx, tx, metaIDs, n)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("reserve %d ids: %w", n, err)
+	}
+	return first, nil
+}
+
+// selectCounts adds up a few rows.
+const selectCounts = `SELECT COALESCE(SUM(n_active), 0), COALESCE(SUM(n_committing), 0),
+	COALESCE(SUM(n_rolling_back), 0), COALESCE(SUM(n_stuck), 0), COALESCE(SUM(n_locks), 0),
+	COALESCE(SUM(n_committed), 0), COALESCE(SUM(n_rolled_back), 0) FROM concord_node`
+
+// Counts implements [orchestrator.Store]. The numbers are exact: each write adds what it changes.
+func (s *Store) Counts(ctx context.Context) (orchestrator.Counts, error) {
+	var n orchestrator.Counts
+	err := patiently(ctx, s.opts.RetryFor, func() error {
+		return s.pool.QueryRowContext(ctx, selectCounts).Scan(&n.Active, &n.Committing, &n.RollingBack, &n.Stuck,
+			&n.Locks, &n.Committed, &n.RolledBack)
+	})
+	if err != nil {
+		return n, fmt.Errorf("count transactions: %w", err)
+	}
+	return n, nil
+}
+
+// Now implements [orchestrator.Clock]: the database's time.
+func (s *Store) Now() txn.Millis { return s.clock.now() }

@@ -1,0 +1,256 @@
+package mysql
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// packOp is what a unit does with its pack id.
+type packOp uint8
+
+const (
+	packNone  packOp = iota
+	packApply        // store it with the changes
+	packFence        // store it as aborted, unless it is stored
+	packAgain        // store it for outbox entries that are published once more
+)
+
+// unit is what succeeds or fails as a whole: a change, or a pack.
+type unit struct {
+	changes []work
+	pack    orchestrator.PackID
+	op      packOp
+	lazy    bool
+	given   time.Time
+	bytes   int
+	// doomed says that a change before it, of the same transaction, was refused: it is not tried.
+	doomed bool
+	// done gets the outcome: errs as for ApplyPack, and whether a pack is stored.
+	done func(o outcome)
+
+	out outcome // of the present attempt
+}
+
+// outcome is how a unit ended.
+type outcome struct {
+	err    error
+	errs   []error // of each change of a pack that was refused
+	stored bool    // of a fenced pack
+}
+
+// work is a change with what was computed of it before it was queued.
+type work struct {
+	ch   *orchestrator.Change
+	take []lockRow
+	free []rowHash
+}
+
+// newWork prepares a change, on the caller's goroutine.
+func (s *Store) newWork(ch *orchestrator.Change) (work, int, error) {
+	w := work{ch: ch}
+	g := ch.Global
+	if g.XID.ID <= 0 {
+		return w, 0, fmt.Errorf("apply change: %d is no transaction id", g.XID.ID)
+	}
+	bytes := len(ch.Event)
+	largest := len(ch.Event)
+	for _, i := range ch.Touched {
+		if i < len(g.Branches) {
+			n := branchBytes(g.Branches[i])
+			bytes += n
+			largest = max(largest, n)
+		}
+	}
+	if ch.Acquire != nil {
+		bytes += branchBytes(ch.Acquire)
+		largest = max(largest, branchBytes(ch.Acquire))
+		w.take = rowsOf(ch.Acquire.Resource, ch.Acquire.LockKey)
+	}
+	if largest > s.packetMax-packetSlack {
+		return w, 0, fmt.Errorf("%w: %d bytes are more than the database takes at once (max_allowed_packet)",
+			orchestrator.ErrTooLarge, largest)
+	}
+	for _, b := range ch.Release {
+		w.free = hashesOf(w.free, b.Resource, b.LockKey)
+	}
+	return w, bytes + 512, nil
+}
+
+// packetSlack is what a packet needs besides the greatest value.
+const packetSlack = 64 << 10
+
+func branchBytes(b *txn.Branch) int {
+	return len(b.Resource) + len(b.Client) + len(b.LockKey) + len(b.Data) + len(b.Failure) + 64
+}
+
+// Apply implements [orchestrator.Store].
+func (s *Store) Apply(ch *orchestrator.Change, done func(error)) {
+	answer := func(o outcome) { done(o.err) }
+	w, bytes, err := s.newWork(ch)
+	if err != nil {
+		s.refusals.post(answer, outcome{err: err})
+		return
+	}
+	s.enqueue(&unit{changes: []work{w}, lazy: ch.Lazy, bytes: bytes, done: answer})
+}
+
+// ApplyPack implements [orchestrator.PackStore].
+func (s *Store) ApplyPack(pack orchestrator.PackID, changes []*orchestrator.Change, done func([]error, error)) {
+	answer := func(o outcome) { done(o.errs, o.err) }
+	u := &unit{pack: pack, op: packApply, done: answer, changes: make([]work, len(changes))}
+	for i, ch := range changes {
+		w, bytes, err := s.newWork(ch)
+		if err != nil {
+			errs := make([]error, len(changes))
+			errs[i] = err
+			s.refusals.post(answer, outcome{err: orchestrator.ErrPackRefused, errs: errs})
+			return
+		}
+		u.changes[i] = w
+		u.bytes += bytes
+	}
+	s.enqueue(u)
+}
+
+// enqueue takes a unit, or has it refused.
+func (s *Store) enqueue(u *unit) {
+	u.given = time.Now()
+	s.mu.Lock()
+	err := s.admit(u)
+	if err == nil {
+		s.append(u)
+	} else {
+		for i := range u.changes {
+			c := s.chain(u.changes[i].ch.Global.XID.ID)
+			c.newest = nil
+			c.refusing++
+		}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.refusals.post(func(o outcome) { s.refused(u); u.done(o) }, outcome{err: err, errs: make([]error, len(u.changes))})
+	}
+}
+
+// admit looks at the bounds. The caller holds s.mu.
+func (s *Store) admit(u *unit) error {
+	switch {
+	case s.closing:
+		return orchestrator.ErrStopped
+	case s.underway >= s.opts.QueueChanges || s.underwayBytes >= s.opts.QueueBytes:
+		return orchestrator.ErrBusy
+	}
+	for i := range u.changes {
+		if c := s.pending[u.changes[i].ch.Global.XID.ID]; c != nil && c.refusing > 0 {
+			if u.op == packApply {
+				return errors.Join(orchestrator.ErrPackRefused, orchestrator.ErrConflict)
+			}
+			return orchestrator.ErrConflict
+		}
+	}
+	return nil
+}
+
+// chain is what is under way for one transaction.
+type chain struct {
+	units  int
+	newest *txn.Global // what Load answers; nil after a refusal
+	// refusing counts refused changes whose completion functions were not called yet. What is given meanwhile may be
+	// built on them.
+	refusing int
+}
+
+// chain returns the chain of a transaction. The caller holds s.mu.
+func (s *Store) chain(id int64) *chain {
+	c := s.pending[id]
+	if c == nil {
+		c = &chain{}
+		s.pending[id] = c
+	}
+	return c
+}
+
+// append puts u into the queue. The caller holds s.mu.
+func (s *Store) append(u *unit) {
+	for i := range u.changes {
+		g := u.changes[i].ch.Global
+		c := s.chain(g.XID.ID)
+		c.units++
+		c.newest = g
+	}
+	s.queue = append(s.queue, u)
+	s.underway += max(1, len(u.changes))
+	s.underwayBytes += u.bytes
+	if !u.lazy {
+		s.urgent = true
+	}
+	s.wakeLane()
+}
+
+// wakeLane tells the lane that there is something to look at.
+func (s *Store) wakeLane() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// settle takes the units of a batch off the books and answers them.
+func (s *Store) settle(units []*unit) {
+	s.mu.Lock()
+	for _, u := range units {
+		s.underway -= max(1, len(u.changes))
+		s.underwayBytes -= u.bytes
+		for i := range u.changes {
+			id := u.changes[i].ch.Global.XID.ID
+			c := s.pending[id]
+			c.units--
+			if u.out.err != nil && !u.doomed {
+				c.newest = nil
+				c.refusing++
+				if c.units > 0 {
+					s.doom(id)
+				}
+			}
+			if c.units == 0 && c.refusing == 0 {
+				delete(s.pending, id)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, u := range units {
+		if u.out.err != nil && !u.doomed {
+			s.refused(u)
+		}
+		u.done(u.out)
+	}
+}
+
+// doom marks what is queued for a transaction: it was built on a change that is refused. The caller holds s.mu.
+func (s *Store) doom(id int64) {
+	for _, u := range s.queue {
+		for i := range u.changes {
+			if u.changes[i].ch.Global.XID.ID == id {
+				u.doomed = true
+			}
+		}
+	}
+}
+
+// refused lets new changes of the transactions of u in again.
+func (s *Store) refused(u *unit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range u.changes {
+		id := u.changes[i].ch.Global.XID.ID
+		c := s.pending[id]
+		c.refusing--
+		if c.units == 0 && c.refusing == 0 {
+			delete(s.pending, id)
+		}
+	}
+}
