@@ -1,0 +1,106 @@
+//go:build parts
+
+package cluster_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestCluster breaks one part after the other under load.
+func TestCluster(t *testing.T) {
+	c := setup(t)
+	defer c.results(t)
+	c.use(t, "single")
+	c.scenario(t, "undisturbed", func(*testing.T) { pass(5 * time.Second) })
+	c.scenario(t, "node killed and restarted", c.nodeKilled)
+	c.scenario(t, "node stopped for longer than its lease", c.nodeStopped)
+	c.scenario(t, "node asked to leave and restarted", c.nodeLeaves)
+	c.scenario(t, "broker killed and restarted", c.brokerKilled)
+	c.scenario(t, "name server gone for a minute", c.nameServerGone)
+	c.scenario(t, "MariaDB restarted", c.storeRestarted(syscall.SIGTERM))
+	c.scenario(t, "MariaDB killed and restarted", c.storeRestarted(syscall.SIGKILL))
+	c.scenario(t, "node cut off from MariaDB", func(t *testing.T) { c.cutOff(t, 3*lease, c.coordinator.port) })
+	c.scenario(t, "node cut off from the broker", func(t *testing.T) {
+		c.cutOff(t, 10*time.Second, c.brokerPort(t, "broker-a"), c.namesrvPort(t))
+	})
+	c.scenario(t, "node cut off from its clients", func(t *testing.T) { c.cutOff(t, 10*time.Second, c.nodes[1].tc) })
+	c.scenario(t, "node cut off from the other node", func(t *testing.T) {
+		c.cutOff(t, 8*time.Second, c.nodes[0].http, c.nodes[1].http)
+	})
+	c.scenario(t, "ten thousand halves without an end", c.halfStorm)
+	c.use(t, "2m2s")
+	c.scenario(t, "two masters with slaves: a master is lost", c.masterLost)
+	c.use(t, "dledger")
+	c.scenario(t, "three DLedger brokers: the leader is lost", c.leaderLost)
+}
+
+func (c *cluster) nodeKilled(t *testing.T) {
+	n := c.nodes[0]
+	n.kill(t)
+	pass(2 * lease)
+	n.start(t, c.cleaner)
+	n.ready(t, 60*time.Second)
+}
+
+// nodeStopped has a node sleep until the others take it for dead, and wake up with everything it was about to write.
+func (c *cluster) nodeStopped(t *testing.T) {
+	n := c.nodes[0]
+	n.signal(t, syscall.SIGSTOP)
+	pass(3 * lease)
+	n.signal(t, syscall.SIGCONT)
+	n.ready(t, 60*time.Second)
+}
+
+func (c *cluster) nodeLeaves(t *testing.T) {
+	n := c.nodes[0]
+	n.stop(t)
+	pass(lease)
+	n.start(t, c.cleaner)
+	n.ready(t, 60*time.Second)
+}
+
+func (c *cluster) brokerKilled(t *testing.T) {
+	script(t, "rocketmq.sh", "kill", c.brokers, "broker-a")
+	pass(5 * time.Second)
+	script(t, "rocketmq.sh", "run", c.brokers, "broker-a")
+}
+
+func (c *cluster) nameServerGone(t *testing.T) {
+	script(t, "rocketmq.sh", "kill", c.brokers, "namesrv")
+	pass(time.Minute)
+	script(t, "rocketmq.sh", "run", c.brokers, "namesrv")
+}
+
+func (c *cluster) storeRestarted(signal syscall.Signal) func(t *testing.T) {
+	return func(t *testing.T) {
+		c.coordinator.kill(t, signal)
+		pass(2 * time.Second)
+		c.coordinator.run(t)
+	}
+}
+
+// cutOff drops the packets of ports of node b for a time.
+func (c *cluster) cutOff(t *testing.T, d time.Duration, ports ...int) {
+	c.cage.cut(t, ports...)
+	defer c.cage.mend(t)
+	pass(d)
+}
+
+func (c *cluster) masterLost(t *testing.T) {
+	script(t, "rocketmq.sh", "kill", c.brokers, "broker-a")
+	pass(12 * time.Second)
+	script(t, "rocketmq.sh", "run", c.brokers, "broker-a")
+}
+
+func (c *cluster) leaderLost(t *testing.T) {
+	leader, err := runScript("rocketmq.sh", "leader", c.brokers)
+	if err != nil || len(leader) < 2 {
+		t.Fatalf("the leader: %q, %v", leader, err)
+	}
+	leader = leader[:2]
+	script(t, "rocketmq.sh", "kill", c.brokers, leader)
+	pass(12 * time.Second)
+	script(t, "rocketmq.sh", "run", c.brokers, leader)
+}
