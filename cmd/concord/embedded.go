@@ -8,8 +8,10 @@ import (
 	"strconv"
 
 	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/mq/embedded"
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/store/pebble"
 	"github.com/concord-tx/concord/web"
 )
@@ -21,6 +23,7 @@ type oneMachine struct {
 	options   pebble.Options
 	store     *pebble.Store
 	decisions *embedded.Log
+	messages  *mq.TopicTransport
 }
 
 // damageAdvice is what to do about a damaged store.
@@ -58,11 +61,13 @@ func (m *oneMachine) open(ctx context.Context, _ *node, o *orchestrator.Options)
 	if err != nil {
 		return fmt.Errorf("open the decision log: %w", err)
 	}
+	m.messages = mq.NewTopicTransport(m.decisions.Publish)
 	o.Store, o.Log, o.Admit = m.store, m.decisions, m.store.Admit
+	o.Transport = orchestrator.Routes{txn.Topic: m.messages}.Fallback(o.Transport)
 	return nil
 }
 
-func (m *oneMachine) bind(*orchestrator.Coordinator) {}
+func (m *oneMachine) bind(c *orchestrator.Coordinator) { m.messages.Bind(c.Reply) }
 
 func (m *oneMachine) run(ctx context.Context) error {
 	<-ctx.Done()
@@ -80,7 +85,10 @@ func (m *oneMachine) ready() []web.Reason {
 
 func (m *oneMachine) degraded() []web.Reason { return nil }
 
-func (m *oneMachine) web(*web.Options) {}
+func (m *oneMachine) web(o *web.Options) {
+	o.Events = m.decisions
+	o.TopicAllowed = func(topic string) bool { return mq.ValidTopic(topic, "") }
+}
 
 func (m *oneMachine) describe() []any { return []any{"data", m.config.Data} }
 
@@ -92,6 +100,14 @@ func (m *oneMachine) close() error {
 		return fmt.Errorf("close the store: %w", err)
 	}
 	return nil
+}
+
+// lag is how far the slowest consumer group is behind.
+func (m *oneMachine) lag() (lag int64) {
+	for _, g := range m.decisions.Groups() {
+		lag = max(lag, int64(g.End-g.Offset))
+	}
+	return lag
 }
 
 // samples are the numbers of Pebble that say how the disk is doing.
@@ -107,7 +123,9 @@ func (m *oneMachine) samples() []web.Sample {
 		gauge("tx_store_compaction_debt_bytes", "Bytes that wait to be compacted.", int64(p.Compact.EstimatedDebt)),
 		gauge("tx_store_read_amplification", "Tables that a read may have to look at.", int64(p.ReadAmp())),
 		gauge("tx_outbox_entries", "Decisions that a consumer may need still.", int64(next-first)),
+		gauge("tx_event_group_lag", "Entries that the slowest consumer group has not settled.", m.lag()),
 	}
+	samples = append(samples, messageSamples(m.messages)...)
 	for i := range p.Levels {
 		samples = append(samples, labelled("level", strconv.Itoa(i),
 			gauge("tx_store_level_bytes", "Size of a level of the store.", p.Levels[i].Size)))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/tc"
 	"github.com/concord-tx/concord/web"
@@ -22,6 +23,16 @@ func gauge(name, help string, value int64) web.Sample {
 func labelled(label, value string, s web.Sample) web.Sample {
 	s.Label, s.LabelValue = label, value
 	return s
+}
+
+// messageSamples are the numbers of the messages of branches.
+func messageSamples(t *mq.TopicTransport) []web.Sample {
+	published, failed, pending := t.Numbers()
+	return []web.Sample{
+		counter("tx_messages_published_total", "Messages of branches that were published.", published),
+		counter("tx_messages_failed_total", "Attempts to publish a message that failed.", failed),
+		gauge("tx_messages_open", "Messages of branches that are being published.", pending),
+	}
 }
 
 // seataSamples are the numbers of the Seata server.
