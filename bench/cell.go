@@ -39,7 +39,7 @@ func newBench(ctx context.Context, o options, start func(context.Context, option
 		}
 		return nil, err
 	}
-	f, err := startFleet(s.tc, o.clients, o.rms, workload{}, o.seed)
+	f, err := startFleet(s.addresses(), o.clients, o.rms, workload{}, o.seed)
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -61,15 +61,18 @@ type reading struct {
 	server  usage
 	own     time.Duration
 	machine machineCPU
+	parts   partsReading
 }
 
-func (b *bench) read() (reading, error) {
+func (b *bench) read(ctx context.Context) (reading, error) {
 	r := reading{at: b.fleet.clock.now(), total: b.fleet.total(), own: ownCPU(), machine: readMachineCPU()}
 	if b.server == nil {
 		return r, nil
 	}
 	var err error
-	r.server, err = readUsage(b.server.pid())
+	if r.server, err = b.server.usage(); err == nil && b.server.parts != nil {
+		r.parts, err = b.server.parts.read(ctx)
+	}
 	return r, err
 }
 
@@ -81,6 +84,9 @@ func (b *bench) run(ctx context.Context, c cell) (result, error) {
 	from := origin + int64(c.warmup)
 	to := from + int64(c.window)
 	b.fleet.reset(c.w, from, to)
+	if b.server != nil && b.server.consumer != nil {
+		b.server.consumer.reset(c.warmup, c.warmup+c.window)
+	}
 	pacing, stop := make(chan error, 1), make(chan struct{})
 	if c.open() {
 		starts := schedule(c.arrival, c.rate, c.warmup+c.window, b.o.seed)
@@ -91,7 +97,7 @@ func (b *bench) run(ctx context.Context, c cell) (result, error) {
 	}
 	first, last, backlog, err := b.watch(ctx, c, from, to)
 	syncs := syncCount{}
-	if err == nil && !c.open() && b.o.syncs {
+	if err == nil && !c.open() && b.o.syncs && (b.server == nil || b.server.parts == nil) {
 		syncs = b.countSyncs(ctx)
 	}
 	b.fleet.stopLoop()
@@ -132,12 +138,12 @@ const sampleEvery = 100 * time.Millisecond
 // watch waits for the window and reads everything at both of its ends.
 func (b *bench) watch(ctx context.Context, c cell, from, to int64) (first, last reading, bl backlog, err error) {
 	if c.count > 0 {
-		if first, err = b.read(); err == nil {
+		if first, err = b.read(ctx); err == nil {
 			err = b.waitCount(ctx, c.count)
 		}
 	} else {
 		if err = b.waitUntil(ctx, from); err == nil {
-			first, err = b.read()
+			first, err = b.read(ctx)
 		}
 	}
 	bl.First = first.total.unfinished()
@@ -149,7 +155,7 @@ func (b *bench) watch(ctx context.Context, c cell, from, to int64) (first, last 
 		bl.Max = max(bl.Max, n)
 		line.add(float64(next)/float64(time.Second), float64(n))
 	}
-	last, readErr := b.read()
+	last, readErr := b.read(ctx)
 	bl.Last, bl.OpenLast, bl.PerSec = last.total.unfinished(), last.total.open(), line.perUnit()
 	return first, last, bl, errors.Join(err, readErr)
 }

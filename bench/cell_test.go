@@ -15,7 +15,7 @@ func setup(t *testing.T, clients int) (*fakeTC, *bench) {
 	t.Helper()
 	tc := startFake(t)
 	o := options{clients: clients, rms: 2, seed: 7, openMax: 1 << 20, drain: 30 * time.Second}
-	f, err := startFleet(tc.listener.Addr().String(), clients, o.rms, workload{}, o.seed)
+	f, err := startFleet([]string{tc.listener.Addr().String()}, clients, o.rms, workload{}, o.seed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,11 +39,15 @@ func (b *bench) scrape(ctx context.Context) metrics {
 	if b.server == nil || b.server.http == "" {
 		return nil
 	}
-	m, err := scrape(ctx, b.server.http)
-	if err != nil {
-		return nil
+	var all metrics
+	for _, n := range b.server.nodes() {
+		m, err := scrape(ctx, n.http)
+		if err != nil {
+			return nil
+		}
+		all = all.plus(m)
 	}
-	return m
+	return all
 }
 
 // settleWait bounds how long the last endings, which the server writes lazily, may take, and its next count of what is
@@ -60,6 +64,14 @@ func (b *bench) checkEnd(ctx context.Context, c cell, before metrics, t tally) [
 	for until := time.Now().Add(settleWait); len(wrong) > 0 && time.Now().Before(until) && ctx.Err() == nil; {
 		time.Sleep(50 * time.Millisecond)
 		wrong = b.metricFaults(ctx, c, before, t)
+	}
+	if consumer := b.server.consumer; consumer != nil {
+		for until := time.Now().Add(settleWait); consumer.distinct() < t.Commits && time.Now().Before(until); {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if n := consumer.distinct(); n != t.Commits {
+			faults = append(faults, fmt.Sprintf("consumer has read of %d commits instead of %d", n, t.Commits))
+		}
 	}
 	return append(faults, wrong...)
 }

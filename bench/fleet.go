@@ -20,11 +20,11 @@ type fleet struct {
 // pingEvery keeps idle connections alive: servers close them after 15 to 30 s.
 const pingEvery = 4 * time.Second
 
-// startFleet connects n clients with rms resource-manager connections each.
-func startFleet(address string, n, rms int, w workload, seed uint64) (*fleet, error) {
+// startFleet connects n clients with rms resource-manager connections each; they take the addresses in turn.
+func startFleet(addresses []string, n, rms int, w workload, seed uint64) (*fleet, error) {
 	f := &fleet{clock: newClock(), stop: make(chan struct{}), faults: make(chan error, 8)}
 	for i := range n {
-		c, err := connect(address, i, rms, w, f.clock)
+		c, err := connect(addresses[i%len(addresses)], i, rms, w, f.clock)
 		if err != nil {
 			f.close()
 			return nil, fmt.Errorf("connect client %d: %w", i, err)

@@ -118,7 +118,7 @@ func (s *suite) hold(ctx context.Context, b *bench, n int64) error {
 
 // memory returns the resident bytes of the server, and those on its heap if it tells.
 func (b *bench) memory(ctx context.Context) (rss, heap float64) {
-	if u, err := readUsage(b.server.pid()); err == nil {
+	if u, err := b.server.usage(); err == nil {
 		rss = float64(u.RSSBytes)
 	}
 	m := b.scrape(ctx)
@@ -145,12 +145,12 @@ const idleTime = 2 * time.Second
 
 // idle returns the microseconds of CPU that the server uses in a second without load.
 func (b *bench) idle() (float64, error) {
-	before, err := readUsage(b.server.pid())
+	before, err := b.server.usage()
 	if err != nil {
 		return 0, err
 	}
 	time.Sleep(idleTime)
-	after, err := readUsage(b.server.pid())
+	after, err := b.server.usage()
 	return float64((after.CPU - before.CPU).Microseconds()) / idleTime.Seconds(), err
 }
 
@@ -170,7 +170,7 @@ func (s *suite) restart(ctx context.Context, b *bench, r *liveResult) error {
 	if r.LiveAfter != float64(r.Many) {
 		s.failed = true
 	}
-	f, err := startFleet(b.server.tc, s.o.clients, s.o.rms, workload{}, s.o.seed+1)
+	f, err := startFleet(b.server.addresses(), s.o.clients, s.o.rms, workload{}, s.o.seed+1)
 	if err != nil {
 		return err
 	}

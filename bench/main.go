@@ -63,6 +63,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if o.seataClasspath != "" {
 		s.start = startSeata
 	}
+	if o.store == storeMySQL || o.suite == suiteCluster {
+		on := &cluster{}
+		s.start = on.start
+		defer func() { err = errors.Join(err, on.close()) }()
+	}
 	if err := s.run(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,24 @@ func parseMetrics(text string) metrics {
 		value, _, _ := strings.Cut(strings.TrimSpace(line[end+space:]), " ")
 		if v, err := strconv.ParseFloat(value, 64); err == nil {
 			m[line[:end+space]] = v
+		}
+	}
+	return m
+}
+
+// shared are metrics that each node reads from the store: they are the same on all.
+var shared = [...]string{"tx_live", "tx_locks"}
+
+// plus adds up the numbers of several nodes.
+func (m metrics) plus(other metrics) metrics {
+	if m == nil {
+		return other
+	}
+	for key, v := range other {
+		if slices.Contains(shared[:], key) {
+			m[key] = max(m[key], v)
+		} else {
+			m[key] += v
 		}
 	}
 	return m

@@ -36,6 +36,13 @@ type options struct {
 	arrival  arrival
 	w        workload
 
+	// Of a cluster instead of one process with the embedded store.
+	store   string
+	mq      string
+	nodes   int
+	consume bool
+	scripts string
+
 	seataClasspath string
 	seataMain      string
 	seataHeap      string
@@ -50,6 +57,8 @@ and prints what it measured.
   go run ./bench -suite short            about 3 minutes: closed loop AT and TCC, a short ladder, 100,000 live
   go run ./bench -suite full             everything, about 20 minutes
   go run ./bench -suite closed           one of: closed, sustained, ladder, live, lists, mix, connections
+  go run ./bench -suite cluster          MySQL (MariaDB) and RocketMQ: publication on and off in turns, half load
+  go run ./bench -store mysql -mq off    one cell on MySQL without publication
   go run ./bench -inflight 64 -kind tcc  one closed-loop cell
   go run ./bench -rate 5000 -kind at     one open-loop cell; latency counts from the scheduled start
 
@@ -72,7 +81,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.suite, "suite", "", "run these cells: short, full, closed, sustained, ladder, live, lists, mix, "+
-		"connections")
+		"connections, cluster")
 	flags.StringVar(&o.concord, "concord", "", "server binary; built from the working tree if empty")
 	flags.StringVar(&o.serverFlags, "server-flags", "", "more flags for concord serve, separated by blanks")
 	flags.StringVar(&o.dir, "dir", defaultDir(), "where data directories are made; a real disk, to measure fsync")
@@ -97,6 +106,11 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.w.rollback, "rollback", 0, "percent of transactions that are rolled back")
 	flags.IntVar(&o.w.keys, "keys", 0, "rows that AT branches lock, chosen at random; few are hot; 0: no row twice")
 	flags.DurationVar(&timeout, "timeout", time.Minute, "of transactions")
+	flags.StringVar(&o.store, "store", "pebble", "pebble; or mysql, which starts a private MariaDB")
+	flags.StringVar(&o.mq, "mq", mqOff, "with -store mysql: off, or rocketmq, which starts a private broker")
+	flags.IntVar(&o.nodes, "nodes", 1, "with -store mysql: nodes; clients are divided among them")
+	flags.BoolVar(&o.consume, "consume", false, "with -mq rocketmq: read the commit topic and measure its delay")
+	flags.StringVar(&o.scripts, "parts", ".ci/parts", "directory of mariadb.sh and rocketmq.sh")
 	flags.StringVar(&o.seataClasspath, "seata-classpath", "", "class path of a Seata server to measure instead: seata.go")
 	flags.StringVar(&o.seataMain, "seata-main", "io.seata.server.ServerApplication", "its main class")
 	flags.StringVar(&o.seataHeap, "seata-heap", "2g", "heap of that server")
@@ -123,6 +137,10 @@ func (o options) validate() error {
 		return fmt.Errorf("rollback is a percentage")
 	case o.w.kind == seata.BranchAT && o.w.keys < 0:
 		return fmt.Errorf("keys must not be negative")
+	case o.store != storeMySQL && (o.mq != mqOff || o.nodes != 1), o.consume && o.mq != mqRocket, o.nodes < 1:
+		return errParts
+	case o.store != storeMySQL && o.store != "pebble" || o.mq != mqOff && o.mq != mqRocket:
+		return fmt.Errorf("store is pebble or mysql, mq is off or rocketmq")
 	case o.warmup < 0, o.window <= 0:
 		return fmt.Errorf("window must be positive")
 	}

@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/concord-tx/concord/mq"
+	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/tc/seata"
 )
 
@@ -187,5 +191,38 @@ func TestOptions(t *testing.T) {
 		if _, err := parseOptions(bad, io.Discard); err == nil {
 			t.Errorf("%v was accepted", bad)
 		}
+	}
+}
+
+func TestConsumptionFindsTimesAndTransactions(t *testing.T) {
+	t.Parallel()
+	c := consumption{lat: newLatency(), seen: map[string]struct{}{}}
+	c.reset(-time.Minute, time.Minute)
+	event := func(id int64, at time.Time) []byte {
+		g := &txn.Global{XID: txn.XID{Prefix: "tc:8091", ID: id}, Status: txn.Committing, DecidedAt: txn.MillisOf(at)}
+		return mq.AppendDecision(nil, g)
+	}
+	now := time.Now()
+	body := mq.AppendBatch(nil, event(1, now.Add(-3*time.Second)), event(2, now), event(2, now),
+		event(3, now.Add(-time.Hour)))
+	_, err := c.take(t.Context(), &primitive.MessageExt{Message: primitive.Message{Body: body}})
+	lat, messages, events := c.result()
+	if err != nil || messages != 1 || events != 3 || c.distinct() != 3 || lat.Max < 2_900 {
+		t.Errorf("%v, %d messages, %d events, %d distinct, %+v", err, messages, events, c.distinct(), lat)
+	}
+}
+
+func TestMetricsOfNodesAreAddedUpButSharedOnes(t *testing.T) {
+	t.Parallel()
+	sum := metrics(nil).plus(metrics{"a": 1, "tx_live": 4}).plus(metrics{"a": 2, "b": 3, "tx_live": 5})
+	if sum["a"] != 3 || sum["b"] != 3 || sum["tx_live"] != 5 {
+		t.Errorf("%v", sum)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	if m := median([]float64{9, 1, 5}); m != 5 {
+		t.Errorf("%v", m)
 	}
 }

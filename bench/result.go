@@ -53,6 +53,8 @@ type result struct {
 	Backlog      backlog   `json:"backlog"`
 	DrainSeconds float64   `json:"drainSeconds"`
 	Tally        tally     `json:"tally"`
+
+	Cluster *clusterResult `json:"cluster,omitempty"` // nil on the embedded store
 }
 
 // result puts together what was read at both ends of the window.
@@ -83,8 +85,13 @@ func (b *bench) result(c cell, first, last reading) result {
 	micros := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(answered) }
 	cores := func(d time.Duration) float64 { return d.Seconds() / seconds }
 	r.ServerMicros, r.DriverMicros, r.ServerCores, r.DriverCores = micros(cpu), micros(own), cores(cpu), cores(own)
-	r.OtherCores = max(0, cores(last.machine.busy-first.machine.busy-cpu-own))
+	others := last.machine.busy - first.machine.busy - cpu - own
+	for i := range last.parts.usage {
+		others -= last.parts.usage[i].CPU - first.parts.usage[i].CPU
+	}
+	r.OtherCores = max(0, cores(others))
 	r.StolenCores = cores(last.machine.stolen - first.machine.stolen)
+	r.Cluster = b.clusterResult(first, last, seconds, float64(answered))
 	r.WrittenPerTx = float64(last.server.WriteBytes-first.server.WriteBytes) / float64(answered)
 	return r
 }
@@ -125,6 +132,9 @@ func (p *report) add(r result) error {
 	check := "ok"
 	if !r.OK {
 		check = "FAILED: " + strings.Join(r.Faults, "; ")
+	}
+	if r.Cluster != nil {
+		check += "\n" + r.Cluster.line()
 	}
 	pair := func(q quantiles) string { return fmt.Sprintf("%.2f/%.2f", q.P50, q.P99) }
 	return p.say(rowFormat, strings.TrimSpace(r.Cell+" "+r.Label), load, fmt.Sprintf("%.0f", r.Rate), pair(r.Register),

@@ -25,6 +25,11 @@ type server struct {
 	ready      func(ctx context.Context, s *server) error
 	pinTo      int
 	forgets    bool // answers Finished for what has ended
+
+	// Of a cluster: the other nodes, what they all need, and who reads their topic.
+	peers    []*server
+	parts    *parts
+	consumer *consumption
 }
 
 // tmpfs is what fileSystem calls memory.
@@ -40,14 +45,42 @@ func startConcord(ctx context.Context, o options) (*server, error) {
 		args := []string{"serve", "--data", filepath.Join(s.dir, "data"), "--tc", s.tc, "--http", s.http, "--dev"}
 		return exec.Command(o.concord, append(args, strings.Fields(o.serverFlags)...)...)
 	}
-	s.ready = func(ctx context.Context, s *server) error {
-		_, err := get(ctx, "http://"+s.http+"/readyz")
-		return err
-	}
+	s.ready = readyHTTP
 	if err := s.prepare(o.dir); err != nil {
 		return nil, err
 	}
 	return s, s.launch(ctx)
+}
+
+func readyHTTP(ctx context.Context, s *server) error {
+	_, err := get(ctx, "http://"+s.http+"/readyz")
+	return err
+}
+
+// nodes are all processes that clients may connect to.
+func (s *server) nodes() []*server { return append([]*server{s}, s.peers...) }
+
+// addresses are where Seata clients connect.
+func (s *server) addresses() (all []string) {
+	for _, n := range s.nodes() {
+		all = append(all, n.tc)
+	}
+	return all
+}
+
+// usage adds up what the nodes have used.
+func (s *server) usage() (sum usage, err error) {
+	for _, n := range s.nodes() {
+		u, err := readUsage(n.pid())
+		if err != nil {
+			return sum, err
+		}
+		sum.CPU += u.CPU
+		sum.RSSBytes += u.RSSBytes
+		sum.WriteBytes += u.WriteBytes
+		sum.WriteCalls += u.WriteCalls
+	}
+	return sum, nil
 }
 
 // prepare makes the directory and chooses ports.
@@ -134,8 +167,15 @@ func (s *server) kill() error {
 	return nil
 }
 
-// close ends the process as an operator would, and removes its data.
+// close ends the process, and its peers, as an operator would, and removes its data.
 func (s *server) close() error {
+	var errs []error
+	if s.consumer != nil {
+		errs = append(errs, s.consumer.close())
+	}
+	for _, peer := range s.peers {
+		errs = append(errs, peer.close())
+	}
 	if s.command != nil && s.command.Process != nil && s.exited != nil {
 		_ = s.command.Process.Signal(os.Interrupt) // it may be gone already
 		select {
@@ -145,7 +185,7 @@ func (s *server) close() error {
 			<-s.exited
 		}
 	}
-	return os.RemoveAll(s.dir)
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
 
 // buildConcord builds the binary of the working tree into dir.

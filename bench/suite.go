@@ -30,6 +30,7 @@ func (s *suite) run(ctx context.Context) error {
 		"lists":       {s.lists},
 		"mix":         {s.mix},
 		"connections": {s.connections},
+		suiteCluster:  {s.cluster},
 		"short":       {s.shorten, s.closed, s.ladder, s.live},
 		"full":        {s.closed, s.ladder, s.sustained, s.mix, s.connections, s.live, s.lists},
 	}
