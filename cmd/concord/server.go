@@ -67,6 +67,9 @@ func (a *app) runServer(ctx context.Context, c *config.Config) error {
 
 // newEngine chooses the parts.
 func (a *app) newEngine(c *config.Config, logger *slog.Logger) engine {
+	if c.Clustered() {
+		return newCluster(c, logger)
+	}
 	return a.newEmbedded(c, logger)
 }
 
@@ -218,6 +221,7 @@ func seataOptions(c *config.Config, logger *slog.Logger) tc.Options {
 func (n *node) webOptions() web.Options {
 	o := web.Options{
 		Coordinator: n.coordinator, Version: buildVersion(), Dev: n.config.Dev, Prefix: n.advertise, Ready: n.ready,
+		Degraded: n.engine.degraded,
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
 	}

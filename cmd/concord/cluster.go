@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/mq"
+	"github.com/concord-tx/concord/mq/direct"
+	"github.com/concord-tx/concord/mq/rocketmq"
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/registry/zookeeper"
+	"github.com/concord-tx/concord/relay"
+	"github.com/concord-tx/concord/store/mysql"
+	"github.com/concord-tx/concord/tc"
+	"github.com/concord-tx/concord/web"
+)
+
+// cluster is the engine of a node that shares a database with others.
+type cluster struct {
+	config      *config.Config
+	logger      *slog.Logger
+	id          string // of this node
+	seata       *tc.Server
+	store       *mysql.Store
+	decisions   *rocketmq.Log // nil: nothing is published
+	direct      *direct.Log   // nil: decisions are published
+	topics      *mq.TopicTransport
+	relay       *relay.Relay // nil: no hand-over
+	registry    *zookeeper.Registry
+	coordinator *orchestrator.Coordinator
+	live        atomic.Pointer[liveSettings]
+}
+
+func newCluster(c *config.Config, logger *slog.Logger) *cluster {
+	return &cluster{config: c, logger: logger}
+}
+
+// openLimit bounds how long a part may take to come up.
+const openLimit = 30 * time.Second
+
+func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) error {
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	m.seata, m.id = n.seata, m.config.Node.ID
+	if m.id == "" {
+		m.id = n.advertise
+	}
+	if err := m.openStore(ctx, n); err != nil {
+		return err
+	}
+	o.Store, o.Shared, o.Clock, o.Member, o.Admit = m.store, m.store, m.store, m.store.Valid, m.admit
+	if err := m.openLog(ctx); err != nil {
+		return err
+	}
+	routes := orchestrator.Routes{}.Fallback(m.seata)
+	if m.decisions != nil {
+		o.Log = m.decisions
+		m.topics = mq.NewTopicTransport(mq.Batched(m.decisions.Publish))
+		routes[txn.Topic] = m.topics
+	} else {
+		o.Log = m.direct
+	}
+	if err := m.openRelay(routes); err != nil {
+		return err
+	}
+	o.Transport = routes
+	return m.openRegistry(ctx, n)
+}
+
+func (m *cluster) openStore(ctx context.Context, n *node) (err error) {
+	c := m.config
+	m.store, err = mysql.Open(ctx, mysql.Options{
+		DSN: c.MySQL.DSN, Migrate: c.MySQL.Migrate, Lease: c.Node.Lease, Retention: c.Store.Retention,
+		ClockOffset: c.Node.ClockOffset, Logger: m.logger, Lost: m.lost, Joined: m.joined,
+		Node: mysql.NodeOptions{
+			ID: m.id, Advertise: n.advertise, Internal: c.InternalAddress(n.advertise, n.listener.Addr().String()),
+			Version: buildVersion().Version,
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	return nil
+}
+
+func (m *cluster) openLog(ctx context.Context) (err error) {
+	c := m.config
+	if c.DecisionLog() == config.EngineOff {
+		m.direct = direct.New(m.store.Apply)
+		return nil
+	}
+	m.decisions, err = rocketmq.Open(ctx, rocketmq.Options{
+		NameServers: c.RocketMQ.Namesrv, Prefix: c.MQ.Prefix, Instance: m.id, Store: m.store, Clock: m.store,
+		Mode: modeOf(c), AccessKey: c.RocketMQ.AccessKey, SecretKey: c.RocketMQ.SecretKey, Epoch: m.store.Epoch,
+		Valid: m.store.Valid, OutboxAfter: c.RocketMQ.UnreadAfter, CreateTopics: c.RocketMQ.CreateTopics,
+		Logger: m.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open the decision log: %w", err)
+	}
+	return nil
+}
+
+func modeOf(c *config.Config) rocketmq.Mode {
+	if c.RocketMQ.Mode == "refuse" {
+		return rocketmq.Refuse
+	}
+	return rocketmq.Queue
+}
+
+func (m *cluster) openRelay(routes orchestrator.Routes) (err error) {
+	if m.config.Node.Secret == "" {
+		m.logger.Warn("node.secret is not set: phase two reaches only clients that are connected to the driving node")
+		return nil
+	}
+	m.relay, err = relay.New(relay.Options{
+		Self: m.id, Local: m.seata, Directory: m.store, Secret: []byte(m.config.Node.Secret),
+		Reply:    func(id int64, r txn.Reply) { m.coordinator.Reply(id, r) },
+		Sessions: m.seata.SessionEntries, Changed: m.seata.SessionsChanged(), Valid: m.store.Valid, Clock: m.store,
+		Limits: relay.Limits{AnswerLimit: m.config.Retry.Answer}, Logger: m.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open the relay: %w", err)
+	}
+	routes.Fallback(m.relay)
+	return nil
+}
+
+func (m *cluster) openRegistry(ctx context.Context, n *node) (err error) {
+	c := m.config
+	if c.Registry.Engine != config.EngineZooKeeper {
+		return nil
+	}
+	m.registry, err = zookeeper.Open(ctx, zookeeper.Options{
+		Servers: c.ZooKeeper.Servers, Cluster: c.ZooKeeper.Cluster, Root: c.ZooKeeper.Root,
+		SessionTimeout: c.ZooKeeper.SessionTimeout, Digest: c.ZooKeeper.Digest, Address: n.advertise, Logger: m.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open the registry: %w", err)
+	}
+	return nil
+}
+
+// admit lets no transaction begin here while the node is no member.
+func (m *cluster) admit() error {
+	if !m.store.Valid() {
+		return orchestrator.ErrNotMember
+	}
+	return nil
+}
+
+func (m *cluster) bind(c *orchestrator.Coordinator) {
+	m.coordinator = c
+	if m.topics != nil {
+		m.topics.Bind(c.Reply)
+	}
+	m.live.Store(&liveSettings{config: m.config})
+}
+
+// lost drops the clients' connections when another node may have taken over; they connect again, here or elsewhere.
+func (m *cluster) lost() {
+	m.logger.Warn("lease is lost: clients are sent elsewhere until the node is a member again", "node", m.id)
+	m.seata.DropSessions()
+}
+
+// joined begins anew after a lost lease.
+func (m *cluster) joined(epoch int64) {
+	m.logger.Info("node is a member again", "node", m.id, "epoch", epoch)
+	if m.coordinator != nil {
+		m.coordinator.Rejoin()
+	}
+	if m.relay != nil {
+		m.relay.Rejoined()
+	}
+}
+
+func (m *cluster) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return m.store.Run(ctx) })
+	group.Go(func() error { return m.watchSettings(ctx) })
+	if m.decisions != nil {
+		group.Go(func() error { return m.decisions.Run(ctx) })
+	}
+	if m.relay != nil {
+		group.Go(func() error { return m.relay.Run(ctx) })
+	}
+	if m.registry != nil {
+		group.Go(func() error { return m.registry.Run(ctx) })
+	}
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// leave takes the node out of the registry, and gives clients the time to notice if there is another one.
+func (m *cluster) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, m.config.Node.Leave+2*time.Second)
+	defer cancel()
+	if err := m.store.Drain(ctx); err != nil {
+		m.logger.Warn("other nodes are not told that this one leaves", "err", err)
+	}
+	if m.registry != nil {
+		if err := m.registry.Deregister(ctx); err != nil {
+			m.logger.Warn("registry is not told that this node leaves", "err", err)
+		}
+	}
+	nodes, err := m.store.Nodes(ctx)
+	if err != nil {
+		return
+	}
+	for _, other := range nodes {
+		if other.ID != m.id && other.Alive && !other.Draining {
+			select {
+			case <-ctx.Done():
+			case <-time.After(m.config.Node.Leave):
+			}
+			return
+		}
+	}
+}
+
+func (m *cluster) ready() []web.Reason {
+	var reasons []web.Reason
+	if err := m.store.Health(); err != nil {
+		reasons = append(reasons, web.Reason{
+			Code: "storeNotWritable", Sentence: "The store accepts no new work: " + err.Error(),
+		})
+	}
+	if m.decisions != nil && modeOf(m.live.Load().config) == rocketmq.Refuse {
+		if err := m.decisions.Health(); err != nil {
+			reasons = append(reasons, web.Reason{
+				Code: "brokerAway", Sentence: "Decisions are refused while they cannot be published: " + err.Error(),
+			})
+		}
+	}
+	return reasons
+}
+
+func (m *cluster) degraded() []web.Reason {
+	var reasons []web.Reason
+	if m.decisions != nil {
+		if err := m.decisions.Health(); err != nil {
+			reasons = append(reasons, web.Reason{
+				Code: "publicationLate", Sentence: "Decisions are stored and will be published later: " + err.Error(),
+			})
+		}
+	}
+	if m.registry != nil {
+		if err := m.registry.Health(); err != nil {
+			reasons = append(reasons, web.Reason{
+				Code: "registryAway", Sentence: "Clients cannot find this node: " + err.Error(),
+			})
+		}
+	}
+	return reasons
+}
+
+func (m *cluster) web(o *web.Options) {
+	o.Clock, o.Node, o.Nodes, o.Settings = m.store, m.id, m.store.Nodes, m
+	if m.relay != nil {
+		o.Internal = m.relay.Handler()
+	}
+}
+
+func (m *cluster) describe() []any {
+	log := "off"
+	if m.decisions != nil {
+		log = "rocketmq"
+	}
+	return []any{"node", m.id, "epoch", m.store.Epoch(), "store", "mysql", "mq", log, "registry", m.config.Registry.Engine}
+}
+
+// closeLimit bounds how long is tried to tell the others that this node is gone.
+const closeLimit = 3 * time.Second
+
+func (m *cluster) close() error {
+	var errs []error
+	if m.registry != nil {
+		m.registry.Close()
+	}
+	if m.decisions != nil {
+		errs = append(errs, m.decisions.Close())
+	}
+	if m.store != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		if err := m.store.Leave(ctx); err != nil {
+			m.logger.Warn("other nodes are not told that this one has left; they will see its lease end", "err", err)
+		}
+		errs = append(errs, m.store.Close())
+	}
+	return errors.Join(errs...)
+}
