@@ -34,6 +34,16 @@ func TestCheckersFindDefects(t *testing.T) {
 		Forgetful:    {"I8", "I3"},
 		SlowRelease:  {"Waits"},
 		Reorder:      {"I9"},
+		NoFencing:    {"I12"},
+		FromMemory:   {"I28"},
+		PartPack:     {"I26", "Packs"},
+		EarlyClear:   {"I27"},
+		Overstay:     {"I12"},
+		CachedReads:  {"I9", "I10"},
+		Lonely:       {"I9", "I10"},
+		DeafEnds:     {"Ends"},
+		LocalCycles:  {"Cycles"},
+		LocalClock:   {"Deadlines"},
 	}
 	for mutation := NoMutation + 1; mutation < mutations; mutation++ {
 		want := found[mutation]
@@ -47,7 +57,7 @@ func TestCheckersFindDefects(t *testing.T) {
 				missing[name] = true
 			}
 			for seed := uint64(1); seed <= mutationSeeds && len(missing) > 0; seed++ {
-				for _, v := range Run(Config{Seed: seed, Mutation: mutation}).Violations {
+				for _, v := range Run(Config{Seed: seed, Cluster: mutation.inCluster(), Mutation: mutation}).Violations {
 					if missing[v.Invariant] {
 						t.Logf("seed %d: %s", seed, v)
 						delete(missing, v.Invariant)

@@ -68,6 +68,13 @@ func (r *run) decide(id int64, status txn.Status, cause txn.Cause, release bool)
 	r.Published = append(r.Published, Published{Seq: r.next(), ID: id, Outcome: status.Outcome(), Event: "event"})
 }
 
+// pack stores a pack with the decision that comes next, and answers a check-back for it.
+func (r *run) pack(id string, decided int64, decide func()) {
+	r.Packs = append(r.Packs, Pack{Seq: r.next(), ID: id, Decided: []int64{decided}})
+	decide()
+	r.CheckBacks = append(r.CheckBacks, CheckBack{Seq: r.next(), Pack: id, Stored: true})
+}
+
 func (r *run) command(id, branch int64, op txn.Outcome) {
 	r.Sent = append(r.Sent, Sent{Seq: r.next(), Epoch: 1, Command: txn.Command{
 		XID: txn.XID{Prefix: "tc:8091", ID: id}, BranchID: branch, Op: op, Data: "payload", Attempt: 1,
@@ -112,7 +119,7 @@ func good() *run {
 	r.answer(OpBegin, committed, 0, 0)
 	r.register(committed, txn.Branch{ID: committedBranch, Kind: txn.AT, Resource: "db", LockKey: "t:1,2"})
 	r.deed(Deed{ID: committed, Branch: committedBranch, Kind: txn.AT, Action: Try, Effect: true, Rows: change})
-	r.decide(committed, txn.Committing, txn.CauseRequested, true)
+	r.pack("1-1", committed, func() { r.decide(committed, txn.Committing, txn.CauseRequested, true) })
 	r.answer(OpCommit, committed, 0, txn.Committing)
 	r.command(committed, committedBranch, txn.Commit)
 	r.deed(Deed{ID: committed, Branch: committedBranch, Kind: txn.AT, Action: Confirm, Effect: true})
@@ -243,6 +250,7 @@ func bad() map[string][]func(r *run) {
 		"I12": {
 			func(r *run) { r.Writes[0].Epoch = 2 },
 			func(r *run) { r.Sent[0].Dead = true },
+			func(r *run) { r.Fences = []Fence{{Seq: 1, Epoch: 1}} },
 		},
 		"Record": {func(r *run) { r.Writes[1].Stored = "something else" }},
 		"I15": {func(r *run) {
@@ -338,6 +346,36 @@ func bad() map[string][]func(r *run) {
 			func(r *run) { r.End.Records = r.End.Records[1:]; r.End.Committed-- },
 			func(r *run) { r.Answers = r.Answers[1:] },
 		},
+		"I27/rest": {
+			func(r *run) { r.End.Halves = []string{"1-1"} },
+			func(r *run) { r.End.Outbox = 1 },
+		},
+		"I28": {
+			func(r *run) { r.CheckBacks = append(r.CheckBacks, CheckBack{Seq: r.next(), Pack: "1-7", Stored: true}) },
+			func(r *run) { r.CheckBacks[0].Stored = false },
+			func(r *run) { r.CheckBacks[0].Seq = 1 },
+			func(r *run) { r.Packs = append(r.Packs, r.Packs[0]) },
+		},
+		"Packs": {func(r *run) { r.Packs[0].Decided = append(r.Packs[0].Decided, rolledBack) }},
+		"Ends": {func(r *run) {
+			r.answer(OpCommit, committed, 0, txn.Committing)
+			r.Answers[len(r.Answers)-1].At = time.Hour
+		}},
+		"Deadlines": {func(r *run) {
+			r.End.Cluster = true
+			for _, w := range r.Writes {
+				w.Global.Timeout = time.Minute
+			}
+		}},
+		"Cycles": {func(r *run) {
+			r.register(20, txn.Branch{ID: 21, Kind: txn.AT, Resource: "db", LockKey: "t:9"})
+			r.register(22, txn.Branch{ID: 23, Kind: txn.AT, Resource: "db", LockKey: "t:8"})
+			wait := Answer{Asked: r.next(), At: time.Hour, Waited: time.Minute, Op: OpRegister, Class: Locked, Rows: 1}
+			a, b := wait, wait
+			a.ID, a.Holder, a.Row, a.Seq = 20, 22, row("8"), r.next()
+			b.ID, b.Holder, b.Row, b.Seq = 22, 20, row("9"), r.next()
+			r.Answers = append(r.Answers, a, b)
+		}},
 		"Defects": {func(r *run) { r.End.Panics = 1 }},
 	}
 }

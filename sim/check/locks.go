@@ -17,6 +17,8 @@ func lockCheckers() []Checker {
 		{"I18", "All or nothing: a refused register leaves nothing, and names somebody who held the row.",
 			whole(allOrNothing)},
 		{"Waits", "A wait for a row ends when the row is free, or its holder rolls back.", whole(wakeups)},
+		{"Cycles", "Of transactions that wait for each other one is refused soon, whichever nodes they wait at.",
+			whole(cycles)},
 		{"I19", "Write isolation: rows end as if the committed transactions had run one after the other.",
 			whole(isolation)},
 	}
@@ -250,6 +252,43 @@ func wakeups(x *Index, fail func(int64, string, ...any)) {
 			fail(a.ID, "a register was refused at %d for %s, which %d had freed %v before", a.Seq, row, last.holder,
 				a.At-last.toAt)
 		}
+	}
+}
+
+// cycles looks for two registrations of one row each that were refused for each other's rows after both had waited for
+// longer than it takes to see that.
+func cycles(x *Index, fail func(int64, string, ...any)) {
+	if x.End.SecondNode || x.End.Cluster && !x.End.Watchful {
+		return
+	}
+	held := spans(x)
+	holds := func(a *Answer, from, to Seq) bool {
+		row := txn.Row{Resource: a.Row.Resource, Table: txn.FoldTable(a.Row.Table), PK: a.Row.PK}
+		for _, s := range held[row] {
+			if s.holder == a.Holder && s.from < from && (s.to == 0 || s.to > to) {
+				return true
+			}
+		}
+		return false
+	}
+	var refused []*Answer
+	for i := range x.Answers {
+		a := &x.Answers[i]
+		if a.Op != OpRegister || a.Class != Locked || a.Rows != 1 || a.Waited <= wakeWithin {
+			continue
+		}
+		for _, b := range refused {
+			if a.Holder != b.ID || b.Holder != a.ID {
+				continue
+			}
+			both := min(a.At, b.At) - max(a.At-a.Waited, b.At-b.Waited)
+			from, to := max(a.Asked, b.Asked), min(a.Seq, b.Seq)
+			if both > wakeWithin && holds(a, from, to) && holds(b, from, to) {
+				fail(a.ID, "waited for %d until %d, and it for this one until %d, %v of it together", b.ID, a.Seq, b.Seq,
+					both)
+			}
+		}
+		refused = append(refused, a)
 	}
 }
 

@@ -27,6 +27,7 @@ func outcomeCheckers() []Checker {
 			whole(nothingLeft)},
 		{"I28", "Check-back answers agree with the store: commit if the pack is there, else rollback, for ever.",
 			whole(checkBacks)},
+		{"Packs", "A pack's id and all of its decisions are stored in one write, or none of them.", whole(wholePacks)},
 	}
 }
 
@@ -340,11 +341,6 @@ func checkBacks(x *Index, fail func(int64, string, ...any)) {
 			fail(0, "pack %s was stored at %d and at %d", p.ID, before.Seq, p.Seq)
 		}
 		stored[p.ID] = p
-		for _, id := range p.Decided {
-			if d := x.of(id).Decision; d == nil {
-				fail(id, "pack %s was stored at %d without its decision", p.ID, p.Seq)
-			}
-		}
 	}
 	for _, c := range x.CheckBacks {
 		switch p := stored[c.Pack]; {
@@ -354,6 +350,17 @@ func checkBacks(x *Index, fail func(int64, string, ...any)) {
 		case !c.Stored && p != nil:
 			fail(0, "a check-back for pack %s was answered with rollback at %d, but it was stored at %d", c.Pack, c.Seq,
 				p.Seq)
+		}
+	}
+}
+
+// wholePacks uses that the id of a pack and its changes, being one write, follow each other in the log.
+func wholePacks(x *Index, fail func(int64, string, ...any)) {
+	for _, p := range x.Packs {
+		for _, id := range p.Decided {
+			if d := x.of(id).Decision; d == nil || d.Seq < p.Seq || d.Seq > p.Seq+Seq(len(p.Decided)) {
+				fail(id, "pack %s was stored at %d without the decision", p.ID, p.Seq)
+			}
 		}
 	}
 }
