@@ -17,9 +17,9 @@ func (a *app) migrate() *cobra.Command {
 		Use:   "migrate",
 		Short: "Bring the tables of a cluster's database up to date",
 		Long: `Create the tables of a cluster, or bring them up to date for this version. Nodes of the version before go on
-with them, so migrate first and upgrade the nodes after that, one by one. It can be run again at any time, and by several
-nodes at once. The database itself has to exist, and its user needs the rights CREATE, ALTER, INDEX, SELECT, INSERT,
-UPDATE and DELETE in it.`,
+with them, so migrate first and upgrade the nodes after that, one by one. It can be run again at any time, and by
+several nodes at once. The database itself has to exist, and its user needs the rights CREATE, ALTER, INDEX, SELECT,
+INSERT, UPDATE and DELETE in it.`,
 		Example: `  concord migrate --mysql-dsn 'concord:PASSWORD@tcp(10.0.0.7:3306)/concord'
   CONCORD_MYSQL_DSN='concord:PASSWORD@tcp(10.0.0.7:3306)/concord' concord migrate`,
 		Args: noArguments,
