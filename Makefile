@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench sim fuzz lint conformance clean
+.PHONY: help run build test bench sim fuzz lint conformance cluster cluster-down clean
 
 # The binary is static and needs no C compiler; only the race detector in `make test` does.
 BIN := bin/concord
@@ -12,9 +12,10 @@ START ?= 1
 FUZZTIME ?= 30s
 SUITE ?= short
 CONFORMANCE ?=
+CLUSTER ?= ./data/cluster
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## build and start a coordinator for development on ./data (DATA=dir, ARGS="--log-level debug")
 	$(BIN) serve --dev --data $(DATA) $(ARGS)
@@ -44,6 +45,12 @@ conformance: build ## run Seata's own clients against the binary (CONFORMANCE="-
 	.ci/parts/java.sh install
 	.ci/parts/mariadb.sh install
 	conformance/run.sh $(BIN) $(CONFORMANCE)
+
+cluster: build ## start two nodes with MariaDB, RocketMQ and ZooKeeper in ./data/cluster (CLUSTER=dir NODES=3 BROKERS=2m2s)
+	deploy/cluster.sh up $(CLUSTER) $(BIN)
+
+cluster-down: ## stop exactly what `make cluster` started (CLUSTER=dir)
+	deploy/cluster.sh down $(CLUSTER)
 
 clean: ## remove what was built; ./data stays
 	rm -rf bin .parts
