@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -251,5 +252,98 @@ func TestStorm(t *testing.T) {
 func answerAll(n *node) {
 	for q := range n.rms.asked {
 		q.end(txn.ResultFailed, "") // a confirmation may be told twice
+	}
+}
+
+func TestEndMustBeOneOfTheAttempt(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	a.send(commit(7, txn.TCC, "r"))
+	b.ask()
+	right := ending{instance: a.instance, seq: 1, id: 7, reply: txn.Reply{
+		BranchID: 8, Op: txn.Commit, Attempt: 3, Result: txn.ResultFailed,
+	}}
+	for name, spoil := range map[string]func(*ending){
+		"another process":     func(e *ending) { e.instance++ },
+		"another number":      func(e *ending) { e.seq++ },
+		"another transaction": func(e *ending) { e.id++ },
+		"another branch":      func(e *ending) { e.reply.BranchID++ },
+		"another decision":    func(e *ending) { e.reply.Op = txn.Rollback },
+	} {
+		wrong := right
+		spoil(&wrong)
+		a.broughtHome(&wrong)
+		if len(a.told) > 0 {
+			t.Fatalf("%s: told %+v", name, a.reply())
+		}
+	}
+	a.broughtHome(&right)
+	a.want(txn.ResultFailed)
+}
+
+func TestCommandThatWaitedTooLongIsNotSent(t *testing.T) {
+	t.Parallel()
+	d, f := newCluster(), new(flaky)
+	a := d.join(t, "a", through(f), func(o *Options) {
+		o.Limits.AnswerLimit, o.Limits.AnswerMargin = 50*time.Millisecond, time.Millisecond
+	})
+	b := d.join(t, "b")
+	b.connect(orders("r"))
+	a.sees("r", 1)
+	release, held := make(chan struct{}), make(chan struct{}, 10)
+	f.with(func() {
+		f.before = func(*http.Request) error {
+			held <- struct{}{}
+			<-release
+			return nil
+		}
+	})
+	a.send(commit(1, txn.TCC, "r"))
+	<-held
+	a.send(commit(2, txn.TCC, "r"))
+	for range 2 {
+		a.want(txn.ResultNoAnswer)
+	}
+	close(release)
+	if q := b.ask(); q.cmd.XID.ID != 1 {
+		t.Errorf("asked for %d", q.cmd.XID.ID)
+	}
+	eventually(t, "nothing is under way", a.quiet)
+	if s := a.Stats(); s.Calls != 1 || len(b.rms.asked) > 0 {
+		t.Errorf("an attempt that was over was sent, stats %+v", s)
+	}
+}
+
+func TestTextsAreCut(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	a.send(commit(7, txn.TCC, "r"))
+	b.ask().end(txn.ResultFailed, strings.Repeat("x", 2*textBytesMax))
+	if r := a.want(txn.ResultFailed); len(r.Text) != textBytesMax {
+		t.Errorf("%d bytes", len(r.Text))
+	}
+}
+
+func TestConfirmationThatIsQueuedAtTheEndIsKept(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		told := make(chan int64, 1)
+		r, err := New(Options{
+			Self: "a", Local: &participants{}, Directory: place{newCluster(), "a"}, Secret: secret(),
+			Reply: func(id int64, _ txn.Reply) { told <- id }, Limits: Limits{DrainLimit: 1},
+			Sessions: func() []orchestrator.SessionEntry { return nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.bringBack(origin{"b", 1}, 1, 7, txn.Reply{BranchID: 8, Op: txn.Commit, Result: txn.ResultDone})
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := r.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != 1 || <-told != 7 {
+			t.Fatal("a confirmation was lost")
+		}
 	}
 }
