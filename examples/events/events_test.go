@@ -219,8 +219,8 @@ func (s *scene) check() {
 	}
 }
 
-// TestEffectsHappenOnce kills the consumer with -9 between effects and acknowledgement, and the coordinator too, so that
-// everything that was not acknowledged comes again.
+// TestEffectsHappenOnce kills the consumer with -9 between effects and acknowledgement, and the coordinator too, so
+// that everything that was not acknowledged comes again.
 func TestEffectsHappenOnce(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
