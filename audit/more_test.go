@@ -68,7 +68,11 @@ func TestOtherFacesOfViolations(t *testing.T) {
 			m := w.publish(idA, "p1")
 			m.Body = []byte(replace(w.t, string(m.Body), `"id":"13"`, `"id":"14"`))
 		}},
-		"written before its writer joined":   {"I12/writes", func(w *world) { w.epochs[idA] = 5 }},
+		"decided before its epoch began": {"I12/decisions", func(w *world) {
+			m := w.publish(idB, "p2")
+			m.Body = []byte(replace(w.t, string(m.Body), `"epoch":4`, `"epoch":5`))
+			w.e.Nodes[2].JoinedAt = 50_000
+		}},
 		"written in an epoch that never was": {"I12/writes", func(w *world) { w.epochs[idA] = 6 }},
 		"decided in an epoch that never was": {"I12/decisions", func(w *world) {
 			m := w.publish(idB, "p2")
