@@ -345,5 +345,8 @@ func TestConfirmationThatIsQueuedAtTheEndIsKept(t *testing.T) {
 		if len(told) != 1 || <-told != 7 {
 			t.Fatal("a confirmation was lost")
 		}
+		if _, ok := r.pending.add(&txn.Command{}, 0, 10); ok {
+			t.Fatal("an attempt began that nobody would end")
+		}
 	}
 }
