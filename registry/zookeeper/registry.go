@@ -41,7 +41,8 @@ type Registry struct {
 	mu       sync.Mutex
 	link     *link
 	closed   bool
-	wanted   bool
+	left     bool      // Deregister was called
+	withdrew error     // why the node is not to be found for the time being, or nil
 	entered  int64     // session that has the entry; 0: not entered as far as we know
 	since    time.Time // of being entered or not
 	why      error     // why not
@@ -68,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 	}
 	r := &Registry{
 		o: o, parent: o.Root + "/" + o.Cluster, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1),
-		wanted: o.Address != "", since: time.Now(), why: errNotYet,
+		since: time.Now(), why: errNotYet,
 	}
 	r.path = r.parent + "/" + o.Address
 	l, err := newLink(o, r.path, r.changed)
@@ -130,10 +131,7 @@ func (r *Registry) changed(s zk.State) {
 	if s == zk.StateConnecting || s == zk.StateConnected {
 		return // nothing to do about
 	}
-	select {
-	case r.wake <- struct{}{}:
-	default: // a hint is there already
-	}
+	r.hint()
 }
 
 // Run keeps the node entered until ctx ends. It returns nil, and nothing before that; the entry stays until Deregister
@@ -236,12 +234,39 @@ func (r *Registry) record(err error) {
 	r.why = err
 }
 
+// Withdraw takes the entry away for the time being, because clients that find this node would not be served; why says
+// so in [Registry.Health]. It returns at once; Run does it. [Registry.Enter] ends it.
+func (r *Registry) Withdraw(why error) {
+	if why == nil {
+		why = errors.New("withdrawn")
+	}
+	r.wish(why)
+}
+
+// Enter ends what Withdraw began. It changes nothing after Deregister.
+func (r *Registry) Enter() { r.wish(nil) }
+
+func (r *Registry) wish(withdrew error) {
+	r.mu.Lock()
+	r.withdrew = withdrew
+	r.mu.Unlock()
+	r.hint()
+}
+
+// hint has Run look again.
+func (r *Registry) hint() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // a hint is there already
+	}
+}
+
 // Deregister removes the entry and keeps it removed; Run may go on. Call it before the node stops to serve, so that
 // clients go elsewhere. An error says that ZooKeeper could not be told within ctx or the session timeout; the entry
 // then ends with the session.
 func (r *Registry) Deregister(ctx context.Context) error {
 	r.mu.Lock()
-	r.wanted = false
+	r.left = true
 	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.o.SessionTimeout)
 	defer cancel()
@@ -273,11 +298,13 @@ func (r *Registry) Health() error {
 	switch {
 	case r.closed:
 		return errClosed
-	case !r.wanted && r.o.Address != "":
+	case r.left:
 		return errLeft
 	case away > r.o.SessionTimeout*2/3:
 		return fmt.Errorf("%w (for %s)", r.link.trouble(r.o.Servers), away.Truncate(time.Second/10))
-	case r.wanted && r.entered == 0:
+	case r.withdrew != nil:
+		return fmt.Errorf("withdrawn from the registry in ZooKeeper: %w", r.withdrew)
+	case r.o.Address != "" && r.entered == 0:
 		return r.why
 	}
 	return nil

@@ -5,6 +5,7 @@ package zookeeper
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -215,6 +216,27 @@ func TestDeregisterIsForGood(t *testing.T) {
 	}
 	if s := owner(t, c, n.path); s != 0 || n.Stats().Entered {
 		t.Errorf("entered again by %x", s)
+	}
+}
+
+func TestWithdrawIsForTheTimeBeing(t *testing.T) {
+	t.Parallel()
+	n := open(t, options(t, address))
+	eventually(t, "entered", n.healthy)
+	c := client(t, serverAddress(t, sharedServer))
+	n.Withdraw(errors.New("the lease is lost"))
+	eventually(t, "gone", func() bool { return owner(t, c, n.path) == 0 && !n.Stats().Entered })
+	if err := n.Health(); err == nil || !strings.Contains(err.Error(), "the lease is lost") {
+		t.Errorf("health %v", err)
+	}
+	n.Enter()
+	eventually(t, "entered again", func() bool { return owner(t, c, n.path) != 0 && n.healthy() })
+	if err := n.Deregister(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.Enter()
+	if err := n.attempt(t.Context()); err != nil || owner(t, c, n.path) != 0 {
+		t.Errorf("entered after it has left, %v", err)
 	}
 }
 

@@ -242,7 +242,7 @@ func (r *Registry) remember(session, owner int64) bool {
 func (r *Registry) wants() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.wanted
+	return !r.left && r.withdrew == nil
 }
 
 // enter notes that the entry is there and belongs to the session.
@@ -275,6 +275,6 @@ func (r *Registry) leave() {
 	if r.entered == 0 {
 		return
 	}
-	r.entered, r.since, r.why = 0, time.Now(), errLeft
+	r.entered, r.since, r.why = 0, time.Now(), errNotYet
 	r.o.Logger.Info("left the registry in zookeeper", "address", r.o.Address, "cluster", r.o.Cluster)
 }
