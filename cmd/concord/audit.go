@@ -44,7 +44,7 @@ violated, 1 if something is, 2 if a source could not be read.
 
 --participants names a YAML file with the participants' databases, and --history files with one JSON object a line for
 each call of a client; docs/AUDIT.md describes both. Credentials of brokers with access control are taken from
-CONCORD_ROCKETMQ_ACCESSKEY and CONCORD_ROCKETMQ_SECRETKEY.`,
+CONCORD_ROCKETMQ_ACCESS_KEY and CONCORD_ROCKETMQ_SECRET_KEY.`,
 		Example: `  concord audit --mysql-dsn 'root@tcp(10.0.0.5:3306)/concord' --rocketmq-namesrv 10.0.0.6:9876
   concord audit --participants bank.yaml --history clerks.jsonl --at-rest --json`,
 		Args: noArguments,
@@ -126,8 +126,8 @@ func (a *app) auditInputs(ctx context.Context, f *auditFlags) (in audit.Inputs, 
 	}
 	if len(f.namesrv) > 0 {
 		in.Broker = auditBroker{rocketmq.ReadOptions{
-			NameServers: f.namesrv, Prefix: f.prefix, AccessKey: a.env("CONCORD_ROCKETMQ_ACCESSKEY"),
-			SecretKey: a.env("CONCORD_ROCKETMQ_SECRETKEY"),
+			NameServers: f.namesrv, Prefix: f.prefix, AccessKey: a.env("CONCORD_ROCKETMQ_ACCESS_KEY"),
+			SecretKey: a.env("CONCORD_ROCKETMQ_SECRET_KEY"),
 		}}
 	}
 	if f.participants != "" {
