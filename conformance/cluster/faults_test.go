@@ -8,32 +8,41 @@ import (
 	"time"
 )
 
-// TestCluster breaks one part after the other under load.
+// TestCluster breaks one part after the other under load. One kind of broker set is a group of scenarios, which goes on
+// with the same processes; a group or a scenario can be run alone.
 func TestCluster(t *testing.T) {
 	c := setup(t)
 	defer c.results(t)
-	c.use(t, "single")
-	c.scenario(t, "undisturbed", func(*testing.T) { pass(5 * time.Second) })
-	c.scenario(t, "node killed and restarted", c.nodeKilled)
-	c.scenario(t, "node stopped for longer than its lease", c.nodeStopped)
-	c.scenario(t, "node asked to leave and restarted", c.nodeLeaves)
-	c.scenario(t, "broker killed and restarted", c.brokerKilled)
-	c.scenario(t, "name server gone for a minute", c.nameServerGone)
-	c.scenario(t, "MariaDB restarted", c.storeRestarted(syscall.SIGTERM))
-	c.scenario(t, "MariaDB killed and restarted", c.storeRestarted(syscall.SIGKILL))
-	c.scenario(t, "node cut off from MariaDB", func(t *testing.T) { c.cutOff(t, 3*lease, c.coordinator.port) })
-	c.scenario(t, "node cut off from the broker", func(t *testing.T) {
-		c.cutOff(t, 10*time.Second, c.brokerPort(t, "broker-a"), c.namesrvPort(t))
+	t.Run("single", func(t *testing.T) {
+		c.use(t, "single")
+		c.scenario(t, "undisturbed", func(*testing.T) { pass(5 * time.Second) })
+		c.scenario(t, "node killed and restarted", c.nodeKilled)
+		c.scenario(t, "node stopped for longer than its lease", c.nodeStopped)
+		c.scenario(t, "node asked to leave and restarted", c.nodeLeaves)
+		c.scenario(t, "broker killed and restarted", c.brokerKilled)
+		c.scenario(t, "name server gone for a minute", c.nameServerGone)
+		c.scenario(t, "MariaDB restarted", c.storeRestarted(syscall.SIGTERM))
+		c.scenario(t, "MariaDB killed and restarted", c.storeRestarted(syscall.SIGKILL))
+		c.scenario(t, "node cut off from MariaDB", func(t *testing.T) { c.cutOff(t, 3*lease, c.coordinator.port) })
+		c.scenario(t, "node cut off from the broker", func(t *testing.T) {
+			c.cutOff(t, 10*time.Second, c.brokerPort(t, "broker-a"), c.namesrvPort(t))
+		})
+		c.scenario(t, "node cut off from its clients", func(t *testing.T) {
+			c.cutOff(t, 10*time.Second, c.nodes[1].tc)
+		})
+		c.scenario(t, "node cut off from the other node", func(t *testing.T) {
+			c.cutOff(t, 8*time.Second, c.nodes[0].http, c.nodes[1].http)
+		})
+		c.scenario(t, "ten thousand halves without an end", c.halfStorm)
 	})
-	c.scenario(t, "node cut off from its clients", func(t *testing.T) { c.cutOff(t, 10*time.Second, c.nodes[1].tc) })
-	c.scenario(t, "node cut off from the other node", func(t *testing.T) {
-		c.cutOff(t, 8*time.Second, c.nodes[0].http, c.nodes[1].http)
+	t.Run("2m2s", func(t *testing.T) {
+		c.use(t, "2m2s")
+		c.scenario(t, "master of two with slaves lost", c.masterLost)
 	})
-	c.scenario(t, "ten thousand halves without an end", c.halfStorm)
-	c.use(t, "2m2s")
-	c.scenario(t, "two masters with slaves: a master is lost", c.masterLost)
-	c.use(t, "dledger")
-	c.scenario(t, "three DLedger brokers: the leader is lost", c.leaderLost)
+	t.Run("dledger", func(t *testing.T) {
+		c.use(t, "dledger")
+		c.scenario(t, "leader of three lost", c.leaderLost)
+	})
 }
 
 func (c *cluster) nodeKilled(t *testing.T) {

@@ -38,12 +38,15 @@ func poll(within time.Duration, ok func() error) error {
 	deadline := time.Now().Add(within)
 	for {
 		err := ok()
-		if err == nil || time.Now().After(deadline) {
+		if err == nil || errors.Is(err, errHopeless) || time.Now().After(deadline) {
 			return err
 		}
 		pass(100 * time.Millisecond)
 	}
 }
+
+// errHopeless has poll give up at once.
+var errHopeless = errors.New("it cannot get better")
 
 // pass lets time pass: a fault lasts, clients work.
 func pass(d time.Duration) { <-time.After(d) }
@@ -236,7 +239,7 @@ func (n *node) ready(t testing.TB, within time.Duration) {
 	until(t, within, "node "+n.id+" is ready; its log is "+n.log, func() error {
 		select {
 		case <-n.done:
-			return fmt.Errorf("it has ended: %s", tail(n.log))
+			return fmt.Errorf("%w: it has ended: %s", errHopeless, tail(n.log))
 		default:
 		}
 		_, err := n.get("/readyz")
