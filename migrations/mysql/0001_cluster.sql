@@ -4,24 +4,23 @@
 -- +goose Up
 
 -- One row for each transaction that has not ended. state is status * 4 + stuck, see orchestrator/txn. data is the
--- record of package txn without what is in concord_part: branches from inline_branches on, and the first history_bytes
--- of the history. due_at is what the record says, look_at when somebody must look at it next, after claims. epoch is
--- that of the node that wrote last.
+-- record of package txn without what is in concord_part; layout says what that is: the number of branches times
+-- 2^43, how many of them are in data times 2^31, and how many bytes of the history are not.
+-- due_at is what the record says, look_at when somebody must look at it next, after claims. epoch is that of the node
+-- that wrote last.
 CREATE TABLE IF NOT EXISTS concord_live (
     id BIGINT NOT NULL,
     version BIGINT NOT NULL,
     state TINYINT NOT NULL,
-    began_at BIGINT NOT NULL,
+    began_at BIGINT NOT NULL DEFAULT 0,
     due_at BIGINT NOT NULL,
     look_at BIGINT NOT NULL,
     claim BIGINT NOT NULL DEFAULT 0,
     epoch BIGINT NOT NULL,
-    branches INT NOT NULL,
-    inline_branches INT NOT NULL,
-    history_bytes INT NOT NULL,
-    app_hash BIGINT NOT NULL,
-    name_hash BIGINT NOT NULL,
-    prefix VARBINARY(512) NOT NULL,
+    layout BIGINT NOT NULL,
+    app_hash BIGINT NOT NULL DEFAULT 0,
+    name_hash BIGINT NOT NULL DEFAULT 0,
+    prefix VARBINARY(512) NOT NULL DEFAULT '',
     data LONGBLOB NOT NULL,
     PRIMARY KEY (id),
     KEY k_look (look_at, id),
@@ -36,9 +35,7 @@ CREATE TABLE IF NOT EXISTS concord_finished (
     began_at BIGINT NOT NULL,
     ended_at BIGINT NOT NULL,
     epoch BIGINT NOT NULL,
-    branches INT NOT NULL,
-    inline_branches INT NOT NULL,
-    history_bytes INT NOT NULL,
+    layout BIGINT NOT NULL,
     app_hash BIGINT NOT NULL,
     name_hash BIGINT NOT NULL,
     data LONGBLOB NOT NULL,

@@ -142,3 +142,22 @@ func eventually(t testing.TB, what string, is func() bool) {
 		}
 	}
 }
+
+// serverCPU is the processor time that the server has used.
+func serverCPU(t testing.TB) time.Duration {
+	t.Helper()
+	pid, err := os.ReadFile(filepath.Join(maria.dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var user, system int64
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond // 100 ticks a second
+}

@@ -28,6 +28,28 @@ const (
 // of the history are in parts.
 type layout struct{ branches, inline, history int }
 
+// The column layout has 20 bits for the branches, 12 for those in the record, 31 for the bytes of history.
+const (
+	branchesShift = 43
+	inlineShift   = 31
+	branchesMost  = 1<<20 - 1
+	inlineMost    = 1<<12 - 1
+	historyMost   = 1<<31 - 1
+)
+
+// column is what is stored of l.
+func (l layout) column() int64 {
+	return int64(l.branches)<<branchesShift | int64(l.inline)<<inlineShift | int64(l.history)
+}
+
+// layoutOf is the reverse.
+func layoutOf(column int64) layout {
+	return layout{
+		branches: int(column >> branchesShift & branchesMost), inline: int(column >> inlineShift & inlineMost),
+		history: int(column & historyMost),
+	}
+}
+
 // part is a row of concord_part.
 type part struct {
 	kind, seq int
@@ -47,7 +69,7 @@ func encode(g *txn.Global, prev layout, touched []int) ([]byte, []part, layout) 
 	data := txn.AppendGlobal(make([]byte, 0, 512+len(head.History)), &head)
 	base := len(data)
 	// A branch that is in a part stays there. Branches move out, never back.
-	most := len(g.Branches)
+	most := min(len(g.Branches), inlineMost)
 	if prev.inline < prev.branches {
 		most = min(most, prev.inline)
 	}
@@ -85,7 +107,7 @@ func decode(data []byte, lay layout, intern func([]byte) string) (*txn.Global, e
 	if err != nil {
 		return nil, fmt.Errorf("read record: %w", err)
 	}
-	if lay.inline < 0 || lay.inline > lay.branches || lay.branches > branchesMost {
+	if lay.inline > lay.branches {
 		return nil, fmt.Errorf("read record of %d: %w", g.XID.ID, txn.ErrEncoding)
 	}
 	g.History = slices.Clip(g.History) // whoever appends gets a copy: several may have read this one
@@ -99,9 +121,6 @@ func decode(data []byte, lay layout, intern func([]byte) string) (*txn.Global, e
 	}
 	return g, nil
 }
-
-// branchesMost bounds what a damaged row may have us allocate.
-const branchesMost = 1 << 24
 
 // splits reports whether a record has parts.
 func (l layout) splits() bool { return l.inline < l.branches || l.history > 0 }

@@ -29,10 +29,10 @@ type found struct {
 var (
 	// selectLive and selectFinished read by the primary key.
 	selectLive = multi{
-		`SELECT id, epoch, branches, inline_branches, history_bytes, data FROM concord_live WHERE id IN (`, `?`, `)`,
+		`SELECT id, epoch, layout, data FROM concord_live WHERE id IN (`, `?`, `)`,
 	}
 	selectFinished = multi{
-		`SELECT id, epoch, branches, inline_branches, history_bytes, data FROM concord_finished WHERE id IN (`, `?`, `)`,
+		`SELECT id, epoch, layout, data FROM concord_finished WHERE id IN (`, `?`, `)`,
 	}
 	// selectParts reads by the primary key, whose order it keeps.
 	selectParts = multi{
@@ -69,11 +69,12 @@ func (s *records) fetch(ctx context.Context, x executor, ids []int64) (map[int64
 // scanRecord reads one row of id, epoch, layout and data.
 func (s *records) scanRecord(rows *sql.Rows) (found, error) {
 	var f found
-	var id int64
+	var id, column int64
 	var data sql.RawBytes
-	if err := rows.Scan(&id, &f.epoch, &f.lay.branches, &f.lay.inline, &f.lay.history, &data); err != nil {
+	if err := rows.Scan(&id, &f.epoch, &column, &data); err != nil {
 		return f, err
 	}
+	f.lay = layoutOf(column)
 	g, err := decode(data, f.lay, s.names.intern)
 	if err != nil {
 		return f, err

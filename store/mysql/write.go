@@ -29,8 +29,7 @@ func (s *Store) read(ctx context.Context, x executor, b *batch) error {
 
 // selectGlobals reads by the primary key.
 var selectGlobals = multi{
-	`SELECT id, version, state, due_at, look_at, branches, inline_branches, history_bytes FROM concord_live
-	WHERE id IN (`, `?`, `) FOR UPDATE`,
+	`SELECT id, version, state, due_at, look_at, layout FROM concord_live WHERE id IN (`, `?`, `) FOR UPDATE`,
 }
 
 // selectEnded looks, by the primary key, which transactions have ended. An ended one never changes, so it is not
@@ -43,13 +42,14 @@ func (s *Store) readGlobals(ctx context.Context, x executor, b *batch) error {
 		return nil
 	}
 	err := s.query(ctx, x, selectGlobals, idList(selectGlobals, ids), func(rows *sql.Rows) error {
-		var id int64
+		var id, column int64
 		r := globalRow{live: true, stored: true}
-		err := rows.Scan(&id, &r.version, &r.state, &r.dueAt, &r.lookAt, &r.lay.branches, &r.lay.inline, &r.lay.history)
-		if err == nil {
-			*b.globals[id] = r
+		if err := rows.Scan(&id, &r.version, &r.state, &r.dueAt, &r.lookAt, &column); err != nil {
+			return err
 		}
-		return err
+		r.lay = layoutOf(column)
+		*b.globals[id] = r
+		return nil
 	})
 	if err != nil {
 		return err
@@ -127,19 +127,19 @@ var selectHolders = multi{`SELECT id, state, prefix FROM concord_live WHERE id I
 // What a batch writes.
 var (
 	insertLive = multi{
-		`INSERT INTO concord_live (id, version, state, began_at, due_at, look_at, epoch, branches, inline_branches,
-	history_bytes, app_hash, name_hash, prefix, data) VALUES `, `(?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, ``,
+		`INSERT INTO concord_live (id, version, state, due_at, look_at, epoch, layout, data, began_at, app_hash,
+	name_hash, prefix) VALUES `, `(?,?,?,?,?,?,?,?,?,?,?,?)`, ``,
 	}
 	// updateLive is only given rows that were read for update: all of them exist.
 	updateLive = multi{
-		insertLive.head, insertLive.group, ` ON DUPLICATE KEY UPDATE version = VALUES(version), state = VALUES(state),
-	due_at = VALUES(due_at), look_at = VALUES(look_at), epoch = VALUES(epoch), branches = VALUES(branches),
-	inline_branches = VALUES(inline_branches), history_bytes = VALUES(history_bytes), data = VALUES(data)`,
+		`INSERT INTO concord_live (id, version, state, due_at, look_at, epoch, layout, data) VALUES `, `(?,?,?,?,?,?,?,?)`,
+		` ON DUPLICATE KEY UPDATE version = VALUES(version), state = VALUES(state), due_at = VALUES(due_at),
+	look_at = VALUES(look_at), epoch = VALUES(epoch), layout = VALUES(layout), data = VALUES(data)`,
 	}
 	deleteLive     = multi{`DELETE FROM concord_live WHERE id IN (`, `?`, `)`}
 	insertFinished = multi{
-		`INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, branches, inline_branches,
-	history_bytes, app_hash, name_hash, data) VALUES `, `(?,?,?,?,?,?,?,?,?,?,?,?)`, ``,
+		`INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, layout, app_hash,
+	name_hash, data) VALUES `, `(?,?,?,?,?,?,?,?,?,?)`, ``,
 	}
 	// putPart replaces parts of a transaction whose row is locked or new.
 	putPart = multi{
@@ -211,27 +211,25 @@ func (s *Store) writeGlobals(ctx context.Context, x executor, b *batch) error {
 		}
 		g := r.g
 		data, pieces, lay := encode(g, r.lay, r.touched)
-		if len(data) > s.packetMax-packetSlack {
+		if len(data) > s.packetMax-packetSlack || lay.branches > branchesMost || lay.history > historyMost {
 			return fmt.Errorf("record of %d has %d bytes: %w", id, len(data), orchestrator.ErrTooLarge)
 		}
 		for _, p := range pieces {
 			parts.add(id, p.kind, p.seq, p.data)
 		}
-		app, name := hash32(g.Application), hash32(g.Name)
-		if r.finished {
-			ended.add(id, r.version, r.state, int64(g.BeganAt), int64(g.EndedAt), b.epoch, lay.branches, lay.inline,
-				lay.history, app, name, data)
+		switch {
+		case r.finished:
+			ended.add(id, r.version, r.state, int64(g.BeganAt), int64(g.EndedAt), b.epoch, lay.column(),
+				hash32(g.Application), hash32(g.Name), data)
 			if r.stored {
 				removed.add(id)
 			}
-			continue
+		case r.stored:
+			updated.add(id, r.version, r.state, int64(r.dueAt), int64(r.lookAt), b.epoch, lay.column(), data)
+		default:
+			created.add(id, r.version, r.state, int64(r.dueAt), int64(r.lookAt), b.epoch, lay.column(), data,
+				int64(g.BeganAt), hash32(g.Application), hash32(g.Name), []byte(g.XID.Prefix))
 		}
-		l := created
-		if r.stored {
-			l = updated
-		}
-		l.add(id, r.version, r.state, int64(g.BeganAt), int64(r.dueAt), int64(r.lookAt), b.epoch, lay.branches,
-			lay.inline, lay.history, app, name, []byte(g.XID.Prefix), data)
 	}
 	return s.statements(ctx, x, statement{insertLive, created}, statement{updateLive, updated},
 		statement{putPart, parts}, statement{deleteLive, removed}, statement{insertFinished, ended})
