@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,9 +131,9 @@ func (l *Log) inspect(ctx context.Context, broker, addr string) error {
 	got, err := l.wire.call(one, addr, codeRuntimeInfo, nil, nil)
 	var refused *answerError
 	switch {
-	case errors.As(err, &refused):
+	case errors.As(err, &refused) && (refused.Code == answerNoPermission || strings.Contains(refused.Remark, "AclEx")):
 		return fault("broker %s refuses us; check --rocketmq-access-key and --rocketmq-secret-key: %w", broker, err)
-	case err != nil:
+	case err != nil && refused == nil:
 		return fmt.Errorf("broker %s: %w", broker, err)
 	case got.Version < oldestKnown:
 		return fault("broker %s at %s is older than RocketMQ 4.9; check --rocketmq-namesrv", broker, addr)

@@ -266,3 +266,13 @@ func TestDecisionLogInModeRefuse(t *testing.T) {
 }
 
 var errNotNow = errors.New("not now")
+
+// leader names the leader of a DLedger group.
+func (c cluster) leader() string {
+	c.t.Helper()
+	return await(c.t, "a leader", func() (string, bool) {
+		out, err := exec.Command("../../.ci/parts/rocketmq.sh", "leader", c.dir).Output()
+		name := strings.TrimSpace(string(out))
+		return name, err == nil && name != ""
+	})
+}

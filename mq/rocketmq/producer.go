@@ -172,7 +172,7 @@ func (l *Log) half(p *pack) (sent bool, err error) {
 	})
 	timer := time.NewTimer(ackWithin)
 	defer timer.Stop()
-	acked := p.acked
+	acked, broken := p.acked, l.table.breaking(q.broker)
 	for {
 		select {
 		case o := <-ended:
@@ -180,6 +180,9 @@ func (l *Log) half(p *pack) (sent bool, err error) {
 		case <-acked:
 			acked = nil
 			timer.Reset(executeWithin + ackWithin)
+		case <-broken: // the library would wait for its 3 s
+			l.lag.drop(q.broker)
+			return false, errBroken
 		case <-timer.C:
 			l.stats.late.Add(1)
 			l.table.shun(q.broker, probeAfter, true, errLate.Error())

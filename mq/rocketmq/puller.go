@@ -123,6 +123,9 @@ func (p *puller) trouble(ctx context.Context, err error) {
 			Group(p.c.log.opts.Prefix), err)
 	}
 	l := p.c.log
+	if refused == nil && !errors.Is(err, context.DeadlineExceeded) { // it has gone, as halves would find out later
+		l.table.shun(p.queue.broker, probeAfter, true, err.Error())
+	}
 	l.noise.warn(l.opts.Logger, "decisions cannot be read from a broker", "broker", p.queue.broker, "err", err)
 	select {
 	case <-time.After(pullPause):

@@ -227,18 +227,25 @@ type health struct {
 	reason   string
 }
 
+// errBroken says that the connection to a broker broke while a half was under way. The library waits on.
+var errBroken = errors.New("connection to the broker is broken")
+
 // table is the routes and the brokers' health: who may get a message.
 type table struct {
 	mu     sync.Mutex
 	topics map[string]topicRoute
-	health map[string]*health // by broker name
-	own    map[queue]bool     // queues that this node reads
+	health map[string]*health       // by broker name
+	own    map[queue]bool           // queues that this node reads
+	breaks map[string]chan struct{} // by broker name; closed when a connection to it breaks
 	turn   uint64
 	err    error // why the routes are not fresh, or nil
 }
 
 func newTable() *table {
-	return &table{topics: map[string]topicRoute{}, health: map[string]*health{}, own: map[queue]bool{}}
+	return &table{
+		topics: map[string]topicRoute{}, health: map[string]*health{}, own: map[queue]bool{},
+		breaks: map[string]chan struct{}{},
+	}
 }
 
 // set takes over a route, and reports whether a master has come or changed, or any has gone.
@@ -326,9 +333,25 @@ func (t *table) shun(broker string, d time.Duration, broken bool, reason string)
 	h.failures++
 	h.broken = h.broken || broken
 	h.reason = reason
+	if c := t.breaks[broker]; broken && c != nil {
+		close(c)
+		delete(t.breaks, broker)
+	}
 	if until := time.Now().Add(d); until.After(h.until) {
 		h.until = until
 	}
+}
+
+// breaking returns a channel that is closed when a connection to the broker breaks.
+func (t *table) breaking(broker string) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.breaks[broker]
+	if c == nil {
+		c = make(chan struct{})
+		t.breaks[broker] = c
+	}
+	return c
 }
 
 // welcome lets a broker take messages again, and reports whether its connection had been broken.

@@ -168,7 +168,7 @@ func (l *Log) Stats() Stats {
 type lag struct {
 	mu    sync.Mutex
 	max   time.Duration
-	since map[orchestrator.PackID]time.Time
+	since map[orchestrator.PackID]committed
 	order []orchestrator.PackID // by time; may hold some that were seen
 }
 
@@ -177,6 +177,23 @@ const (
 	lagKept   = 10_000
 	lagForget = 30 * time.Second
 )
+
+// committed is a message that was not seen.
+type committed struct {
+	broker string
+	at     time.Time
+}
+
+// drop forgets the messages of a broker that is gone.
+func (g *lag) drop(broker string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, c := range g.since {
+		if c.broker == broker {
+			delete(g.since, id)
+		}
+	}
+}
 
 // sent notes that a pack is about to be committed.
 func (g *lag) sent(id orchestrator.PackID, q queue, t *table) {
@@ -189,10 +206,10 @@ func (g *lag) sent(id orchestrator.PackID, q queue, t *table) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.since == nil {
-		g.since = map[orchestrator.PackID]time.Time{}
+		g.since = map[orchestrator.PackID]committed{}
 	}
 	if len(g.order) < lagKept {
-		g.since[id] = time.Now()
+		g.since[id] = committed{q.broker, time.Now()}
 		g.order = append(g.order, id)
 	}
 }
@@ -200,7 +217,7 @@ func (g *lag) sent(id orchestrator.PackID, q queue, t *table) {
 // seen notes that its message was read.
 func (g *lag) seen(id orchestrator.PackID, s *stats) {
 	g.mu.Lock()
-	at, ok := g.since[id]
+	c, ok := g.since[id]
 	if ok {
 		delete(g.since, id)
 	}
@@ -208,7 +225,7 @@ func (g *lag) seen(id orchestrator.PackID, s *stats) {
 	if !ok {
 		return
 	}
-	d := uint64(time.Since(at))
+	d := uint64(time.Since(c.at))
 	s.lagCount.Add(1)
 	s.lagNanos.Add(d)
 	for {
@@ -225,8 +242,8 @@ func (g *lag) oldest() time.Duration {
 	defer g.mu.Unlock()
 	for len(g.order) > 0 {
 		id := g.order[0]
-		at, waits := g.since[id]
-		age := time.Since(at)
+		c, waits := g.since[id]
+		age := time.Since(c.at)
 		if waits && age < lagForget {
 			return age
 		}

@@ -14,7 +14,7 @@ import (
 func (l *Log) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	resolved := time.Now()
+	resolved, spread := time.Now(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -27,6 +27,10 @@ func (l *Log) watch(ctx context.Context) {
 		} else {
 			l.refresh(ctx)
 		}
+		if l.opts.CreateTopics && time.Since(spread) > spreadEvery {
+			spread = time.Now()
+			l.spread(ctx)
+		}
 		if l.namesFailing() && time.Since(resolved) > 10*time.Second {
 			resolved = time.Now()
 			if all, err := resolve(ctx, l.opts.NameServers); err == nil {
@@ -34,6 +38,38 @@ func (l *Log) watch(ctx context.Context) {
 			}
 		}
 		l.judgeState()
+	}
+}
+
+// spreadEvery is how often brokers are looked for that lack our topics.
+const spreadEvery = 5 * time.Second
+
+// spread makes our topics on masters that lack them: new ones, and a new leader to which the topic had not come yet.
+func (l *Log) spread(ctx context.Context) {
+	masters, err := l.names.masters(ctx)
+	if err != nil {
+		return // routes show it
+	}
+	for _, addr := range masters {
+		l.furnish(ctx, addr)
+	}
+}
+
+// furnish makes our topics on a master that lacks them.
+func (l *Log) furnish(ctx context.Context, addr string) {
+	if !l.opts.CreateTopics {
+		return
+	}
+	for _, topic := range l.opts.topics() {
+		one, cancel := context.WithTimeout(ctx, askWithin)
+		_, err := l.wire.call(one, addr, codeTopicConfig, map[string]string{"topic": topic}, nil)
+		var refused *answerError
+		if errors.As(err, &refused) && refused.Code == answerNoTopic {
+			if err = l.wire.createTopic(one, addr, topic, l.opts.TopicQueues, topicPerms); err == nil {
+				l.opts.Logger.Info("topic was made", "topic", topic, "broker", addr)
+			}
+		}
+		cancel()
 	}
 }
 
@@ -155,6 +191,7 @@ func (l *Log) dial(ctx context.Context, masters map[string]string) map[string]st
 				l.table.shun(broker, probeAfter, true, err.Error())
 				return
 			}
+			l.furnish(ctx, addr)
 			mu.Lock()
 			alive[broker] = addr
 			mu.Unlock()

@@ -37,6 +37,7 @@ const (
 	codeConsumerChanged = 40
 	codeRoute           = 105
 	codeCluster         = 106
+	codeTopicConfig     = 351
 )
 
 // The answers that are told apart. Source: ResponseCode.java.
