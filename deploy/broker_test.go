@@ -123,6 +123,9 @@ func TestBrokersWriteTwice(t *testing.T) {
 // sendTimeout is how long rocketmq-client-go v2.1.2 waits for the answer to a message.
 const sendTimeout = 3 * time.Second
 
+// packMemory is for how long mq/rocketmq and store/mysql remember packs; a check-back of an older one is not answered.
+const packMemory = 72 * time.Hour
+
 func TestBrokersHaveTheSettingsThatMatter(t *testing.T) {
 	t.Parallel()
 	keys := known()
@@ -153,6 +156,9 @@ func TestBrokersHaveTheSettingsThatMatter(t *testing.T) {
 		kept := time.Duration(number(t, conf, "fileReservedTime")) * time.Hour
 		if checks < kept {
 			t.Errorf("%s: the broker gives up after %s, before the message is %s old", f.Name(), checks, kept)
+		}
+		if kept >= packMemory {
+			t.Errorf("%s: messages live for %s, packs are remembered for %s", f.Name(), kept, packMemory)
 		}
 		if n := number(t, conf, "maxMessageSize"); n < 2<<20 {
 			t.Errorf("%s: a pack of 1 MiB may not fit into %d", f.Name(), n)
