@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -133,18 +134,17 @@ var _ orchestrator.Transport = (*TopicTransport)(nil)
 // topicBytesMax bounds the name of a topic. RocketMQ TopicValidator: TOPIC_MAX_LENGTH.
 const topicBytesMax = 127
 
-// ValidTopic reports whether a branch may be registered with the topic: a name that RocketMQ takes, and none of those
-// on which decisions are published under the prefix.
-func ValidTopic(name, prefix string) bool {
-	if name == "" || len(name) > topicBytesMax || name == TopicWith(prefix, txn.Commit) ||
-		name == TopicWith(prefix, txn.Rollback) {
-		return false
+// CheckTopic says why a branch cannot be registered with the topic: it has to be a name that RocketMQ takes, and none of
+// those on which decisions are published under the prefix.
+func CheckTopic(name, prefix string) error {
+	if name == TopicWith(prefix, txn.Commit) || name == TopicWith(prefix, txn.Rollback) {
+		return fmt.Errorf("topic %s is that of decisions", name)
 	}
-	for i := range len(name) {
-		c := name[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return false
-		}
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 	}
-	return true
+	if name == "" || len(name) > topicBytesMax || strings.ContainsFunc(name, bad) {
+		return fmt.Errorf("%q is not the name of a topic: letters, digits, - and _, at most %d", name, topicBytesMax)
+	}
+	return nil
 }

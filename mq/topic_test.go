@@ -126,17 +126,17 @@ func TestTopicTransportPublishesAndReports(t *testing.T) {
 	}
 }
 
-func TestValidTopic(t *testing.T) {
+func TestCheckTopic(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
 		"stock": true, "Stock_2-x": true, "": false, "a b": false, "%RETRY%g": false, "ä": false, TopicCommit: false,
 		TopicRollback: false, "shop-commit": true, string(bytes.Repeat([]byte("a"), 128)): false,
 	} {
-		if ValidTopic(name, "") != want {
-			t.Errorf("ValidTopic(%q) = %v", name, !want)
+		if err := CheckTopic(name, ""); (err == nil) != want {
+			t.Errorf("CheckTopic(%q) = %v", name, err)
 		}
 	}
-	if ValidTopic("shop-commit", "shop") || !ValidTopic(TopicCommit, "shop") {
+	if CheckTopic("shop-commit", "shop") == nil || CheckTopic(TopicCommit, "shop") != nil {
 		t.Error("the prefix is not regarded")
 	}
 }

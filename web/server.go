@@ -57,8 +57,8 @@ type Options struct {
 	// Events are the published events. Nil: they are elsewhere, and EventsElsewhere says where.
 	Events          Events
 	EventsElsewhere string
-	// TopicAllowed reports whether a branch may have the topic. Nil: any.
-	TopicAllowed func(topic string) bool
+	// CheckTopic says why a branch cannot have a topic, for people. Nil: it may have any.
+	CheckTopic func(topic string) error
 	// Heartbeat is the time between two signs of life of a quiet event stream, StreamWriteLimit how long its reader may
 	// take to take what is written; 0 means 15 s and 10 s.
 	Heartbeat, StreamWriteLimit time.Duration

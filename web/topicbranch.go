@@ -84,9 +84,12 @@ func (s *Server) registerBranch(c *gin.Context) {
 		err = &argumentError{fmt.Sprintf("kind is topic, not %q", body.Kind)}
 	case !ok:
 		err = &argumentError{fmt.Sprintf("ack is broker or report, not %q", body.Ack)}
-	case body.Topic == "" || s.o.TopicAllowed != nil && !s.o.TopicAllowed(body.Topic):
-		err = &argumentError{fmt.Sprintf("%q is not a topic that a branch can have: letters, digits, - and _, "+
-			"at most 127, and none of those of decisions", body.Topic)}
+	case body.Topic == "":
+		err = &argumentError{"topic is missing"}
+	case s.o.CheckTopic != nil:
+		if wrong := s.o.CheckTopic(body.Topic); wrong != nil {
+			err = &argumentError{wrong.Error()}
+		}
 	}
 	if err != nil {
 		s.fail(c, err)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -9,7 +10,14 @@ import (
 
 func TestTopicBranchOverHTTP(t *testing.T) {
 	t.Parallel()
-	r := setup(t, func(o *Options) { o.TopicAllowed = func(topic string) bool { return topic != "concord-commit" } })
+	r := setup(t, func(o *Options) {
+		o.CheckTopic = func(topic string) error {
+			if topic == "concord-commit" {
+				return errors.New("no")
+			}
+			return nil
+		}
+	})
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	status, got, header := r.do(t, "POST", "/api/v1/transactions", `{"application":"shop","group":"g","name":"buy"}`,
 		"traceparent", trace)

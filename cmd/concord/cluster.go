@@ -269,6 +269,15 @@ func (m *cluster) web(o *web.Options) {
 	if m.relay != nil {
 		o.Internal = m.relay.Handler()
 	}
+	prefix := m.config.MQ.Prefix
+	if m.topics == nil {
+		o.EventsElsewhere = "It publishes none: --mq is off."
+		o.CheckTopic = func(string) error { return errors.New("this server publishes nothing: --mq is off") }
+		return
+	}
+	o.EventsElsewhere = fmt.Sprintf("They are on the RocketMQ topics %s and %s; see docs/EVENTS.md.",
+		mq.TopicWith(prefix, txn.Commit), mq.TopicWith(prefix, txn.Rollback))
+	o.CheckTopic = func(topic string) error { return mq.CheckTopic(topic, prefix) }
 }
 
 func (m *cluster) describe() []any {

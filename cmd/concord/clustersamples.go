@@ -12,6 +12,7 @@ func (m *cluster) samples() []web.Sample {
 	samples := m.mysqlSamples()
 	if m.decisions != nil {
 		samples = append(samples, m.decisionSamples()...)
+		samples = append(samples, messageSamples(m.topics)...)
 	}
 	if m.direct != nil {
 		samples = append(samples, counter("tx_decisions_left_to_sweeper_total",

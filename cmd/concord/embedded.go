@@ -57,7 +57,9 @@ func (m *oneMachine) open(ctx context.Context, _ *node, o *orchestrator.Options)
 	case err != nil:
 		return fmt.Errorf("%w; choose another one with --data", err)
 	}
-	m.decisions, err = embedded.Open(m.store, m.store.Apply, embedded.Options{Logger: m.logger})
+	m.decisions, err = embedded.Open(m.store, m.store.Apply, embedded.Options{
+		TopicPrefix: m.config.MQ.Prefix, Logger: m.logger,
+	})
 	if err != nil {
 		return fmt.Errorf("open the decision log: %w", err)
 	}
@@ -87,7 +89,7 @@ func (m *oneMachine) degraded() []web.Reason { return nil }
 
 func (m *oneMachine) web(o *web.Options) {
 	o.Events = m.decisions
-	o.TopicAllowed = func(topic string) bool { return mq.ValidTopic(topic, "") }
+	o.CheckTopic = func(topic string) error { return mq.CheckTopic(topic, m.config.MQ.Prefix) }
 }
 
 func (m *oneMachine) describe() []any { return []any{"data", m.config.Data} }
