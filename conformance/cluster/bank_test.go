@@ -25,7 +25,7 @@ import (
 // The bank's size.
 const (
 	clerks         = 12
-	accounts       = 200
+	accounts       = 60
 	openingBalance = 100_000
 	// bankTimeoutMillis is the timeout of its transactions: what a fault leaves behind ends that soon.
 	bankTimeoutMillis = 10_000
@@ -164,8 +164,9 @@ func startBank(t testing.TB, c *cleaner, work string, banks *mariadb, zookeeper 
 		t.Fatalf("mvn: %v\n%s", err, out)
 	}
 	b := &bank{answers: make(chan string, 8), log: filepath.Join(work, "bank.log")}
+	classes := filepath.Join(here, "classes") + ":" + filepath.Join(here, "lib", "*")
 	b.cmd = exec.Command("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Dregistry.zk.serverAddr="+local(zookeeper), "-cp", filepath.Join(here, "classes")+":"+filepath.Join(here, "lib", "*"),
+		"-Dregistry.zk.serverAddr="+local(zookeeper), "-cp", classes,
 		"conformance.cluster.Bank", local(banks.port), fmt.Sprint(clerks), fmt.Sprint(accounts),
 		fmt.Sprint(bankTimeoutMillis))
 	log, err := os.Create(b.log)
@@ -226,7 +227,7 @@ func (b *bank) tell(t testing.TB, command string, within time.Duration) string {
 func (b *bank) newHistory(t testing.TB, path string) {
 	t.Helper()
 	b.tell(t, "history "+path, 10*time.Second)
-	b.history, b.seen = path, &watcher{path: path}
+	b.history, b.seen = path, &watcher{path: path, begun: map[string]int{}}
 }
 
 // pause returns when no clerk works any more.
@@ -243,7 +244,9 @@ type watcher struct {
 	offset int64
 	// committed are the times, in microseconds, at which a client was told of a commit that it had asked for.
 	committed                          []int64
-	conflicts, unknown, rolledBack, at int
+	conflicts, unknown, rolledBack int
+	// begun counts transactions by the address of the node that began them.
+	begun map[string]int
 }
 
 // look reads what is new.
@@ -266,6 +269,8 @@ func (w *watcher) look(t testing.TB) {
 	err = audit.ReadHistory(strings.NewReader(string(whole)), func(c *audit.Call) error {
 		switch {
 		case c.Op == audit.OpAttempt:
+		case c.Op == audit.OpBegin && c.Answer == audit.AnswerOK:
+			w.begun[c.XID[:strings.LastIndexByte(c.XID, ':')]]++
 		case c.Answer == audit.AnswerLocked:
 			w.conflicts++
 		case c.Answer == audit.AnswerUnknown:

@@ -209,6 +209,11 @@ func (c *cluster) scenario(t *testing.T, name string, fault func(t *testing.T)) 
 			rolledBack: c.bank.seen.rolledBack - before.rolledBack, conflicts: c.bank.seen.conflicts - before.conflicts,
 			unknown: c.bank.seen.unknown - before.unknown, gap: c.bank.seen.gap(from, to), fault: faulty,
 		}
+		for _, n := range c.nodes {
+			if c.bank.seen.begun[local(n.tc)] == 0 {
+				t.Errorf("clients have begun nothing on node %s; they have found %v", n.id, c.bank.seen.begun)
+			}
+		}
 		report := c.judge(t)
 		for _, result := range report.Results {
 			r.checked += result.Checked
@@ -277,6 +282,9 @@ func (c *cluster) judge(t *testing.T) *audit.Report {
 				t.Errorf("%s was not checked", name)
 			}
 		}
+	}
+	if err := os.WriteFile(filepath.Join(c.work, c.set+"-report.txt"), []byte(text), 0o644); err != nil {
+		t.Error(err)
 	}
 	return report
 }

@@ -34,6 +34,7 @@ func TestCluster(t *testing.T) {
 			c.cutOff(t, 8*time.Second, c.nodes[0].http, c.nodes[1].http)
 		})
 		c.scenario(t, "ten thousand halves without an end", c.halfStorm)
+		t.Run("audit notices what is spoiled", c.auditNotices)
 	})
 	t.Run("2m2s", func(t *testing.T) {
 		c.use(t, "2m2s")
