@@ -350,8 +350,8 @@ func (s *Server) listLetters(c *gin.Context, e Events) {
 			EventEntry: viewEntry(l.EventEntry), Attempts: l.Attempts, FailedAt: when(l.FailedAt), Reason: l.Reason,
 		})
 	}
-	if len(letters) == limit {
-		out.Next = strconv.FormatUint(letters[limit-1].Seq, 10)
+	if n := len(letters); n > 0 {
+		out.Next = strconv.FormatUint(letters[n-1].Seq, 10)
 	}
 	answerEvents(c, out)
 }

@@ -18,8 +18,9 @@ import (
 // How events are read without a group: a page at a time, or as a stream of server-sent events.
 
 const (
-	// scannedMax bounds the entries that one request for a page looks at.
-	scannedMax = 10_000
+	// scannedMax bounds the entries that one request for a page looks at, pageBytesMax what it takes.
+	scannedMax   = 10_000
+	pageBytesMax = 8 << 20
 	// chunkEntries and chunkBytesMax bound what a stream writes at once.
 	chunkEntries  = 256
 	chunkBytesMax = 256 << 10
@@ -76,15 +77,16 @@ func (s *Server) listEvents(c *gin.Context, e Events) {
 		return
 	}
 	out := Page[EventEntry]{Items: []EventEntry{}}
-	scanned, next, more := 0, from, false
+	scanned, size, next, more := 0, 0, from, false
 	err := e.Read(from, func(x orchestrator.EventEntry) bool {
-		if more = len(out.Items) == limit || scanned == scannedMax; more {
+		if more = len(out.Items) == limit || scanned == scannedMax || size > pageBytesMax; more {
 			return false
 		}
 		scanned++
 		next = x.Seq + 1
 		if topics.wants(&x) {
 			out.Items = append(out.Items, viewEntry(x))
+			size += len(x.Event)
 		}
 		return true
 	})

@@ -8,16 +8,18 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 )
 
-// DeadLetters returns up to limit dead letters of a group behind the entry after, in order.
+// DeadLetters returns up to limit dead letters of a group behind the entry after, in order; fewer if they are large, and
+// none only if there are no more.
 func (l *Log) DeadLetters(name string, after uint64, limit int) ([]orchestrator.EventLetter, error) {
 	if _, err := l.group(name); err != nil {
 		return nil, err
 	}
 	var out []orchestrator.EventLetter
 	var bad error
+	room := pollBytesMax
 	lower, upper := deadKey(name, after+1), afterPrefix(namePrefix('d', name))
 	err := l.storage.ReadState(lower, upper, func(_, value []byte) bool {
-		if len(out) >= limit {
+		if len(out) >= limit || room <= 0 {
 			return false
 		}
 		e, err := decodeLetter(value)
@@ -25,6 +27,7 @@ func (l *Log) DeadLetters(name string, after uint64, limit int) ([]orchestrator.
 			bad = err
 			return false
 		}
+		room -= len(e.event)
 		out = append(out, orchestrator.EventLetter{
 			EventEntry: e.entry(), Attempts: e.attempts, FailedAt: e.failedAt, Reason: e.reason,
 		})

@@ -12,6 +12,15 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
+const (
+	// groupsMax bounds the consumer groups of a log.
+	groupsMax = 1000
+	// inFlightBytesMax bounds the events that a group has to answer for, pollBytesMax those that a poll takes. One event
+	// is let through however large it is.
+	inFlightBytesMax = 64 << 20
+	pollBytesMax     = 4 << 20
+)
+
 // groupNameBytesMax bounds names of groups and topics.
 const groupNameBytesMax = 255
 
@@ -124,6 +133,10 @@ func (l *Log) Subscribe(ctx context.Context, name string, topics []string, fromO
 	l.mu.Lock()
 	g := l.groups[name]
 	if g == nil {
+		if len(l.groups) >= groupsMax {
+			l.mu.Unlock()
+			return fmt.Errorf("subscribe %q: there are %d groups: %w", name, groupsMax, orchestrator.ErrBusy)
+		}
 		first, next := l.storage.OutboxBounds()
 		if fromOldest {
 			next = first

@@ -20,13 +20,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // harness is the log on the embedded store, on a file system in memory that forgets what was not synced.
 type harness struct {
 	t     *testing.T
+	ack   time.Duration // AckWithin
 	fs    *vfs.MemFS
 	store *pebble.Store
 	log   *embedded.Log
 }
 
-func open(t *testing.T) *harness {
-	h := &harness{t: t, fs: vfs.NewStrictMem()}
+func open(t *testing.T) *harness { return openPatient(t, 500*time.Millisecond) }
+
+func openPatient(t *testing.T, ack time.Duration) *harness {
+	h := &harness{t: t, ack: ack, fs: vfs.NewStrictMem()}
 	h.open()
 	return h
 }
@@ -42,7 +45,7 @@ func (h *harness) open() {
 	}
 	l, err := embedded.Open(s, s.Apply, embedded.Options{
 		RetryFirst: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond, AttemptsMax: mqtest.GroupAttempts,
-		AckWithin: 500 * time.Millisecond, SaveEvery: 5 * time.Millisecond,
+		AckWithin: h.ack, SaveEvery: 5 * time.Millisecond,
 	})
 	if err != nil {
 		h.t.Fatal(err)

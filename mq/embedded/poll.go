@@ -65,13 +65,18 @@ func (l *Log) collect(g *group, limit int) (out []Message, again time.Duration, 
 	if g.removed {
 		return nil, 0, nil, fmt.Errorf("group %s: %w", g.name, orchestrator.ErrNoGroup)
 	}
-	limit = min(limit, l.opts.InFlightMax-len(g.inFlight))
-	if out, err = l.collectRetries(g, now, limit, out); err == nil && len(out) < limit {
-		out, err = l.collectNew(g, now, limit, out)
+	h := haul{limit: min(limit, l.opts.InFlightMax-len(g.inFlight)), room: inFlightBytesMax}
+	for _, d := range g.inFlight {
+		h.room -= len(d.letter.event)
+	}
+	h.room = min(h.room, pollBytesMax)
+	if err = l.collectRetries(g, now, &h); err == nil && !h.full() {
+		err = l.collectNew(g, now, &h)
 	}
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("poll group %s: %w", g.name, err)
 	}
+	out = h.out
 	again = time.Hour
 	if g.retryAt > 0 {
 		again = time.Duration(max(g.retryAt-now, 1)) * time.Millisecond
@@ -82,10 +87,23 @@ func (l *Log) collect(g *group, limit int) (out []Message, again time.Duration, 
 	return out, again, g.changed, nil
 }
 
+// haul is what one poll takes.
+type haul struct {
+	out         []Message
+	limit, room int // what it may still take: messages in all, bytes of events
+}
+
+func (h *haul) full() bool { return len(h.out) >= h.limit || h.room <= 0 }
+
+func (h *haul) add(m Message) {
+	h.out = append(h.out, m)
+	h.room -= len(m.Event)
+}
+
 // collectRetries delivers stored retries that are due. The caller holds g.mu.
-func (l *Log) collectRetries(g *group, now txn.Millis, limit int, out []Message) ([]Message, error) {
-	if g.retryAt == 0 || g.retryAt > now || limit <= 0 {
-		return out, nil
+func (l *Log) collectRetries(g *group, now txn.Millis, h *haul) error {
+	if g.retryAt == 0 || g.retryAt > now || h.full() {
+		return nil
 	}
 	var bad error
 	prefix := namePrefix('r', g.name)
@@ -100,7 +118,7 @@ func (l *Log) collectRetries(g *group, now txn.Millis, limit int, out []Message)
 		if _, ok := g.inFlight[seq]; ok {
 			return true
 		}
-		if due > now || len(out) == limit {
+		if due > now || h.full() {
 			g.retryAt = max(due, 1)
 			return false
 		}
@@ -109,19 +127,19 @@ func (l *Log) collectRetries(g *group, now txn.Millis, limit int, out []Message)
 			bad = err
 			return false
 		}
-		out = append(out, l.deliver(g, *e, slices.Clone(key), now))
+		h.add(l.deliver(g, *e, slices.Clone(key), now))
 		return true
 	})
 	if err == nil {
 		err = bad
 	}
-	return out, err
+	return err
 }
 
 // collectNew delivers entries of the outbox. The caller holds g.mu.
-func (l *Log) collectNew(g *group, now txn.Millis, limit int, out []Message) ([]Message, error) {
-	err := l.storage.ReadOutbox(g.next, func(seq uint64, xid int64, at txn.Millis, topic string, event []byte) bool {
-		if len(out) >= limit || seq >= g.offset+windowMax {
+func (l *Log) collectNew(g *group, now txn.Millis, h *haul) error {
+	return l.storage.ReadOutbox(g.next, func(seq uint64, xid int64, at txn.Millis, topic string, event []byte) bool {
+		if h.full() || seq >= g.offset+windowMax {
 			return false
 		}
 		if g.offset == g.next {
@@ -137,10 +155,9 @@ func (l *Log) collectNew(g *group, now txn.Millis, limit int, out []Message) ([]
 			return true
 		}
 		e := letter{seq: seq, xid: xid, at: at, topic: topic, event: event}
-		out = append(out, l.deliver(g, e, nil, now))
+		h.add(l.deliver(g, e, nil, now))
 		return true
 	})
-	return out, err
 }
 
 // deliver makes the message of an entry. The caller holds g.mu.
