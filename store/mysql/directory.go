@@ -32,7 +32,7 @@ func (s *Store) Nodes(ctx context.Context) ([]orchestrator.Node, error) {
 
 // PublishSessions implements [orchestrator.Directory].
 func (s *Store) PublishSessions(ctx context.Context, all []orchestrator.SessionEntry) error {
-	var text []byte
+	text := []byte{} // nil would be NULL
 	if len(all) > 0 {
 		var err error
 		if text, err = json.Marshal(all); err != nil {
