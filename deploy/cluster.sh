@@ -149,7 +149,7 @@ up() {
 }
 
 # row prints a line of the table.
-row() { printf '  %-10s %-8s %-22s %-28s %s\n' "$@"; }
+row() { printf '  %-15s %-8s %-22s %-28s %s\n' "$@"; }
 
 status() {
     local at name state broker
