@@ -3,8 +3,9 @@
 // # Invariants
 //
 //   - openapi.yaml is written first, by hand; a test checks that it and the routes agree both ways.
-//   - No state changes by GET. Every error is a problem document (RFC 9457) whose code comes from
-//     [orchestrator.Describe] or from the table in problem.go.
+//   - No state changes by GET, save that a stream of a consumer group takes deliveries; it is guarded as a POST is.
+//   - Every error is a problem document (RFC 9457) whose code comes from [orchestrator.Describe] or from the table in
+//     problem.go.
 //   - Ids are strings, times are RFC 3339 in UTC with milliseconds, names are camelCase.
 //   - The API has no keys yet. So it answers only in development mode, on loopback, to requests that name a loopback
 //     host and do not come from another site's page; otherwise only /healthz, /readyz and /metrics answer.
@@ -12,5 +13,6 @@
 //
 // # Where to start reading
 //
-// server.go for the routes, transactions.go for the handlers, views.go for what they show.
+// server.go for the routes, transactions.go for the handlers, views.go for what they show; events.go and stream.go for
+// the events of decisions.
 package web

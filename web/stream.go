@@ -119,6 +119,10 @@ func (s *Server) streamEvents(c *gin.Context, e Events) {
 		s.fail(c, p.err)
 		return
 	}
+	if group != "" && s.fromElsewhere(c.Request) {
+		s.refuse(c, problemCrossSite)
+		return
+	}
 	if s.streams.Add(1) > streamsMax {
 		s.streams.Add(-1)
 		s.fail(c, orchestrator.ErrBusy)
@@ -141,6 +145,14 @@ func (s *Server) streamEvents(c *gin.Context, e Events) {
 	default:
 		s.fail(c, err)
 	}
+}
+
+// fromElsewhere reports whether another site's page asks. Reading as a group takes deliveries, so that it is no safe
+// request although a browser's EventSource can only GET.
+func (s *Server) fromElsewhere(r *http.Request) bool {
+	unsafe := *r
+	unsafe.Method = http.MethodPost
+	return s.crossing.Check(&unsafe) != nil
 }
 
 // stream writes server-sent events.

@@ -161,6 +161,12 @@ func TestStreamRefusesNonsense(t *testing.T) {
 			t.Errorf("%s %s: %d %v", c.query, c.last, status, got)
 		}
 	}
+	for header, foreign := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"} {
+		status, got, _ := r.do(t, "GET", "/api/v1/events/stream?group=mail", "", header, foreign)
+		if status != 403 || got["code"] != "crossSite" {
+			t.Errorf("%s %s takes deliveries: %d %v", header, foreign, status, got)
+		}
+	}
 	r.server.streams.Store(streamsMax)
 	if status, got, _ := r.do(t, "GET", "/api/v1/events/stream", ""); status != 503 || got["code"] != "busy" {
 		t.Errorf("one stream too many: %d %v", status, got)

@@ -55,6 +55,10 @@ func TestTopicBranchOverHTTP(t *testing.T) {
 	r.apply(1000, txn.Wake{}, func(*txn.Global, error) {})
 	r.apply(1000, txn.Reply{BranchID: 1001, Op: txn.Commit, Attempt: 1, Result: txn.ResultPublished},
 		func(*txn.Global, error) {})
+	_, got, _ = r.do(t, "GET", "/api/v1/transactions/1000", "")
+	if text := got["explanation"].(string); !strings.Contains(text, "; 1 messages are out and wait for a report") {
+		t.Errorf("explanation: %s", text)
+	}
 	for _, c := range []struct {
 		branch, body string
 		status       int

@@ -218,14 +218,17 @@ func viewSession(x Session) SessionView {
 
 // explain says in words what a transaction waits for, and what a person can do about it.
 func explain(g *txn.Global, now txn.Millis) (explanation, advice string) {
-	pending, refused, trouble := 0, 0, (*txn.Branch)(nil)
+	pending, refused, unreported, trouble := 0, 0, 0, (*txn.Branch)(nil)
 	for _, b := range g.Branches {
 		if !b.NeedsPhaseTwo() {
 			continue
 		}
 		pending++
-		if b.State == txn.Refused {
+		switch b.State {
+		case txn.Refused:
 			refused++
+		case txn.Published:
+			unreported++
 		}
 		if b.Failure != "" && (trouble == nil || b.State == txn.Refused && trouble.State != txn.Refused) {
 			trouble = b
@@ -248,8 +251,12 @@ func explain(g *txn.Global, now txn.Millis) (explanation, advice string) {
 	case pending == 0:
 		return "All branches are done; its end is being written.", ""
 	}
-	return fmt.Sprintf("The %s is decided; %d of %d branches are not done yet%s.", g.Status.Outcome(), pending,
-		len(g.Branches), said(trouble)), ""
+	reports := ""
+	if unreported > 0 {
+		reports = fmt.Sprintf("; %d messages are out and wait for a report", unreported)
+	}
+	return fmt.Sprintf("The %s is decided; %d of %d branches are not done yet%s%s.", g.Status.Outcome(), pending,
+		len(g.Branches), reports, said(trouble)), ""
 }
 
 func stuckRefused(g *txn.Global, refused, pending int, trouble *txn.Branch) (explanation, advice string) {
