@@ -134,8 +134,8 @@ var _ orchestrator.Transport = (*TopicTransport)(nil)
 // topicBytesMax bounds the name of a topic. RocketMQ TopicValidator: TOPIC_MAX_LENGTH.
 const topicBytesMax = 127
 
-// CheckTopic says why a branch cannot be registered with the topic: it has to be a name that RocketMQ takes, and none of
-// those on which decisions are published under the prefix.
+// CheckTopic says why a branch cannot be registered with the topic: it has to be a name that RocketMQ takes, and none
+// of those on which decisions are published under the prefix.
 func CheckTopic(name, prefix string) error {
 	if name == TopicWith(prefix, txn.Commit) || name == TopicWith(prefix, txn.Rollback) {
 		return fmt.Errorf("topic %s is that of decisions", name)

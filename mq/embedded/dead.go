@@ -8,8 +8,8 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 )
 
-// DeadLetters returns up to limit dead letters of a group behind the entry after, in order; fewer if they are large, and
-// none only if there are no more.
+// DeadLetters returns up to limit dead letters of a group behind the entry after, in order; fewer if they are large,
+// and none only if there are no more.
 func (l *Log) DeadLetters(name string, after uint64, limit int) ([]orchestrator.EventLetter, error) {
 	if _, err := l.group(name); err != nil {
 		return nil, err

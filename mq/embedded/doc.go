@@ -15,8 +15,9 @@
 //
 // # Bounds
 //
-// There are at most 1,000 groups. Per group at most [Options.InFlightMax] deliveries and 64 MiB of events are unanswered, and at most windowMax entries lie between the
-// offset and the newest delivery. Retries and dead letters are on disk only.
+// There are at most 1,000 groups. Per group at most [Options.InFlightMax] deliveries and 64 MiB of events are
+// unanswered, and at most windowMax entries lie between the offset and the newest delivery. Retries and dead letters
+// are on disk only.
 //
 // # Where to start reading
 //

@@ -199,8 +199,8 @@ func (s *Store) enqueue(ch *orchestrator.Change, w *write, take []rowHash) error
 	return nil
 }
 
-// append puts w into the queue, with the number of its outbox entry if it has one, and wakes the committer if that is in
-// order. The caller holds s.mu.
+// append puts w into the queue, with the number of its outbox entry if it has one, and wakes the committer if that is
+// in order. The caller holds s.mu.
 func (s *Store) append(w *write) {
 	if w.seqAt > 0 {
 		w.entry.seq = s.outboxNext
