@@ -48,7 +48,7 @@ type message struct {
 
 // How long half messages wait until the broker asks, and how often it looks.
 const (
-	checkAfter = 3 * time.Second
+	checkAfter = 2 * time.Second
 	checkEvery = time.Second
 	// invisibleFor is how long a message that was not acknowledged is not delivered again.
 	invisibleFor = 4 * time.Second
@@ -88,7 +88,7 @@ func (b *broker) forget() {
 		b.halves = append(b.halves, h)
 	}
 	b.ended = nil
-	if len(b.halves) > 0 && w.chance(0.3) {
+	if len(b.halves) > 0 && w.chance(0.6) {
 		i := w.rng.IntN(len(b.halves))
 		w.note("half message lost", 0, 0, string(b.halves[i].id))
 		b.halves = slices.Delete(b.halves, i, i+1)
@@ -101,8 +101,7 @@ func (b *broker) reaches(n *node) bool { return !b.down && !n.member.p.cut[toBro
 // send sends a half message. done gets an error if it is not known to be stored; it may be, all the same.
 func (b *broker) send(n *node, id orchestrator.PackID, events []published, done func(error)) {
 	w := b.w
-	n.boundary("before a half message is sent")
-	if n.dead {
+	if !n.boundaryFor("before a half message is sent", func() { b.send(n, id, events, done) }) {
 		return
 	}
 	over := false
@@ -134,8 +133,10 @@ func (b *broker) send(n *node, id orchestrator.PackID, events []published, done 
 // end ends a half message. Nobody answers.
 func (b *broker) end(n *node, id orchestrator.PackID, commit bool) {
 	w := b.w
-	n.boundary("before a half message is ended")
-	if n.dead || !b.reaches(n) || w.trouble(w.plan.lostEnds) {
+	if !n.boundaryFor("before a half message is ended", func() { b.end(n, id, commit) }) {
+		return
+	}
+	if !b.reaches(n) || w.trouble(w.plan.lostEnds) {
 		return
 	}
 	w.after(w.about(w.plan.delay/2), func() {
@@ -175,8 +176,7 @@ func (b *broker) checkBack() {
 // answer is what a node says about a half message.
 func (b *broker) answer(n *node, id orchestrator.PackID) {
 	w := b.w
-	n.boundary("before a check-back is answered")
-	if n.dead {
+	if !n.boundaryFor("before a check-back is answered", func() { b.answer(n, id) }) {
 		return
 	}
 	stored, err := n.member.handle.FencePack(context.Background(), id)
@@ -263,8 +263,7 @@ func (m *message) handle(n *node) {
 // ack acknowledges a message, and has its entries of the outbox removed.
 func (m *message) ack(n *node) {
 	b, w := m.b, m.b.w
-	n.boundary("before a message is acknowledged")
-	if n.dead {
+	if !n.boundaryFor("before a message is acknowledged", func() { m.ack(n) }) {
 		return
 	}
 	var ids []int64

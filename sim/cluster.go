@@ -148,16 +148,21 @@ func (n *node) work() {
 	if !w.plan.sweeperOff {
 		n.after(w.upTo(sweepEvery), n.sweepSlice)
 	}
-	w.every(n, tickEvery, func() { _ = n.c.Tick(ctx) })
-	if w.mutation != Lonely {
-		w.every(n, 20*time.Millisecond, func() { _ = n.c.WatchRows(ctx) })
-		w.every(n, tickEvery, func() {
-			if w.mutation != DeafEnds {
-				_ = n.c.WatchEnds(ctx)
-			}
-		})
-		w.every(n, 100*time.Millisecond, func() { _ = n.c.WatchEdges(ctx) })
-	}
+	turns := 0
+	w.every(n, tickEvery, func() {
+		turns++
+		_ = n.c.Tick(ctx)
+		if w.mutation == Lonely {
+			return
+		}
+		_ = n.c.WatchRows(ctx)
+		if w.mutation != DeafEnds {
+			_ = n.c.WatchEnds(ctx)
+		}
+		if turns%2 == 0 {
+			_ = n.c.WatchEdges(ctx)
+		}
+	})
 	n.after(w.upTo(heartbeatEvery), n.member.beat)
 	w.every(n, time.Second, n.member.look)
 	w.every(n, time.Second, n.member.log.republish)

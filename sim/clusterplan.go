@@ -38,6 +38,9 @@ func (p *plan) inCluster(r *rand.Rand) {
 	p.halfTimeout, p.lostEnds = some(0.3), some(0.5)
 	p.forgetful = some(1) > 0.5
 	p.pauseInstead = some(1)
+	if r.IntN(4) == 0 {
+		p.crashes, p.pauseInstead = []int{30, 100, 300}[r.IntN(3)], 0.9
+	}
 	p.rolling = some(1) > 0.6
 }
 

@@ -176,6 +176,7 @@ func (db *database) apply(ch *orchestrator.Change, epoch int) error {
 	w := db.w
 	switch {
 	case db.refuses(epoch):
+		w.note("write of a dead node refused", ch.Global.XID.ID, int64(epoch), "")
 		return orchestrator.ErrNotMember
 	case w.noNewWork && isNewWork(ch):
 		return orchestrator.ErrReadOnly
@@ -202,9 +203,11 @@ func (db *database) make(ch *orchestrator.Change, epoch int) {
 // applyPack makes all changes of a pack, or none.
 func (db *database) applyPack(id orchestrator.PackID, changes []*orchestrator.Change, epoch int) ([]error, error) {
 	if db.refuses(epoch) {
+		db.w.note("pack of a dead node refused", 0, int64(epoch), string(id))
 		return nil, orchestrator.ErrNotMember
 	}
 	if stored, known := db.packs[id]; known && !stored {
+		db.w.note("pack came too late", 0, int64(epoch), string(id))
 		return nil, orchestrator.ErrPackAborted
 	}
 	errs := make([]error, len(changes))

@@ -71,7 +71,10 @@ func (h *handle) trip(do func(), done func(err error)) {
 		return
 	}
 	broken := w.trouble(w.plan.storeFault)
-	fate := w.rng.IntN(4)
+	fate := w.rng.IntN(5)
+	if broken {
+		w.note("statement in trouble", 0, int64(n.epoch), [...]string{"lost", "late", "slow", "answer lost", "answer lost"}[fate])
+	}
 	w.after(h.delay(), func() {
 		switch {
 		case broken && fate == 0 || h.unreachable():
@@ -83,6 +86,11 @@ func (h *handle) trip(do func(), done func(err error)) {
 				}
 			})
 			end(answerFor, errLost)
+		case broken && fate == 2: // somebody has locked what it needs
+			w.after(w.upTo(5*time.Second), func() {
+				do()
+				end(h.delay(), nil)
+			})
 		case broken:
 			do()
 			h.lost(end, true)
@@ -213,8 +221,7 @@ func (h *handle) flush() {
 	if len(h.sent) > 0 || len(h.queue) == 0 {
 		return
 	}
-	n.boundary("a write begins")
-	if n.dead {
+	if !n.boundaryFor("a write begins", h.flush) {
 		return
 	}
 	batch, cleared, epoch := h.queue, h.clear, n.epoch

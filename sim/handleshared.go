@@ -66,8 +66,7 @@ func (h *handle) ExchangeWaits(_ context.Context, own []orchestrator.WaitEdge) (
 // ApplyPack implements [orchestrator.PackStore].
 func (h *handle) ApplyPack(id orchestrator.PackID, changes []*orchestrator.Change, done func([]error, error)) {
 	n := h.n
-	n.boundary("before a pack is stored")
-	if n.dead {
+	if !n.boundaryFor("before a pack is stored", func() { h.ApplyPack(id, changes, done) }) {
 		return
 	}
 	epoch := n.epoch

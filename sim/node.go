@@ -121,6 +121,20 @@ func (n *node) run(do func()) {
 	}
 }
 
+// boundaryFor is boundary in front of a step that leaves the process: whoever is paused there takes it when it is
+// continued. It reports whether the step is to be taken now.
+func (n *node) boundaryFor(what string, step func()) bool {
+	n.boundary(what)
+	if n.dead {
+		return false
+	}
+	if m := n.member; m != nil && m.paused {
+		m.frozen = append(m.frozen, step)
+		return false
+	}
+	return true
+}
+
 func (n *node) sweep() {
 	n.sweeps++
 	_ = n.c.Sweep(context.Background())

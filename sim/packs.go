@@ -152,6 +152,7 @@ func (p *pack) applied(errs []error, err error) {
 			l.n.member.handle.ClearOutbox(p.ids())
 		}
 	case errors.Is(err, orchestrator.ErrPackRefused):
+		l.note(p.id, "pack refused")
 		// The losers are told, the others go again in another pack.
 		p.store = no
 		var again []*decision
@@ -181,6 +182,7 @@ func (p *pack) applied(errs []error, err error) {
 		}
 		p.over(err)
 	default:
+		l.note(p.id, "pack of unknown outcome")
 		p.store = maybe
 		p.over(err)
 	}
@@ -230,6 +232,7 @@ func (p *pack) driveAtOnce() {
 	if p.half != maybe || p.store != yes {
 		return
 	}
+	p.l.note(p.id, "pack driven without its message")
 	for _, d := range p.decisions {
 		if p.l.n.dead {
 			return

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -108,4 +109,75 @@ func (m reached) run(l *check.Logs) {
 	m.add("clock jump", l.End.ClockJumped)
 	m.add("second node", l.End.SecondNode)
 	m.add("hopeless branch", len(l.End.Hopeless) > 0)
+}
+
+// TestClusterSeedsReachEverything does the same for clusters, by the words of their traces.
+func TestClusterSeedsReachEverything(t *testing.T) {
+	t.Parallel()
+	steps := []string{
+		"node paused", "node continued", "node is no member", "its lease is over",
+		"write of a dead node refused", "pack of a dead node refused", "node declared dead", "node joins again", "node drains",
+		"node leaves", "coordinator crashes", "link cut 0 store", "link cut 0 broker", "link cut 1 participants",
+		"link cut 1 clients", "database unreachable", "broker stops", "end forgotten", "half message lost",
+		"statement in trouble", "late", "answer lost", "pack refused", "pack came too late", "pack of unknown outcome",
+		"pack driven without its message", "pack again", "pack aborted", " commit", " rollback", "unknown",
+		"command handed over", "participant starts",
+	}
+	seen := reached{}
+	for seed := uint64(1); seed <= 300; seed++ {
+		var trace bytes.Buffer
+		r := Run(Config{Seed: seed, Cluster: true, Trace: &trace})
+		for _, step := range steps {
+			seen.add(step, bytes.Contains(trace.Bytes(), []byte(step)))
+		}
+		seen.cluster(r)
+	}
+	for name, n := range seen {
+		t.Logf("%4d of 300 seeds: %s", n, name)
+		if n < 2 {
+			t.Errorf("%s happened in %d seeds of 300", name, n)
+		}
+	}
+}
+
+func (m reached) cluster(r *Result) {
+	m.stats(r.Stats)
+	m.run(r.Logs)
+	delete(m, "clock jump") // the store's clock does not jump
+	delete(m, "second node")
+	delete(m, "change lost in a crash") // a database that has accepted a change keeps it
+	delete(m, "decision lost in a crash")
+	delete(m, "answer not found") // a begin is stored before it is told
+	answers := map[string]bool{}
+	for _, c := range r.Logs.CheckBacks {
+		switch {
+		case c.Unknown:
+			answers["unknown"] = true
+		case c.Stored:
+			answers["commit"] = true
+		default:
+			answers["rollback"] = true
+		}
+	}
+	for _, word := range []string{"commit", "rollback", "unknown"} {
+		m.add("check-back answered with "+word, answers[word])
+	}
+	times := map[int64]int{}
+	twice := false
+	for _, p := range r.Logs.Published {
+		times[p.ID]++
+		twice = twice || times[p.ID] > 1
+	}
+	m.add("published more than once", twice)
+	epochs := map[int64]map[int]bool{}
+	several := false
+	for _, w := range r.Logs.Writes {
+		if epochs[w.ID()] == nil {
+			epochs[w.ID()] = map[int]bool{}
+		}
+		epochs[w.ID()][w.Epoch] = true
+		several = several || len(epochs[w.ID()]) > 1
+	}
+	m.add("several nodes write to one transaction", several)
+	m.add("calm", r.Logs.End.Watchful)
 }

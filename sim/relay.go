@@ -74,6 +74,8 @@ func (x *handOver) relay(other *node, r *resource) {
 		case !other.member.reaches(r) || !other.member.certain():
 			x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "no session there") })
 		default:
+			w := other.w
+			w.note("command handed over", x.cmd.XID.ID, x.cmd.BranchID, string(rune('a'+other.member.place)))
 			other.hand(x, r)
 		}
 	})
