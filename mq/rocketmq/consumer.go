@@ -20,6 +20,7 @@ import (
 const (
 	balanceEvery = 2 * time.Second
 	pullWait     = 10 * time.Second // how long a broker holds a pull that finds nothing
+	pullSlack    = 8 * time.Second  // it looks at those that it holds every 5 s
 	pullMax      = 32
 	pullAhead    = 2 // batches of a queue that may wait for the handler
 	retriesMax   = 65_536

@@ -21,13 +21,13 @@ import (
 // begin puts an active transaction on the disk.
 func (d *disk) begin(t testing.TB, id int64, group string) *txn.Global {
 	t.Helper()
-	rules := txn.DefaultRules()
+	rules, now := txn.DefaultRules(), txn.MillisOf(time.Now())
 	eff, err := rules.Apply(nil, txn.Begin{
 		XID: txn.XID{Prefix: "10.0.0.1:8091", ID: id}, Application: "shop", Group: group, Name: "order",
-		Timeout: time.Minute,
-	}, 1000)
+		Timeout: time.Hour,
+	}, now)
 	if err == nil {
-		eff, err = rules.Apply(eff.Next, txn.Register{BranchID: id + 1, Kind: txn.TCC, Resource: "r", Data: "d"}, 1000)
+		eff, err = rules.Apply(eff.Next, txn.Register{BranchID: id + 1, Kind: txn.TCC, Resource: "r", Data: "d"}, now)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
-	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -35,8 +34,6 @@ const (
 
 // ContentType is that of a batch of CloudEvents.
 const ContentType = "application/cloudevents-batch+json; charset=UTF-8"
-
-func appendDecision(dst []byte, g *txn.Global) []byte { return mq.AppendDecision(dst, g) }
 
 // tagOf makes a tag of a transaction group: RocketMQ's tags have no blanks, and || means "or".
 func tagOf(group string) string {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -359,7 +360,7 @@ func (l *Log) describe(ch *orchestrator.Change) {
 		size += 64 + len(b.Resource) + len(b.Data)
 	}
 	ch.Decision, ch.Topic = true, l.opts.topicOf(g.Status.Outcome())
-	ch.Event = appendDecision(make([]byte, 0, min(size, 320<<10)), g)
+	ch.Event = mq.AppendDecisionBy(make([]byte, 0, min(size, 320<<10)), g, l.opts.Epoch())
 }
 
 // sortByTime puts older entries first.

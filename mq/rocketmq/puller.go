@@ -146,7 +146,7 @@ type pull struct {
 func (w *wire) pull(ctx context.Context, addr string, p pull) (
 	messages []*primitive.MessageExt, next int64, err error,
 ) {
-	ctx, cancel := context.WithTimeout(ctx, p.wait+2*askWithin)
+	ctx, cancel := context.WithTimeout(ctx, p.wait+pullSlack)
 	defer cancel()
 	flags := pullSubscribe
 	if p.commit > 0 {
