@@ -42,7 +42,7 @@ func Migrate(ctx context.Context, dsn string, logger *slog.Logger) (from, to int
 		return 0, 0, err
 	}
 	defer func() { _ = db.Close() }()
-	if _, err := inspect(ctx, db); err != nil {
+	if err := inspectSoon(ctx, db); err != nil {
 		return 0, 0, err
 	}
 	conn, err := db.Conn(ctx)
@@ -61,6 +61,13 @@ func Migrate(ctx context.Context, dsn string, logger *slog.Logger) (from, to int
 	if from, err = p.GetDBVersion(ctx); err != nil {
 		return 0, 0, fmt.Errorf("read the version of the tables: %w", startError(err))
 	}
+	known, err := newest()
+	switch {
+	case err != nil:
+		return from, from, err
+	case from > known:
+		return from, from, errNewer(from, known)
+	}
 	results, err := p.Up(ctx)
 	if err != nil {
 		return from, from, fmt.Errorf("migrate the tables: %w", startError(err))
@@ -73,6 +80,19 @@ func Migrate(ctx context.Context, dsn string, logger *slog.Logger) (from, to int
 		}
 	}
 	return from, to, nil
+}
+
+// inspectSoon is inspect with a bound, for connections that wait for answers without one.
+func inspectSoon(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, err := inspect(ctx, db)
+	return err
+}
+
+// errNewer says that the tables are a later version's.
+func errNewer(have, known int64) error {
+	return fmt.Errorf("tables have version %d, this program knows %d: run a newer concord", have, known)
 }
 
 func waitSchemaLock(ctx context.Context, conn *sql.Conn) error {
@@ -146,7 +166,7 @@ func checkSchema(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("tables have version %d, this program needs %d: run `concord migrate` or set --mysql-migrate",
 			have, want)
 	case have > want:
-		return fmt.Errorf("tables have version %d, this program knows %d: run a newer concord", have, want)
+		return errNewer(have, want)
 	}
 	return nil
 }

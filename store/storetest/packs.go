@@ -13,7 +13,8 @@ import (
 )
 
 // RunPacks runs the part of the suite for what a decision log on a broker needs. The stores of open must also be
-// [orchestrator.PackStore]s. The ids of packs carry no time, so that a store that knows their form takes them for young.
+// [orchestrator.PackStore]s. The ids of packs carry no time here, so that a store which knows their form takes them for
+// young.
 func RunPacks(t *testing.T, open func(t *testing.T) Nodes) {
 	for _, test := range []struct {
 		name string
@@ -41,7 +42,7 @@ func RunPacks(t *testing.T, open func(t *testing.T) Nodes) {
 func (p *pair) packs(i int) orchestrator.PackStore { return p.nodes.Node(i).(orchestrator.PackStore) }
 
 // startPack gives a pack to a node and returns a function that waits for the answer.
-func (p *pair) startPack(i int, id orchestrator.PackID, changes ...*orchestrator.Change) (wait func() ([]error, error)) {
+func (p *pair) startPack(i int, id orchestrator.PackID, changes ...*orchestrator.Change) func() ([]error, error) {
 	type answer struct {
 		errs []error
 		err  error
