@@ -243,7 +243,7 @@ type watcher struct {
 	path   string
 	offset int64
 	// committed are the times, in microseconds, at which a client was told of a commit that it had asked for.
-	committed                          []int64
+	committed                      []int64
 	conflicts, unknown, rolledBack int
 	// begun counts transactions by the address of the node that began them.
 	begun map[string]int

@@ -293,7 +293,8 @@ func (c *cluster) judge(t *testing.T) *audit.Report {
 func (c *cluster) audit() (*audit.Report, string, error) {
 	cmd := exec.Command(c.bin, "audit", "--mysql-dsn", c.coordinator.dsn(c.schema), "--rocketmq-namesrv",
 		strings.TrimSpace(string(must(os.ReadFile(filepath.Join(c.brokers, "namesrv"))))),
-		"--participants", filepath.Join(c.work, "participants.yaml"), "--history", c.bank.history, "--at-rest", "--json")
+		"--participants", filepath.Join(c.work, "participants.yaml"), "--history", c.bank.history, "--at-rest", "--json",
+		"--timeout", "60s")
 	cmd.Env = withoutConcord()
 	var complaints strings.Builder
 	cmd.Stderr = &complaints

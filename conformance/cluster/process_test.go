@@ -92,6 +92,8 @@ func runScript(name string, args ...string) (string, error) {
 	}
 	defer func() { _ = os.Remove(out.Name()); _ = out.Close() }()
 	cmd.Stdout, cmd.Stderr = out, out
+	// The storm of half messages needs more than the script's smallest broker has.
+	cmd.Env = append(os.Environ(), "ROCKETMQ_BROKER_OPTS=-Xmx256m")
 	err = cmd.Run()
 	text, _ := os.ReadFile(out.Name())
 	return string(text), err
