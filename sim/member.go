@@ -20,6 +20,7 @@ type member struct {
 	// until is the end of the lease as the node can be certain of it: counted from when it asked.
 	until time.Duration
 
+	busy     time.Duration // until when the processor has work
 	paused   bool
 	frozen   []func() // what the process will do when it is continued
 	draining bool

@@ -50,7 +50,9 @@ type plan struct {
 	rolling               bool    // the nodes are restarted one after the other
 	clocks                bool    // the machines' clocks are up to an hour wrong
 	oneSession            bool    // participants are connected to one node only
-	lockWait              time.Duration
+	// work is the time of its processor that a command costs a node; 0: processors are not looked at.
+	work     time.Duration
+	lockWait time.Duration
 }
 
 // workload is the mix of transactions.

@@ -99,8 +99,10 @@ func (n *node) hand(x *handOver, r *resource) {
 			w.after(w.about(w.plan.delay), func() { n.run(func() { x.back(result, text) }) })
 		})
 	}
+	m := n.member
+	m.busy = max(m.busy, w.now) + w.plan.work
 	if !w.trouble(w.plan.loss) {
-		w.after(w.about(w.plan.delay), arrive)
+		w.after(m.busy-w.now+w.about(w.plan.delay), arrive)
 	}
 	if w.trouble(w.plan.dup) {
 		w.after(w.about(w.plan.delay)*3, arrive)
