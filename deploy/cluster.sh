@@ -81,7 +81,7 @@ YAML
     )
 }
 
-# follow writes the parts' present addresses into a node's file: MariaDB gets a new port at each start.
+# follow writes the parts' present addresses into a node's file: a part whose port was taken meanwhile has another one.
 follow() {
     sed -i -e "s|tcp(127.0.0.1:[0-9]*)|tcp(127.0.0.1:$(cat "$dir/mariadb/port"))|" \
         -e "s|^  namesrv: .*|  namesrv: [\"$(cat "$dir/rocketmq/namesrv")\"]|" \
