@@ -168,10 +168,7 @@ func (s *Server) reportBranch(c *gin.Context) {
 	case !g.Status.Decided():
 		s.fail(c, &txn.IllegalEventError{XID: g.XID, Event: "report", Status: g.Status, Reason: txn.NotDecided})
 	default:
-		// A report of an earlier message counts for the last one: the participant stands repetitions anyway.
-		s.o.Coordinator.Reply(id, txn.Reply{
-			BranchID: branch, Op: txn.Commit, Attempt: b.Attempts, Result: result, Text: body.Message,
-		})
+		s.o.Coordinator.Reply(id, txn.Reply{BranchID: branch, Op: txn.Commit, Result: result, Text: body.Message})
 		c.JSON(http.StatusAccepted, gin.H{})
 	}
 }

@@ -118,3 +118,26 @@ func TestTopicBranchesSurviveCrashes(t *testing.T) {
 		contains(t, r.errors, "are gone")
 	}
 }
+
+// TestMessagesComeAgainWithoutAReport: the same bytes, and after some of them somebody is told.
+func TestMessagesComeAgainWithoutAReport(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--dev", "--retry-report", "200ms", "--retry-reports", "2")
+	s.post("PUT", "/events/groups/stock", `{"topics":["stock"]}`, nil)
+	var tx web.TransactionDetail
+	s.post("POST", "/transactions", "", &tx)
+	var branch web.Branch
+	s.post("POST", "/transactions/"+tx.ID+"/branches", `{"kind":"topic","topic":"stock","ack":"report"}`, &branch)
+	s.post("POST", "/transactions/"+tx.ID+"/commit", "", nil)
+	first, again := s.poll("stock"), s.poll("stock")
+	if string(first[0].Event) != string(again[0].Event) || first[0].Seq == again[0].Seq {
+		t.Errorf("%d %s and then %d %s", first[0].Seq, first[0].Event, again[0].Seq, again[0].Event)
+	}
+	s.eventually(`"retriesUsedUp"`, "tx", "list", "--stuck", "-o", "json")
+	contains(t, s.ok("tx", "show", tx.ID), "no report within 200ms")
+	s.post("POST", "/transactions/"+tx.ID+"/branches/"+branch.ID+"/report", `{"state":"refused","message":"no"}`, nil)
+	s.eventually(`"refused"`, "tx", "list", "--stuck", "-o", "json")
+	s.post("POST", "/transactions/"+tx.ID+"/retry", "", nil)
+	s.post("POST", "/transactions/"+tx.ID+"/branches/"+branch.ID+"/report", `{"state":"done"}`, nil)
+	s.eventually("Committed", "tx", "show", tx.ID)
+}

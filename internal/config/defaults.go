@@ -36,6 +36,8 @@ func Default() Config {
 			Attempts:    int(rules.Retry.Attempts),
 			SlowDelay:   rules.Retry.SlowDelay,
 			Answer:      rules.Retry.Answer,
+			Report:      rules.Retry.Report,
+			Reports:     int(rules.Retry.Reports),
 			Grace:       rules.Retry.Grace,
 			XANotFound:  rules.Retry.XANotFound,
 		},

@@ -103,6 +103,12 @@ type Retry struct {
 	// Time that an answer to a phase-two command is waited for before the attempt counts as failed. seata-go never
 	// answers a failed phase two, so this is also how soon it is asked again.
 	Answer time.Duration `koanf:"answer"`
+	// Time that a participant that was reached by a message has to report back, where its branch asks for that, before
+	// the message is published again. It must be longer than the participant's work takes, or it gets it twice.
+	Report time.Duration `koanf:"report"`
+	// Number of messages without a report after which a transaction is stuck: shown, alerting, and sent to at the same
+	// pace. 0 never.
+	Reports int `koanf:"reports"`
 	// Time that the decision log has to deliver a decision before the sweeper drives it.
 	Grace time.Duration `koanf:"grace" live:"true"`
 	// Least time after the deadline from which an XA branch that its database does not know counts as finished. Too

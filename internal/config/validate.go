@@ -133,6 +133,8 @@ func (c *checker) retry(r *Retry) {
 	between(c, "retry.attempts", r.Attempts, 0, 1_000_000)
 	between(c, "retry.slowDelay", r.SlowDelay, r.First, 7*24*time.Hour)
 	between(c, "retry.answer", r.Answer, 100*time.Millisecond, time.Hour)
+	between(c, "retry.report", r.Report, 100*time.Millisecond, 30*24*time.Hour)
+	between(c, "retry.reports", r.Reports, 0, 1_000_000)
 	between(c, "retry.grace", r.Grace, 100*time.Millisecond, time.Hour)
 	between(c, "retry.xaNotFound", r.XANotFound, time.Second, 24*time.Hour)
 }

@@ -152,8 +152,12 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	if ev.Result == ResultXANotFound {
 		ev.Result = r.xaNotFound(g, now)
 	}
-	if ev.Result != ResultDone && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) {
+	report := ev.Attempt == 0 && b.Ack == AckReport && ev.Result != ResultPublished
+	if ev.Result != ResultDone && !report && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) {
 		return Effects{} // an older attempt failed, or the failure of this one is told twice
+	}
+	if report && (ev.Result == ResultFailed && b.InFlightUntil == 0 || b.State == Refused && ev.Result != ResultDone) {
+		return Effects{} // the next attempt is planned already, or a person has to
 	}
 	if ev.Result == ResultPublished && (b.Kind != Topic || b.State != Registered) {
 		return Effects{} // told twice, or nonsense

@@ -46,7 +46,7 @@ type Wake struct{}
 type Reply struct {
 	BranchID int64
 	Op       Outcome
-	Attempt  uint32 // the Command's
+	Attempt  uint32 // the Command's; 0 for the report of a participant, which need not know which message it answers
 	Result   Result
 	Text     string // what the participant said, for a failure
 }
