@@ -14,7 +14,8 @@ func (p *plan) inCluster(r *rand.Rand) {
 	p.oneSession = r.IntN(3) == 0
 	if p.sweeperOff {
 		// What was handed over must not be lost, for nobody will look again. Everything before that may be.
-		p.crashes = 0
+		// A person's retry on another node has what this one had only in memory forgotten, so there is none.
+		p.crashes, p.operators = 0, 0
 		p.lostEnds, p.halfTimeout = 0.3*r.Float64(), 0.3*r.Float64()
 		p.brokerOutages = r.IntN(3)
 		p.oneSession = false

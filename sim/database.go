@@ -195,7 +195,7 @@ func (db *database) make(ch *orchestrator.Change, epoch int) {
 	if ch.Decision {
 		g := ch.Global
 		db.outbox[g.XID.ID] = &unread{OutboxEntry: orchestrator.OutboxEntry{
-			ID: g.XID.ID, Topic: ch.Topic, Group: g.Group, Event: ch.Event, RecordedAt: db.now(),
+			ID: g.XID.ID, Topic: ch.Topic, Group: g.Group, Event: ch.Event, RecordedAt: g.DecidedAt,
 		}}
 	}
 }

@@ -48,9 +48,13 @@ func (h *handle) ExchangeWaits(_ context.Context, own []orchestrator.WaitEdge) (
 			return
 		}
 		h.db.waits[epoch] = own
-		for other := range h.db.ordered() {
-			if other != epoch && h.db.holds(other) && h.n.w.mutation != LocalCycles {
-				out = append(out, h.db.waits[other]...)
+		for other, l := range h.db.ordered() {
+			if other == epoch || !h.db.holds(other) || h.n.w.mutation == LocalCycles {
+				continue
+			}
+			for _, e := range h.db.waits[other] {
+				e.Node = string(rune('a' + l.place))
+				out = append(out, e)
 			}
 		}
 	})
@@ -90,8 +94,20 @@ func (h *handle) ApplyPack(id orchestrator.PackID, changes []*orchestrator.Chang
 
 // FencePack implements [orchestrator.PackStore].
 func (h *handle) FencePack(_ context.Context, id orchestrator.PackID) (stored bool, err error) {
-	err = h.now(func() { stored = h.db.fencePack(id) })
-	return stored, err
+	epoch := h.n.epoch
+	refused := false
+	lost := h.now(func() {
+		if refused = h.db.refuses(epoch); !refused {
+			stored = h.db.fencePack(id)
+		}
+	})
+	switch {
+	case lost != nil:
+		return false, lost
+	case refused:
+		return false, orchestrator.ErrNotMember
+	}
+	return stored, nil
 }
 
 // Unread implements [orchestrator.PackStore].

@@ -333,10 +333,22 @@ func (s *Store) check(ch *orchestrator.Change) error {
 			if s.o.Mutation == PartialGrant {
 				s.take(g.XID.ID, ch.Acquire)
 			}
-			return s.locked(row, l.holder)
+			return s.locked(asAsked(row, ch.Acquire.LockKey), l.holder)
 		}
 	}
 	return nil
+}
+
+// asAsked returns a row with its table spelled as in the lock key of who asked for it.
+func asAsked(row txn.Row, lockKey string) txn.Row {
+	txn.EachLock(lockKey, func(table, pk string) bool {
+		if pk != row.PK || txn.FoldTable(table) != row.Table {
+			return true
+		}
+		row.Table = table
+		return false
+	})
+	return row
 }
 
 func (s *Store) locked(row txn.Row, holder int64) *orchestrator.LockedError {
@@ -373,7 +385,7 @@ func (s *Store) Locked(id int64, resource, lockKey string, done func(*orchestrat
 	}
 	for _, row := range check.Rows(&txn.Branch{Resource: resource, LockKey: lockKey}) {
 		if l := s.locks[row]; l.holder != 0 && l.holder != id {
-			done(s.locked(row, l.holder), nil)
+			done(s.locked(asAsked(row, lockKey), l.holder), nil)
 			return
 		}
 	}
