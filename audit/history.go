@@ -172,7 +172,13 @@ func (e *Evidence) AddCall(c *Call) error {
 	}
 	s := e.story(x.ID)
 	c.Client, c.Thread, c.Resource = e.intern(c.Client), "", e.intern(c.Resource)
-	c.Status, c.Kind = e.intern(c.Status), e.intern(c.Kind)
+	c.Status, c.Kind, c.Detail, c.Action = e.intern(c.Status), e.intern(c.Kind), "", e.intern(c.Action)
+	if len(s.Calls) > 0 && s.Calls[0].XID == c.XID {
+		c.XID = s.Calls[0].XID // one in memory is enough
+	}
+	if c.Answer != AnswerLocked {
+		c.LockKey = "" // the record has it
+	}
 	if c.Op != OpAttempt {
 		s.Calls = append(s.Calls, c)
 		if c.Op == OpRegister && c.Answer == AnswerOK {
