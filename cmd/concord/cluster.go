@@ -36,6 +36,7 @@ type cluster struct {
 	relay       *relay.Relay // nil: no hand-over
 	registry    *zookeeper.Registry
 	coordinator *orchestrator.Coordinator
+	entered     atomic.Pointer[zookeeper.Registry] // registry, for callbacks of the store, which runs already
 	live        atomic.Pointer[liveSettings]
 }
 
@@ -146,6 +147,7 @@ func (m *cluster) openRegistry(ctx context.Context, n *node) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the registry: %w", err)
 	}
+	m.entered.Store(m.registry)
 	return nil
 }
 
@@ -168,6 +170,9 @@ func (m *cluster) bind(c *orchestrator.Coordinator) {
 // lost drops the clients' connections when another node may have taken over; they connect again, here or elsewhere.
 func (m *cluster) lost() {
 	m.logger.Warn("lease is lost: clients are sent elsewhere until the node is a member again", "node", m.id)
+	if r := m.entered.Load(); r != nil {
+		r.Withdraw(orchestrator.ErrNotMember)
+	}
 	m.seata.DropSessions()
 }
 
@@ -179,6 +184,9 @@ func (m *cluster) joined(epoch int64) {
 	}
 	if m.relay != nil {
 		m.relay.Rejoined()
+	}
+	if r := m.entered.Load(); r != nil {
+		r.Enter()
 	}
 }
 
