@@ -106,3 +106,34 @@ func TestRoutesGoByKind(t *testing.T) {
 		t.Error("the fallback was not asked")
 	}
 }
+
+// TestReportsAreNotWaitedForOnAnotherNode: node b's client waits for a TCC branch that node a confirms, and not for the
+// report; that may come to any node.
+func TestReportsAreNotWaitedForOnAnotherNode(t *testing.T) {
+	t.Parallel()
+	p := setupPair(t, Limits{})
+	id := p.begin(p.b)
+	p.b.register(id, "", false)
+	p.a.flush()
+	p.b.registerTopic(id, txn.AckReport)
+	commit := p.b.decide(id, txn.Commit)
+	p.a.flush() // node a drives it
+	p.a.answer(txn.Topic, txn.ResultPublished)
+	p.a.flush()
+	p.watch()
+	if commit.done {
+		t.Fatal("answered before the TCC branch")
+	}
+	p.a.answer(txn.TCC, txn.ResultDone)
+	p.a.flush()
+	p.watch()
+	if !commit.done || commit.err != nil || commit.g.Status != txn.Committing {
+		t.Fatalf("commit: %+v", commit)
+	}
+	topic := commit.g.Branches[1].ID
+	p.b.Reply(id, txn.Reply{BranchID: topic, Op: txn.Commit, Result: txn.ResultDone})
+	p.a.flush()
+	if g := p.a.store.globals[id]; g.Status != txn.Committed {
+		t.Errorf("after the report it is %s", g.Status)
+	}
+}
