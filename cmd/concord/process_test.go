@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
 }
 
 // patience bounds every wait of these tests; none takes nearly as long on an idle machine.
@@ -79,7 +79,13 @@ type process struct {
 func start(t *testing.T, data string, args ...string) *process {
 	t.Helper()
 	args = append([]string{"serve", "--data", data, "--tc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, args...)
-	p := &process{t: t, cmd: command(context.Background(), nil, args...), exited: make(chan struct{})}
+	return launch(t, command(context.Background(), nil, args...))
+}
+
+// launch starts a command line that serves, and waits until it is ready.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, exited: make(chan struct{})}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
