@@ -6,7 +6,8 @@
 #   mariadb.sh stop DIR     end that server and no other
 #
 # The instance listens on 127.0.0.1 only; its user is root with an empty password. It shares nothing with a MariaDB
-# that the machine may run as a service: neither data, nor socket, nor port, nor configuration files.
+# that the machine may run as a service: neither data, nor socket, nor port, nor configuration files. A server that is
+# started again in the same directory takes its old port if that is free, so that clients find it again.
 set -euo pipefail
 
 usage() {
@@ -63,9 +64,10 @@ start() {
             { cat "$dir/install.log" >&2; exit 1; }
     fi
     # A port can be taken between the look and the bind; then the server ends at once and another port is tried.
+    port=$(cat "$dir/last-port" 2>/dev/null || true)
     for attempt in 1 2 3 4 5 6 7 8 9 10; do
-        port=$((20000 + (RANDOM % 10000)))
-        port_free "$port" || continue
+        [ -n "$port" ] || port=$((20000 + (RANDOM % 10000)))
+        port_free "$port" || { port=; continue; }
         # One flush for each commit is what production runs; a coordinator's clients are measured against that.
         # The socket path is relative to the data directory, which avoids the limit of 107 bytes.
         mariadbd --no-defaults "${user[@]}" --datadir="$dir/data" --pid-file="$dir/data/mariadbd.pid" \
@@ -78,13 +80,14 @@ start() {
         for _ in $(seq 300); do
             [ -e "/proc/$pid" ] || break
             if answers "$port" && [ -e "/proc/$pid" ]; then
-                echo "$port" >"$dir/port"
+                echo "$port" | tee "$dir/last-port" >"$dir/port"
                 return 0
             fi
             sleep 0.1
         done
         log "attempt $attempt on port $port did not come up"
         stop "$dir"
+        port=
     done
     tail -n 20 "$dir/error.log" >&2
     exit 1
