@@ -50,6 +50,9 @@ func (m *cluster) readSettings(ctx context.Context) error {
 	next.version = version
 	m.live.Store(next)
 	m.coordinator.Tune(next.config.Rules(), next.config.Runtime())
+	if m.decisions != nil {
+		m.decisions.SetMode(modeOf(next.config))
+	}
 	m.logger.Info("settings of the cluster are in force", "version", version, "changed", len(next.all))
 	return nil
 }

@@ -33,7 +33,7 @@ func (x listener) ExecuteLocalTransaction(m *primitive.Message) (state primitive
 	if p == nil {
 		return primitive.UnknowState
 	}
-	if p.members != nil && l.opts.Mode == Refuse {
+	if p.members != nil && p.mode == Refuse {
 		if !p.begin() {
 			return primitive.RollbackMessageState
 		}

@@ -22,6 +22,7 @@ type Log struct {
 	names *nameServers
 	table *table
 
+	mode       atomic.Int32
 	client     atomic.Pointer[client]
 	rebuilding sync.Mutex // held while a client is replaced
 	retired    []*client  // guarded by rebuilding
@@ -69,6 +70,7 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		lanes: map[laneKey]*lane{}, packs: map[orchestrator.PackID]*pack{},
 		wakeRoutes: make(chan struct{}, 1), wakeQueues: make(chan struct{}, 1),
 	}
+	l.SetMode(o.Mode)
 	l.lag.max = o.LagMax
 	l.local.wake, l.outbox.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	l.wire = newWire(o.AccessKey, o.SecretKey, func(code int) {

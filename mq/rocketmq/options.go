@@ -35,6 +35,12 @@ func (m Mode) String() string {
 	return "queue"
 }
 
+// SetMode changes what happens without a broker. A decision that is under way ends as it has begun.
+func (l *Log) SetMode(m Mode) { l.mode.Store(int32(m)) }
+
+// Mode returns what happens without a broker now.
+func (l *Log) Mode() Mode { return Mode(l.mode.Load()) }
+
 // Options are the parameters of [Open]. Zero fields take the defaults.
 type Options struct {
 	// NameServers are "host:port"; hosts are resolved here, and again when none of them answers.
@@ -48,7 +54,7 @@ type Options struct {
 	Store orchestrator.PackStore
 	// Clock is the store's time; the default is the machine's.
 	Clock orchestrator.Clock
-	// Mode is what happens without a broker.
+	// Mode is what happens without a broker, until [Log.SetMode] changes it.
 	Mode Mode
 	// AccessKey and SecretKey sign every request, where the brokers want that.
 	AccessKey, SecretKey string

@@ -57,6 +57,7 @@ type pack struct {
 	key     laneKey
 	members []decision                 // of a new pack
 	entries []orchestrator.OutboxEntry // what is published
+	mode    Mode                       // in which a new pack was made
 	mute    bool                       // without a half: the entries are published later; set before it starts
 	queue   queue                      // where the half went
 
@@ -83,7 +84,7 @@ func (l *Log) Record(ch *orchestrator.Change, done func(error)) {
 		err = orchestrator.ErrNotMember
 	case l.waiting >= l.opts.QueueMax:
 		err = orchestrator.ErrBusy
-	case l.opts.Mode == Refuse && !l.up(key.topic):
+	case l.Mode() == Refuse && !l.up(key.topic):
 		err = orchestrator.ErrUnavailable
 	}
 	if err != nil {
@@ -112,18 +113,18 @@ func (l *Log) enqueue(key laneKey, all ...decision) []*pack {
 // form makes packs of what waits in a lane, as many as may go now; at least one if forced. l.mu is held.
 func (l *Log) form(ln *lane, force bool) []*pack {
 	var packs []*pack
-	up := l.up(ln.key.topic)
+	up, mode := l.up(ln.key.topic), l.Mode()
 	lanePacks, inFlight := l.opts.LanePacks, l.opts.InFlightMax
 	if l.lag.late() {
 		lanePacks, inFlight = 1, max(1, inFlight/8)
 	}
 	for len(ln.waiting) > 0 {
-		mute := l.opts.Mode == Queue && (!up || l.halves >= inFlight && force)
+		mute := mode == Queue && (!up || l.halves >= inFlight && force)
 		if !mute && !force && (ln.halves >= lanePacks || l.halves >= inFlight) {
 			break
 		}
 		p := l.take(ln)
-		p.mute = mute
+		p.mute, p.mode = mute, mode
 		if !mute {
 			ln.halves++
 			l.halves++
@@ -133,7 +134,7 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 		packs = append(packs, p)
 	}
 	switch {
-	case len(ln.waiting) > 0 && ln.timer == nil && l.opts.Mode == Queue:
+	case len(ln.waiting) > 0 && ln.timer == nil && mode == Queue:
 		ln.timer = time.AfterFunc(l.opts.GateWithin, func() { l.flush(ln) })
 	case len(ln.waiting) == 0 && ln.halves == 0 && ln.timer == nil:
 		delete(l.lanes, ln.key)
@@ -188,7 +189,7 @@ func (l *Log) startAll(packs []*pack) {
 		l.stats.packs.Add(1)
 		if !p.mute && !l.spawn(func() { l.publish(p) }) { // closed meanwhile: nobody publishes any more
 			p.mute = true
-			if l.opts.Mode == Refuse {
+			if p.mode == Refuse {
 				l.settle(p, nil, orchestrator.ErrStopped)
 				continue
 			}
@@ -196,7 +197,7 @@ func (l *Log) startAll(packs []*pack) {
 		if p.mute {
 			l.stats.mute.Add(1)
 		}
-		if l.opts.Mode == Queue {
+		if p.mode == Queue {
 			l.write(p)
 		}
 	}
@@ -262,7 +263,7 @@ func (l *Log) settle(p *pack, errs []error, err error) {
 // publish sends the half of a pack and sees to what becomes of it.
 func (l *Log) publish(p *pack) {
 	sent, err := l.half(p)
-	if p.members != nil && l.opts.Mode == Refuse && p.abandon() {
+	if p.members != nil && p.mode == Refuse && p.abandon() {
 		p.verdict = refused
 		close(p.stored)
 		for _, d := range p.members {

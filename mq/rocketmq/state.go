@@ -98,7 +98,7 @@ func (l *Log) judgeState() {
 		l.opts.Logger.Info("decisions are published again", "after", time.Since(was).Round(time.Millisecond))
 		l.outbox.hurry()
 	case !up && was.IsZero():
-		l.opts.Logger.Warn("decisions are not published", "reason", l.why(nil), "mode", l.opts.Mode.String())
+		l.opts.Logger.Warn("decisions are not published", "reason", l.why(nil), "mode", l.Mode().String())
 	}
 }
 
