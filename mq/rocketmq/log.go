@@ -26,6 +26,7 @@ type Log struct {
 	client     atomic.Pointer[client]
 	rebuilding sync.Mutex // held while a client is replaced
 	retired    []*client  // guarded by rebuilding
+	pace       pace       // the same
 	publishers chan struct{}
 	counter    atomic.Uint64
 	learned    atomic.Int64 // the largest body that brokers take, if we had to find out

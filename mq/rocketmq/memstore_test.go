@@ -2,6 +2,9 @@ package rocketmq
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"sync"
@@ -255,3 +258,10 @@ var (
 	_ orchestrator.Store     = (*memStore)(nil)
 	_ orchestrator.PackStore = (*memStore)(nil)
 )
+
+// hmacOf signs text as brokers do.
+func hmacOf(secret, text string) string {
+	mac := hmac.New(sha1.New, []byte(secret))
+	mac.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}

@@ -66,7 +66,7 @@ type Options struct {
 	PackMax, PackBytesMax int
 	// LanePacks is how many packs of one topic and tag may be in flight before decisions are gathered. Default 2.
 	LanePacks int
-	// GateWithin is the longest that a decision waits for a pack before it; then it goes without. Default 25 ms.
+	// GateWithin is the longest that a decision waits for a pack before it; then it goes without. Default 10 ms.
 	GateWithin time.Duration
 	// InFlightMax bounds the halves that are in flight, all topics and tags together. Default 64.
 	InFlightMax int
@@ -147,7 +147,7 @@ func (o *Options) complete() error {
 	setDefault(&o.PackMax, 50)
 	setDefault(&o.PackBytesMax, 1<<20)
 	setDefault(&o.LanePacks, 2)
-	setDefault(&o.GateWithin, 25*time.Millisecond)
+	setDefault(&o.GateWithin, 10*time.Millisecond)
 	setDefault(&o.InFlightMax, 64)
 	setDefault(&o.QueueMax, 1<<16)
 	setDefault(&o.OutboxAfter, 30*time.Second)

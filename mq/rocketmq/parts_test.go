@@ -5,14 +5,16 @@ package rocketmq
 import (
 	"bytes"
 	"context"
-	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +29,10 @@ const patience = 30 * time.Second
 const sharedVariable = "CONCORD_TEST_ROCKETMQ"
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "5"); err != nil { // they wait more than they compute
+		panic(err)
+	}
 	dir, err := os.MkdirTemp("", "rocketmq")
 	if err != nil {
 		panic(err)
@@ -265,8 +271,6 @@ func TestDecisionLogInModeRefuse(t *testing.T) {
 	mqtest.Run(t, func(t *testing.T) mqtest.Harness { return openHarness(t, Refuse) })
 }
 
-var errNotNow = errors.New("not now")
-
 // leader names the leader of a DLedger group.
 func (c cluster) leader() string {
 	c.t.Helper()
@@ -275,4 +279,20 @@ func (c cluster) leader() string {
 		name := strings.TrimSpace(string(out))
 		return name, err == nil && name != ""
 	})
+}
+
+// signal sends a signal to a process of the set.
+func (c cluster) signal(name string, sig syscall.Signal) {
+	c.t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.dir, name, "pid"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		c.t.Fatal(err)
+	}
 }

@@ -237,6 +237,7 @@ type table struct {
 	health map[string]*health       // by broker name
 	own    map[queue]bool           // queues that this node reads
 	breaks map[string]chan struct{} // by broker name; closed when a connection to it breaks
+	lost   map[string]time.Time     // by topic: since when the name server does not know it
 	turn   uint64
 	err    error // why the routes are not fresh, or nil
 }
@@ -244,7 +245,7 @@ type table struct {
 func newTable() *table {
 	return &table{
 		topics: map[string]topicRoute{}, health: map[string]*health{}, own: map[queue]bool{},
-		breaks: map[string]chan struct{}{},
+		breaks: map[string]chan struct{}{}, lost: map[string]time.Time{},
 	}
 }
 
@@ -260,6 +261,29 @@ func (t *table) set(topic string, r topicRoute) (fresh, changed bool) {
 		!maps.Equal(old.read, r.read)
 	t.topics[topic] = r
 	return fresh, changed
+}
+
+// keepFor is how long the route of a topic is kept that the name server does not know any more: one that was restarted
+// learns from the brokers within 30 s. Brokers that are really gone are shunned by what is sent to them.
+const keepFor = time.Minute
+
+// keep reports whether the route of such a topic is to be kept.
+func (t *table) keep(topic string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since, known := t.lost[topic]
+	if !known {
+		since = time.Now()
+		t.lost[topic] = since
+	}
+	return time.Since(since) < keepFor
+}
+
+// found says that the name server knows the topic.
+func (t *table) found(topic string) {
+	t.mu.Lock()
+	delete(t.lost, topic)
+	t.mu.Unlock()
 }
 
 func (t *table) route(topic string) topicRoute {

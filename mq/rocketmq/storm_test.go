@@ -71,7 +71,7 @@ func leaveHalves(t *testing.T, c cluster, prefix string, d *disk, n int) {
 
 func TestTenThousandHalvesWithoutAnEndAreAnsweredByAnotherNode(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, "single")
+	c := theBroker(t)
 	d := newDisk()
 	prefix := newPrefix()
 	o := c.options(t, prefix, nil)
@@ -111,10 +111,15 @@ func TestTenThousandHalvesWithoutAnEndAreAnsweredByAnotherNode(t *testing.T) {
 	}
 }
 
-func TestHalfThatWasGivenUpIsPublishedFromTheOutbox(t *testing.T) {
+func TestBrokerThatGivesUpEarlyAndTakesLittle(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, "single", "ROCKETMQ_BROKER_CONF=transactionCheckMax=1\ntransactionTimeOut=1000\n"+
-		"transactionCheckInterval=1000")
+		"transactionCheckInterval=1000\nmaxMessageSize=131072")
+	t.Run("HalvesThatWereGivenUp", func(t *testing.T) { halvesGivenUp(t, cluster{t, c.dir}) })
+	t.Run("MessageOverTheLimitIsSplitOrNamed", func(t *testing.T) { overTheLimit(t, cluster{t, c.dir}) })
+}
+
+func halvesGivenUp(t *testing.T, c cluster) {
 	d := newDisk()
 	prefix := newPrefix()
 	o := c.options(t, prefix, nil)

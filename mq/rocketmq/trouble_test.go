@@ -136,9 +136,7 @@ func large(t *testing.T, d *disk, id int64, size int) *txn.Global {
 	return &g
 }
 
-func TestMessageOverTheLimitIsSplitOrNamed(t *testing.T) {
-	t.Parallel()
-	c := startCluster(t, "single", "ROCKETMQ_BROKER_CONF=maxMessageSize=131072")
+func overTheLimit(t *testing.T, c cluster) {
 	d := newDisk()
 	prefix := newPrefix()
 	o := c.options(t, prefix, nil)

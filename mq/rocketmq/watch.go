@@ -93,13 +93,16 @@ func (l *Log) refresh(ctx context.Context) {
 	for _, topic := range l.opts.topics() {
 		r, err := l.names.route(ctx, topic)
 		switch {
+		case errors.Is(err, errNoTopic) && l.table.keep(topic):
+			continue
 		case errors.Is(err, errNoTopic):
-			r = topicRoute{} // gone with its brokers, or deleted
+			r = topicRoute{}
 		case err != nil:
 			l.table.setErr(err)
 			continue // what was known still holds
 		}
 		l.table.setErr(nil)
+		l.table.found(topic)
 		fresh, changed := l.table.set(topic, r)
 		anyFresh = anyFresh || fresh
 		if changed {
@@ -108,6 +111,9 @@ func (l *Log) refresh(ctx context.Context) {
 		}
 	}
 	if anyFresh {
+		l.rebuilding.Lock()
+		l.pace.reset()
+		l.rebuilding.Unlock()
 		if err := l.rebuild(ctx); err != nil {
 			l.noise.warn(l.opts.Logger, "cannot publish on the new route", "err", err)
 		}
@@ -122,6 +128,9 @@ func (l *Log) rebuild(ctx context.Context) error {
 		return errWireClosed
 	}
 	masters := maps.Clone(l.table.route(l.opts.topics()[0]).masters)
+	if c := l.client.Load(); !l.pace.may(c != nil && maps.Equal(c.masters, masters)) {
+		return nil
+	}
 	alive := l.dial(ctx, masters)
 	if len(alive) == 0 {
 		return fmt.Errorf("%w: none of %d answers", errNoBroker, len(masters))
@@ -153,6 +162,7 @@ func (l *Log) rebuild(ctx context.Context) error {
 		c.close()
 		return reasons
 	}
+	l.pace.succeeded()
 	l.stats.rebuilt.Add(1)
 	old := l.client.Swap(c)
 	if old != nil {
@@ -241,19 +251,54 @@ func (l *Log) mendOne(ctx context.Context, broker, addr string) {
 	if c == nil || len(l.dial(ctx, map[string]string{broker: addr})) == 0 || ctx.Err() != nil {
 		return
 	}
-	if c.masters[broker] != addr || l.table.broken(broker) {
-		if err := l.rebuild(ctx); err != nil {
+	known := c.masters[broker] == addr
+	if known {
+		if err := l.probe(c, broker); err != nil {
 			l.noise.warn(l.opts.Logger, "broker does not take messages yet", "broker", broker, "err", err)
+			return
 		}
-		return
+		if !l.table.welcome(broker) {
+			l.outbox.hurry()
+			return
+		}
 	}
-	if err := l.probe(c, broker); err != nil {
+	if err := l.rebuild(ctx); err != nil {
 		l.noise.warn(l.opts.Logger, "broker does not take messages yet", "broker", broker, "err", err)
-		return
 	}
-	l.table.welcome(broker)
 	l.outbox.hurry()
 }
+
+// pace keeps clients from being rebuilt too often: each leaves a goroutine of the library behind.
+type pace struct {
+	failures int
+	next     time.Time // of the next attempt
+	built    time.Time
+}
+
+const (
+	paceFirst = 250 * time.Millisecond
+	paceMax   = 5 * time.Second
+)
+
+// may reports whether a client may be built now. One for the same masters as the present one can wait: the library
+// registers it again with its next heartbeat.
+func (p *pace) may(same bool) bool {
+	now := time.Now()
+	if now.Before(p.next) || same && now.Sub(p.built) < paceMax {
+		return false
+	}
+	d := paceFirst
+	for n := p.failures; n > 0 && d < paceMax; n-- {
+		d *= 2
+	}
+	p.failures++
+	p.next = now.Add(min(d, paceMax))
+	return true
+}
+
+func (p *pace) succeeded() { p.failures, p.next, p.built = 0, time.Time{}, time.Now() }
+
+func (p *pace) reset() { p.failures, p.next = 0, time.Time{} }
 
 func (t *table) broken(broker string) bool {
 	t.mu.Lock()

@@ -1,0 +1,161 @@
+package rocketmq
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// formLog is a log whose packs are made and not started.
+func formLog(t *testing.T, o Options) *Log {
+	t.Helper()
+	o.Store, o.GateWithin = newMemStoreFor(t), time.Hour
+	if err := o.complete(); err != nil {
+		t.Fatal(err)
+	}
+	tb := tableOf(2, "a")
+	l := &Log{
+		opts: o, name: "n", table: tb, lanes: map[laneKey]*lane{}, packs: map[orchestrator.PackID]*pack{},
+	}
+	l.lag.max = time.Second
+	l.client.Store(&client{})
+	return l
+}
+
+func newMemStoreFor(t *testing.T) *memStore {
+	s := newMemStore(newDisk())
+	t.Cleanup(s.crash)
+	return s
+}
+
+func decisions(ids ...int64) []decision {
+	var all []decision
+	for _, id := range ids {
+		all = append(all, decision{change: &orchestrator.Change{
+			Topic: "t", Event: make([]byte, 100), Global: &txn.Global{XID: txn.XID{Prefix: "h:1", ID: id}},
+		}, done: func(error) {}})
+	}
+	return all
+}
+
+// sizes lists how many decisions each pack has; those without a half are negative.
+func sizes(packs []*pack) []int {
+	var all []int
+	for _, p := range packs {
+		n := len(p.members)
+		if p.mute {
+			n = -n
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+func ids(from, n int64) []int64 {
+	var all []int64
+	for i := range n {
+		all = append(all, from+i)
+	}
+	return all
+}
+
+func TestDecisionsGatherWhilePacksAreInFlight(t *testing.T) {
+	t.Parallel()
+	key := laneKey{"t", "g"}
+	l := formLog(t, Options{LanePacks: 2})
+	if got := sizes(l.enqueue(key, decisions(1)...)); !slices.Equal(got, []int{1}) {
+		t.Errorf("idle: %v", got)
+	}
+	if got := sizes(l.enqueue(key, decisions(2, 3)...)); !slices.Equal(got, []int{2}) {
+		t.Errorf("second: %v", got)
+	}
+	if got := sizes(l.enqueue(key, decisions(ids(4, 120)...)...)); got != nil || l.waiting != 120 {
+		t.Errorf("two are in flight: %v", got)
+	}
+	if got := sizes(l.enqueue(laneKey{"t", "other"}, decisions(500)...)); !slices.Equal(got, []int{1}) {
+		t.Errorf("another tag does not wait: %v", got)
+	}
+	l.lanes[key].halves--
+	if got := sizes(l.form(l.lanes[key], false)); !slices.Equal(got, []int{50}) {
+		t.Errorf("one has ended: %v", got)
+	}
+	if got := sizes(l.form(l.lanes[key], true)); !slices.Equal(got, []int{50}) {
+		t.Errorf("waited long enough: %v", got)
+	}
+	l.table.shun("a", time.Minute, true, "gone")
+	if got := sizes(l.form(l.lanes[key], false)); !slices.Equal(got, []int{-20}) {
+		t.Errorf("no broker: %v", got)
+	}
+}
+
+func TestATransactionIsInAPackOnce(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{LanePacks: 8})
+	if got := sizes(l.enqueue(laneKey{"t", "g"}, decisions(1, 2, 2, 3, 1)...)); !slices.Equal(got, []int{2, 3}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestPacksAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{LanePacks: 8, PackBytesMax: 250})
+	if got := sizes(l.enqueue(laneKey{"t", "g"}, decisions(1, 2, 3, 4, 5)...)); !slices.Equal(got, []int{2, 2, 1}) {
+		t.Errorf("%v", got)
+	}
+	l.learned.Store(50) // less than one event: each goes alone
+	if got := sizes(l.enqueue(laneKey{"t", "g"}, decisions(6, 7)...)); !slices.Equal(got, []int{1, 1}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestHalvesInFlightAreBounded(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{LanePacks: 8, InFlightMax: 3, PackMax: 1})
+	key := laneKey{"t", "g"}
+	if got := sizes(l.enqueue(key, decisions(1, 2, 3, 4, 5)...)); !slices.Equal(got, []int{1, 1, 1}) {
+		t.Errorf("%v", got)
+	}
+	// What has waited too long goes without a half.
+	if got := sizes(l.form(l.lanes[key], true)); !slices.Equal(got, []int{-1, -1}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestCommitsThatLagSlowHalvesDown(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{LanePacks: 8, InFlightMax: 16, PackMax: 1})
+	q := queue{"t", "a", 0}
+	l.table.readMine(map[queue]bool{q: true})
+	l.lag.sent("slow", q, l.table)
+	l.lag.since["slow"] = committed{"a", time.Now().Add(-2 * time.Second)}
+	key := laneKey{"t", "g"}
+	if got := sizes(l.enqueue(key, decisions(1, 2, 3)...)); !slices.Equal(got, []int{1}) {
+		t.Errorf("lagging: %v", got)
+	}
+	l.lag.seen("slow", &l.stats)
+	if got := sizes(l.form(l.lanes[key], false)); !slices.Equal(got, []int{1, 1}) {
+		t.Errorf("caught up: %v", got)
+	}
+}
+
+func TestClientsAreNotRebuiltAllTheTime(t *testing.T) {
+	t.Parallel()
+	var p pace
+	if !p.may(false) || p.may(false) {
+		t.Error("a second attempt at once")
+	}
+	p.reset()
+	if !p.may(false) {
+		t.Error("a route that has changed does not wait")
+	}
+	p.succeeded()
+	if p.may(true) {
+		t.Error("the same masters once more")
+	}
+	if !p.may(false) {
+		t.Error("other masters do not wait")
+	}
+}
