@@ -135,7 +135,7 @@ func (s *Store) Server() (kind, version string) { return s.server.kind, s.server
 
 // Offset returns how far the database's clock is from this machine's.
 func (s *Store) Offset() time.Duration {
-	return time.Duration(s.clock.offset.Load()) + s.clock.skew
+	return time.Duration(s.clock.offset.Load())
 }
 
 // retentionNow is the time by which retention goes.
