@@ -59,10 +59,10 @@ POM
 
 port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# ask HOST:PORT CODE [FIELDS] prints the answer to a request of RocketMQ's remoting protocol (4 bytes length, 4 bytes length of
+# ask HOST:PORT CODE prints the answer to a request of RocketMQ's remoting protocol (4 bytes length, 4 bytes length of
 # the header, header as JSON). The answer is read for at most a second.
 ask() {
-    local json="{\"code\":$2,\"language\":\"JAVA\",\"version\":459,\"opaque\":1,\"flag\":0,\"extFields\":{${3-}}}" n
+    local json="{\"code\":$2,\"language\":\"JAVA\",\"version\":459,\"opaque\":1,\"flag\":0,\"extFields\":{}}" n
     n=${#json}
     exec 3<>"/dev/tcp/${1%:*}/${1#*:}" || return 1
     printf '%b%s' "$(printf '\\x%02x' 0 0 $(((n + 4) >> 8)) $(((n + 4) & 255)) 0 0 $((n >> 8)) $((n & 255)))" "$json" >&3
@@ -72,28 +72,6 @@ ask() {
 
 # brokers DIR prints the name server's table of brokers (GET_BROKER_CLUSTER_INFO).
 brokers() { (ask "$(cat "$1/namesrv")" 106) 2>/dev/null || true; }
-
-# announce DIR NAME... has brokers register with the name server. Of their own accord they do so ten seconds after their
-# start only; but a topic that is changed is registered at once.
-announce() {
-    local dir=$1 name queues=$((1 + SECONDS % 7))
-    shift
-    [ -z "${ROCKETMQ_ACL:-}" ] || return 0
-    for name in "$@"; do
-        (ask "127.0.0.1:$(cat "$dir/$name/port")" 17 "\"topic\":\"parts-ready\",\"defaultTopic\":\"TBW102\",\
-\"readQueueNums\":\"$queues\",\"writeQueueNums\":\"$queues\",\"perm\":\"6\",\"topicFilterType\":\"SINGLE_TAG\",\
-\"topicSysFlag\":\"0\",\"order\":\"false\"") >/dev/null 2>&1 || true
-    done
-}
-
-# registered DIR N NAME... announces masters and tells whether the name server knows N of them.
-registered() {
-    local dir=$1 n=$2
-    shift 2
-    has_masters "$dir" "$n" && return 0
-    announce "$dir" "$@"
-    return 1
-}
 
 # in_sync DIR NAME tells whether the slave of a master follows (GET_BROKER_HA_STATUS).
 in_sync() { (ask "127.0.0.1:$(cat "$1/$2/port")" 907) 2>/dev/null | grep -q '"inSync":true'; }
@@ -254,8 +232,6 @@ configure() {
 
 # has_leader DIR tells whether the name server knows a master of RaftNode00.
 has_leader() { brokers "$1" | grep -qE '"?0"?:"127\.0\.0\.1:'; }
-
-# has_masters DIR N tells whether the name server knows N masters.
 has_masters() { [ "$(brokers "$1" | grep -oE '\b"?0"?:"127\.0\.0\.1:[0-9]+' | wc -l)" -ge "$2" ]; }
 
 start() {
@@ -269,13 +245,13 @@ start() {
     case $set in
     single)
         run_process "$dir" broker-a
-        wait_for 60 "broker is registered" registered "$dir" 1 broker-a
+        wait_for 60 "broker is registered" has_masters "$dir" 1
         ;;
     2m2s)
         run_process "$dir" broker-a &
         run_process "$dir" broker-b
         wait
-        wait_for 60 "masters are registered" registered "$dir" 2 broker-a broker-b
+        wait_for 60 "masters are registered" has_masters "$dir" 2
         run_process "$dir" broker-a-slave &
         run_process "$dir" broker-b-slave
         wait
