@@ -155,7 +155,9 @@ func (n *node) work() {
 		if w.mutation == Lonely {
 			return
 		}
-		_ = n.c.WatchRows(ctx)
+		if w.mutation != DeafRows {
+			_ = n.c.WatchRows(ctx)
+		}
 		if w.mutation != DeafEnds {
 			_ = n.c.WatchEnds(ctx)
 		}

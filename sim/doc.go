@@ -8,29 +8,44 @@
 //
 // # What is simulated
 //
+// There are two kinds of worlds. In the one there is one node with its own disk. In the other there are two or three
+// nodes on one database and one message broker, with leases, epochs and hand-over of commands (cluster.go).
+//
 // Time, the disk and the store on it, the decision log, the network, clients, participants with their databases,
-// operators, and every fault among them. One run is one goroutine with a queue of events, ordered by virtual time and
+// operators, and every fault among them. In a cluster also: the connections to the database, on which statements and
+// their answers are lost, slow, or carried out when everybody has given them up; the broker with its half messages,
+// ends, check-backs, restarts that forget, and messages that come twice and in any order; the packs of the decision log,
+// in both modes; nodes that are paused for longer than their lease, cut off from the store, the broker, participants or
+// clients, drained and restarted; wall clocks that are an hour wrong. One run is one goroutine with a queue of events, ordered by virtual time and
 // then by a random number; everything random comes from one seeded generator, so a seed gives the same run, byte for
 // byte. The coordinator may crash at every boundary: before and after each write, send and answer.
 //
 // # What is checked
 //
 // Package check, which sees only logs. It runs after the world has healed and come to rest. The simulated store also
-// passes store/storetest, so that what happens on it can happen on the others.
+// passes store/storetest, so that what happens on it can happen on the others; the simulated database of a cluster
+// passes its parts about several nodes and about packs.
 //
 // # What is not
 //
-// Goroutines and the orders of them, bytes on the wire, real disks, and clusters: the second node that operators use
-// now and then has no sweeper of its own and does not hear of the first one's releases.
+// Goroutines and the orders of them, bytes on the wire, real disks. The second node that operators of a single node use
+// now and then has no sweeper of its own and does not hear of the first one's releases. In a cluster: stores that wait
+// within a call that returns at once here (what is due, who holds rows, who waits), the moment between the look at the
+// lease and the system call that sends a command, and the code of the adapters: packs.go and handle.go are models of
+// mq/rocketmq and store/mysql, made from the same design. The topic has one event for each transaction, so that its
+// order (I29) says nothing.
 //
 // # Replay
 //
-// A failure prints its seed and the command that shows the whole run. A seed means another run as soon as the
+// A failure prints its seed, its kind of world and the command that shows the whole run. A seed means another run as soon as the
 // simulation changes, so testdata/seeds.txt is a history, and a set of runs that were once hard.
 //
 // # Where to start reading
 //
-// world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
+// For clusters: cluster.go for nodes and faults, member.go for leases, database.go for what the shared store does at one
+// instant, handle.go for what can go wrong on the way to it, packs.go for the decision log, broker.go, relay.go.
+//
+// Otherwise: world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
 // transport.go for its three seams, client.go for the workload, participant.go for the other side of phase two,
 // mutation.go for the defects by which the checkers are checked.
 package sim

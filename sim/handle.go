@@ -165,7 +165,7 @@ func (h *handle) now(do func()) error {
 
 // Load implements [orchestrator.Store].
 func (h *handle) Load(id int64, done func(*txn.Global, error)) {
-	if old := h.seen[id]; h.n.w.mutation == CachedReads && old != nil {
+	if old := h.seen[id]; old != nil && h.n.w.mutation == CachedReads && !h.n.w.healed {
 		h.n.after(0, func() { done(old, nil) })
 		return
 	}

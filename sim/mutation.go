@@ -36,9 +36,10 @@ const (
 	PartPack    // a pack is stored in part if one of its changes is refused
 	EarlyClear  // the outbox is cleared before the message was read
 	Overstay    // a node goes on sending when its lease is over
-	CachedReads // a node reads what it has read or written last
+	CachedReads // until the world heals, a node reads what it has read or written last
 	Lonely      // nodes do not know that there are others
 	DeafEnds    // who waits for an end is not told of one on another node
+	DeafRows    // who waits for a row is not told that another node has freed it
 	LocalCycles // nodes do not tell each other who waits for whom
 	LocalClock  // a node goes by its own clock
 	mutations
@@ -53,7 +54,7 @@ func (m Mutation) String() string {
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
 		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
-		"Overstay", "CachedReads", "Lonely", "DeafEnds", "LocalCycles", "LocalClock",
+		"Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
 	}[m]
 }
 
@@ -83,7 +84,7 @@ func (m Mutation) prepare(p *plan) {
 	case DeafEnds:
 		p.beCalm()
 		p.kinds = tcc
-	case LocalCycles:
+	case LocalCycles, DeafRows:
 		p.beCalm()
 		p.kinds = hot
 	}

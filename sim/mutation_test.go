@@ -42,6 +42,7 @@ func TestCheckersFindDefects(t *testing.T) {
 		CachedReads:  {"I9", "I10"},
 		Lonely:       {"I9", "I10"},
 		DeafEnds:     {"Ends"},
+		DeafRows:     {"Waits"},
 		LocalCycles:  {"Cycles"},
 		LocalClock:   {"Deadlines"},
 	}

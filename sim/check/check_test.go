@@ -356,6 +356,12 @@ func bad() map[string][]func(r *run) {
 			func(r *run) { r.CheckBacks[0].Seq = 1 },
 			func(r *run) { r.Packs = append(r.Packs, r.Packs[0]) },
 		},
+		"I30": {
+			func(r *run) {
+				r.Published = append(r.Published, Published{Seq: r.next(), ID: committed, Outcome: txn.Rollback})
+			},
+			func(r *run) { r.Published = r.Published[1:] },
+		},
 		"Packs": {func(r *run) { r.Packs[0].Decided = append(r.Packs[0].Decided, rolledBack) }},
 		"Ends": {func(r *run) {
 			r.answer(OpCommit, committed, 0, txn.Committing)

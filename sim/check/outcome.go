@@ -27,6 +27,8 @@ func outcomeCheckers() []Checker {
 			whole(nothingLeft)},
 		{"I28", "Check-back answers agree with the store: commit if the pack is there, else rollback, for ever.",
 			whole(checkBacks)},
+		{"I30", "Consumer replay: whoever reads the topic from any point on, and parts of it twice, knows the store's decisions.",
+			whole(replayable)},
 		{"Packs", "A pack's id and all of its decisions are stored in one write, or none of them.", whole(wholePacks)},
 	}
 }
@@ -350,6 +352,27 @@ func checkBacks(x *Index, fail func(int64, string, ...any)) {
 		case !c.Stored && p != nil:
 			fail(0, "a check-back for pack %s was answered with rollback at %d, but it was stored at %d", c.Pack, c.Seq,
 				p.Seq)
+		}
+	}
+}
+
+// replayable builds what a consumer knows of each transaction twice: by the first message about it that is read, and by
+// the last one. If both are what the store says, it does not matter where a consumer begins and what it reads again.
+func replayable(x *Index, fail func(int64, string, ...any)) {
+	first, last := map[int64]txn.Outcome{}, map[int64]txn.Outcome{}
+	for _, p := range x.Published {
+		if first[p.ID] == 0 {
+			first[p.ID] = p.Outcome
+		}
+		last[p.ID] = p.Outcome
+	}
+	for _, id := range x.IDs {
+		s := x.byID[id]
+		if s.Decision == nil {
+			continue
+		}
+		if want := s.Decision.Global.Status.Outcome(); first[id] != want || last[id] != want {
+			fail(id, "%s is decided, a consumer reads first %s and last %s", want, first[id], last[id])
 		}
 	}
 }
