@@ -115,12 +115,14 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 	var packs []*pack
 	up, mode := l.up(ln.key.topic), l.Mode()
 	lanePacks, inFlight := l.opts.LanePacks, l.opts.InFlightMax
-	if l.lag.late() {
+	late := l.lag.late()
+	if late {
 		lanePacks, inFlight = 1, max(1, inFlight/8)
 	}
 	for len(ln.waiting) > 0 {
 		mute := mode == Queue && (!up || l.halves >= inFlight && force)
-		if !mute && !force && (ln.halves >= lanePacks || l.halves >= inFlight) {
+		full := len(ln.waiting) >= l.opts.PackMax && !late // it would gain nothing by waiting
+		if !mute && !force && (ln.halves >= lanePacks && !full || l.halves >= inFlight) {
 			break
 		}
 		p := l.take(ln)

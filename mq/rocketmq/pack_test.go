@@ -72,19 +72,27 @@ func TestDecisionsGatherWhilePacksAreInFlight(t *testing.T) {
 	if got := sizes(l.enqueue(key, decisions(2, 3)...)); !slices.Equal(got, []int{2}) {
 		t.Errorf("second: %v", got)
 	}
-	if got := sizes(l.enqueue(key, decisions(ids(4, 120)...)...)); got != nil || l.waiting != 120 {
+	if got := sizes(l.enqueue(key, decisions(ids(4, 49)...)...)); got != nil || l.waiting != 49 {
 		t.Errorf("two are in flight: %v", got)
 	}
+	if got := sizes(l.enqueue(key, decisions(ids(53, 121)...)...)); !slices.Equal(got, []int{50, 50, 50}) {
+		t.Errorf("full ones need not wait: %v", got)
+	}
+	l.lanes[key].halves = 2
 	if got := sizes(l.enqueue(laneKey{"t", "other"}, decisions(500)...)); !slices.Equal(got, []int{1}) {
 		t.Errorf("another tag does not wait: %v", got)
 	}
 	l.lanes[key].halves--
-	if got := sizes(l.form(l.lanes[key], false)); !slices.Equal(got, []int{50}) {
+	if got := sizes(l.form(l.lanes[key], false)); !slices.Equal(got, []int{20}) {
 		t.Errorf("one has ended: %v", got)
 	}
-	if got := sizes(l.form(l.lanes[key], true)); !slices.Equal(got, []int{50}) {
+	if got := sizes(l.enqueue(key, decisions(ids(200, 20)...)...)); got != nil {
+		t.Errorf("two are in flight again: %v", got)
+	}
+	if got := sizes(l.form(l.lanes[key], true)); !slices.Equal(got, []int{20}) {
 		t.Errorf("waited long enough: %v", got)
 	}
+	l.enqueue(key, decisions(ids(300, 20)...)...)
 	l.table.shun("a", time.Minute, true, "gone")
 	if got := sizes(l.form(l.lanes[key], false)); !slices.Equal(got, []int{-20}) {
 		t.Errorf("no broker: %v", got)
