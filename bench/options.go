@@ -42,6 +42,8 @@ type options struct {
 	nodes   int
 	consume bool
 	scripts string
+	// database are global variables of MariaDB, as "name=value", that differ from its defaults.
+	database string
 
 	seataClasspath string
 	seataMain      string
@@ -110,6 +112,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&o.mq, "mq", mqOff, "with -store mysql: off, or rocketmq, which starts a private broker")
 	flags.IntVar(&o.nodes, "nodes", 1, "with -store mysql: nodes; clients are divided among them")
 	flags.BoolVar(&o.consume, "consume", false, "with -mq rocketmq: read the commit topic and measure its delay")
+	flags.StringVar(&o.database, "database", "", "with -store mysql: variables to set on MariaDB, as name=value ...")
 	flags.StringVar(&o.scripts, "parts", ".ci/parts", "directory of mariadb.sh and rocketmq.sh")
 	flags.StringVar(&o.seataClasspath, "seata-classpath", "", "class path of a Seata server to measure instead: seata.go")
 	flags.StringVar(&o.seataMain, "seata-main", "io.seata.server.ServerApplication", "its main class")

@@ -71,7 +71,11 @@ func startParts(ctx context.Context, o options) (p *parts, err error) {
 	if p.db, err = sql.Open("mysql", p.dsn("")); err != nil {
 		return p, err
 	}
-	for _, statement := range []string{databaseMemory, databaseLog} {
+	statements := []string{databaseMemory, databaseLog}
+	for _, setting := range strings.Fields(o.database) {
+		statements = append(statements, "SET GLOBAL "+setting)
+	}
+	for _, statement := range statements {
 		if _, err := p.db.ExecContext(ctx, statement); err != nil {
 			return p, fmt.Errorf("set up database: %w", err)
 		}
