@@ -151,7 +151,9 @@ func (c *cluster) use(t *testing.T, set string) {
 	if oldBrokers != "" {
 		script(t, "rocketmq.sh", "stop", oldBrokers)
 	}
-	if c.bank == nil {
+	if c.bank != nil {
+		c.bank.pause(t) // a scenario that failed has left the clerks at work
+	} else {
 		c.bank = startBank(t, c.cleaner, c.work, c.banks, c.zookeeper)
 	}
 	reset(t, c.banks)
