@@ -1,7 +1,9 @@
 package orchestrator
 
 import (
+	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -12,24 +14,40 @@ type endWait struct {
 	id      int64
 	outcome txn.Outcome // what it asked for
 	done    func(*txn.Global, error)
-	// over is true when it was answered. Guarded by the mutex of the transaction's shard.
-	over     bool
+	// over is true when it was answered. Set under the mutex of the transaction's shard.
+	over     atomic.Bool
 	deadline txn.Millis
+	seq      uint64 // order in the queue
 }
 
 // endWaits is the queue of all end waits, oldest first: their bound is the same, so it is in order of deadline.
 type endWaits struct {
-	mu    sync.Mutex
-	queue []*endWait
+	mu     sync.Mutex
+	queue  []*endWait
+	seq    uint64
+	looked uint64 // seq of the last one that waiting has returned
 }
 
-// waiting returns transactions whose end is waited for, at most limit, those first that have waited longest.
+// waiting returns transactions whose end is waited for, at most limit, beginning behind those that it has returned
+// before, so that everybody's turn comes. Waits that are over leave the queue: at thousands of ends a second they would
+// be nearly all of it.
 func (w *endWaits) waiting(limit int) []int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ids := make([]int64, 0, min(limit, len(w.queue)))
-	for _, wait := range w.queue[:min(limit, len(w.queue))] {
+	live := w.queue[:0]
+	for _, wait := range w.queue {
+		if !wait.over.Load() {
+			live = append(live, wait)
+		}
+	}
+	clear(w.queue[len(live):])
+	w.queue = live
+	first := sort.Search(len(live), func(i int) bool { return live[i].seq > w.looked })
+	ids := make([]int64, 0, min(limit, len(live)))
+	for i := range min(limit, len(live)) {
+		wait := live[(first+i)%len(live)]
 		ids = append(ids, wait.id)
+		w.looked = wait.seq
 	}
 	return ids
 }
@@ -45,6 +63,8 @@ func (c *Coordinator) park(e *entry, w *endWait, g *txn.Global, err error) bool 
 	e.waiters = append(e.waiters, w)
 	s.mu.Unlock()
 	c.ends.mu.Lock()
+	c.ends.seq++
+	w.seq = c.ends.seq
 	c.ends.queue = append(c.ends.queue, w)
 	c.ends.mu.Unlock()
 	return true
@@ -76,7 +96,7 @@ func (c *Coordinator) settle(e *entry, g *txn.Global) {
 	waiters := e.waiters
 	e.waiters = nil
 	for _, w := range waiters {
-		w.over = true
+		w.over.Store(true)
 	}
 	s.mu.Unlock()
 	for _, w := range waiters {
@@ -109,11 +129,10 @@ func stillWaits(deadline, now txn.Millis, limit time.Duration) bool {
 func (c *Coordinator) expireEnd(w *endWait) {
 	s := c.shard(w.id)
 	s.mu.Lock()
-	if w.over {
+	if w.over.Swap(true) {
 		s.mu.Unlock()
 		return
 	}
-	w.over = true
 	var g *txn.Global
 	if e := s.entries[w.id]; e != nil {
 		g = e.g

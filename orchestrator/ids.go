@@ -40,15 +40,16 @@ func (c *Coordinator) refillIDs(ctx context.Context) error {
 		if full {
 			return nil
 		}
-		first, err := c.store.ReserveIDs(ctx, c.limits().IDRange)
+		n := c.limits().IDRange // once: Tune may change it meanwhile
+		first, err := c.store.ReserveIDs(ctx, n)
 		if err != nil {
 			return fmt.Errorf("reserve ids: %w", err)
 		}
 		r.mu.Lock()
 		if r.next == r.end {
-			r.next, r.end = first, first+c.limits().IDRange
+			r.next, r.end = first, first+n
 		} else {
-			r.spare, r.spareN = first, c.limits().IDRange
+			r.spare, r.spareN = first, n
 		}
 		r.mu.Unlock()
 	}
