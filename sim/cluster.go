@@ -138,9 +138,14 @@ func (c *cluster) start(at int) {
 	w.nodes[at] = n
 	n.member.join(c.db.join(at))
 	n.c = n.clusterCoordinator()
-	w.note("node starts", 0, int64(n.epoch), string(rune('a'+at)))
+	w.note("node starts", 0, int64(n.epoch), n.name())
 	n.work()
 }
+
+// name is that of the node in traces.
+func (n *node) name() string { return placeName(n.member.place) }
+
+func placeName(at int) string { return string(rune('a' + at)) }
 
 // work plans what the node's goroutines do periodically.
 func (n *node) work() {
@@ -202,7 +207,7 @@ func (n *node) clusterCoordinator() *orchestrator.Coordinator {
 	}
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
 		Store: m.handle, Shared: shared, Log: m.log, Transport: clusterTransport{n}, Clock: nodeClock{n}, Rules: rules(),
-		Advertise: string(rune('a'+m.place)) + ":8091", Member: m.certain,
+		Advertise: n.name() + ":8091", Member: m.certain,
 		Admit: func() error {
 			if w.noNewWork && w.chance(0.5) {
 				return orchestrator.ErrReadOnly

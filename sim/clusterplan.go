@@ -48,8 +48,9 @@ func (p *plan) inCluster(r *rand.Rand) {
 // beCalm leaves only what a coordinator on another node has to be told of in time.
 func (p *plan) beCalm() {
 	*p = plan{
-		transactions: p.transactions, spread: p.spread, kinds: p.kinds, rows: p.rows, delay: min(p.delay, 20*time.Millisecond),
-		fsync: min(p.fsync, 8*time.Millisecond), cached: p.cached, lockWait: p.lockWait, nodes: p.nodes, clocks: p.clocks, fail: p.fail, dup: p.dup,
-		halfFirst: p.halfFirst, oneSession: p.oneSession, calm: true,
+		transactions: p.transactions, spread: p.spread, kinds: p.kinds, rows: p.rows, fail: p.fail, dup: p.dup,
+		delay: min(p.delay, 20*time.Millisecond), fsync: min(p.fsync, 8*time.Millisecond), cached: p.cached,
+		lockWait: p.lockWait, nodes: p.nodes, clocks: p.clocks, halfFirst: p.halfFirst, oneSession: p.oneSession,
+		calm: true,
 	}
 }

@@ -14,11 +14,13 @@
 // Time, the disk and the store on it, the decision log, the network, clients, participants with their databases,
 // operators, and every fault among them. In a cluster also: the connections to the database, on which statements and
 // their answers are lost, slow, or carried out when everybody has given them up; the broker with its half messages,
-// ends, check-backs, restarts that forget, and messages that come twice and in any order; the packs of the decision log,
-// in both modes; nodes that are paused for longer than their lease, cut off from the store, the broker, participants or
-// clients, drained and restarted; wall clocks that are an hour wrong. One run is one goroutine with a queue of events, ordered by virtual time and
-// then by a random number; everything random comes from one seeded generator, so a seed gives the same run, byte for
-// byte. The coordinator may crash at every boundary: before and after each write, send and answer.
+// ends, check-backs, restarts that forget, and messages that come twice and in any order; the packs of the decision
+// log, in both modes; nodes that are paused for longer than their lease, cut off from the store, the broker,
+// participants or clients, drained and restarted; wall clocks that are an hour wrong.
+//
+// One run is one goroutine with a queue of events, ordered by virtual time and then by a random number; everything
+// random comes from one seeded generator, so a seed gives the same run, byte for byte. The coordinator may crash at
+// every boundary: before and after each write, send and answer. In a cluster it may be paused there instead.
 //
 // # What is checked
 //
@@ -37,15 +39,15 @@
 //
 // # Replay
 //
-// A failure prints its seed, its kind of world and the command that shows the whole run. A seed means another run as soon as the
-// simulation changes, so testdata/seeds.txt is a history, and a set of runs that were once hard.
+// A failure prints its seed, its kind of world and the command that shows the whole run. A seed means another run as
+// soon as the simulation changes, so testdata/seeds.txt is a history, and a set of runs that were once hard.
 //
 // # Where to start reading
 //
-// For clusters: cluster.go for nodes and faults, member.go for leases, database.go for what the shared store does at one
-// instant, handle.go for what can go wrong on the way to it, packs.go for the decision log, broker.go, relay.go.
-//
-// Otherwise: world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
+// world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
 // transport.go for its three seams, client.go for the workload, participant.go for the other side of phase two,
 // mutation.go for the defects by which the checkers are checked.
+//
+// For clusters cluster.go for nodes and faults, member.go for leases, database.go for what the shared store does at
+// one instant, handle.go for what can go wrong on the way to it, packs.go for the decision log, broker.go, relay.go.
 package sim

@@ -17,7 +17,6 @@ type handle struct {
 	db      *database
 	queue   []*write
 	sent    []*write // in the statement that is under way
-	others  int      // packs and questions that are under way
 	timer   bool
 	clear   []int64 // entries of the outbox that were read
 	claimed int     // how many transactions Due has claimed since somebody set it to 0
@@ -37,7 +36,7 @@ func newHandle(n *node, db *database) *handle {
 	return &handle{n: n, db: db, seen: make(map[int64]*txn.Global)}
 }
 
-func (h *handle) busy() bool { return len(h.queue)+len(h.sent)+h.others > 0 }
+func (h *handle) busy() bool { return len(h.queue)+len(h.sent) > 0 }
 
 // unreachable reports whether a connection cannot be made.
 func (h *handle) unreachable() bool { return h.db.down || h.n.member.p.cut[toStore] }
@@ -58,14 +57,11 @@ const (
 	answerFor  = 1500 * time.Millisecond
 )
 
-// trip sends a statement and has done called when it is over: with sure false if nobody knows whether do was called,
-// which may even happen later. Errors: [orchestrator.ErrUnavailable] if it was not called, and never will be.
+// trip sends a statement, do, and has done called when it is over: with [orchestrator.ErrUnavailable] if do was not
+// called and never will be, with errLost if nobody knows; it may even happen later.
 func (h *handle) trip(do func(), done func(err error)) {
 	n, w := h.n, h.n.w
-	h.others++
-	end := func(after time.Duration, err error) {
-		n.after(after, func() { h.others--; done(err) })
-	}
+	end := func(after time.Duration, err error) { n.after(after, func() { done(err) }) }
 	if h.unreachable() {
 		end(connectFor, orchestrator.ErrUnavailable)
 		return
@@ -73,7 +69,8 @@ func (h *handle) trip(do func(), done func(err error)) {
 	broken := w.trouble(w.plan.storeFault)
 	fate := w.rng.IntN(5)
 	if broken {
-		w.note("statement in trouble", 0, int64(n.epoch), [...]string{"lost", "late", "slow", "answer lost", "answer lost"}[fate])
+		what := [...]string{"lost", "late", "slow", "answer lost", "answer lost"}[fate]
+		w.note("statement in trouble", 0, int64(n.epoch), what)
 	}
 	w.after(h.delay(), func() {
 		switch {
@@ -126,12 +123,6 @@ func (h *handle) lost(end func(time.Duration, error), happened bool) {
 	})
 }
 
-// background is trip for what goes on all the time, so that it does not count as work.
-func (h *handle) background(do func() error, done func(error)) {
-	h.ask(do, func(err error) { h.others++; done(err) })
-	h.others--
-}
-
 // ask sends a statement and gives its result to done.
 func (h *handle) ask(do func() error, done func(error)) {
 	var result error
@@ -143,8 +134,7 @@ func (h *handle) ask(do func() error, done func(error)) {
 	})
 }
 
-// now makes a statement whose time does not count. before says that it was not carried out, after that it was, but
-// nobody knows.
+// now makes a statement whose time does not count. An error says that it was not carried out, or that nobody knows.
 func (h *handle) now(do func()) error {
 	w := h.n.w
 	switch {

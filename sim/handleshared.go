@@ -40,7 +40,9 @@ func (h *handle) Holders(_ context.Context, rows []txn.Row) (out []*orchestrator
 }
 
 // ExchangeWaits implements [orchestrator.Shared].
-func (h *handle) ExchangeWaits(_ context.Context, own []orchestrator.WaitEdge) (out []orchestrator.WaitEdge, err error) {
+func (h *handle) ExchangeWaits(
+	_ context.Context, own []orchestrator.WaitEdge,
+) (out []orchestrator.WaitEdge, err error) {
 	epoch := h.n.epoch
 	refused := false
 	lost := h.now(func() {
@@ -53,7 +55,7 @@ func (h *handle) ExchangeWaits(_ context.Context, own []orchestrator.WaitEdge) (
 				continue
 			}
 			for _, e := range h.db.waits[other] {
-				e.Node = string(rune('a' + l.place))
+				e.Node = placeName(l.place)
 				out = append(out, e)
 			}
 		}

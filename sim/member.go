@@ -94,7 +94,7 @@ func (m *member) beat() {
 		return
 	}
 	asked, epoch := w.now, n.epoch
-	m.handle.background(func() error { return m.handle.db.renew(epoch) }, func(err error) {
+	m.handle.ask(func() error { return m.handle.db.renew(epoch) }, func(err error) {
 		switch {
 		case !m.joined || n.epoch != epoch:
 		case errors.Is(err, orchestrator.ErrNotMember):
@@ -148,11 +148,11 @@ func (m *member) look() {
 
 // pause stops the process for a while (SIGSTOP). Time goes on, and what arrives waits in its sockets.
 func (m *member) pause(d time.Duration) {
-	w := m.n.w
+	n, w := m.n, m.n.w
 	if m.paused {
 		return
 	}
-	w.note("node paused, ms", 0, d.Milliseconds(), string(rune('a'+m.place)))
+	w.note("node paused, ms", 0, d.Milliseconds(), n.name())
 	m.paused = true
 	w.after(d, m.wake)
 }
@@ -163,24 +163,24 @@ func (m *member) wake() {
 		return
 	}
 	m.paused = false
-	w := m.n.w
-	w.note("node continued", 0, int64(m.n.epoch), string(rune('a'+m.place)))
+	n, w := m.n, m.n.w
+	w.note("node continued", 0, int64(n.epoch), n.name())
 	todo := m.frozen
 	m.frozen = nil
 	for _, do := range todo {
-		m.n.after(0, do)
+		n.after(0, do)
 	}
 }
 
 // drain lets the clients go, finishes what is under way, and restarts the process.
 func (m *member) drain() {
 	n, w := m.n, m.n.w
-	w.note("node drains", 0, int64(n.epoch), string(rune('a'+m.place)))
+	w.note("node drains", 0, int64(n.epoch), n.name())
 	m.draining = true
 	n.after(2*time.Second, func() {
 		m.dropSessions()
 		n.after(500*time.Millisecond, func() {
-			w.note("node leaves", 0, int64(n.epoch), string(rune('a'+m.place)))
+			w.note("node leaves", 0, int64(n.epoch), n.name())
 			n.dead = true
 			w.addStats(n.c.Stats())
 			m.handle.db.fence(n.epoch)

@@ -116,8 +116,9 @@ func TestClusterSeedsReachEverything(t *testing.T) {
 	t.Parallel()
 	steps := []string{
 		"node paused", "node continued", "node is no member", "its lease is over",
-		"write of a dead node refused", "pack of a dead node refused", "node declared dead", "node joins again", "node drains",
-		"node leaves", "coordinator crashes", "link cut 0 store", "link cut 0 broker", "link cut 1 participants",
+		"write of a dead node refused", "pack of a dead node refused", "node declared dead", "node joins again",
+		"node drains", "node leaves", "coordinator crashes", "link cut 0 store", "link cut 0 broker",
+		"link cut 1 participants",
 		"link cut 1 clients", "database unreachable", "broker stops", "end forgotten", "half message lost",
 		"statement in trouble", "late", "answer lost", "pack refused", "pack came too late", "pack of unknown outcome",
 		"pack driven without its message", "pack again", "pack aborted", " commit", " rollback", "unknown",

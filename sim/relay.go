@@ -74,8 +74,7 @@ func (x *handOver) relay(other *node, r *resource) {
 		case !other.member.reaches(r) || !other.member.certain():
 			x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "no session there") })
 		default:
-			w := other.w
-			w.note("command handed over", x.cmd.XID.ID, x.cmd.BranchID, string(rune('a'+other.member.place)))
+			other.w.note("command handed over", x.cmd.XID.ID, x.cmd.BranchID, other.name())
 			other.hand(x, r)
 		}
 	})

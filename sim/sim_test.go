@@ -48,7 +48,8 @@ func explain(t *testing.T, cfg Config, violations []check.Violation) {
 	about := fmt.Sprintf(" tx %-5d ", violations[0].ID)
 	var steps []string
 	for line := range strings.Lines(trace.String()) {
-		if strings.Contains(line, about) || strings.Contains(line, "coordinator ") || strings.Contains(line, " node ") || strings.Contains(line, "clock ") {
+		told := func(word string) bool { return strings.Contains(line, word) }
+		if told(about) || told("coordinator ") || told(" node ") || told("clock ") {
 			steps = append(steps, line)
 		}
 	}

@@ -130,6 +130,9 @@ func (w *World) schedule() {
 // for a clock that was set back by so much; the trouble of a minute takes minutes to go.
 const restWithin = 3 * time.Hour
 
+// eventsMax is far more than the events of any run that comes to rest.
+const eventsMax = 4_000_000
+
 // loop runs events until the end.
 func (w *World) loop() {
 	for {
@@ -141,6 +144,10 @@ func (w *World) loop() {
 		w.events++
 		e.do()
 		if w.healed && w.atRest() {
+			break
+		}
+		if w.events > eventsMax {
+			w.logs.End.Restless = true
 			break
 		}
 	}

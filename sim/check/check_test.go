@@ -333,6 +333,7 @@ func bad() map[string][]func(r *run) {
 				r.final(committed).Status, r.final(committed).Stuck = txn.Committing, txn.StuckRetriesUsedUp
 			},
 			func(r *run) { r.End.Fresh = 1 },
+			func(r *run) { r.End.Restless = true },
 			func(r *run) { r.End.Unanswered = []string{"commit of 1"} },
 			func(r *run) { r.Answers[3].Waited = time.Hour },
 		},

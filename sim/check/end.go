@@ -37,6 +37,9 @@ func termination(x *Index, fail func(int64, string, ...any)) {
 	if x.End.Fresh > 0 && !x.End.TopicOnly {
 		fail(0, "%d transactions were begun and neither stored nor ended", x.End.Fresh)
 	}
+	if x.End.Restless {
+		fail(0, "there was no end of events")
+	}
 	for _, what := range x.End.Unanswered {
 		fail(0, "never answered: %s", what)
 	}

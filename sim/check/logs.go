@@ -226,6 +226,8 @@ type End struct {
 	Outbox int
 	// Hopeless lists branches whose participant refuses for ever; Failing those that it fails for ever.
 	Hopeless map[int64]bool
+	// Restless is true if there was no end of events.
+	Restless bool
 	// AnswerMax is the longest that an answer may take.
 	AnswerMax time.Duration
 }

@@ -27,7 +27,7 @@ func outcomeCheckers() []Checker {
 			whole(nothingLeft)},
 		{"I28", "Check-back answers agree with the store: commit if the pack is there, else rollback, for ever.",
 			whole(checkBacks)},
-		{"I30", "Consumer replay: whoever reads the topic from any point on, and parts of it twice, knows the store's decisions.",
+		{"I30", "Consumer replay: whoever reads the topic, and parts of it twice, knows the store's decisions.",
 			whole(replayable)},
 		{"Packs", "A pack's id and all of its decisions are stored in one write, or none of them.", whole(wholePacks)},
 	}

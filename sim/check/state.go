@@ -143,7 +143,7 @@ func fencing(x *Index, fail func(int64, string, ...any)) {
 	}
 	for i := range x.Sent {
 		if s := &x.Sent[i]; s.Dead {
-			fail(s.Command.XID.ID, "epoch %d sent a command to branch %d at %d, after it had crashed or its lease was over", s.Epoch,
+			fail(s.Command.XID.ID, "epoch %d sent a command to branch %d at %d, crashed or without a lease", s.Epoch,
 				s.Command.BranchID, s.Seq)
 		}
 	}
