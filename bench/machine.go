@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,6 +35,27 @@ func machineLine(dir string) string {
 		line += fmt.Sprintf(", fsync of 4 KiB p50 %s p99 %s", p50.Round(time.Microsecond), p99.Round(time.Microsecond))
 	}
 	return line
+}
+
+const (
+	quietTime  = 2 * time.Second
+	quietCores = 0.2
+)
+
+// awaitQuiet waits until the machine was all but idle for a moment, or until limit.
+func awaitQuiet(ctx context.Context, limit time.Duration) error {
+	for until := time.Now().Add(limit); time.Now().Before(until); {
+		before := readMachineCPU()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(quietTime):
+		}
+		if busy := readMachineCPU().busy - before.busy; busy.Seconds() < quietCores*quietTime.Seconds() {
+			return nil
+		}
+	}
+	return nil
 }
 
 // syncTimes measures what the disk takes to make 4 KiB durable.

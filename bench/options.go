@@ -28,6 +28,7 @@ type options struct {
 	pinServer   int
 	pinDriver   int
 	live        int64
+	quiet       time.Duration
 
 	// One cell instead of a suite.
 	inFlight int
@@ -96,6 +97,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.DurationVar(&o.drain, "drain", 30*time.Second, "how long the ends of open transactions are waited for")
 	flags.Int64Var(&o.openMax, "open-max", 200_000, "open loop: give up when so many transactions are open")
 	flags.BoolVar(&o.syncs, "syncs", true, "count the server's fsync calls with perf, if it is there, after the window")
+	flags.DurationVar(&o.quiet, "quiet", 0, "wait so long, at most, for a moment in which nobody else uses the machine")
 	flags.IntVar(&o.pinServer, "pin-server", -1, "keep the server on this core; -1: anywhere")
 	flags.IntVar(&o.pinDriver, "pin-driver", -1, "keep the driver on this core; -1: anywhere")
 	flags.Int64Var(&o.live, "live", 1_000_000, "transactions held undecided in suite live, and finished in lists")

@@ -79,6 +79,9 @@ func (s *suite) on(ctx context.Context, b *bench, c cell) (result, error) {
 	if c.window == 0 {
 		c.window = s.o.window
 	}
+	if err := awaitQuiet(ctx, s.o.quiet); err != nil {
+		return result{}, err
+	}
 	r, err := b.run(ctx, c)
 	if err != nil {
 		return r, err
