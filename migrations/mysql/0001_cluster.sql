@@ -95,7 +95,8 @@ CREATE TABLE IF NOT EXISTS concord_pack (
 ) ENGINE = InnoDB;
 
 -- One row for each node id that ever was a member. The counters are what the node's writes have added; only the sum
--- over all nodes means something. last_write is the token of the node's last write.
+-- over all nodes means something. write_0 and write_1 are the tokens of the node's last writes, one for each of its
+-- lanes.
 CREATE TABLE IF NOT EXISTS concord_node (
     id VARBINARY(255) NOT NULL,
     epoch BIGINT NOT NULL,
@@ -103,7 +104,8 @@ CREATE TABLE IF NOT EXISTS concord_node (
     draining TINYINT NOT NULL,
     joined_at BIGINT NOT NULL,
     lease_until BIGINT NOT NULL,
-    last_write BIGINT NOT NULL DEFAULT 0,
+    write_0 BIGINT NOT NULL DEFAULT 0,
+    write_1 BIGINT NOT NULL DEFAULT 0,
     advertise VARBINARY(512) NOT NULL,
     internal VARBINARY(512) NOT NULL,
     version VARBINARY(255) NOT NULL,

@@ -166,10 +166,11 @@ func (l *lifeCycle) next(err error) {
 // BenchmarkLifeCycle measures begin, two registrations, decision and ending, of which the first four wait for their
 // commit. Run it with -benchtime 100000x.
 func BenchmarkLifeCycle(b *testing.B) {
-	for _, inFlight := range []int{64, 256, 512} {
-		b.Run(fmt.Sprint(inFlight), func(b *testing.B) {
+	for _, tt := range []struct{ inFlight, lanes int }{{64, 1}, {64, 2}, {256, 1}, {256, 2}, {512, 1}, {512, 2}} {
+		inFlight := tt.inFlight
+		b.Run(fmt.Sprintf("%d/%d", inFlight, tt.lanes), func(b *testing.B) {
 			o := options(b, newDatabase(b), "n1")
-			o.Logger = nil
+			o.Logger, o.Lanes = nil, tt.lanes
 			s, err := Open(b.Context(), o)
 			if err != nil {
 				b.Fatal(err)

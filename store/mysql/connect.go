@@ -46,7 +46,8 @@ func openPool(c *driver.Config, n int) (*sql.DB, error) {
 	db := sql.OpenDB(connector{base})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
-	db.SetConnMaxIdleTime(idlePause)
+	// From our side idle connections are closed before the server does it.
+	db.SetConnMaxIdleTime(idleMost * 3 / 5)
 	return db, nil
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// fillLists are what makes n finished transactions and a tenth as many live ones: three in four of the finished ones are
+// fillLists makes n finished transactions and a tenth as many live ones: three in four of the finished ones are
 // committed, one live one in a thousand is stuck, and there are 20 applications and 1000 names.
 func fillLists(t testing.TB, s *Store, n int) {
 	t.Helper()

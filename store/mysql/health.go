@@ -107,8 +107,8 @@ func (s *statistics) committed(b *batch) {
 	}
 	s.commits.Add(1)
 	s.changes.Add(n)
-	if n > s.changesMax.Load() {
-		s.changesMax.Store(n) // only the lane writes it
+	for most := s.changesMax.Load(); n > most && !s.changesMax.CompareAndSwap(most, n); {
+		most = s.changesMax.Load()
 	}
 }
 

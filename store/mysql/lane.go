@@ -17,6 +17,10 @@ const (
 	batchChangesMax = 2000
 	batchBytesMax   = 8 << 20
 	batchRowsMax    = 20_000
+	// helpFrom is how many units must be queued for the second lane to take some, helpAfter for how long the first may
+	// be busy.
+	helpFrom  = 128
+	helpAfter = 25 * time.Millisecond
 	// writeLimit bounds one attempt, writeLimitRows what it gets on top for each thousand locked rows.
 	writeLimit     = 15 * time.Second
 	writeLimitRows = 200 * time.Millisecond
@@ -27,29 +31,34 @@ const (
 	backoffMax = 250 * time.Millisecond
 )
 
+// lanes is how many batches a node writes at the same time. The second lane helps when much is queued, and when the
+// first is busy with a change of very many rows. Both take from one queue; what has a transaction or row in common with
+// a batch that is being written waits for that.
+const lanes = 2
+
 // laneLoop writes what is queued, one batch at a time. What comes meanwhile is the next batch.
-func (s *Store) laneLoop(ctx context.Context) {
+func (s *Store) laneLoop(ctx context.Context, lane int) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		units, clear, wait, over := s.take()
+		units, clear, wait, over := s.take(lane)
 		switch {
 		case over:
 			return
 		case len(units) > 0 || len(clear) > 0:
-			s.writeUnits(ctx, units, clear)
+			s.writeUnits(ctx, lane, units, clear)
 			continue
 		}
 		timer.Reset(wait)
 		select {
-		case <-s.wake:
+		case <-s.wake[lane]:
 		case <-timer.C:
 		}
 	}
 }
 
-// take returns what is written next, or how long to wait for it.
-func (s *Store) take() (units []*unit, clear []int64, wait time.Duration, over bool) {
+// take returns what a lane writes next, or how long to wait for it.
+func (s *Store) take(lane int) (units []*unit, clear []int64, wait time.Duration, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.aborted {
@@ -58,43 +67,70 @@ func (s *Store) take() (units []*unit, clear []int64, wait time.Duration, over b
 	if len(s.queue) == 0 && len(s.clear) == 0 {
 		return nil, nil, time.Hour, s.closing
 	}
-	if !s.closing {
-		since, delay := s.clearSince, lazyDelayMax
-		if len(s.queue) > 0 {
-			since = s.queue[0].given
-		}
-		if s.urgent {
-			delay = s.opts.Gather
-		}
-		if wait = time.Until(since.Add(delay)); wait > 0 && len(s.queue) < batchChangesMax {
-			return nil, nil, wait, false
-		}
+	if wait = s.patience(lane); wait > 0 {
+		return nil, nil, wait, false
 	}
-	n, changes, bytes, rows := 0, 0, 0, 0
-	for _, u := range s.queue {
-		more := 0
-		for i := range u.changes {
-			more += len(u.changes[i].take) + len(u.changes[i].free)
-		}
-		if n > 0 && (changes+len(u.changes) > batchChangesMax || bytes+u.bytes > batchBytesMax ||
-			rows+more > batchRowsMax) {
-			break
-		}
-		n++
-		changes, bytes, rows = changes+len(u.changes), bytes+u.bytes, rows+more
+	units = s.takeUnits()
+	if lane == 0 || len(units) > 0 {
+		m := min(len(s.clear), rowsMax)
+		clear = append(clear, s.clear[:m]...)
+		s.clear = s.clear[:copy(s.clear, s.clear[m:])]
 	}
-	units = append(units, s.queue[:n]...)
-	rest := copy(s.queue, s.queue[n:])
-	clearTail(s.queue[rest:])
-	s.queue = s.queue[:rest]
+	return units, clear, time.Hour, false
+}
+
+// patience is how long a lane lets the queue grow. The caller holds s.mu.
+func (s *Store) patience(lane int) time.Duration {
+	since, delay := s.clearSince, lazyDelayMax
+	if len(s.queue) > 0 {
+		since = s.queue[0].given
+	}
+	if s.urgent {
+		delay = s.opts.Gather
+	}
+	if lane > 0 {
+		delay = max(delay, helpAfter)
+	}
+	switch {
+	case s.closing || lane == 0 && len(s.queue) >= batchChangesMax || lane > 0 && s.urgent && len(s.queue) >= helpFrom:
+		return 0
+	}
+	return time.Until(since.Add(delay))
+}
+
+// takeUnits removes the next batch from the queue: what has nothing in common with a batch that is being written, in
+// order. The caller holds s.mu.
+func (s *Store) takeUnits() (units []*unit) {
+	changes, bytes, rows := 0, 0, 0
+	full := false
+	var blocked marks // what was passed over, so that nothing overtakes it
+	rest := s.queue[:0]
 	s.urgent = false
 	for _, u := range s.queue {
+		if !full && !s.writing.has(u) && (blocked == nil || !blocked.has(u)) {
+			more := u.rows()
+			full = len(units) > 0 && (changes+len(u.changes) > batchChangesMax || bytes+u.bytes > batchBytesMax ||
+				rows+more > batchRowsMax)
+			if !full {
+				units = append(units, u)
+				changes, bytes, rows = changes+len(u.changes), bytes+u.bytes, rows+more
+				continue
+			}
+		} else if !full {
+			if blocked == nil {
+				blocked = marks{}
+			}
+			blocked.add(u)
+		}
+		rest = append(rest, u)
 		s.urgent = s.urgent || !u.lazy
 	}
-	m := min(len(s.clear), rowsMax)
-	clear = append(clear, s.clear[:m]...)
-	s.clear = s.clear[:copy(s.clear, s.clear[m:])]
-	return units, clear, 0, false
+	clearTail(s.queue[len(rest):])
+	s.queue = rest
+	for _, u := range units {
+		s.writing.add(u)
+	}
+	return units
 }
 
 func clearTail(units []*unit) {
@@ -103,11 +139,66 @@ func clearTail(units []*unit) {
 	}
 }
 
+// marks are the transactions, rows and packs that units need, and how many of them do.
+type marks map[mark]int
+
+// mark is one of them: the id of a transaction, or the beginning of a hash.
+type mark struct{ id, hash int64 }
+
+// each calls yield with the marks of u until it returns false.
+func (u *unit) each(yield func(m mark) bool) {
+	if u.op != packNone && !yield(mark{hash: hash32(string(u.pack)) | 1<<62}) {
+		return
+	}
+	for i := range u.changes {
+		w := &u.changes[i]
+		if !yield(mark{id: w.ch.Global.XID.ID}) {
+			return
+		}
+		for k := range w.take {
+			if !yield(mark{hash: w.take[k].hash.short()}) {
+				return
+			}
+		}
+		for k := range w.free {
+			if !yield(mark{hash: w.free[k].short()}) {
+				return
+			}
+		}
+	}
+}
+
+// has reports whether u needs anything that is marked.
+func (m marks) has(u *unit) bool {
+	if len(m) == 0 {
+		return false
+	}
+	found := false
+	u.each(func(x mark) bool {
+		found = m[x] > 0
+		return !found
+	})
+	return found
+}
+
+func (m marks) add(u *unit) {
+	u.each(func(x mark) bool { m[x]++; return true })
+}
+
+func (m marks) remove(u *unit) {
+	u.each(func(x mark) bool {
+		if m[x]--; m[x] <= 0 {
+			delete(m, x)
+		}
+		return true
+	})
+}
+
 // writeUnits writes a batch and answers its units.
-func (s *Store) writeUnits(ctx context.Context, units []*unit, clear []int64) {
+func (s *Store) writeUnits(ctx context.Context, lane int, units []*unit, clear []int64) {
 	backoff := backoffMin
 	for try := 0; ; {
-		err := s.attempt(ctx, units, clear)
+		err := s.attempt(ctx, lane, units, clear)
 		kind := outageNone
 		if err != nil {
 			kind = classify(err)
@@ -137,8 +228,8 @@ func (s *Store) writeUnits(ctx context.Context, units []*unit, clear []int64) {
 			backoff = min(2*backoff, backoffMax)
 		case len(units) > 1:
 			half := len(units) / 2
-			s.writeUnits(ctx, units[:half:half], nil)
-			s.writeUnits(ctx, units[half:], clear)
+			s.writeUnits(ctx, lane, units[:half:half], nil)
+			s.writeUnits(ctx, lane, units[half:], clear)
 			return
 		case kind == outageRetry:
 			s.fail(units, fmt.Errorf("%w: %w", orchestrator.ErrBusy, err)) // it was rolled back each time
@@ -191,7 +282,7 @@ func (s *Store) fail(units []*unit, err error) {
 var errUnknown = errors.New("outcome of the write is unknown: the database was lost at the commit")
 
 // attempt writes a batch once. With an error other than errUnknown nothing was changed.
-func (s *Store) attempt(base context.Context, units []*unit, clear []int64) error {
+func (s *Store) attempt(base context.Context, lane int, units []*unit, clear []int64) error {
 	s.members.RLock()
 	defer s.members.RUnlock()
 	b := newBatch(units, clear, s.Epoch())
@@ -227,23 +318,22 @@ func (s *Store) attempt(base context.Context, units []*unit, clear []int64) erro
 	if err := s.write(ctx, tx, b); err != nil {
 		return err
 	}
-	s.tokens++
-	token := b.epoch<<tokenBits | s.tokens&(1<<tokenBits-1)
-	if member, err := s.fenceWrite(ctx, tx, b, token); err != nil {
+	token := b.epoch<<tokenBits | s.tokens.Add(1)&(1<<tokenBits-1)
+	if member, err := s.fenceWrite(ctx, tx, b, lane, token); err != nil {
 		return err
 	} else if !member {
 		s.lose()
 		return orchestrator.ErrNotMember
 	}
 	ended = true
-	return s.commit(base, tx, b, token)
+	return s.commit(base, tx, b, lane, token)
 }
 
 // tokenBits are the bits of a token that count the writes of one epoch.
 const tokenBits = 36
 
 // commit commits, and finds out whether it did if the answer is lost.
-func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, token int64) error {
+func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, lane int, token int64) error {
 	err := tx.Commit()
 	if err == nil {
 		s.stats.committed(b)
@@ -254,7 +344,7 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, token int64) e
 	}
 	s.stats.unknown.Add(1)
 	s.logger.Warn("answer to a commit was lost, its outcome is looked for", "err", err)
-	committed, resolveErr := s.resolve(ctx, b.epoch, token)
+	committed, resolveErr := s.resolve(ctx, b.epoch, lane, token)
 	switch {
 	case resolveErr != nil:
 		return fmt.Errorf("%w: %w", errUnknown, resolveErr)
@@ -266,16 +356,16 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, token int64) e
 }
 
 // selectToken waits, by the primary key, for the end of the write that has the node's row, if it still runs, and says
-// what the last one was.
-const selectToken = `SELECT epoch, last_write FROM concord_node WHERE id = ? FOR UPDATE`
+// what the last ones were.
+const selectToken = `SELECT epoch, write_0, write_1 FROM concord_node WHERE id = ? FOR UPDATE`
 
 // resolve finds out whether the write with the token was committed. Its transaction holds the node's row until it is
 // committed or rolled back, so that whoever gets the row knows.
-func (s *Store) resolve(ctx context.Context, epoch, token int64) (bool, error) {
+func (s *Store) resolve(ctx context.Context, epoch int64, lane int, token int64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.ResolveFor)
 	defer cancel()
 	for {
-		nowEpoch, last, err := s.lastWrite(ctx)
+		nowEpoch, last, err := s.lastWrite(ctx, lane)
 		switch {
 		case err == nil && last == token:
 			return true, nil
@@ -290,12 +380,13 @@ func (s *Store) resolve(ctx context.Context, epoch, token int64) (bool, error) {
 	}
 }
 
-func (s *Store) lastWrite(ctx context.Context) (epoch, last int64, err error) {
+func (s *Store) lastWrite(ctx context.Context, lane int) (epoch, last int64, err error) {
 	tx, err := s.writers.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	err = tx.QueryRowContext(ctx, selectToken, []byte(s.opts.Node.ID)).Scan(&epoch, &last)
-	return epoch, last, err
+	var tokens [lanes]int64
+	err = tx.QueryRowContext(ctx, selectToken, []byte(s.opts.Node.ID)).Scan(&epoch, &tokens[0], &tokens[1])
+	return epoch, tokens[lane], err
 }

@@ -92,7 +92,6 @@ func (s *Store) join(ctx context.Context) error {
 		return err
 	}
 	s.epoch.Store(epoch)
-	s.tokens = 0
 	s.member.lost.Store(false)
 	s.member.good = 0
 	s.extend(sent)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	driver "github.com/go-sql-driver/mysql"
@@ -41,6 +42,9 @@ type Options struct {
 	// Gather is how long the store waits for more changes before it writes those that are not lazy; 0 does not wait:
 	// what comes while a write is under way is gathered for the next.
 	Gather time.Duration
+	// Lanes is how many batches are written at the same time, 1 or 2; 0 means 2. The second one helps when many changes
+	// are queued, at the price of more of the database's time for each.
+	Lanes  int
 	Logger *slog.Logger // nil: discarded
 	// Lost is called once each time the membership is lost, Joined with the new epoch when it is regained. Both are
 	// called from Run and must not block for long.
@@ -78,6 +82,8 @@ func (o Options) withDefaults() Options {
 	fill(&o.QueueChanges, 1<<16)
 	fill(&o.QueueBytes, 128<<20)
 	fill(&o.RetryFor, 4*time.Second)
+	fill(&o.Lanes, lanes)
+	o.Lanes = min(max(o.Lanes, 1), lanes)
 	fill(&o.ResolveFor, 20*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -145,6 +151,7 @@ func parseDSN(dsn string) (*driver.Config, error) {
 	for name, value := range sessionVariables() {
 		c.Params[name] = value
 	}
+	setIdle(c, idleMost)
 	c.Logger = silent{}
 	return c, nil
 }
@@ -163,11 +170,24 @@ const (
 	// lockWaitSeconds is how long a statement waits for a row that another node's write has locked. Such writes take
 	// milliseconds.
 	lockWaitSeconds = "2"
-	// idleSeconds is after how long the server gives up a connection, and with it an open transaction, from which
-	// nothing comes. It bounds for how long a node that was stopped or cut off holds locked what it was writing.
-	idleSeconds = "5"
-	idlePause   = 3 * time.Second // connections that are idle for so long are closed from our side
+	// The server gives up a connection, and with it an open transaction, from which nothing comes for a while. It
+	// bounds for how long a node that was stopped or cut off holds locked what it was writing. It is half the lease,
+	// but no more than this.
+	idleMost = 5 * time.Second
 )
+
+// idleOf is that time for a lease, in whole seconds.
+func idleOf(lease time.Duration) time.Duration {
+	return max(min(lease/2, idleMost).Truncate(time.Second), time.Second)
+}
+
+// setIdle has the server give up connections after a time.
+func setIdle(c *driver.Config, after time.Duration) {
+	seconds := strconv.Itoa(int(after.Seconds()))
+	for _, name := range []string{"wait_timeout", "net_read_timeout", "net_write_timeout"} {
+		c.Params[name] = seconds
+	}
+}
 
 // sessionVariables are set on every connection.
 func sessionVariables() map[string]string {
@@ -175,8 +195,5 @@ func sessionVariables() map[string]string {
 		"sql_mode":                 "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
 		"time_zone":                "'+00:00'",
 		"innodb_lock_wait_timeout": lockWaitSeconds,
-		"wait_timeout":             idleSeconds,
-		"net_read_timeout":         idleSeconds,
-		"net_write_timeout":        idleSeconds,
 	}
 }

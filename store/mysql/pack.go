@@ -92,7 +92,7 @@ func (s *Store) ClearOutbox(ids []int64) {
 	}
 	if len(s.clear) == 0 {
 		s.clearSince = time.Now()
-		s.wakeLane()
+		s.wakeLanes()
 	}
 	s.clear = append(s.clear, ids...)
 }

@@ -20,6 +20,8 @@ type proxy struct {
 	// bytes is how much may still pass until all connections are cut; 0: no limit.
 	bytes atomic.Int64
 	cuts  atomic.Int64
+	// hold, unless nil, has COMMITs wait until it is closed, with the connection open.
+	hold atomic.Pointer[chan struct{}]
 	// down refuses connections.
 	down atomic.Bool
 
@@ -81,6 +83,10 @@ func (p *proxy) pump(from, to net.Conn, mute *atomic.Bool, requests bool) {
 		n, err := from.Read(buf)
 		if n > 0 {
 			commit := requests && bytes.Equal(buf[4:n], []byte("\x03COMMIT"))
+			if hold := p.hold.Load(); commit && hold != nil {
+				p.cuts.Add(1)
+				<-*hold
+			}
 			if commit && take(&p.before) {
 				p.cuts.Add(1)
 				return

@@ -120,8 +120,8 @@ func compareAudit(t *testing.T, r *Reader, want map[int64]*story) {
 	}
 }
 
-// TestRetentionLeavesTheOutbox: the record goes, the entry that nobody has read stays; old pack ids go, and a check-back
-// for one that is older than they are kept is not answered.
+// TestRetentionLeavesTheOutbox: the record goes, the entry that nobody has read stays; old pack ids go, and a
+// check-back for one that is older than they are kept is not answered.
 func TestRetentionLeavesTheOutbox(t *testing.T) {
 	t.Parallel()
 	h := openHarness(t)

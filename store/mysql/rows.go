@@ -11,6 +11,9 @@ import (
 // needless conflict and nothing else; with 128 bits nobody will see it.
 type rowHash [16]byte
 
+// short is a part of the hash, for tables in memory where a wrong guess costs a wait.
+func (h rowHash) short() int64 { return int64(binary.BigEndian.Uint64(h[:8])) }
+
 // hashRow hashes a row whose table is folded. The lengths keep the three texts apart.
 func hashRow(scratch []byte, resource, table, pk string) (rowHash, []byte) {
 	scratch = binary.AppendUvarint(scratch[:0], uint64(len(resource)))

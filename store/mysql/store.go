@@ -30,12 +30,14 @@ type Store struct {
 	// It is taken before mu.
 	members sync.RWMutex
 	epoch   atomic.Int64
-	tokens  int64 // the lane's
+	tokens  atomic.Int64
 
 	mu      sync.Mutex
 	pending map[int64]*chain
-	// queue is what the lane takes next; urgent says that it holds something that is not lazy.
+	// queue is what the lanes take next; urgent says that it holds something that is not lazy.
 	queue []*unit
+	// writing are the needs of the units that are being written.
+	writing marks
 	// clear are outbox entries whose message was read, clearSince when the first of them came.
 	clear                   []int64
 	clearSince              time.Time
@@ -45,7 +47,7 @@ type Store struct {
 	rank, nodes             int64 // the slice of due work
 	lastWaits               string
 
-	wake     chan struct{}
+	wake     [lanes]chan struct{}
 	refusals refusals
 	loads    loads
 	member   membership
@@ -66,9 +68,9 @@ var (
 	_ orchestrator.Clock        = (*Store)(nil)
 )
 
-// The sizes of the pools: the lane and whoever resolves its outcome write, the rest reads and keeps the lease.
+// The sizes of the pools: the lanes and whoever resolves their outcomes write, the rest reads and keeps the lease.
 const (
-	writersMax = 2
+	writersMax = 2 * lanes
 	readersMax = 12
 )
 
@@ -85,8 +87,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 	}
 	s := &Store{
-		opts: o, logger: o.Logger, pending: map[int64]*chain{}, wake: make(chan struct{}, 1),
+		opts: o, logger: o.Logger, pending: map[int64]*chain{}, writing: marks{},
 		refusals: refusals{wake: make(chan struct{}, 1)}, closed: make(chan struct{}), nodes: 1,
+	}
+	for i := range s.wake {
+		s.wake[i] = make(chan struct{}, 1)
 	}
 	s.clock.start(o.ClockOffset)
 	s.loads.init()
@@ -103,6 +108,7 @@ func (s *Store) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	setIdle(c, idleOf(s.opts.Lease))
 	if s.pool, err = openPool(c, readersMax); err != nil {
 		return err
 	}
@@ -141,7 +147,9 @@ func (s *Store) start() {
 	s.abort = abort
 	ctx, halt := context.WithCancel(base)
 	s.halt = halt
-	s.lane.Go(func() { s.laneLoop(base) })
+	for i := range s.opts.Lanes {
+		s.lane.Go(func() { s.laneLoop(base, i) })
+	}
 	s.running.Go(func() { s.refusals.run(ctx.Done()) })
 	for range loaders {
 		s.running.Go(func() { s.loadLoop(ctx) })
@@ -159,7 +167,7 @@ func (s *Store) Close() error {
 	s.closing = true
 	close(s.closed)
 	s.mu.Unlock()
-	s.wakeLane()
+	s.wakeLanes()
 	s.lane.Wait()
 	s.halt()
 	s.running.Wait()
@@ -258,5 +266,7 @@ func (s *Store) Counts(ctx context.Context) (orchestrator.Counts, error) {
 	return n, nil
 }
 
-// Now implements [orchestrator.Clock]: the database's time.
+// Now implements [orchestrator.Clock]: the database's time. It runs with this machine's monotonic clock and is put
+// right with each renewal of the lease, so it may go back by what is put right, which is less than a millisecond or two
+// unless the database's own clock was set.
 func (s *Store) Now() txn.Millis { return s.clock.now() }

@@ -68,7 +68,7 @@ func (s *Store) crash() {
 	}
 	s.mu.Unlock()
 	s.abort()
-	s.wakeLane()
+	s.wakeLanes()
 	s.lane.Wait()
 	s.running.Wait()
 	_ = s.closePools()

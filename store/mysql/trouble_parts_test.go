@@ -280,6 +280,50 @@ func TestPausedNodeIsFencedAndComesBack(t *testing.T) {
 	}
 }
 
+// TestSilentNodeLetsRowsGo has a node vanish in the middle of a write, with its connection open: the server ends that
+// before the node's lease is over, and the other node gets the rows. When the first comes back, it has written nothing.
+func TestSilentNodeLetsRowsGo(t *testing.T) {
+	t.Parallel()
+	name := newDatabase(t)
+	p := newProxy(t, "127.0.0.1:"+maria.port)
+	o := options(t, name, "n1")
+	o.DSN, o.Lease, o.Lanes = rootDSN(p.port(), name), 4*time.Second, 1
+	silent := openNode(t, o)
+	o = options(t, name, "n2")
+	other := openNode(t, o)
+	st := begin(silent, 100)
+	for _, ev := range []txn.Event{
+		txn.Begin{Application: "a", Timeout: time.Minute},
+		txn.Register{BranchID: 101, Kind: txn.AT, Resource: "r", LockKey: "t:1"},
+	} {
+		if err := st.step(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold := make(chan struct{})
+	p.hold.Store(&hold)
+	theirs := &story{s: other, rules: st.rules, g: st.g}
+	done := make(chan error, 1)
+	go func() { done <- st.step(txn.Register{BranchID: 102, Kind: txn.AT, Resource: "r", LockKey: "t:2"}) }()
+	eventually(t, "the write is about to be committed", func() bool { return p.cuts.Load() == 1 })
+	start := time.Now()
+	if err := theirs.step(txn.Register{BranchID: 103, Kind: txn.AT, Resource: "r", LockKey: "t:2"}); err != nil {
+		t.Errorf("the other node: %v", err)
+	}
+	if took := time.Since(start); took < 100*time.Millisecond || took > 4*time.Second+2*time.Second {
+		t.Errorf("the rows were free after %v", took)
+	}
+	p.hold.Store(nil)
+	close(hold)
+	if err := <-done; !errors.Is(err, orchestrator.ErrConflict) {
+		t.Errorf("the silent node: %v", err)
+	}
+	got, err := loadNow(t, silent, 100)
+	if err != nil || got.Version != 3 || got.Branches[1].ID != 103 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // TestClocksAnHourApart has two nodes whose clocks are two hours apart keep their leases and tell the same time.
 func TestClocksAnHourApart(t *testing.T) {
 	t.Parallel()

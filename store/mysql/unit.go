@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -77,7 +76,7 @@ func (s *Store) newWork(ch *orchestrator.Change) (work, int, error) {
 	for _, b := range ch.Release {
 		w.free = hashesOf(w.free, b.Resource, b.LockKey)
 	}
-	return w, bytes + 512, nil
+	return w, bytes + 512 + 64*(len(w.take)+len(w.free)), nil
 }
 
 // packetSlack is what a packet needs besides the greatest value.
@@ -120,7 +119,8 @@ func (s *Store) ApplyPack(pack orchestrator.PackID, changes []*orchestrator.Chan
 func (s *Store) enqueue(u *unit) {
 	u.given = time.Now()
 	s.mu.Lock()
-	err := s.admit(u)
+	errs := make([]error, len(u.changes))
+	err := s.admit(u, errs)
 	if err == nil {
 		s.append(u)
 	} else {
@@ -132,12 +132,12 @@ func (s *Store) enqueue(u *unit) {
 	}
 	s.mu.Unlock()
 	if err != nil {
-		s.refusals.post(func(o outcome) { s.refused(u); u.done(o) }, outcome{err: err, errs: make([]error, len(u.changes))})
+		s.refusals.post(func(o outcome) { s.refused(u); u.done(o) }, outcome{err: err, errs: errs})
 	}
 }
 
-// admit looks at the bounds. The caller holds s.mu.
-func (s *Store) admit(u *unit) error {
+// admit looks at the bounds, and for changes that may be built on refused ones. The caller holds s.mu.
+func (s *Store) admit(u *unit, errs []error) (err error) {
 	switch {
 	case s.closing:
 		return orchestrator.ErrStopped
@@ -146,13 +146,13 @@ func (s *Store) admit(u *unit) error {
 	}
 	for i := range u.changes {
 		if c := s.pending[u.changes[i].ch.Global.XID.ID]; c != nil && c.refusing > 0 {
-			if u.op == packApply {
-				return errors.Join(orchestrator.ErrPackRefused, orchestrator.ErrConflict)
-			}
-			return orchestrator.ErrConflict
+			errs[i], err = orchestrator.ErrConflict, orchestrator.ErrConflict
 		}
 	}
-	return nil
+	if err != nil && u.op == packApply {
+		return orchestrator.ErrPackRefused
+	}
+	return err
 }
 
 // chain is what is under way for one transaction.
@@ -188,21 +188,32 @@ func (s *Store) append(u *unit) {
 	if !u.lazy {
 		s.urgent = true
 	}
-	s.wakeLane()
+	s.wakeLanes()
 }
 
-// wakeLane tells the lane that there is something to look at.
-func (s *Store) wakeLane() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+// wakeLanes tells the lanes that there is something to look at.
+func (s *Store) wakeLanes() {
+	for _, wake := range s.wake {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
+}
+
+// rows is how many rows the unit locks and frees.
+func (u *unit) rows() (n int) {
+	for i := range u.changes {
+		n += len(u.changes[i].take) + len(u.changes[i].free)
+	}
+	return n
 }
 
 // settle takes the units of a batch off the books and answers them.
 func (s *Store) settle(units []*unit) {
 	s.mu.Lock()
 	for _, u := range units {
+		s.writing.remove(u)
 		s.underway -= max(1, len(u.changes))
 		s.underwayBytes -= u.bytes
 		for i := range u.changes {
@@ -220,6 +231,9 @@ func (s *Store) settle(units []*unit) {
 				delete(s.pending, id)
 			}
 		}
+	}
+	if len(s.queue) > 0 {
+		s.wakeLanes() // something may have waited for these
 	}
 	s.mu.Unlock()
 	for _, u := range units {

@@ -283,17 +283,25 @@ func (s *Store) writeOutbox(ctx context.Context, x executor, b *batch) error {
 	return err
 }
 
-// fence is the last statement of every write. It finds the node's row only while the node is a member, and holds it
-// until the commit, so that nobody can declare the node dead in between; and it leaves a token that tells whether the
-// write was committed, if the answer is lost. By the primary key.
-const fence = `UPDATE concord_node SET last_write = ?, n_active = n_active + ?, n_committing = n_committing + ?,
+// A fence is the last statement of every write, one for each lane. It finds the node's row only while the node is a
+// member, and holds it until the commit, so that nobody can declare the node dead in between. It leaves a token that
+// tells whether the write was committed, if the answer is lost. By the primary key.
+const (
+	fence0 = `UPDATE concord_node SET write_0 = ?, n_active = n_active + ?, n_committing = n_committing + ?,
 	n_rolling_back = n_rolling_back + ?, n_committed = n_committed + ?, n_rolled_back = n_rolled_back + ?,
 	n_stuck = n_stuck + ?, n_locks = n_locks + ?, n_outbox = n_outbox + ? WHERE id = ? AND epoch = ? AND fenced = 0`
+	fence1 = `UPDATE concord_node SET write_1 = ?, n_active = n_active + ?, n_committing = n_committing + ?,
+	n_rolling_back = n_rolling_back + ?, n_committed = n_committed + ?, n_rolled_back = n_rolled_back + ?,
+	n_stuck = n_stuck + ?, n_locks = n_locks + ?, n_outbox = n_outbox + ? WHERE id = ? AND epoch = ? AND fenced = 0`
+)
 
-// fenceWrite runs fence and reports whether the node is still a member.
-func (s *Store) fenceWrite(ctx context.Context, x executor, b *batch, token int64) (bool, error) {
+// fences has the statement of each lane.
+var fences = [lanes]string{fence0, fence1}
+
+// fenceWrite runs the fence of a lane and reports whether the node is still a member.
+func (s *Store) fenceWrite(ctx context.Context, x executor, b *batch, lane int, token int64) (bool, error) {
 	n := &b.counts
-	result, err := x.ExecContext(ctx, fence, token, n.status[txn.Active], n.status[txn.Committing],
+	result, err := x.ExecContext(ctx, fences[lane], token, n.status[txn.Active], n.status[txn.Committing],
 		n.status[txn.RollingBack], n.status[txn.Committed], n.status[txn.RolledBack], n.stuck, n.locks, n.outbox,
 		[]byte(s.opts.Node.ID), b.epoch)
 	if err != nil {
