@@ -122,7 +122,9 @@ func (b *broker) send(n *node, id orchestrator.PackID, events []published, done 
 		if !b.reaches(n) {
 			return
 		}
-		w.note("half message stored", 0, int64(len(events)), string(id))
+		w.logs.Halves = append(w.logs.Halves, check.HalfMessage{
+			Seq: w.note("half message stored", 0, int64(len(events)), string(id)), Pack: string(id),
+		})
 		b.halves = append(b.halves, &half{id: id, events: events, at: w.now})
 		if !w.trouble(w.plan.halfTimeout) {
 			n.after(w.about(w.plan.delay/2), func() { end(nil) })

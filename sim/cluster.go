@@ -51,7 +51,7 @@ func (w *World) startCluster() {
 	c.broker = newBroker(w)
 	w.nodes = make([]*node, w.plan.nodes)
 	w.logs.End.Cluster = true
-	w.logs.End.Watchful = w.plan.calm
+	w.logs.End.Watchful, w.logs.End.HalfFirst = w.plan.calm, w.plan.halfFirst
 	for i := range w.plan.nodes {
 		p := &machine{index: i}
 		if w.plan.clocks {

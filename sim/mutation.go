@@ -35,6 +35,7 @@ const (
 	FromMemory  // a check-back is answered from what the node has stored itself
 	PartPack    // a pack is stored in part if one of its changes is refused
 	EarlyClear  // the outbox is cleared before the message was read
+	AtOnce      // a decision is stored without waiting for its half message, where it must
 	Overstay    // a node goes on sending when its lease is over
 	CachedReads // until the world heals, a node reads what it has read or written last
 	Lonely      // nodes do not know that there are others
@@ -54,7 +55,7 @@ func (m Mutation) String() string {
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
 		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
-		"Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
+		"AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
 	}[m]
 }
 
@@ -75,6 +76,8 @@ func (m Mutation) prepare(p *plan) {
 		p.fail = 0.5
 	case NoFencing, Overstay:
 		p.pauses = 6
+	case AtOnce:
+		p.halfFirst = true
 	case FromMemory:
 		p.lostEnds = 0.5
 	case EarlyClear:

@@ -38,6 +38,7 @@ func TestCheckersFindDefects(t *testing.T) {
 		FromMemory:   {"I28"},
 		PartPack:     {"I26", "Packs"},
 		EarlyClear:   {"I27"},
+		AtOnce:       {"Refuse"},
 		Overstay:     {"I12"},
 		CachedReads:  {"I9", "I10"},
 		Lonely:       {"I9", "I10"},

@@ -103,7 +103,7 @@ func (p *pack) send() {
 			p.half = maybe
 		}
 		switch {
-		case !n.w.plan.halfFirst:
+		case !n.w.plan.halfFirst || n.w.mutation == AtOnce:
 			p.halfOver()
 		case err != nil:
 			p.store = no
@@ -112,7 +112,7 @@ func (p *pack) send() {
 			p.apply()
 		}
 	})
-	if !n.w.plan.halfFirst && !n.dead {
+	if (!n.w.plan.halfFirst || n.w.mutation == AtOnce) && !n.dead {
 		p.apply()
 	}
 }

@@ -268,6 +268,11 @@ func bad() map[string][]func(r *run) {
 		"I18": {
 			func(r *run) {
 				r.Answers = append(r.Answers, Answer{
+					Asked: 1, Seq: r.next(), ID: rolledBack, Branch: rolledBackBranch, Op: OpRegister, Class: Busy,
+				})
+			},
+			func(r *run) {
+				r.Answers = append(r.Answers, Answer{
 					Asked: r.next(), Seq: r.next(), ID: saga, Op: OpRegister, Class: Locked, Row: row("1"), Holder: committed,
 				})
 			},
@@ -356,6 +361,13 @@ func bad() map[string][]func(r *run) {
 			func(r *run) { r.CheckBacks[0].Stored = false },
 			func(r *run) { r.CheckBacks[0].Seq = 1 },
 			func(r *run) { r.Packs = append(r.Packs, r.Packs[0]) },
+		},
+		"Refuse": {
+			func(r *run) { r.End.HalfFirst = true },
+			func(r *run) {
+				r.End.HalfFirst = true
+				r.Halves = []HalfMessage{{r.next(), "1-1"}}
+			},
 		},
 		"I30": {
 			func(r *run) {

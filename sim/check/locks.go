@@ -182,13 +182,16 @@ func allOrNothing(x *Index, fail func(int64, string, ...any)) {
 	held := spans(x)
 	for i := range x.Answers {
 		a := &x.Answers[i]
-		if a.Op != OpRegister || a.Class != Locked {
+		if a.Op != OpRegister || a.Class != Locked && a.Class != Busy {
 			continue
 		}
 		if s := x.byID[a.ID]; s.Final != nil {
 			if b, _ := s.Final.Branch(a.Branch); b != nil && a.Branch != 0 {
-				fail(a.ID, "branch %d was refused at %d for a lock, but it is there", a.Branch, a.Seq)
+				fail(a.ID, "branch %d was refused at %d (%s), but it is there", a.Branch, a.Seq, a.Class)
 			}
+		}
+		if a.Class == Busy {
+			continue
 		}
 		row := txn.Row{Resource: a.Row.Resource, Table: txn.FoldTable(a.Row.Table), PK: a.Row.PK}
 		really := false

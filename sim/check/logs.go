@@ -42,7 +42,7 @@ const (
 	Locked
 	// NotFound: the xid is unknown.
 	NotFound
-	// Busy: refused for a bound or for lack of disk; nothing was changed.
+	// Busy: refused for a bound, for lack of disk, or because the store cannot be reached; nothing was changed.
 	Busy
 	// Unknown: it failed, and may have been carried out or not.
 	Unknown
@@ -169,6 +169,12 @@ type Pack struct {
 	Decided []int64
 }
 
+// HalfMessage is a pack that the broker has stored, without an end.
+type HalfMessage struct {
+	Seq  Seq
+	Pack string
+}
+
 // CheckBack is an answer to the broker about a pack.
 type CheckBack struct {
 	Seq     Seq
@@ -224,6 +230,8 @@ type End struct {
 	// have been read.
 	Halves []string
 	Outbox int
+	// HalfFirst is true if no decision may be made before the broker has its half message.
+	HalfFirst bool
 	// Hopeless lists branches whose participant refuses for ever; Failing those that it fails for ever.
 	Hopeless map[int64]bool
 	// Restless is true if there was no end of events.
@@ -247,6 +255,7 @@ type Logs struct {
 	Published []Published
 	// Packs, CheckBacks and Fences are empty on one machine.
 	Packs      []Pack
+	Halves     []HalfMessage
 	CheckBacks []CheckBack
 	Fences     []Fence
 	Reserved   []IDRange

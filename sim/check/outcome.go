@@ -27,6 +27,7 @@ func outcomeCheckers() []Checker {
 			whole(nothingLeft)},
 		{"I28", "Check-back answers agree with the store: commit if the pack is there, else rollback, for ever.",
 			whole(checkBacks)},
+		{"Refuse", "Where a decision needs the broker, its half message is there before it is stored.", whole(halfFirst)},
 		{"I30", "Consumer replay: whoever reads the topic, and parts of it twice, knows the store's decisions.",
 			whole(replayable)},
 		{"Packs", "A pack's id and all of its decisions are stored in one write, or none of them.", whole(wholePacks)},
@@ -352,6 +353,21 @@ func checkBacks(x *Index, fail func(int64, string, ...any)) {
 		case !c.Stored && p != nil:
 			fail(0, "a check-back for pack %s was answered with rollback at %d, but it was stored at %d", c.Pack, c.Seq,
 				p.Seq)
+		}
+	}
+}
+
+func halfFirst(x *Index, fail func(int64, string, ...any)) {
+	if !x.End.HalfFirst {
+		return
+	}
+	half := map[string]Seq{}
+	for _, h := range x.Halves {
+		half[h.Pack] = h.Seq
+	}
+	for _, p := range x.Packs {
+		if at := half[p.ID]; at == 0 || at > p.Seq {
+			fail(0, "pack %s was stored at %d, its half message at %d", p.ID, p.Seq, at)
 		}
 	}
 }
