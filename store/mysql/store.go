@@ -181,11 +181,16 @@ func (s *Store) isClosing() bool {
 	return s.closing
 }
 
+// closePools closes the connections. One that is gone already is no error: a server that idles them out, or was
+// stopped, must not make an orderly end look like a failure.
 func (s *Store) closePools() error {
 	var errs []error
 	for _, db := range []*sql.DB{s.pool, s.writers} {
-		if db != nil {
-			errs = append(errs, db.Close())
+		if db == nil {
+			continue
+		}
+		if err := db.Close(); err != nil && classify(err) != outageConnect {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
