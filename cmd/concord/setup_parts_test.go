@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -28,6 +29,11 @@ var shared outside
 
 // runTests starts what the tests share, and ends it after them.
 func runTests(m *testing.M) int {
+	// These tests wait for leases and outages more than they work. A flag on the command line still counts.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "concord-parts-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
