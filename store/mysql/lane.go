@@ -88,11 +88,11 @@ func (s *Store) patience(lane int) time.Duration {
 	if s.urgent {
 		delay = s.opts.Gather
 	}
-	if lane > 0 {
-		delay = max(delay, helpAfter)
+	enough := batchChangesMax
+	if lane > 0 && !s.opts.eager {
+		delay, enough = max(delay, helpAfter), helpFrom
 	}
-	switch {
-	case s.closing || lane == 0 && len(s.queue) >= batchChangesMax || lane > 0 && s.urgent && len(s.queue) >= helpFrom:
+	if s.closing || s.urgent && len(s.queue) >= enough {
 		return 0
 	}
 	return time.Until(since.Add(delay))

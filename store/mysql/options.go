@@ -53,6 +53,8 @@ type Options struct {
 
 	// retentionClock replaces the store's time for retention, in tests.
 	retentionClock orchestrator.Clock
+	// eager has the second lane help at once, in tests.
+	eager bool
 }
 
 // NodeOptions are what other nodes and operators are told of this one.

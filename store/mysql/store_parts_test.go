@@ -18,14 +18,17 @@ type harness struct {
 	t     testing.TB
 	name  string
 	now   atomic.Int64
+	eager bool
 	store *Store
 }
 
 // Now is the time of retention.
 func (h *harness) Now() txn.Millis { return txn.Millis(h.now.Load()) }
 
-func openHarness(t testing.TB) *harness {
-	h := &harness{t: t, name: newDatabase(t)}
+func openHarness(t testing.TB) *harness { return openWith(t, false) }
+
+func openWith(t testing.TB, eager bool) *harness {
+	h := &harness{t: t, name: newDatabase(t), eager: eager}
 	h.now.Store(1_700_000_000_000)
 	h.open()
 	return h
@@ -42,7 +45,7 @@ func options(t testing.TB, name, node string) Options {
 func (h *harness) open() {
 	h.t.Helper()
 	o := options(h.t, h.name, "n1")
-	o.retentionClock = h
+	o.retentionClock, o.eager = h, h.eager
 	s, err := Open(h.t.Context(), o)
 	if err != nil {
 		h.t.Fatalf("open: %v", err)
@@ -94,6 +97,11 @@ func (h *harness) Close() {
 		h.t.Errorf("close: %v", err)
 	}
 	giveBack(h.t, h.name)
+}
+
+// TestStoreOnBothLanes runs the suite with as many batches at the same time as there can be.
+func TestStoreOnBothLanes(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Harness { return openWith(t, true) })
 }
 
 func TestStore(t *testing.T) {

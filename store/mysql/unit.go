@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -157,7 +158,7 @@ func (s *Store) admit(u *unit, errs []error) (err error) {
 
 // chain is what is under way for one transaction.
 type chain struct {
-	units  int
+	units  []*unit     // in the order in which they were given; queued, or all in the hands of one lane
 	newest *txn.Global // what Load answers; nil after a refusal
 	// refusing counts refused changes whose completion functions were not called yet. What is given meanwhile may be
 	// built on them.
@@ -179,7 +180,7 @@ func (s *Store) append(u *unit) {
 	for i := range u.changes {
 		g := u.changes[i].ch.Global
 		c := s.chain(g.XID.ID)
-		c.units++
+		c.units = append(c.units, u)
 		c.newest = g
 	}
 	s.queue = append(s.queue, u)
@@ -219,17 +220,13 @@ func (s *Store) settle(units []*unit) {
 		for i := range u.changes {
 			id := u.changes[i].ch.Global.XID.ID
 			c := s.pending[id]
-			c.units--
+			c.units = slices.DeleteFunc(c.units, func(x *unit) bool { return x == u })
 			if u.out.err != nil && !u.doomed {
 				c.newest = nil
 				c.refusing++
-				if c.units > 0 {
-					s.doom(id)
-				}
+				c.doom()
 			}
-			if c.units == 0 && c.refusing == 0 {
-				delete(s.pending, id)
-			}
+			s.tidy(id, c)
 		}
 	}
 	if len(s.queue) > 0 {
@@ -244,14 +241,18 @@ func (s *Store) settle(units []*unit) {
 	}
 }
 
-// doom marks what is queued for a transaction: it was built on a change that is refused. The caller holds s.mu.
-func (s *Store) doom(id int64) {
-	for _, u := range s.queue {
-		for i := range u.changes {
-			if u.changes[i].ch.Global.XID.ID == id {
-				u.doomed = true
-			}
-		}
+// doom marks what is under way for a transaction: it was built on a change that is refused. What is in the hands of a
+// lane is in those of the caller, who is about to try it again or has settled it. The caller holds s.mu.
+func (c *chain) doom() {
+	for _, u := range c.units {
+		u.doomed = true
+	}
+}
+
+// tidy forgets a chain of which nothing is left. The caller holds s.mu.
+func (s *Store) tidy(id int64, c *chain) {
+	if len(c.units) == 0 && c.refusing == 0 {
+		delete(s.pending, id)
 	}
 }
 
@@ -263,8 +264,6 @@ func (s *Store) refused(u *unit) {
 		id := u.changes[i].ch.Global.XID.ID
 		c := s.pending[id]
 		c.refusing--
-		if c.units == 0 && c.refusing == 0 {
-			delete(s.pending, id)
-		}
+		s.tidy(id, c)
 	}
 }
