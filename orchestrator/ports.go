@@ -18,8 +18,8 @@ type Store interface {
 	// Apply makes one change atomically: the transaction, its branches, locks and outbox entry, in one compare-and-swap
 	// on the version. Changes of one transaction are given one after the other; changes of many are gathered into one
 	// durable write, in which each succeeds or fails by itself. done is called exactly once, never on the calling
-	// goroutine before Apply has returned: with nil when the change is durable, and everything that was applied
-	// before it too; with [ErrConflict] or a [*LockedError] when nothing was changed; with another error when the
+	// goroutine before Apply has returned: with nil when the change is durable, and everything of the
+	// same transaction that was applied before it too; with [ErrConflict] or a [*LockedError] when nothing was changed; with another error when the
 	// outcome is unknown. A lazy change is written with the next one that is not, at the latest after some
 	// milliseconds. The store does not keep or change ch after done.
 	//
