@@ -80,6 +80,8 @@ func (c *client) plan() {
 	}
 	for range n {
 		switch {
+		case w.chance(0.1) && !w.plan.sweeperOff:
+			c.jobs = append(c.jobs, job{r: w.ofKind(txn.Topic)})
 		case kind == tcc || kind == many && w.chance(0.4):
 			c.jobs = append(c.jobs, job{r: w.ofKind(txn.TCC)})
 		case kind == xa || w.chance(0.3):

@@ -36,6 +36,7 @@ func rules() txn.Rules {
 	r.Retry.Answer = 4 * time.Second
 	r.Retry.Grace = 3 * time.Second
 	r.Retry.XANotFound = 30 * time.Second
+	r.Retry.Report, r.Retry.Reports = 6*time.Second, 6
 	return r
 }
 

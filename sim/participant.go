@@ -41,7 +41,7 @@ const (
 	sagaApp   = "engine"
 )
 
-// addResources builds the participants: two of AT, two of TCC, one of XA and one saga engine.
+// addResources builds the participants: two of AT, two of TCC, one of XA, one saga engine and one behind a topic.
 func (w *World) addResources() {
 	add := func(name string, kind txn.Kind) {
 		r := &resource{w: w, name: name, kind: kind, moods: make(map[int64]mood), fence: make(map[int64]*fence)}
@@ -60,6 +60,7 @@ func (w *World) addResources() {
 	add("tcc:d", txn.TCC)
 	add("xa:e", txn.XA)
 	add(sagaApp+"#"+sagaGroup, txn.Saga)
+	add("topic:f", txn.Topic)
 }
 
 // ofKind draws a resource of the kind.
@@ -162,6 +163,8 @@ func (r *resource) perform(cmd txn.Command, reply func(txn.Result, string)) {
 		r.phaseTwoXA(cmd, reply)
 	case txn.Saga:
 		r.phaseTwoSaga(cmd, reply)
+	case txn.Topic:
+		r.phaseTwoTopic(cmd, reply)
 	}
 }
 

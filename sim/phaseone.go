@@ -17,6 +17,8 @@ func (c *client) phaseOne(j job) {
 		c.phaseOneTCC(j)
 	case txn.XA:
 		c.phaseOneXA(j)
+	case txn.Topic:
+		c.phaseOneTopic(j)
 	}
 }
 

@@ -71,7 +71,7 @@ func (m reached) run(l *check.Logs) {
 		xaUnknown = xaUnknown || d.Result == txn.ResultXANotFound
 		localAbort = localAbort || d.Result == txn.ResultFailed && d.Kind == txn.AT
 	}
-	for _, kind := range []txn.Kind{txn.AT, txn.TCC, txn.XA, txn.Saga} {
+	for _, kind := range []txn.Kind{txn.AT, txn.TCC, txn.XA, txn.Saga, txn.Topic} {
 		m.add("effect of "+kind.String(), kinds[kind])
 	}
 	m.add("late try refused", tryRefused)
