@@ -79,10 +79,18 @@ func (l *Log) check(id orchestrator.PackID, probe bool, born time.Time) verdict 
 		return durable
 	}
 	if p := l.inFlight(id); p != nil {
-		return p.settled(answerWithin)
+		if l.doubt.asks() {
+			v := p.settled(answerWithin)
+			l.doubt.note(v != unknown)
+			return v
+		}
+		return p.settled(0)
 	}
 	if age := time.Since(born); age > l.opts.PackMemory {
 		l.noise.warn(l.opts.Logger, "check-back of a pack that the store may have forgotten", "pack", string(id), "age", age)
+		return unknown
+	}
+	if !l.doubt.asks() {
 		return unknown
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
@@ -103,11 +111,45 @@ func (l *Log) check(id orchestrator.PackID, probe bool, born time.Time) verdict 
 	if !asked {
 		return unknown
 	}
+	v := unknown
 	select {
-	case v := <-answer:
-		return v
+	case v = <-answer:
 	case <-ctx.Done():
-		return unknown
+	}
+	l.doubt.note(v != unknown)
+	return v
+}
+
+// doubt keeps a store that does not answer from being asked about each pack. The library has check-backs answered one
+// after the other and holds a goroutine for each that waits, and brokers ask again and again: with a wait for each,
+// they would become ever more while the store is away.
+type doubt struct {
+	mu       sync.Mutex
+	failures int // in a row
+	until    time.Time
+}
+
+const (
+	// doubtAfter is how many questions in a row have no answer before the store is left alone, doubtFor how long.
+	doubtAfter = 3
+	doubtFor   = time.Second
+)
+
+// asks reports whether the store may be asked.
+func (d *doubt) asks() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !time.Now().Before(d.until)
+}
+
+// note says whether it has answered.
+func (d *doubt) note(answered bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if answered {
+		d.failures, d.until = 0, time.Time{}
+	} else if d.failures++; d.failures >= doubtAfter {
+		d.until = time.Now().Add(doubtFor)
 	}
 }
 

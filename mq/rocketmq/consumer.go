@@ -208,6 +208,7 @@ func (c *consumer) divide(ctx context.Context) {
 		return
 	}
 	l.table.readMine(own)
+	l.lag.keep(own)
 	for q, p := range c.pullers {
 		if !own[q] || p.addr != addrs[q.broker] {
 			p.stop()
@@ -328,4 +329,5 @@ func (c *consumer) leave() {
 	}
 	group.Wait()
 	c.log.table.readMine(nil)
+	c.log.lag.keep(nil)
 }

@@ -27,12 +27,14 @@ type Log struct {
 	rebuilding sync.Mutex // held while a client is replaced
 	retired    []*client  // guarded by rebuilding
 	pace       pace       // the same
+	stale      atomic.Bool
 	publishers chan struct{}
 	counter    atomic.Uint64
 	learned    atomic.Int64 // the largest body that brokers take, if we had to find out
 	stats      stats
 	lag        lag
 	answers    answers
+	doubt      doubt
 	noise      noise
 	outbox     outbox
 	local      local
@@ -43,14 +45,15 @@ type Log struct {
 
 	work sync.WaitGroup // what Close waits for
 
-	mu      sync.Mutex
-	lanes   map[laneKey]*lane
-	packs   map[orchestrator.PackID]*pack // in flight
-	waiting int                           // decisions in lanes
-	halves  int                           // packs in flight
-	closed  bool
-	down    time.Time // since when nothing can be published; zero: it can
-	fault   error     // what has to be mended by a person, or nil
+	mu       sync.Mutex
+	lanes    map[laneKey]*lane
+	packs    map[orchestrator.PackID]*pack // in flight
+	starving []*lane                       // those without any pack in flight, since others have all; the oldest first
+	waiting  int                           // decisions in lanes
+	halves   int                           // packs in flight
+	closed   bool
+	down     time.Time // since when nothing can be published; zero: it can
+	fault    error     // what has to be mended by a person, or nil
 }
 
 // Open checks what can be checked: name servers, brokers, their versions, our credentials, the topics. What a person
@@ -220,7 +223,9 @@ func (l *Log) Close() error {
 			ln.timer.Stop()
 		}
 		left = append(left, ln.waiting...)
+		ln.waiting = nil // its timer may be firing
 	}
+	l.waiting = 0
 	clear(l.lanes)
 	l.mu.Unlock()
 	for _, d := range left {

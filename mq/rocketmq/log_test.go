@@ -116,7 +116,7 @@ func TestAStartThatFailsNamesTheKey(t *testing.T) {
 		{"no port", func(o *Options) { o.NameServers = []string{"localhost"} }, "--rocketmq-namesrv"},
 		{"no such host", func(o *Options) { o.NameServers = []string{"nowhere.invalid:9876"} }, "--rocketmq-namesrv"},
 		{"no server", func(o *Options) { o.NameServers = nil }, "--rocketmq-namesrv"},
-		{"prefix", func(o *Options) { o.Prefix = "a b" }, "--rocketmq-prefix"},
+		{"prefix", func(o *Options) { o.Prefix = "a b" }, "--mq-prefix"},
 		{"half a key", func(o *Options) { o.AccessKey = "a" }, "--rocketmq-secret-key"},
 		{"no store", func(o *Options) { o.Store = nil }, "--store"},
 	} {
@@ -553,7 +553,7 @@ func TestLagIsThatOfTheOldestMessageNotSeen(t *testing.T) {
 	g.sent("one", queue{"t", "a", 0}, tb)
 	g.sent("two", queue{"t", "a", 0}, tb)
 	for id := range g.since {
-		g.since[id] = committed{"a", time.Now().Add(-time.Second)}
+		g.since[id] = committed{queue{"t", "a", 0}, time.Now().Add(-time.Second)}
 	}
 	if !g.late() {
 		t.Error("a message is waited for since a second")

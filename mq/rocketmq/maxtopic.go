@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -53,39 +54,48 @@ func (l *Log) readGivenUpFrom(ctx context.Context, addr string, q queue) {
 			return
 		}
 		for _, m := range messages {
-			if m.GetProperty(primitive.PropertyProducerGroup) == producerGroup(l.opts.Prefix) {
-				l.givenUp(ctx, m)
+			if m.GetProperty(primitive.PropertyProducerGroup) == producerGroup(l.opts.Prefix) && !l.givenUp(ctx, m) {
+				p.saved.Store(m.QueueOffset)
+				p.save()
+				return
 			}
 		}
 		p.saved.Store(next)
 	}
 }
 
-// givenUp takes care of one half.
-func (l *Log) givenUp(ctx context.Context, m *primitive.MessageExt) {
-	if m.GetProperty(propertyProbe) != "" {
-		return
-	}
+// givenUp takes care of one half. It returns false if nobody knows whether its pack is stored, so that it has to be
+// looked at again: what is published without that knowledge may never have been decided.
+func (l *Log) givenUp(ctx context.Context, m *primitive.MessageExt) bool {
 	id := orchestrator.PackID(m.GetProperty(PropertyPack))
-	l.stats.givenUp.Add(1)
+	if id == "" { // a probe
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, fenceWithin)
 	defer cancel()
 	stored, err := l.opts.Store.FencePack(ctx, id)
-	l.opts.Logger.Warn("broker has given up a half message", "pack", string(id), "stored", stored,
-		"checks", m.GetProperty(primitive.PropertyTranscationCheckTimes), "err", err)
-	if err == nil && !stored {
-		return
-	}
-	decided, err := Decode(m.Body)
 	if err != nil {
-		l.opts.Logger.Warn("half message cannot be read", "pack", string(id), "err", err)
-		return
+		l.noise.warn(l.opts.Logger, "half messages that brokers have given up wait for the store", "err", err)
+		return false
+	}
+	l.stats.givenUp.Add(1)
+	l.opts.Logger.Warn("broker has given up a half message", "pack", string(id), "stored", stored,
+		"checks", m.GetProperty(primitive.PropertyTranscationCheckTimes))
+	if !stored {
+		return true
+	}
+	topics, topic := l.opts.topics(), m.GetProperty(primitive.PropertyRealTopic)
+	decided, err := Decode(m.Body)
+	if err != nil || !slices.Contains(topics[:], topic) { // its entries are in the outbox all the same
+		l.opts.Logger.Warn("half message cannot be read", "pack", string(id), "topic", topic, "err", err)
+		return true
 	}
 	p := &pack{}
 	for _, d := range decided {
 		p.entries = append(p.entries, orchestrator.OutboxEntry{
-			ID: d.XID.ID, Topic: m.GetProperty(primitive.PropertyRealTopic), Group: m.GetTags(), Event: d.Event,
+			ID: d.XID.ID, Topic: topic, Group: m.GetTags(), Event: d.Event,
 		})
 	}
 	l.unpublished(p)
+	return true
 }

@@ -124,7 +124,7 @@ func (o *Options) complete() error {
 		o.Prefix = "concord"
 	}
 	if !allowedName.MatchString(o.Prefix) {
-		return fmt.Errorf("--rocketmq-prefix: %q is not 1 to 100 of letters, digits, _, - and %%", o.Prefix)
+		return fmt.Errorf("--mq-prefix: %q is not 1 to 100 of letters, digits, _, - and %%", o.Prefix)
 	}
 	if o.Store == nil {
 		return errors.New("decision log on RocketMQ needs a store with packs; check --store")

@@ -40,6 +40,7 @@ type lane struct {
 	waiting []decision
 	halves  int         // packs in flight
 	timer   *time.Timer // gives the waiting ones up to a pack of their own
+	starves bool        // it is among those that starve
 }
 
 // verdict is what the store said of a pack.
@@ -123,6 +124,10 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 		mute := mode == Queue && (!up || l.halves >= inFlight && force)
 		full := len(ln.waiting) >= l.opts.PackMax && !late // it would gain nothing by waiting
 		if !mute && !force && (ln.halves >= lanePacks && !full || l.halves >= inFlight) {
+			if ln.halves == 0 && !ln.starves {
+				ln.starves = true
+				l.starving = append(l.starving, ln)
+			}
 			break
 		}
 		p := l.take(ln)
@@ -140,6 +145,31 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 		ln.timer = time.AfterFunc(l.opts.GateWithin, func() { l.flush(ln) })
 	case len(ln.waiting) == 0 && ln.halves == 0 && ln.timer == nil:
 		delete(l.lanes, ln.key)
+	}
+	return packs
+}
+
+// ended notes that a half is in flight no more and returns the packs that can go: those of lanes that have none first,
+// since nothing else would send them in mode refuse. l.mu is held.
+func (l *Log) ended(p *pack) (packs []*pack) {
+	l.halves--
+	own := l.lanes[p.key]
+	if own != nil && p.members != nil {
+		own.halves--
+	}
+	for len(l.starving) > 0 {
+		ln := l.starving[0]
+		l.starving = l.starving[1:]
+		ln.starves = false
+		if len(ln.waiting) == 0 {
+			continue
+		}
+		if packs = append(packs, l.form(ln, false)...); ln.starves {
+			break
+		}
+	}
+	if own != nil && p.members != nil {
+		packs = append(packs, l.form(own, false)...)
 	}
 	return packs
 }
@@ -273,12 +303,7 @@ func (l *Log) publish(p *pack) {
 		}
 	}
 	l.mu.Lock()
-	l.halves--
-	var packs []*pack
-	if ln := l.lanes[p.key]; ln != nil && p.members != nil {
-		ln.halves--
-		packs = l.form(ln, false)
-	}
+	packs := l.ended(p)
 	l.mu.Unlock()
 	l.startAll(packs)
 	switch {
@@ -315,6 +340,11 @@ func (p *pack) abandon() bool {
 
 // settled waits for the store's answer, but not long.
 func (p *pack) settled(within time.Duration) verdict {
+	select {
+	case <-p.stored:
+		return p.verdict
+	default:
+	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	select {

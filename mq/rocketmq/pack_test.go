@@ -138,7 +138,7 @@ func TestCommitsThatLagSlowHalvesDown(t *testing.T) {
 	q := queue{"t", "a", 0}
 	l.table.readMine(map[queue]bool{q: true})
 	l.lag.sent("slow", q, l.table)
-	l.lag.since["slow"] = committed{"a", time.Now().Add(-2 * time.Second)}
+	l.lag.since["slow"] = committed{q, time.Now().Add(-2 * time.Second)}
 	key := laneKey{"t", "g"}
 	if got := sizes(l.enqueue(key, decisions(1, 2, 3)...)); !slices.Equal(got, []int{1}) {
 		t.Errorf("lagging: %v", got)

@@ -73,6 +73,7 @@ func (l *Log) newClient(masters map[string]string) (*client, error) {
 		return nil, fmt.Errorf("start transactional producer: %w", err)
 	}
 	if err := ordinary.Start(); err != nil {
+		_ = tx.Shutdown() // always nil
 		return nil, fmt.Errorf("start producer: %w", err)
 	}
 	return &client{tx: tx, ordinary: ordinary, masters: maps.Clone(masters)}, nil
@@ -283,7 +284,7 @@ func (l *Log) blame(q queue, size, decisions int, err error) error {
 		err = fmt.Errorf("broker %s refuses topic %s: %s", q.broker, q.topic, text)
 		l.table.shun(q.broker, time.Second, false, err.Error())
 		return err
-	case code >= 0:
+	case code >= 0, strings.Contains(text, "route info not found"): // the latter is the library's own fault
 		l.table.shun(q.broker, time.Second, false, text)
 	default: // the connection, or no answer
 		l.table.shun(q.broker, probeAfter, true, text)
@@ -291,7 +292,8 @@ func (l *Log) blame(q queue, size, decisions int, err error) error {
 	return fmt.Errorf("broker %s: %s", q.broker, text)
 }
 
-// probe sends a half to a broker and rolls it back: proof that it takes messages, and our registration with it.
+// probe sends a half to a broker and rolls it back: proof that it takes messages, and our registration with it. It
+// changes nothing of what is known of the broker.
 func (l *Log) probe(c *client, broker string) error {
 	topic := l.opts.topics()[0]
 	m := primitive.NewMessage(topic, []byte("[]"))
@@ -301,7 +303,7 @@ func (l *Log) probe(c *client, broker string) error {
 	l.work.Go(func() {
 		r, err := transact(c.tx, m)
 		if err == nil && r.Status != primitive.SendOK {
-			err = fmt.Errorf("broker %s: %w (%s)", broker, errStatus, statusText(r.Status))
+			err = fmt.Errorf("%w (%s)", errStatus, statusText(r.Status))
 		}
 		ended <- err
 	})
@@ -310,7 +312,7 @@ func (l *Log) probe(c *client, broker string) error {
 	select {
 	case err := <-ended:
 		if err != nil {
-			err = l.blame(queue{topic: topic, broker: broker}, 2, 1, err)
+			err = fmt.Errorf("broker %s: %s", broker, firstLine(err.Error()))
 		}
 		return err
 	case <-timer.C:
@@ -329,7 +331,7 @@ func (l *Log) Publish(topic, tag, key string, body []byte, props map[string]stri
 		go done(orchestrator.ErrBusy)
 		return
 	}
-	l.work.Go(func() {
+	started := l.spawn(func() {
 		ended := make(chan error, 1)
 		l.work.Go(func() {
 			defer func() { <-l.publishers }()
@@ -344,6 +346,10 @@ func (l *Log) Publish(topic, tag, key string, body []byte, props map[string]stri
 			done(fmt.Errorf("publish to %s: %w", topic, errLate))
 		}
 	})
+	if !started {
+		<-l.publishers
+		go done(orchestrator.ErrStopped)
+	}
 }
 
 func (l *Log) sendOrdinary(topic, tag, key string, body []byte, props map[string]string) (err error) {

@@ -166,7 +166,7 @@ func (l *Log) Stats() Stats {
 // lag follows the messages on queues that this node reads itself, from the end of their pack until they are seen: a
 // broker that does not keep up with commits answers halves as fast as ever, and says nothing.
 type lag struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // taken before the table's
 	max   time.Duration
 	since map[orchestrator.PackID]committed
 	order []orchestrator.PackID // by time; may hold some that were seen
@@ -180,8 +180,8 @@ const (
 
 // committed is a message that was not seen.
 type committed struct {
-	broker string
-	at     time.Time
+	queue queue
+	at    time.Time
 }
 
 // drop forgets the messages of a broker that is gone.
@@ -189,7 +189,18 @@ func (g *lag) drop(broker string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for id, c := range g.since {
-		if c.broker == broker {
+		if c.queue.broker == broker {
+			delete(g.since, id)
+		}
+	}
+}
+
+// keep forgets the messages on queues that other nodes read from now on: this one will never see them.
+func (g *lag) keep(own map[queue]bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, c := range g.since {
+		if !own[c.queue] {
 			delete(g.since, id)
 		}
 	}
@@ -197,19 +208,19 @@ func (g *lag) drop(broker string) {
 
 // sent notes that a pack is about to be committed.
 func (g *lag) sent(id orchestrator.PackID, q queue, t *table) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	t.mu.Lock()
 	own := t.own[q]
 	t.mu.Unlock()
 	if !own {
 		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if g.since == nil {
 		g.since = map[orchestrator.PackID]committed{}
 	}
 	if len(g.order) < lagKept {
-		g.since[id] = committed{q.broker, time.Now()}
+		g.since[id] = committed{q, time.Now()}
 		g.order = append(g.order, id)
 	}
 }

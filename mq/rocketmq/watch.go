@@ -94,6 +94,7 @@ func (l *Log) refresh(ctx context.Context) {
 		r, err := l.names.route(ctx, topic)
 		switch {
 		case errors.Is(err, errNoTopic) && l.table.keep(topic):
+			l.table.setErr(nil)
 			continue
 		case errors.Is(err, errNoTopic):
 			r = topicRoute{}
@@ -114,9 +115,14 @@ func (l *Log) refresh(ctx context.Context) {
 		l.rebuilding.Lock()
 		l.pace.reset()
 		l.rebuilding.Unlock()
-		if err := l.rebuild(ctx); err != nil {
-			l.noise.warn(l.opts.Logger, "cannot publish on the new route", "err", err)
-		}
+		l.stale.Store(true)
+	}
+}
+
+// renew puts a fresh client in the place of one that does not know the masters, or is not known to them.
+func (l *Log) renew(ctx context.Context) {
+	if err := l.rebuild(ctx); err != nil {
+		l.noise.warn(l.opts.Logger, "client cannot be renewed yet", "err", err)
 	}
 }
 
@@ -163,6 +169,7 @@ func (l *Log) rebuild(ctx context.Context) error {
 		return reasons
 	}
 	l.pace.succeeded()
+	l.stale.Store(false)
 	l.stats.rebuilt.Add(1)
 	old := l.client.Swap(c)
 	if old != nil {
@@ -211,7 +218,7 @@ func (l *Log) dial(ctx context.Context, masters map[string]string) map[string]st
 	return alive
 }
 
-// mend probes brokers that are failing, each on its own.
+// mend probes brokers that are failing, each on its own, and renews the client.
 func (l *Log) mend(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -219,28 +226,31 @@ func (l *Log) mend(ctx context.Context) {
 	busy := map[string]bool{}
 	var group sync.WaitGroup
 	defer group.Wait()
+	once := func(name string, f func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		if busy[name] {
+			return
+		}
+		busy[name] = true
+		group.Go(func() {
+			f()
+			mu.Lock()
+			delete(busy, name)
+			mu.Unlock()
+		})
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		if l.client.Load() != nil && l.stale.Load() {
+			once("", func() { l.renew(ctx) })
+		}
 		for broker, addr := range l.table.shunned(l.opts.topics()[0]) {
-			mu.Lock()
-			going := busy[broker]
-			busy[broker] = true
-			mu.Unlock()
-			if going {
-				continue
-			}
-			group.Go(func() {
-				defer func() {
-					mu.Lock()
-					delete(busy, broker)
-					mu.Unlock()
-				}()
-				l.mendOne(ctx, broker, addr)
-			})
+			once(broker, func() { l.mendOne(ctx, broker, addr) })
 		}
 	}
 }
@@ -251,19 +261,16 @@ func (l *Log) mendOne(ctx context.Context, broker, addr string) {
 	if c == nil || len(l.dial(ctx, map[string]string{broker: addr})) == 0 || ctx.Err() != nil {
 		return
 	}
-	known := c.masters[broker] == addr
-	if known {
-		if err := l.probe(c, broker); err != nil {
-			l.noise.warn(l.opts.Logger, "broker does not take messages yet", "broker", broker, "err", err)
-			return
-		}
-		if !l.table.welcome(broker) {
-			l.outbox.hurry()
-			return
-		}
+	if c.masters[broker] != addr {
+		l.stale.Store(true)
+		return
 	}
-	if err := l.rebuild(ctx); err != nil {
+	if err := l.probe(c, broker); err != nil {
 		l.noise.warn(l.opts.Logger, "broker does not take messages yet", "broker", broker, "err", err)
+		return
+	}
+	if l.table.welcome(broker) {
+		l.stale.Store(true)
 	}
 	l.outbox.hurry()
 }

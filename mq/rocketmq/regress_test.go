@@ -1,0 +1,183 @@
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/concord-tx/concord/mq"
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// absent is a store that is away for check-backs.
+type absent struct {
+	*memStore
+	asked int
+}
+
+var errAway = errors.New("store is away")
+
+func (s *absent) FencePack(context.Context, orchestrator.PackID) (bool, error) {
+	s.asked++
+	return false, errAway
+}
+
+// givenUpHalf is a half with one decision as a broker gives it up.
+func givenUpHalf(t *testing.T, s *memStore, topic string) *primitive.MessageExt {
+	t.Helper()
+	ch := decideOne(t, s)
+	m := &primitive.MessageExt{}
+	m.Body = mq.AppendBatch(nil, mq.AppendDecision(nil, ch.Global))
+	m.WithProperties(map[string]string{PropertyPack: "p", primitive.PropertyRealTopic: topic})
+	return m
+}
+
+func TestAHalfThatWasGivenUpIsNotPublishedWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{})
+	s := l.opts.Store.(*memStore)
+	m := givenUpHalf(t, s, CommitTopic("concord"))
+	l.opts.Store = &absent{memStore: s}
+	if l.givenUp(t.Context(), m) {
+		t.Error("nobody knows whether it is stored, and it is not looked at again")
+	}
+	if n := l.outbox.len(); n != 0 {
+		t.Errorf("%d decisions would be published that were perhaps never made", n)
+	}
+	l.opts.Store = s
+	if !l.givenUp(t.Context(), m) || l.outbox.len() != 0 || l.stats.givenUp.Load() != 1 {
+		t.Errorf("a pack that is not stored: %d to publish, %+v", l.outbox.len(), l.Stats())
+	}
+	s.disk.mu.Lock()
+	s.disk.packs["p"] = true
+	s.disk.mu.Unlock()
+	if !l.givenUp(t.Context(), m) || l.outbox.len() != 1 {
+		t.Errorf("a pack that is stored: %d to publish", l.outbox.len())
+	}
+	if m.WithProperty(primitive.PropertyRealTopic, "elsewhere"); !l.givenUp(t.Context(), m) || l.outbox.len() != 1 {
+		t.Error("a half of another topic is published")
+	}
+}
+
+func TestATimerThatFiresDuringCloseSendsNothing(t *testing.T) {
+	t.Parallel()
+	o := optionsFor(t, "127.0.0.1:1")
+	l, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan error, 8)
+	d := decision{change: decideOne(t, o.Store.(*memStore)), done: func(err error) { answers <- err }}
+	ln := &lane{key: laneKey{CommitTopic("concord"), "default"}, waiting: []decision{d}}
+	l.mu.Lock()
+	l.lanes[ln.key], l.waiting = ln, 1
+	l.mu.Unlock()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	l.flush(ln) // it was waiting for the mutex while Close had it
+	o.Store.(*memStore).submit(func(bool) { close(answers) })
+	var all []error
+	for err := range answers {
+		all = append(all, err)
+	}
+	if len(all) != 1 || !errors.Is(all[0], orchestrator.ErrStopped) {
+		t.Errorf("the decision was answered with %v, want %v once", all, orchestrator.ErrStopped)
+	}
+	ended := make(chan error, 1)
+	l.Publish("t", "", "", nil, nil, func(err error) { ended <- err })
+	if err := <-ended; !errors.Is(err, orchestrator.ErrStopped) {
+		t.Errorf("publish after Close: %v", err)
+	}
+}
+
+func TestALaneWithoutAPackInFlightIsServedWhenOneEnds(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{Mode: Refuse, InFlightMax: 2})
+	l.SetMode(Refuse)
+	busy, other, third := laneKey{"t", "busy"}, laneKey{"t", "other"}, laneKey{"t", "third"}
+	first := l.enqueue(busy, decisions(1)...)
+	second := l.enqueue(busy, decisions(2)...)
+	l.enqueue(busy, decisions(3)...)
+	if l.enqueue(other, decisions(4)...) != nil || l.enqueue(third, decisions(5)...) != nil {
+		t.Fatal("the bound of halves in flight is passed")
+	}
+	for _, tt := range []struct {
+		ends *pack
+		next laneKey
+	}{{first[0], other}, {second[0], third}} {
+		got := l.ended(tt.ends)
+		if len(got) != 1 || got[0].key != tt.next || got[0].mute {
+			t.Fatalf("%v, want one pack of %v: nothing else would send it", sizes(got), tt.next)
+		}
+	}
+	if l.halves != 2 || l.lanes[busy].halves != 0 || len(l.lanes[busy].waiting) != 1 {
+		t.Errorf("%d in flight", l.halves)
+	}
+	if got := l.ended(l.newPack(other)); len(got) != 1 || got[0].key != other && got[0].key != busy {
+		t.Errorf("%v", sizes(got))
+	}
+}
+
+func TestMessagesOnQueuesOfOtherNodesAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	tb := tableOf(2, "a")
+	kept, given := queue{"t", "a", 0}, queue{"t", "a", 1}
+	tb.readMine(map[queue]bool{kept: true, given: true})
+	g := lag{max: time.Second}
+	g.sent("kept", kept, tb)
+	g.sent("given", given, tb)
+	g.since["given"] = committed{given, time.Now().Add(-10 * time.Second)}
+	g.order = []orchestrator.PackID{"given", "kept"}
+	if !g.late() {
+		t.Fatal("a message is not seen for 10 s, and nothing is late")
+	}
+	own := map[queue]bool{kept: true}
+	tb.readMine(own)
+	g.keep(own) // another node has joined
+	if g.late() || len(g.since) != 1 {
+		t.Errorf("late by %s because of a queue that another node reads", g.oldest())
+	}
+}
+
+func TestAStoreThatIsAwayIsNotAskedAboutEachPack(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{})
+	s := &absent{memStore: l.opts.Store.(*memStore)}
+	l.opts.Store = s
+	for i := range 1000 {
+		if v := l.check(orchestrator.PackID("p"+txn.XID{ID: int64(i)}.String()), false, time.Now()); v != unknown {
+			t.Fatalf("answered with %d", v)
+		}
+	}
+	if s.asked > doubtAfter+2 {
+		t.Errorf("asked %d times; each may wait %s, and brokers ask again", s.asked, answerWithin)
+	}
+	p := l.newPack(laneKey{"t", "g"})
+	l.packs[p.id] = p
+	began := time.Now()
+	if v := l.check(p.id, false, began); v != unknown || time.Since(began) > answerWithin/2 {
+		t.Errorf("pack that is being stored: %d after %s", v, time.Since(began))
+	}
+	p.verdict = durable
+	close(p.stored)
+	if v := l.check(p.id, false, began); v != durable {
+		t.Errorf("what is known is answered with %d", v)
+	}
+	l.opts.Store = s.memStore
+	s.disk.packs["stored"] = true
+	if pause := time.Until(l.doubt.until); pause <= 0 || pause > doubtFor {
+		t.Errorf("the store is left alone for %s", pause)
+	}
+	l.doubt.until = time.Now() // the pause is over
+	if v := l.check("stored", false, time.Now()); v != durable {
+		t.Errorf("a store that is back is not asked: %d", v)
+	}
+	if v := l.check("never", false, time.Now()); v != refused {
+		t.Errorf("answered with %d", v)
+	}
+}
