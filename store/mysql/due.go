@@ -22,7 +22,8 @@ var (
 	// claimDue takes those that nobody has taken yet, by the primary key. The values before the list: the time of the
 	// next look, the claim.
 	claimDue = multi{
-		`UPDATE concord_live SET look_at = ?, claim = ? WHERE look_at > 0 AND look_at <= ? AND id IN (`, `?`, `)`,
+		`UPDATE concord_live FORCE INDEX (PRIMARY) SET look_at = ?, claim = ?
+	WHERE look_at > 0 AND look_at <= ? AND id IN (`, `?`, `)`,
 	}
 	// selectClaimed reads by the primary key.
 	selectClaimed = multi{`SELECT id FROM concord_live WHERE claim = ? AND id IN (`, `?`, `)`}
@@ -32,15 +33,23 @@ var (
 // others have left lying after a second. A claim is a comparison and swap on the row. It carries no truth, only saves
 // work, so it is not fenced.
 func (s *Store) Due(ctx context.Context, now txn.Millis, claim time.Duration, limit int) ([]int64, error) {
-	var ids []int64
-	err := patiently(ctx, s.opts.RetryFor, func() (err error) {
-		ids, err = s.due(ctx, now, max(now.Add(claim), now+1), limit)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for due transactions: %w", err)
+	var all []int64
+	for len(all) < limit {
+		var ids []int64
+		n := min(limit-len(all), rowsMax)
+		err := patiently(ctx, s.opts.RetryFor, func() (err error) {
+			ids, err = s.due(ctx, now, max(now.Add(claim), now+1), n)
+			return err
+		})
+		all = append(all, ids...)
+		switch {
+		case err != nil && len(all) == 0:
+			return nil, fmt.Errorf("look for due transactions: %w", err)
+		case err != nil || len(ids) < n:
+			return all, nil // what is claimed must not be lost
+		}
 	}
-	return ids, nil
+	return all, nil
 }
 
 func (s *Store) due(ctx context.Context, now, again txn.Millis, limit int) ([]int64, error) {
@@ -53,7 +62,7 @@ func (s *Store) due(ctx context.Context, now, again txn.Millis, limit int) ([]in
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, selectDue, int64(now), n, rank, int64(now.Add(-sliceDelay)), min(limit, rowsMax))
+	}, selectDue, int64(now), n, rank, int64(now.Add(-sliceDelay)), limit)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}

@@ -110,7 +110,8 @@ const (
 var (
 	// claimUnread takes those that nobody has taken yet, by the primary key.
 	claimUnread = multi{
-		`UPDATE concord_outbox SET claim_until = ?, claim = ? WHERE claim_until <= ? AND id IN (`, `?`, `)`,
+		`UPDATE concord_outbox FORCE INDEX (PRIMARY) SET claim_until = ?, claim = ?
+	WHERE claim_until <= ? AND id IN (`, `?`, `)`,
 	}
 	// readClaimed reads by the primary key.
 	readClaimed = multi{

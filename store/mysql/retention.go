@@ -22,7 +22,7 @@ const (
 
 var (
 	// deleteFinished and deleteParts work by the primary keys.
-	deleteFinished = multi{`DELETE FROM concord_finished WHERE id IN (`, `?`, `)`}
+	deleteFinished = multi{`DELETE FROM concord_finished WHERE id IN (`, `?`, `) ORDER BY id LIMIT `}
 	deleteParts    = multi{`DELETE FROM concord_part WHERE id IN (`, `?`, `)`}
 )
 

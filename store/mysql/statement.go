@@ -3,11 +3,16 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 )
 
 // multi is a statement with a group of placeholders for each row. Its three parts are constant; only how often the
-// group stands there varies, so its text never holds a value.
+// group stands there varies, so its text never holds a value. A tail that ends in LIMIT gets the number of rows.
+//
+// Statements that lock say FORCE INDEX (PRIMARY), or ORDER BY and LIMIT where that is not allowed: once a list has more
+// than about a fifth of a table's rows, and the tables of what is live are small, servers prefer to read the whole table,
+// which waits for every row that another node has locked.
 type multi struct{ head, group, tail string }
 
 // text is the statement for n rows.
@@ -22,14 +27,18 @@ func (m multi) text(n int) string {
 		b.WriteString(m.group)
 	}
 	b.WriteString(m.tail)
+	if strings.HasSuffix(m.tail, "LIMIT ") {
+		b.WriteString(strconv.Itoa(n))
+	}
 	return b.String()
 }
 
 // width is how many values a row has.
 func (m multi) width() int { return strings.Count(m.group, "?") }
 
-// rowsMax bounds the rows of one statement.
-const rowsMax = 2000
+// rowsMax bounds the rows of one statement. From 1,000 on MariaDB makes a list of keys a table of its own, joins it, and
+// locks all that it walks over.
+const rowsMax = 900
 
 // list are the values of a multi, row after row, and how many bytes they take in the worst case.
 type list struct {

@@ -12,6 +12,9 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
+// What a batch reads and removes is found by the primary key, which is forced: on a table that the server believes to be
+// small it would rather read all of it, and wait for rows that other writes have locked.
+
 // What a batch reads. All reads lock, in this order, each in the order of the primary key: two nodes whose batches
 // overlap wait for each other rarely in a circle, and when they do, the server ends one, which is tried again.
 func (s *Store) read(ctx context.Context, x executor, b *batch) error {
@@ -29,7 +32,8 @@ func (s *Store) read(ctx context.Context, x executor, b *batch) error {
 
 // selectGlobals reads by the primary key.
 var selectGlobals = multi{
-	`SELECT id, version, state, due_at, look_at, layout FROM concord_live WHERE id IN (`, `?`, `) FOR UPDATE`,
+	`SELECT id, version, state, due_at, look_at, layout FROM concord_live FORCE INDEX (PRIMARY) WHERE id IN (`, `?`,
+	`) FOR UPDATE`,
 }
 
 // selectEnded looks, by the primary key, which transactions have ended. An ended one never changes, so it is not
@@ -72,7 +76,8 @@ func (s *Store) readGlobals(ctx context.Context, x executor, b *batch) error {
 
 // selectLocks reads by the primary key.
 var selectLocks = multi{
-	`SELECT row_hash, holder, branch, held, since FROM concord_lock WHERE row_hash IN (`, `?`, `) FOR UPDATE`,
+	`SELECT row_hash, holder, branch, held, since FROM concord_lock FORCE INDEX (PRIMARY) WHERE row_hash IN (`, `?`,
+	`) FOR UPDATE`,
 }
 
 func sortedHashes[V any](m map[rowHash]V) []rowHash {
@@ -103,7 +108,9 @@ func (s *Store) readLocks(ctx context.Context, x executor, b *batch) error {
 }
 
 // selectPacks reads by the primary key.
-var selectPacks = multi{`SELECT pack, outcome FROM concord_pack WHERE pack IN (`, `?`, `) FOR UPDATE`}
+var selectPacks = multi{
+	`SELECT pack, outcome FROM concord_pack FORCE INDEX (PRIMARY) WHERE pack IN (`, `?`, `) FOR UPDATE`,
+}
 
 func (s *Store) readPacks(ctx context.Context, x executor, b *batch) error {
 	l := newList(selectPacks)
@@ -136,7 +143,9 @@ var (
 		` ON DUPLICATE KEY UPDATE version = VALUES(version), state = VALUES(state), due_at = VALUES(due_at),
 	look_at = VALUES(look_at), epoch = VALUES(epoch), layout = VALUES(layout), data = VALUES(data)`,
 	}
-	deleteLive     = multi{`DELETE FROM concord_live WHERE id IN (`, `?`, `)`}
+	deleteLive = multi{
+		`DELETE FROM concord_live WHERE id IN (`, `?`, `) ORDER BY id LIMIT `,
+	}
 	insertFinished = multi{
 		`INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, layout, app_hash,
 	name_hash, data) VALUES `, `(?,?,?,?,?,?,?,?,?,?)`, ``,
@@ -150,12 +159,16 @@ var (
 		`INSERT INTO concord_lock (row_hash, holder, branch, held, since, epoch, resource, tbl, pk) VALUES `,
 		`(?,?,?,?,?,?,?,?,?)`, ``,
 	}
-	deleteLock   = multi{`DELETE FROM concord_lock WHERE row_hash IN (`, `?`, `)`}
+	deleteLock = multi{
+		`DELETE FROM concord_lock WHERE row_hash IN (`, `?`, `) ORDER BY row_hash LIMIT `,
+	}
 	insertOutbox = multi{
 		`INSERT INTO concord_outbox (id, recorded_at, epoch, topic, tx_group, event) VALUES `, `(?,?,?,?,?,?)`, ``,
 	}
-	deleteOutbox = multi{`DELETE FROM concord_outbox WHERE id IN (`, `?`, `)`}
-	insertPack   = multi{`INSERT INTO concord_pack (pack, outcome, created_at, epoch) VALUES `, `(?,?,?,?)`, ``}
+	deleteOutbox = multi{
+		`DELETE FROM concord_outbox WHERE id IN (`, `?`, `) ORDER BY id LIMIT `,
+	}
+	insertPack = multi{`INSERT INTO concord_pack (pack, outcome, created_at, epoch) VALUES `, `(?,?,?,?)`, ``}
 )
 
 // updateHeld changes how often a row is held, by the primary key.
