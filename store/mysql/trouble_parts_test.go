@@ -375,3 +375,49 @@ func TestTwoProcessesWithOneID(t *testing.T) {
 		t.Errorf("write of the second process: %v", err)
 	}
 }
+
+// TestWideBranchDoesNotStopOthers locks very many rows with one branch; others are written meanwhile.
+func TestWideBranchDoesNotStopOthers(t *testing.T) {
+	t.Parallel()
+	s := openNode(t, options(t, newDatabase(t), "n1"))
+	wide := begin(s, 100)
+	if err := wide.step(txn.Begin{Application: "a", Timeout: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	const rows = 100_000
+	var key strings.Builder
+	key.WriteString("wide:")
+	for i := range rows {
+		fmt.Fprintf(&key, "%d,", i)
+	}
+	done := make(chan error, 1)
+	start := time.Now()
+	go func() {
+		done <- wide.step(txn.Register{BranchID: 101, Kind: txn.AT, Resource: "r", LockKey: key.String()})
+	}()
+	eventually(t, "the wide branch is being written", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.writing) > rows
+	})
+	const others = 5
+	for i := range others {
+		if err := begin(s, int64(200+10*i)).whole(fmt.Sprintf("t:%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-done:
+		t.Errorf("the wide branch was done first, after %v, %v", time.Since(start), err)
+		return
+	default:
+	}
+	t.Logf("%d others took %v", others, time.Since(start))
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d rows took %v", rows, time.Since(start))
+	if n, err := s.Counts(t.Context()); err != nil || n.Locks != rows {
+		t.Errorf("%+v, %v", n, err)
+	}
+}
