@@ -89,7 +89,7 @@ func (c *cluster) halfStorm(t *testing.T) {
 		t.Fatalf("%d half messages were not taken", n)
 	}
 	began := time.Now()
-	until(t, 3*time.Minute, "check-backs of packs that are not stored", func() error {
+	until(t, 5*time.Minute, "check-backs of packs that are not stored", func() error {
 		if n := c.aborted(t) - abortedBefore; n < strangeHalves {
 			return fmt.Errorf("%d of %d", n, strangeHalves)
 		}
