@@ -171,11 +171,11 @@ CONF
 }
 
 # free_base prints a port P such that the ports of all processes of a set can be bound: P, and for i from 1 to 5
-# P+20i-2, P+20i, P+20i+1 (remoting, its second port, replication) and P+20i+10 (DLedger).
+# P+20i-2, P+20i, P+20i+1 (remoting, its second port, replication) and P+20i+10 (DLedger). No two such ranges overlap.
 free_base() {
     local base i offset ok
     for _ in $(seq 50); do
-        base=$((12000 + (RANDOM % 800) * 10))
+        base=$((12000 + (RANDOM % 66) * 120))
         ok=yes
         port_free "$base" || continue
         for i in 1 2 3 4 5; do
@@ -192,7 +192,12 @@ free_base() {
 # configure DIR SET
 configure() {
     local dir=$1 base name i peers
-    base=$(free_base)
+    # Sets that start at the same time find the same ports free. The lock is held by all processes of the set.
+    while base=$(free_base); do
+        exec 9>"${TMPDIR:-/tmp}/concord-rocketmq-$base.lock"
+        ! flock -n 9 || break
+    done
+    [ -n "$base" ] || exit 1
     mkdir -p "$dir/home/conf" "$dir/namesrv.d"
     if [ -n "${ROCKETMQ_ACL:-}" ]; then
         cp "$ROCKETMQ_ACL" "$dir/home/conf/plain_acl.yml"
