@@ -139,12 +139,14 @@ func TestTablesOfAnotherVersionAreLeftAlone(t *testing.T) {
 	s.refused(exitFailure, nil, migrate, says...)
 }
 
-// TestWrongCredentialsOfOtherPartsAreNamedAtTheStart: of the broker and of ZooKeeper; with the right ones the node runs.
+// TestWrongCredentialsOfOtherPartsAreNamedAtTheStart: of the broker and of ZooKeeper; with the right ones the node
+// runs.
 func TestWrongCredentialsOfOtherPartsAreNamedAtTheStart(t *testing.T) {
 	t.Parallel()
 	acl := filepath.Join(t.TempDir(), "acl.yml")
-	if err := os.WriteFile(acl, []byte("globalWhiteRemoteAddresses:\naccounts:\n- accessKey: concord-node\n"+
-		"  secretKey: Broker-password\n  admin: true\n  defaultTopicPerm: PUB|SUB\n  defaultGroupPerm: PUB|SUB\n"), 0o600); err != nil {
+	accounts := "globalWhiteRemoteAddresses:\naccounts:\n- accessKey: concord-node\n" +
+		"  secretKey: Broker-password\n  admin: true\n  defaultTopicPerm: PUB|SUB\n  defaultGroupPerm: PUB|SUB\n"
+	if err := os.WriteFile(acl, []byte(accounts), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

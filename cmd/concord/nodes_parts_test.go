@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,7 +129,8 @@ func TestANodeLeavesTheRegistryBeforeItsClients(t *testing.T) {
 	b.ends(open)
 	b.sees("a", "gone")
 	logs := a.logs()
-	if left, stopped := strings.Index(logs, "left the registry"), strings.Index(logs, `"stopped"`); left < 0 || stopped < left {
+	left, stopped := strings.Index(logs, "left the registry"), strings.Index(logs, `"stopped"`)
+	if left < 0 || stopped < left {
 		t.Errorf("left the registry at %d, stopped at %d:\n%s", left, stopped, logs)
 	}
 }
@@ -162,7 +164,8 @@ func TestClocksAnHourApart(t *testing.T) {
 	s := newSite(t, shared)
 	patient := []string{"--retry-answer", "20s", "--retry-grace", "20s", "--node-clock-offset"}
 	a, b := s.node("a", append(patient, "1h")...), s.node("b", append(patient, "-1h")...)
-	if apart := b.metric("tx_clock_offset_millis") - a.metric("tx_clock_offset_millis"); apart < 7_190_000 || apart > 7_210_000 {
+	apart := b.metric("tx_clock_offset_millis") - a.metric("tx_clock_offset_millis")
+	if apart < 7_190_000 || apart > 7_210_000 {
 		t.Errorf("the clocks are %v ms apart", apart)
 	}
 	pa, pb := participant(t, a), participant(t, b)
@@ -170,12 +173,13 @@ func TestClocksAnHourApart(t *testing.T) {
 	began := time.Now()
 	var long []string
 	seen := map[string]bool{}
-	for i := range each {
+	for range each {
 		for _, c := range []*peer{pa, pb} {
-			long = append(long, c.begin("long", "orders:"+string(rune('a'+i))+map[bool]string{true: "a", false: "b"}[c == pa]))
-			r, ok := c.ask(&seata.GlobalBeginRequest{TimeoutMillis: timeout, TransactionName: "short"}).(*seata.GlobalBeginResponse)
+			long = append(long, c.begin("long", "orders:"+strconv.Itoa(len(long))))
+			m := c.ask(&seata.GlobalBeginRequest{TimeoutMillis: timeout, TransactionName: "short"})
+			r, ok := m.(*seata.GlobalBeginResponse)
 			if !ok || r.Code != seata.Success {
-				t.Fatalf("begin: %+v", r)
+				t.Fatalf("begin: %+v", m)
 			}
 			if got := c.register(r.XID, ""); got.Code != seata.Success {
 				t.Fatalf("register: %+v", got)

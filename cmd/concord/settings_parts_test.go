@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func (p *process) timeoutOf() int64 {
 	return tx.TimeoutMillis
 }
 
-// TestSettingsAreInForceOnAllNodes: what is set at one node counts at the others within seconds, survives a restart, and
+// TestSettingsAreInForceOnAllNodes: what is set at one node counts at the others within seconds, outlives a restart, and
 // is taken back by unset.
 func TestSettingsAreInForceOnAllNodes(t *testing.T) {
 	t.Parallel()
@@ -32,7 +33,7 @@ func TestSettingsAreInForceOnAllNodes(t *testing.T) {
 	a, b := s.node("a"), s.node("b", "--limits-timeout-max", "5m")
 	times := func(p *process, want string) {
 		t.Helper()
-		p.until(want, func() string { raw, _ := json.Marshal(p.timeoutOf()); return string(raw) + " ms" })
+		p.until(want, func() string { return strconv.FormatInt(p.timeoutOf(), 10) + " ms" })
 	}
 	times(a, "600000 ms")
 	times(b, "300000 ms")
@@ -60,8 +61,8 @@ func TestSettingsAreInForceOnAllNodes(t *testing.T) {
 	s.wrongSettings(a)
 
 	// A version that is yet to come has settings that this one does not know, and other values.
-	s.exec("INSERT INTO concord_setting (name, value, version, changed_by, changed_at) VALUES ('limits.future', '1', 99, '', 1)," +
-		" ('limits.branchesMax', 'plenty', 99, '', 1)")
+	s.exec("INSERT INTO concord_setting (name, value, version, changed_by, changed_at) VALUES " +
+		"('limits.future', '1', 99, '', 1), ('limits.branchesMax', 'plenty', 99, '', 1)")
 	contains(t, a.ok("settings", "set", "limits.timeoutMax", "80s"), "1m20s")
 	times(b, "80000 ms")
 	contains(t, b.logs(), "is not understood and left out", `"setting":"limits.future"`, `"setting":"limits.branchesMax"`)
@@ -102,8 +103,9 @@ func (s *site) wrongSettings(p *process) {
 		}
 		contains(t, r.errors, tt.says)
 	}
-	if status, code, text := p.api("PUT", "/settings/limits.timeoutMax", `{"valeu": "1s"}`); status != http.StatusBadRequest {
-		t.Errorf("%d %s %s", status, code, text)
+	status, _, text := p.api("PUT", "/settings/limits.timeoutMax", `{"valeu": "1s"}`)
+	if status != http.StatusBadRequest {
+		t.Errorf("%d %s", status, text)
 	}
 }
 
@@ -120,7 +122,8 @@ func TestTheOutageModeChangesAtRunTime(t *testing.T) {
 	p.ends(first)
 	p.ok("settings", "set", "rocketmq.mode", "refuse")
 	p.refuses("brokerAway")
-	if status, code, text := p.api("POST", "/transactions/"+second+"/commit", ""); status != 503 || code != "unavailable" {
+	status, code, text := p.api("POST", "/transactions/"+second+"/commit", "")
+	if status != http.StatusServiceUnavailable || code != "unavailable" {
 		t.Errorf("commit in mode refuse: %d %s", status, text)
 	}
 	contains(t, p.ok("tx", "show", second), "Active")
@@ -145,7 +148,8 @@ func TestMigrateCanBeRunAgain(t *testing.T) {
 	contains(t, first.out, "The tables were brought from version 0 to ")
 	contains(t, again.out, "The tables are up to date: version ")
 	contains(t, file.out, "The tables are up to date: version ")
-	s.refused(exitUsage, []string{"CONCORD_MYSQL_DSN="}, []string{"migrate"}, "no database", "--mysql-dsn", "CONCORD_MYSQL_DSN")
+	s.refused(exitUsage, []string{"CONCORD_MYSQL_DSN="}, []string{"migrate"}, "no database", "--mysql-dsn",
+		"CONCORD_MYSQL_DSN")
 	s.refused(exitUsage, nil, []string{"migrate", "now"}, "takes no arguments")
 	s.refused(exitUsage, nil, []string{"migrate", "--config", "/nowhere.yaml"}, "no such file")
 	s.refused(exitFailure, []string{"CONCORD_MYSQL_DSN=app:" + password + "x@tcp(" + shared.database(t) + ")/" + s.name},

@@ -4,9 +4,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -15,13 +18,31 @@ import (
 	"github.com/concord-tx/concord/web"
 )
 
-// build makes a program that calls itself the release.
-func build(t *testing.T, release string) string {
+// build makes a program of this source that calls itself another release.
+func build(t *testing.T, other string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "concord-"+release)
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w -X main.release="+release, "-o", path,
-		".").CombinedOutput()
+	dir := t.TempDir()
+	source, err := filepath.Abs("version.go")
 	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), strconv.Quote(release), strconv.Quote(other), 1)
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {source: filepath.Join(dir, "version.go")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"version.go": changed, "overlay.json": string(overlay)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "concord")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", path, ".")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return path
@@ -56,7 +77,8 @@ func (x *stream) begin(p *process) {
 				return
 			}
 			r, ok := c.try(&seata.BranchRegisterRequest{
-				XID: b.XID, BranchType: seata.BranchAT, ResourceID: "jdbc:mysql://db/shop", LockKey: "orders:" + strconv.Itoa(x.rows),
+				XID: b.XID, BranchType: seata.BranchAT, ResourceID: "jdbc:mysql://db/shop",
+				LockKey: "orders:" + strconv.Itoa(x.rows),
 			}).(*seata.BranchRegisterResponse)
 			if !ok || r.Code != seata.Success {
 				return

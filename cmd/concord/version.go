@@ -11,9 +11,8 @@ import (
 	"github.com/concord-tx/concord/web"
 )
 
-// release is the version of this source. It is a variable only so that a build can name another one, with
-// -ldflags "-X main.release=0.2.0".
-var release = "0.1.0"
+// release is the version of this source.
+const release = "0.1.0"
 
 // buildVersion returns the version, with the commit if the build knows it.
 func buildVersion() web.Version {
