@@ -34,10 +34,11 @@ func (a *app) audit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Judge a cluster by what it has left behind: store, topics, participants, clients",
-		Long: `Read the store, the decision topics, the participants' own tables and what clients were told, and check that they
-agree: that no decision was lost, changed or published twice with different content, that every branch followed its
-decision, that locks excluded each other and none is left, and more. It only reads, and it may read a cluster that is
-running; what can be judged only when clients have stopped and everything has ended is left out unless you say --at-rest.
+		Long: `Read the store, the decision topics, the participants' own tables and what clients were told, and check
+that they agree: that no decision was lost, changed or published twice with different content, that every branch followed
+its decision, that locks excluded each other and none is left, and more. It only reads, and it may read a cluster that is
+running; what can be judged only when clients have stopped and everything has ended is left out unless you say
+--at-rest.
 
 What is not given is not read, and the report says what could not be checked for that. The exit code is 0 if nothing is
 violated, 1 if something is, 2 if a source could not be read.
@@ -51,7 +52,8 @@ CONCORD_ROCKETMQ_ACCESS_KEY and CONCORD_ROCKETMQ_SECRET_KEY.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAudit(cmd.Context(), &f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.dsn, "mysql-dsn", "", "the store, as USER:PASSWORD@tcp(HOST:PORT)/DATABASE; default CONCORD_MYSQL_DSN")
+	flags.StringVar(&f.dsn, "mysql-dsn", "",
+		"the store, as USER:PASSWORD@tcp(HOST:PORT)/DATABASE; default CONCORD_MYSQL_DSN")
 	flags.StringSliceVar(&f.namesrv, "rocketmq-namesrv", nil, "name servers of the topics, each as HOST:PORT")
 	flags.StringVar(&f.prefix, "mq-prefix", "concord", "first part of the names of the topics")
 	flags.StringVar(&f.participants, "participants", "", "YAML file with the participants' databases")
