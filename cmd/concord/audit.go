@@ -35,10 +35,10 @@ func (a *app) audit() *cobra.Command {
 		Use:   "audit",
 		Short: "Judge a cluster by what it has left behind: store, topics, participants, clients",
 		Long: `Read the store, the decision topics, the participants' own tables and what clients were told, and check
-that they agree: that no decision was lost, changed or published twice with different content, that every branch followed
-its decision, that locks excluded each other and none is left, and more. It only reads, and it may read a cluster that is
-running; what can be judged only when clients have stopped and everything has ended is left out unless you say
---at-rest.
+that they agree: that no decision was lost, changed or published twice with different content, that every branch
+followed its decision, that locks excluded each other and none is left, and more. It only reads, and it may read a
+cluster that is running; what can be judged only when clients have stopped and everything has ended is left out unless
+you say --at-rest.
 
 What is not given is not read, and the report says what could not be checked for that. The exit code is 0 if nothing is
 violated, 1 if something is, 2 if a source could not be read.
