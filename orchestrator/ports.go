@@ -18,10 +18,10 @@ type Store interface {
 	// Apply makes one change atomically: the transaction, its branches, locks and outbox entry, in one compare-and-swap
 	// on the version. Changes of one transaction are given one after the other; changes of many are gathered into one
 	// durable write, in which each succeeds or fails by itself. done is called exactly once, never on the calling
-	// goroutine before Apply has returned: with nil when the change is durable, and everything of the
-	// same transaction that was applied before it too; with [ErrConflict] or a [*LockedError] when nothing was changed; with another error when the
-	// outcome is unknown. A lazy change is written with the next one that is not, at the latest after some
-	// milliseconds. The store does not keep or change ch after done.
+	// goroutine before Apply has returned: with nil when the change is durable, and everything of the same
+	// transaction that was applied before it too; with [ErrConflict] or a [*LockedError] when nothing was changed;
+	// with another error when the outcome is unknown. A lazy change is written with the next one that is not, at the
+	// latest after some milliseconds. The store does not keep or change ch after done.
 	//
 	// Several lazy changes of one transaction may be under way, each built on the one before. When one is refused, so
 	// are, with ErrConflict, those of the same transaction that were given before its done was called: another node
