@@ -66,7 +66,7 @@ func Batched(publish func(topic, tag, key string, body []byte, props map[string]
 }
 
 // PropertyContentType is the property of a message on a broker that says what its body is.
-const PropertyContentType = "contentType"
+const PropertyContentType = "content-type"
 
 // publishingMax bounds the messages of a TopicTransport that are being published.
 const publishingMax = 16 << 10

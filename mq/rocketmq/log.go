@@ -30,6 +30,7 @@ type Log struct {
 	stale      atomic.Bool
 	publishers chan struct{}
 	counter    atomic.Uint64
+	backlog    atomic.Int64 // messages on the queues that this node reads, beyond those that it has pulled
 	learned    atomic.Int64 // the largest body that brokers take, if we had to find out
 	stats      stats
 	lag        lag

@@ -46,7 +46,7 @@ func (l *Log) readGivenUpFrom(ctx context.Context, addr string, q queue) {
 	next, err := p.committed(ctx)
 	for first := true; err == nil && ctx.Err() == nil; first = false {
 		var messages []*primitive.MessageExt
-		messages, next, err = l.wire.pull(ctx, addr, pull{group: Group(l.opts.Prefix), queue: q, offset: next})
+		messages, next, _, err = l.wire.pull(ctx, addr, pull{group: Group(l.opts.Prefix), queue: q, offset: next})
 		if err != nil || len(messages) == 0 {
 			if !first {
 				p.save()

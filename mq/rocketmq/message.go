@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
+	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -25,7 +26,7 @@ const (
 	// PropertyEpoch is the epoch of the node that sent it.
 	PropertyEpoch = "concordEpoch"
 	// PropertyContentType says how to read the body.
-	PropertyContentType = "content-type"
+	PropertyContentType = mq.PropertyContentType
 	// PropertySpecVersion is the version of CloudEvents.
 	PropertySpecVersion = "ce_specversion"
 

@@ -19,6 +19,9 @@ const (
 	// scanMax is how many entries are claimed at a time, republishMax how many packs of them are in flight.
 	scanMax      = 400
 	republishMax = 4
+	// backlogMax is how many messages may wait on the queues that this node reads: with more, entries are unread because
+	// their messages wait their turn, and publishing them again would only make the queues longer.
+	backlogMax = 1024
 	// pauseFirst and pauseMax are the delays before entries whose publication failed again are tried once more.
 	pauseFirst = 250 * time.Millisecond
 	pauseMax   = 5 * time.Second
@@ -173,7 +176,7 @@ func (l *Log) fromMemory(ctx context.Context) {
 
 // fromStore publishes entries of any node that nobody has read for a while.
 func (l *Log) fromStore(ctx context.Context, age time.Duration) {
-	for l.anyUp() && ctx.Err() == nil {
+	for l.anyUp() && ctx.Err() == nil && l.backlog.Load() <= backlogMax {
 		one, cancel := context.WithTimeout(ctx, repackWithin)
 		all, err := l.opts.Store.Unread(one, l.opts.Clock.Now()-txn.Millis(age/time.Millisecond), l.opts.OutboxAfter, scanMax)
 		cancel()

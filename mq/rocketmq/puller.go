@@ -20,9 +20,11 @@ type puller struct {
 	addr  string
 	stop  context.CancelFunc
 	saved atomic.Int64 // next offset of what was handed over
+	left  int64        // what it has counted in the log's backlog
 }
 
 func (p *puller) run(ctx context.Context) {
+	defer p.behind(0)
 	next := int64(-1)
 	ahead := make(chan struct{}, pullAhead)
 	for ctx.Err() == nil {
@@ -35,13 +37,15 @@ func (p *puller) run(ctx context.Context) {
 			}
 			p.saved.Store(next)
 		}
-		messages, to, err := p.c.log.wire.pull(ctx, p.addr, pull{
+		messages, to, end, err := p.c.log.wire.pull(ctx, p.addr, pull{
 			group: Group(p.c.log.opts.Prefix), queue: p.queue, offset: next, wait: pullWait, commit: p.saved.Load(),
 		})
 		if err != nil {
+			p.behind(0) // what a broker has that does not answer is not waited for
 			p.trouble(ctx, err)
 			continue
 		}
+		p.behind(max(0, end-to))
 		if len(messages) == 0 {
 			if len(ahead) == 0 {
 				p.saved.Store(to)
@@ -64,6 +68,12 @@ func (p *puller) run(ctx context.Context) {
 	if next >= 0 {
 		p.save()
 	}
+}
+
+// behind notes how many messages of the queue were not pulled.
+func (p *puller) behind(n int64) {
+	p.c.log.backlog.Add(n - p.left)
+	p.left = n
 }
 
 // batch reads the ids of messages.
@@ -142,9 +152,9 @@ type pull struct {
 	wait   time.Duration
 }
 
-// pull reads messages from an offset on and returns the offset after them.
+// pull reads messages from an offset on and returns the offset after them, and that after the last one of the queue.
 func (w *wire) pull(ctx context.Context, addr string, p pull) (
-	messages []*primitive.MessageExt, next int64, err error,
+	messages []*primitive.MessageExt, next, end int64, err error,
 ) {
 	ctx, cancel := context.WithTimeout(ctx, p.wait+pullSlack)
 	defer cancel()
@@ -163,15 +173,18 @@ func (w *wire) pull(ctx context.Context, addr string, p pull) (
 		"expressionType": "TAG",
 	}, nil, answerNotFound, answerRetry, answerOffsetMoved)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	if next, err = strconv.ParseInt(got.Ext["nextBeginOffset"], 10, 64); err != nil {
-		return nil, 0, fmt.Errorf("answer to a pull: %w", err)
+		return nil, 0, 0, fmt.Errorf("answer to a pull: %w", err)
+	}
+	if end, err = strconv.ParseInt(got.Ext["maxOffset"], 10, 64); err != nil {
+		end, err = next, nil // it is only needed to know how much there is
 	}
 	if got.Code == answerOK {
 		messages, err = decodeMessages(got.body)
 	}
-	return messages, next, err
+	return messages, next, end, err
 }
 
 // decodeMessages is the library's decoder, which trusts its input.

@@ -100,7 +100,7 @@ func readQueue(ctx context.Context, w *wire, addr, group string, q queue, yield 
 		return describe(err)
 	}
 	for next := first; next < end; {
-		messages, to, err := w.pull(ctx, addr, pull{group: group, queue: q, offset: next})
+		messages, to, _, err := w.pull(ctx, addr, pull{group: group, queue: q, offset: next})
 		if err != nil {
 			return describe(err)
 		}

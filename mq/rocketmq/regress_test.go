@@ -179,3 +179,63 @@ func TestAStoreThatIsAwayIsNotAskedAboutEachPack(t *testing.T) {
 		t.Errorf("answered with %d", v)
 	}
 }
+
+func TestEntriesWhoseMessagesWaitTheirTurnAreNotPublishedAgain(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{})
+	l.table.topics[CommitTopic("concord")] = l.table.topics["t"]
+	s := l.opts.Store.(*memStore)
+	ch := decideOne(t, s)
+	l.describe(ch)
+	if _, err := s.disk.applyPack("p", []*orchestrator.Change{ch}); err != nil {
+		t.Fatal(err)
+	}
+	l.backlog.Store(backlogMax + 1)
+	l.fromStore(t.Context(), -time.Minute)
+	if n := l.stats.republished.Load(); n != 0 {
+		t.Errorf("%d entries were published again although the queues are long", n)
+	}
+	l.backlog.Store(backlogMax)
+	l.fromStore(t.Context(), -time.Minute)
+	if n := l.stats.republished.Load(); n != 1 {
+		t.Errorf("%d entries were published again, want 1", n)
+	}
+}
+
+func TestPullersCountWhatWaits(t *testing.T) {
+	t.Parallel()
+	pulls := make(chan int, 8)
+	n := 0
+	addr := fakeServer(t, func(req *command) *command {
+		switch req.Code {
+		case codeQueryOffset:
+			return &command{Ext: map[string]string{"offset": "5"}}
+		case codePull:
+			n++
+			pulls <- n
+			if n == 1 {
+				return &command{Code: answerNotFound, Ext: map[string]string{"nextBeginOffset": "5", "maxOffset": "3000"}}
+			}
+			return nil
+		}
+		return &command{}
+	})
+	l := formLog(t, Options{})
+	l.wire = newWire("", "", nil)
+	defer l.wire.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := &puller{c: &consumer{log: l}, queue: queue{"t", "a", 0}, addr: addr}
+	ended := make(chan struct{})
+	go func() { p.run(ctx); close(ended) }()
+	<-pulls
+	<-pulls // the answer to the first one was looked at
+	if got := l.backlog.Load(); got != 2995 {
+		t.Errorf("%d messages wait, want 2995", got)
+	}
+	cancel()
+	<-ended
+	if got := l.backlog.Load(); got != 0 {
+		t.Errorf("%d messages of a queue that is not read any more", got)
+	}
+}
