@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,9 @@ type membership struct {
 	wake  chan struct{}
 	// good counts renewals in a row. Only a node that was itself all right may declare others dead.
 	good int
+	// tried is the highest epoch that this process has tried to join with: the answer to the commit may have been lost.
+	// Guarded by Store.members.
+	tried int64
 }
 
 func (m *membership) init() { m.wake = make(chan struct{}, 1) }
@@ -109,9 +113,10 @@ func (s *Store) joinAs(ctx context.Context, tx *sql.Tx, epoch int64) error {
 	if err != nil {
 		return err
 	}
-	if own := s.Epoch(); own > 0 && before > own && alive {
+	if own := s.Epoch(); own > 0 && before > max(own, s.member.tried) && alive {
 		return errTakenOver
 	}
+	s.member.tried = epoch
 	n := s.opts.Node
 	if _, err := tx.ExecContext(ctx, endLife, before); err != nil {
 		return err
@@ -130,11 +135,15 @@ func (s *Store) joinAs(ctx context.Context, tx *sql.Tx, epoch int64) error {
 // Run keeps the lease until ctx ends: it renews it every third of its length, measures the clock, declares dead nodes
 // whose leases are over, joins again after a loss, and removes what is past retention.
 func (s *Store) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer cancel()
+	others.Go(func() { s.retainLoop(ctx) })
 	pause := s.opts.Lease / 3
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	told := false // Lost was called, Joined was not
-	swept := s.clock.local()
 	for {
 		select {
 		case <-ctx.Done():
@@ -149,25 +158,12 @@ func (s *Store) Run(ctx context.Context) error {
 			s.lose()
 			told = s.rejoin(ctx, told)
 		}
-		if !told && s.clock.local()-swept >= s.opts.RetentionEvery && s.leads() {
-			swept = s.clock.local()
-			if err := s.retain(ctx); err != nil && ctx.Err() == nil {
-				s.logger.Warn("records past retention could not be removed", "err", err)
-			}
-		}
 		next := pause
 		if told || s.member.good == 0 {
 			next = min(pause, backoffMax)
 		}
 		timer.Reset(next)
 	}
-}
-
-// leads reports whether this node does what one is enough for.
-func (s *Store) leads() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rank == 0 && s.nodes > 0
 }
 
 // rejoin tells of the loss, if nobody was told yet, and joins again. It reports whether that failed.

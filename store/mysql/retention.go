@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -25,6 +26,33 @@ var (
 	deleteFinished = multi{`DELETE FROM concord_finished WHERE id IN (`, `?`, `) ORDER BY id LIMIT `}
 	deleteParts    = multi{`DELETE FROM concord_part WHERE id IN (`, `?`, `)`}
 )
+
+// retainLoop removes what is past retention, now and then, until ctx ends. It may take long, so nothing else waits for it,
+// least of all the lease.
+func (s *Store) retainLoop(ctx context.Context) {
+	ticker := time.NewTicker(s.opts.RetentionEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if !s.Valid() || !s.leads() {
+			continue
+		}
+		if err := s.retain(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Warn("records past retention could not be removed", "err", err)
+		}
+	}
+}
+
+// leads reports whether this node does what one is enough for.
+func (s *Store) leads() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rank == 0 && s.nodes > 0
+}
 
 // retain removes what is past retention. Outbox entries stay until they are cleared.
 func (s *Store) retain(ctx context.Context) error {
