@@ -239,3 +239,18 @@ func TestPullersCountWhatWaits(t *testing.T) {
 		t.Errorf("%d messages of a queue that is not read any more", got)
 	}
 }
+
+func TestAClientThatIsOutOfDateStaysSoUntilItIsReplaced(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{})
+	l.wire = newWire("", "", nil)
+	defer l.wire.close()
+	l.table.topics[CommitTopic("concord")] = topicRoute{masters: map[string]string{"a": "127.0.0.1:1"}}
+	l.stale.Store(true)
+	if err := l.rebuild(t.Context()); err == nil || !l.stale.Load() {
+		t.Errorf("nobody answers: %v, stale %t", err, l.stale.Load())
+	}
+	if err := l.rebuild(t.Context()); err != nil || !l.stale.Load() { // the pace does not allow it
+		t.Errorf("too soon: %v, stale %t", err, l.stale.Load())
+	}
+}

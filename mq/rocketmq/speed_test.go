@@ -118,3 +118,35 @@ func benchmarkDecisions(b *testing.B, lanePacks, clients int) {
 	b.ReportMetric(float64(b.N)/float64(st.Packs), "decisions/pack")
 	b.ReportMetric(float64(st.Mute), "mute")
 }
+
+// BenchmarkLatency decides at a steady rate for as many seconds as it is given iterations. Run it alone, with
+// -benchtime=10x.
+func BenchmarkLatency(b *testing.B) {
+	for _, rate := range []int{500, 2750} {
+		b.Run(fmt.Sprintf("rate=%d", rate), func(b *testing.B) {
+			d := newDisk()
+			o := theBroker(b).options(b, newPrefix(), nil)
+			o.OutboxAfter = time.Minute
+			n := startNode(b, d, o)
+			defer n.end()
+			s := n.consume(nil)
+			defer s.stop()
+			warm := newLoad()
+			stop := warm.start(n, rate)
+			eventually(b, "it is warm", func() bool { return s.count() > 2*rate })
+			stop()
+			work := newLoad()
+			work.next.Store(1_000_000)
+			ctx, cancel := context.WithTimeout(b.Context(), time.Duration(b.N)*time.Second)
+			defer cancel()
+			b.ResetTimer()
+			work.run(ctx, n, rate)
+			eventually(b, "all are delivered", func() bool { return s.has(work.ids...) })
+			b.StopTimer()
+			p50, p99 := work.latency(s)
+			b.ReportMetric(float64(len(work.ids))/float64(b.N), "decisions/s")
+			b.ReportMetric(float64(p50.Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(p99.Microseconds())/1000, "p99-ms")
+		})
+	}
+}

@@ -127,12 +127,18 @@ func (l *Log) renew(ctx context.Context) {
 }
 
 // rebuild puts a fresh client in the place of the present one, if a broker answers it.
-func (l *Log) rebuild(ctx context.Context) error {
+func (l *Log) rebuild(ctx context.Context) (err error) {
 	l.rebuilding.Lock()
 	defer l.rebuilding.Unlock()
 	if l.isClosed() {
 		return errWireClosed
 	}
+	stale := l.stale.Swap(false) // what changes from here on may be too late for this client
+	defer func() {
+		if stale || err != nil {
+			l.stale.Store(true)
+		}
+	}()
 	masters := maps.Clone(l.table.route(l.opts.topics()[0]).masters)
 	if c := l.client.Load(); !l.pace.may(c != nil && maps.Equal(c.masters, masters)) {
 		return nil
@@ -169,7 +175,7 @@ func (l *Log) rebuild(ctx context.Context) error {
 		return reasons
 	}
 	l.pace.succeeded()
-	l.stale.Store(false)
+	stale = false
 	l.stats.rebuilt.Add(1)
 	old := l.client.Swap(c)
 	if old != nil {
