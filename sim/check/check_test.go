@@ -285,6 +285,12 @@ func bad() map[string][]func(r *run) {
 		},
 		"Waits": {
 			func(r *run) {
+				r.End.Cluster, r.End.Watchful = true, true
+				r.Answers = append(r.Answers, Answer{
+					Asked: 1, Seq: r.next(), At: time.Hour, Waited: time.Minute, ID: committed, Op: OpRegister, Class: Illegal,
+				})
+			},
+			func(r *run) {
 				r.Answers = append(r.Answers, Answer{
 					Asked: 1, Seq: r.next(), At: time.Hour, ID: saga, Op: OpRegister, Class: Locked, Row: row("1"),
 					Holder: committed,
@@ -378,7 +384,11 @@ func bad() map[string][]func(r *run) {
 		"Packs": {func(r *run) { r.Packs[0].Decided = append(r.Packs[0].Decided, rolledBack) }},
 		"Ends": {func(r *run) {
 			r.answer(OpCommit, committed, 0, txn.Committing)
-			r.Answers[len(r.Answers)-1].At = time.Hour
+			r.Answers[len(r.Answers)-1].At, r.Answers[len(r.Answers)-1].Waited = time.Hour, 2*time.Hour
+		}, func(r *run) {
+			r.End.Cluster, r.End.Watchful = true, true
+			r.answer(OpCommit, committed, 0, txn.Committed)
+			r.Answers[len(r.Answers)-1].At, r.Answers[len(r.Answers)-1].Waited = time.Hour, time.Minute
 		}},
 		"Deadlines": {func(r *run) {
 			r.End.Cluster = true

@@ -16,7 +16,8 @@ func lockCheckers() []Checker {
 			each(noEarlyRelease)},
 		{"I18", "All or nothing: a refused register leaves nothing, and names somebody who held the row.",
 			whole(allOrNothing)},
-		{"Waits", "A wait for a row ends when the row is free, or its holder rolls back.", whole(wakeups)},
+		{"Waits", "A wait for a row ends when the row is free, its holder rolls back, or the waiter is decided.",
+			whole(wakeups)},
 		{"Cycles", "Of transactions that wait for each other one is refused soon, whichever nodes they wait at.",
 			whole(cycles)},
 		{"I19", "Write isolation: rows end as if the committed transactions had run one after the other.",
@@ -231,6 +232,11 @@ func wakeups(x *Index, fail func(int64, string, ...any)) {
 	held := spans(x)
 	for i := range x.Answers {
 		a := &x.Answers[i]
+		if d := x.of(a.ID).Decision; d != nil && a.Op == OpRegister && x.End.Cluster {
+			if late := a.At - max(d.DurableAt, a.At-a.Waited); late > wakeWithin {
+				fail(a.ID, "a register was answered (%s) at %d, %v after the decision", a.Class, a.Seq, late)
+			}
+		}
 		if a.Op != OpRegister || a.Class != Locked {
 			continue
 		}
