@@ -18,23 +18,24 @@ func (l later) Now() txn.Millis { return l.at }
 func TestRetentionDoesNotDelayTheLease(t *testing.T) {
 	t.Parallel()
 	o := options(t, newDatabase(t), "n1")
-	o.Lease, o.RetentionEvery = 2*time.Second, 10*time.Millisecond
+	o.Lease, o.RetentionEvery = 3*time.Second, 10*time.Millisecond
 	o.retentionClock = later{1_800_000_000_000}
 	s := openNode(t, o)
-	const n = 300_000
+	const n, most = 200_000, 20_000
 	const fill = `INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, layout, app_hash, name_hash,
-		data) SELECT seq, 1, ?, seq, seq, 1, 0, seq, seq, REPEAT('x', 200) FROM seq_1_to_300000`
-	if _, err := s.pool.Exec(fill, stateOf(&txn.Global{Status: txn.Committed})); err != nil {
+		data) SELECT seq + ?, 1, ?, seq, seq, 1, 0, seq, seq, REPEAT('x', 200) FROM seq_1_to_20000`
+	for i := 0; i < n; i += most {
+		if _, err := s.pool.Exec(fill, i, stateOf(&txn.Global{Status: txn.Committed})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.join(t.Context()); err != nil { // the lease begins now
 		t.Fatal(err)
 	}
-	start := time.Now()
 	run(t, s)
-	eventually(t, "half of the records are removed", func() bool { return s.Stats().Removed >= n/2 })
-	if took := time.Since(start); took < o.Lease {
-		t.Logf("removed in %v, which is too short to delay the lease", took)
-	}
+	eventually(t, "most of the records are removed", func() bool { return s.Stats().Removed >= n*3/4 })
 	if lost := s.Stats().Losses; lost > 0 || !s.Valid() {
-		t.Errorf("the lease was lost %d times", lost)
+		t.Errorf("the lease was lost %d times, valid: %t", lost, s.Valid())
 	}
 }
 
