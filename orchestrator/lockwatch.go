@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -8,7 +9,7 @@ import (
 
 // What row waits have to do with the other nodes of a cluster.
 
-// awaited returns the rows that somebody waits for, at most limit, in no order.
+// awaited returns rows that somebody waits for, at most limit, in order, so that equal runs stay equal.
 func (r *rowWaits) awaited(limit int) []txn.Row {
 	if r.waiting.Load() == 0 {
 		return nil
@@ -22,6 +23,9 @@ func (r *rowWaits) awaited(limit int) []txn.Row {
 		}
 		rows = append(rows, row)
 	}
+	slices.SortFunc(rows, func(a, b txn.Row) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Table, b.Table), cmp.Compare(a.PK, b.PK))
+	})
 	return rows
 }
 
@@ -42,7 +46,7 @@ func (r *rowWaits) waiters(limit int) []int64 {
 	return ids
 }
 
-// edges returns who waits for whom.
+// edges returns who waits for whom, in order of those who wait.
 func (r *rowWaits) edges() []WaitEdge {
 	if r.waiting.Load() == 0 {
 		return nil
@@ -57,6 +61,7 @@ func (r *rowWaits) edges() []WaitEdge {
 			})
 		}
 	}
+	slices.SortStableFunc(edges, func(a, b WaitEdge) int { return cmp.Compare(a.Waiter, b.Waiter) })
 	return edges
 }
 
@@ -109,6 +114,7 @@ func (r *rowWaits) refuseAll(c *Coordinator) {
 	for _, waits := range r.byID {
 		all = append(all, waits...)
 	}
+	slices.SortFunc(all, func(a, b *rowWait) int { return cmp.Compare(a.seq, b.seq) })
 	r.mu.Unlock()
 	for _, w := range all {
 		r.mu.Lock()
