@@ -173,7 +173,7 @@ func TestFoundSeeds(t *testing.T) {
 
 func TestSameSeedGivesTheSameTrace(t *testing.T) {
 	t.Parallel()
-	for seed := uint64(1); seed <= 80; seed++ {
+	for seed := uint64(1); seed <= 120; seed++ {
 		var first, second bytes.Buffer
 		a := Run(Config{Seed: seed, Cluster: seed%2 == 0, Trace: &first})
 		b := Run(Config{Seed: seed, Cluster: seed%2 == 0, Trace: &second})
