@@ -200,67 +200,6 @@ func TestANodeWithoutItsLeaseRecordsNothing(t *testing.T) {
 	}
 }
 
-func TestFramesThatAreMalformedEndTheConnection(t *testing.T) {
-	t.Parallel()
-	for _, frame := range [][]byte{
-		{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1},
-		{0, 0, 0, 3, 0, 0, 0, 0},
-		{0, 0, 0, 8, 1, 0, 0, 4, '{', '}', ' ', ' '},
-		{0, 0, 0, 8, 0, 0, 0, 5, '{', '}', ' ', ' '},
-		{0, 0, 0, 8, 0, 0, 0, 4, '{', '}', '}', ' '},
-		{0, 0, 0, 8},
-	} {
-		if got, err := readFrame(bytes.NewReader(frame)); err == nil {
-			t.Errorf("% x is read as %+v", frame, got)
-		}
-	}
-}
-
-func TestCallsEndWithTheirContextAndWithTheConnection(t *testing.T) {
-	t.Parallel()
-	addr := fakeServer(t, func(*command) *command { return nil })
-	w := newWire("", "", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := w.call(ctx, addr, codeMaxOffset, nil, nil); !errors.Is(err, context.DeadlineExceeded) {
-		t.Error(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := w.call(context.Background(), addr, codeMaxOffset, nil, nil)
-		ended <- err
-	}()
-	for waits := 0; waits == 0; {
-		k, err := w.link(t.Context(), addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		k.mu.Lock()
-		waits = len(k.waiting)
-		k.mu.Unlock()
-	}
-	w.close()
-	select {
-	case err := <-ended:
-		if err == nil {
-			t.Error("a call succeeded without an answer")
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("a call outlives its connection")
-	}
-}
-
-func TestRequestsAreSignedAsBrokersCheck(t *testing.T) {
-	t.Parallel()
-	w := newWire("key", "secret", nil)
-	req := &command{Ext: map[string]string{"topic": "t", "a": "1"}, body: []byte("body")}
-	w.sign(req)
-	// The values in order of their names: AccessKey, a, topic, and the body.
-	if got, want := req.Ext["Signature"], hmacOf("secret", "key1tbody"); got != want {
-		t.Errorf("signature %s, want %s", got, want)
-	}
-}
-
 func TestRoutesAreReadWithKeysThatAreNumbers(t *testing.T) {
 	t.Parallel()
 	r, err := decodeRoute([]byte(`{"brokerDatas":[{"brokerAddrs":{0:"1.1.1.1:1",1:"1.1.1.1:2"},"brokerName":"a"},` +
@@ -376,15 +315,13 @@ func TestLibraryWaitsAreShort(t *testing.T) {
 		return nil
 	}).Interface().(producer.Option)
 	for range 2 { // the default is shared by the process and must not have changed
-		p, err := producer.NewDefaultProducer(producer.WithNsResolver(primitive.NewPassthroughResolver([]string{"127.0.0.1:1"})),
-			producer.WithInstanceName(unique()), look)
+		names := producer.WithNsResolver(primitive.NewPassthroughResolver([]string{"127.0.0.1:1"}))
+		_, err := producer.NewDefaultProducer(names, producer.WithInstanceName(unique()), look)
 		if err != nil || dial != 15*time.Second {
 			t.Fatalf("%v, default dial %s", err, dial)
 		}
-		_ = p
-		if _, err = producer.NewDefaultProducer(
-			producer.WithNsResolver(primitive.NewPassthroughResolver([]string{"127.0.0.1:1"})),
-			producer.WithInstanceName(unique()), shortWaits(), look); err != nil || dial != dialWithin || write > 5*time.Second {
+		_, err = producer.NewDefaultProducer(names, producer.WithInstanceName(unique()), shortWaits(), look)
+		if err != nil || dial != dialWithin || write > 5*time.Second {
 			t.Fatalf("%v, dial %s, write %s", err, dial, write)
 		}
 	}
@@ -396,7 +333,9 @@ func TestLibraryLogHasNoPayloadsAndDoesNotExit(t *testing.T) {
 	var c clientLog
 	c.to.Store(slog.New(slog.NewTextHandler(&out, nil)))
 	var l rlog.Logger = &c
-	fields := map[string]any{"message": "secret payload", rlog.LogKeyUnderlayError: errors.New("why\nstack"), "broker": "b"}
+	fields := map[string]any{
+		"message": "secret payload", rlog.LogKeyUnderlayError: errors.New("why\nstack"), "broker": "b",
+	}
 	for range 1000 {
 		l.Error("it failed", fields)
 	}
@@ -409,70 +348,6 @@ func TestLibraryLogHasNoPayloadsAndDoesNotExit(t *testing.T) {
 	if strings.Contains(text, "secret") || strings.Contains(text, "stack") || strings.Count(text, "\n") != 2 ||
 		!strings.Contains(text, "underlayError=why") || !strings.Contains(text, "broker=b") {
 		t.Error(text)
-	}
-}
-
-func TestTagsHaveNoBlanksAndNoBars(t *testing.T) {
-	t.Parallel()
-	for group, want := range map[string]string{
-		"": "default", "my_test_tx_group": "my_test_tx_group", "a b\tc": "a_b_c", "a||b": "a__b", "*": "_", "größe": "größe",
-		strings.Repeat("ü", 100): strings.Repeat("ü", 63), "a\x01b": "a_b",
-	} {
-		if got := tagOf(group); got != want {
-			t.Errorf("%q: %q, want %q", group, got, want)
-		}
-	}
-}
-
-func TestXIDsAreReadFromEvents(t *testing.T) {
-	t.Parallel()
-	for event, want := range map[string]string{
-		`{"specversion":"1.0","id":"10.0.0.1:8091:5/7","source":"/concord"}`:                "10.0.0.1:8091:5",
-		`{"specversion":"1.0","id":"h\"x:1:5/7","subject":"h\"x:1:5"}`:                      `h"x:1:5`,
-		`{"id":"10.0.0.1:8091:5/7","subject":"10.0.0.1:8091:5"}`:                            "10.0.0.1:8091:5",
-		`{"specversion":"1.0","id":"` + strings.Repeat("h", 500) + `:5/1","subject":"x:5"}`: "x:5",
-		`no event`: "",
-	} {
-		if got := xidOf([]byte(event)); got != want {
-			t.Errorf("%s: %q", event, got)
-		}
-	}
-}
-
-func TestIDsComeFromKeysOrElseFromTheBody(t *testing.T) {
-	t.Parallel()
-	events := []byte(`[{"subject":"h:1:5"},{"subject":"h:1:6"}]`)
-	for _, tt := range []struct{ count, keys string }{{"2", "h:1:5 h:1:6"}, {"2", "h:1:5"}, {"", ""}, {"2", "x y"}} {
-		if got, err := idsOf(tt.count, tt.keys, events); err != nil || !reflect.DeepEqual(got, []int64{5, 6}) {
-			t.Errorf("%+v: %v, %v", tt, got, err)
-		}
-	}
-	for _, bad := range []string{"", "{}", `[{"subject":"nothing"}]`, `["x"]`} {
-		if got, err := idsOf("1", "", []byte(bad)); err == nil {
-			t.Errorf("%s: %v", bad, got)
-		}
-	}
-}
-
-func TestPropertiesNeverDelayATransactionalMessage(t *testing.T) {
-	t.Parallel()
-	l := &Log{opts: Options{Epoch: func() int64 { return 7 }}, name: "n"}
-	p := l.newPack(laneKey{"t", "g"})
-	p.entries = []orchestrator.OutboxEntry{{ID: 5, Event: []byte(`{"specversion":"1.0","id":"h:1:5/2"}`)}}
-	for name := range l.properties(p) {
-		if reservedProperty(name) && name != "KEYS" && name != "TAGS" {
-			t.Errorf("property %s", name)
-		}
-	}
-	for _, name := range []string{"DELAY", "TIMER_DELIVER_MS", "TIMER_DELAY_SEC", "TIMER_DELAY_MS"} {
-		if !reservedProperty(name) {
-			t.Errorf("%s can be set by whoever publishes", name)
-		}
-	}
-	m := l.message(p)
-	if m.GetKeys() != "h:1:5" || m.GetProperty(PropertyEpoch) != "7" || m.GetProperty("UNIQ_KEY") != "" ||
-		string(m.Body) != "["+string(p.entries[0].Event)+"]" {
-		t.Errorf("%s", m.MarshallProperties())
 	}
 }
 

@@ -198,7 +198,9 @@ func TestLeaderIsKilled(t *testing.T) {
 	eventually(t, "the log has recovered", func() bool { return n.log.Health() == nil })
 	elected := time.Since(killed)
 	published := n.log.Stats().Published
-	eventually(t, "messages are published on the new leader", func() bool { return n.log.Stats().Published > published+50 })
+	eventually(t, "messages are published on the new leader", func() bool {
+		return n.log.Stats().Published > published+50
+	})
 	t.Logf("%s after the kill of the leader, election included, messages are published again", elected)
 	if elected > 20*time.Second {
 		t.Error("the outage follows the library's poll of routes, not the election")

@@ -97,7 +97,8 @@ func TestTenThousandHalvesWithoutAnEndAreAnsweredByAnotherNode(t *testing.T) {
 	})
 	asked := time.Since(began)
 	eventually(t, "every decision is delivered", func() bool { return s.count() == halves/2 })
-	t.Logf("asked for all %d in %s, delivered all %d in %s; %+v", halves, asked, s.count(), time.Since(began), n.log.Stats())
+	t.Logf("asked for all %d in %s, delivered all %d in %s; %+v", halves, asked, s.count(), time.Since(began),
+		n.log.Stats())
 	audit(t, c, prefix, d)
 	d.mu.Lock()
 	defer d.mu.Unlock()
