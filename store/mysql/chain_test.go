@@ -28,7 +28,7 @@ func (s *Store) give(id int64, version uint64) *error {
 	return &answer
 }
 
-// TestWhatIsInHandIsRefusedWithWhatItWasBuiltOn lets a part of a batch be given up while the rest is tried again: in the
+// TestWhatIsInHandIsRefusedWithWhatItWasBuiltOn lets part of a batch be given up while the rest is tried again: in the
 // meantime another node may have written the version that the rest expects.
 func TestWhatIsInHandIsRefusedWithWhatItWasBuiltOn(t *testing.T) {
 	t.Parallel()

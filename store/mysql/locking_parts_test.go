@@ -60,7 +60,9 @@ func TestStatementsLockOnlyWhatTheyName(t *testing.T) {
 	t.Parallel()
 	const n = 2400
 	s := lockedRows(t, n)
-	for _, m := range []multi{selectGlobals, selectLocks, selectPacks, deleteLive, deleteLock, deleteOutbox, deleteFinished} {
+	for _, m := range []multi{
+		selectGlobals, selectLocks, selectPacks, deleteLive, deleteLock, deleteOutbox, deleteFinished,
+	} {
 		other, err := s.pool.Begin()
 		if err != nil {
 			t.Fatal(err)

@@ -27,7 +27,7 @@ var (
 	deleteParts    = multi{`DELETE FROM concord_part WHERE id IN (`, `?`, `)`}
 )
 
-// retainLoop removes what is past retention, now and then, until ctx ends. It may take long, so nothing else waits for it,
+// retainLoop removes what is past retention, now and then, until ctx ends. It may take long, so nothing waits for it,
 // least of all the lease.
 func (s *Store) retainLoop(ctx context.Context) {
 	ticker := time.NewTicker(s.opts.RetentionEvery)

@@ -11,7 +11,7 @@ import (
 // group stands there varies, so its text never holds a value. A tail that ends in LIMIT gets the number of rows.
 //
 // Statements that lock say FORCE INDEX (PRIMARY), or ORDER BY and LIMIT where that is not allowed: once a list has more
-// than about a fifth of a table's rows, and the tables of what is live are small, servers prefer to read the whole table,
+// than about a fifth of a table's rows, and the tables of what is live are small, servers prefer to read all of it,
 // which waits for every row that another node has locked.
 type multi struct{ head, group, tail string }
 
@@ -36,8 +36,8 @@ func (m multi) text(n int) string {
 // width is how many values a row has.
 func (m multi) width() int { return strings.Count(m.group, "?") }
 
-// rowsMax bounds the rows of one statement. From 1,000 on MariaDB makes a list of keys a table of its own, joins it, and
-// locks all that it walks over.
+// rowsMax bounds the rows of one statement. From 1,000 on MariaDB makes a list of keys a table of its own, joins it,
+// and locks all that it walks over.
 const rowsMax = 900
 
 // list are the values of a multi, row after row, and how many bytes they take in the worst case.

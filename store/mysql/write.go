@@ -12,9 +12,6 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// What a batch reads and removes is found by the primary key, which is forced: on a table that the server believes to be
-// small it would rather read all of it, and wait for rows that other writes have locked.
-
 // What a batch reads. All reads lock, in this order, each in the order of the primary key: two nodes whose batches
 // overlap wait for each other rarely in a circle, and when they do, the server ends one, which is tried again.
 func (s *Store) read(ctx context.Context, x executor, b *batch) error {
