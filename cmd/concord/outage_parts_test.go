@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 )
 
 // outage is two clusters of one node each, which differ in what they do without a broker.
 type outage struct {
 	t             *testing.T
 	parts         outside
+	site          *site // of queue
 	queue, refuse *process
 }
 
@@ -21,13 +23,19 @@ func TestARunningNodeOutlivesItsParts(t *testing.T) {
 	t.Parallel()
 	parts := startOutside(t)
 	o := &outage{t: t, parts: parts}
-	o.queue = newSite(t, parts).node("queue")
+	o.site = newSite(t, parts)
+	o.queue = o.site.node("queue")
 	o.refuse = newSite(t, parts).node("refuse", "--rocketmq-mode", "refuse")
 	o.queue.healthy()
 	o.refuse.healthy()
-	o.registry()
-	o.broker()
-	o.database()
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{{"registry", o.registry}, {"broker", o.broker}, {"read-only database", o.readOnly}, {"database", o.database}} {
+		began := time.Now()
+		step.do()
+		t.Logf("%s: %v", step.name, time.Since(began).Round(time.Millisecond))
+	}
 }
 
 // broker stops name server and broker. Mode queue goes on and publishes later; mode refuse decides nothing.
@@ -57,13 +65,38 @@ func (o *outage) broker() {
 	contains(t, queue.logs(), "decisions are not published", `"mode":"queue"`)
 
 	o.parts.do(t, "start", "rocketmq")
+	began := time.Now()
 	queue.healthy()
+	t.Logf("published again %v after the broker was back", time.Since(began).Round(time.Millisecond))
 	refuse.healthy()
 	queue.measures("tx_outbox_entries", 0)
 	refuse.commit(refused)
 	refuse.ends(refused)
 	refuse.measures("tx_outbox_entries", 0)
 	contains(t, queue.logs(), "decisions are published again")
+}
+
+// readOnly makes the database what it is when it has become a replica. No node starts on it, and one that runs waits.
+func (o *outage) readOnly() {
+	t, queue := o.t, o.queue
+	c := participant(t, queue)
+	open := c.begin("open", "orders:4")
+	o.site.exec("SET GLOBAL read_only = 1")
+	o.site.refused(exitFailure, nil, o.site.flags("late"), "accepts no writes", "read_only is ON", "--mysql-dsn")
+	status, code, text := queue.api("POST", "/transactions/"+open+"/commit", "")
+	if status < http.StatusInternalServerError {
+		t.Errorf("commit on a database that is read only: %d %s %s", status, code, text)
+	}
+	queue.refuses("storeNotWritable")
+	contains(t, queue.readyz(), "refuses writes")
+	o.site.exec("SET GLOBAL read_only = 0")
+	queue.healthy()
+	again := participant(t, queue) // the lease may have been lost
+	queue.commit(open)
+	queue.ends(open)
+	fresh := again.begin("fresh", "orders:4")
+	queue.commit(fresh)
+	queue.ends(fresh)
 }
 
 // database stops the database for longer than the lease. Nothing is accepted and nothing is lost.
@@ -90,7 +123,9 @@ func (o *outage) database() {
 	}
 
 	o.parts.do(t, "start", "mariadb")
+	began := time.Now()
 	queue.healthy()
+	t.Logf("a member again %v after the database was back", time.Since(began).Round(time.Millisecond))
 	o.refuse.healthy()
 	if now := queue.metric("tx_epoch"); now <= epoch {
 		t.Errorf("epoch %v after the loss, %v before", now, epoch)

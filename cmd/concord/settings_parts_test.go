@@ -25,8 +25,8 @@ func (p *process) timeoutOf() int64 {
 	return tx.TimeoutMillis
 }
 
-// TestSettingsAreInForceOnAllNodes: what is set at one node counts at the others within seconds, outlives a restart, and
-// is taken back by unset.
+// TestSettingsAreInForceOnAllNodes: what is set at one node counts at the others within seconds, survives a restart,
+// and is taken back by unset.
 func TestSettingsAreInForceOnAllNodes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared)
