@@ -212,6 +212,19 @@ func classify(err error) outage {
 	return outageNone
 }
 
+// unreachable notes why the database cannot be written. A server that has become read-only may be a former primary, and
+// the address may lead to another one by now: connections to it are not used again, for reads there are stale.
+func (s *Store) unreachable(err error) {
+	s.health.failed(err)
+	switch number(err) {
+	case errReadOnlyOption, errReadOnlyTrx, errReadOnlyMode:
+		s.pool.SetMaxIdleConns(0) // closes all that are idle
+		s.pool.SetMaxIdleConns(readersMax)
+		s.writers.SetMaxIdleConns(0)
+		s.writers.SetMaxIdleConns(writersMax)
+	}
+}
+
 // startError says what to change when the server cannot be used at the start.
 func startError(err error) error {
 	switch number(err) {

@@ -3,6 +3,8 @@
 package mysql
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +57,55 @@ func TestALostAnswerDoesNotMakeANodeAStrangerToItself(t *testing.T) {
 	}
 	if s.Epoch() != first+2 || !s.Valid() || s.Health() != nil {
 		t.Errorf("epoch %d after %d, %v", s.Epoch(), first, s.Health())
+	}
+}
+
+// TestAnErrorAfterTheCommitIsResolved has the server say that COMMIT was interrupted, although it was carried out, as it
+// does when a connection is killed while it waits for replicas.
+func TestAnErrorAfterTheCommitIsResolved(t *testing.T) {
+	t.Parallel()
+	name := newDatabase(t)
+	p := newProxy(t, "127.0.0.1:"+maria.port)
+	o := options(t, name, "n1")
+	o.DSN = rootDSN(p.port(), name)
+	s := openNode(t, o)
+	p.lies.Store(4)
+	st := begin(s, 100)
+	if err := st.whole("t:1"); err != nil {
+		t.Fatalf("it was stored: %v", err)
+	}
+	got, err := loadNow(t, s, 100)
+	if err != nil || got.Version != 4 || p.lies.Load() != 0 || s.Stats().Unknown != 4 {
+		t.Errorf("%+v, %v, %d lies left, %+v", got, err, p.lies.Load(), s.Stats())
+	}
+}
+
+// TestAFormerPrimaryIsLeft makes the server read-only and has the address lead to another one, which lacks the last
+// writes, while the connections to the first stay open.
+func TestAFormerPrimaryIsLeft(t *testing.T) {
+	t.Parallel()
+	_, p := ownServer(t)
+	dir, next := ownServer(t)
+	if _, _, err := Migrate(t.Context(), appOptions(t, next).DSN, nil); err != nil {
+		t.Fatal(err)
+	}
+	port, err := os.ReadFile(dir + "/port")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := appOptions(t, p)
+	o.RetryFor, o.Lease = 300*time.Millisecond, 3*time.Second
+	s := openNode(t, o)
+	run(t, s)
+	if err := begin(s, 100).whole("t:1"); err != nil {
+		t.Fatal(err)
+	}
+	root(t, p, "SET GLOBAL read_only = 1")
+	target := "127.0.0.1:" + strings.TrimSpace(string(port))
+	p.target.Store(&target)
+	eventually(t, "writes reach the new primary", func() bool { return begin(s, 200).whole("t:2") == nil })
+	eventually(t, "the node is a member there, too", func() bool { return s.Valid() && s.Health() == nil })
+	if got, err := loadNow(t, s, 100); err == nil {
+		t.Errorf("read from the former primary: %+v", got)
 	}
 }

@@ -220,7 +220,7 @@ func (s *Store) writeUnits(ctx context.Context, lane int, units []*unit, clear [
 			s.pause(time.Duration(try) * time.Millisecond)
 		case kind == outageConnect || kind == outageRefused:
 			s.stats.reconnects.Add(1)
-			s.health.failed(err)
+			s.unreachable(err)
 			if units = s.expire(units, err); len(units) == 0 {
 				return // what was to be cleared is cleared when its message is read again
 			}
@@ -339,8 +339,8 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, lane int, toke
 		s.stats.committed(b)
 		return nil
 	}
-	if number(err) != 0 {
-		return fmt.Errorf("commit: %w", err) // the server says that it did not
+	if kind := classify(err); number(err) != 0 && (kind == outageRetry || kind == outageRefused) {
+		return fmt.Errorf("commit: %w", err) // the server says that it did not; other errors may come after it did
 	}
 	s.stats.unknown.Add(1)
 	s.logger.Warn("answer to a commit was lost, its outcome is looked for", "err", err)
@@ -376,7 +376,10 @@ func (s *Store) resolve(ctx context.Context, epoch int64, lane int, token int64)
 		case ctx.Err() != nil:
 			return false, err
 		}
-		s.pause(backoffMax)
+		select { // not cut short by Close: the outcome is worth the time
+		case <-ctx.Done():
+		case <-time.After(backoffMax):
+		}
 	}
 }
 

@@ -176,7 +176,7 @@ func (s *Store) rejoin(ctx context.Context, told bool) (still bool) {
 	defer cancel()
 	if err := s.join(limited); err != nil {
 		if ctx.Err() == nil {
-			s.health.failed(err)
+			s.unreachable(err)
 			s.logger.Warn("node could not join again", "err", err)
 		}
 		return true
@@ -205,7 +205,7 @@ func (s *Store) renew(ctx context.Context) {
 	}
 	if err != nil {
 		s.member.good = 0
-		s.health.failed(err)
+		s.unreachable(err)
 		s.logger.Warn("lease could not be renewed", "err", err)
 		return
 	}

@@ -17,6 +17,8 @@ type proxy struct {
 	target   atomic.Pointer[string]
 	// before and after count how many COMMITs are still to be lost: with the request, or with its answer only.
 	before, after atomic.Int64
+	// lies counts how many answers to COMMITs are still to be replaced by an error, although the server has committed.
+	lies atomic.Int64
 	// bytes is how much may still pass until all connections are cut; 0: no limit.
 	bytes atomic.Int64
 	cuts  atomic.Int64
@@ -69,14 +71,17 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns[client], p.conns[server] = true, true
 		p.mu.Unlock()
-		var mute atomic.Bool // answers are lost from here on
-		p.wg.Go(func() { p.pump(client, server, &mute, true) })
-		p.wg.Go(func() { p.pump(server, client, &mute, false) })
+		var mute, lie atomic.Bool // answers are lost from here on; the next one is replaced
+		p.wg.Go(func() { p.pump(client, server, &mute, &lie, true) })
+		p.wg.Go(func() { p.pump(server, client, &mute, &lie, false) })
 	}
 }
 
+// interrupted is a server's answer: error 1317, query execution was interrupted.
+const interrupted = "\x0f\x00\x00\x01\xff\x25\x05#70100interr"
+
 // pump copies one direction.
-func (p *proxy) pump(from, to net.Conn, mute *atomic.Bool, requests bool) {
+func (p *proxy) pump(from, to net.Conn, mute, lie *atomic.Bool, requests bool) {
 	defer p.forget(from, to)
 	buf := make([]byte, 64<<10)
 	for {
@@ -94,6 +99,12 @@ func (p *proxy) pump(from, to net.Conn, mute *atomic.Bool, requests bool) {
 			if commit && take(&p.after) {
 				p.cuts.Add(1)
 				mute.Store(true)
+			}
+			if commit && take(&p.lies) {
+				lie.Store(true)
+			}
+			if !requests && lie.Swap(false) {
+				n = copy(buf, interrupted)
 			}
 			if !requests && mute.Load() {
 				return // the server has done it, the client never hears of it
