@@ -114,7 +114,7 @@ func newPrefix() string { return fmt.Sprintf("t%d-%s", prefixes.Add(1), unique()
 func (c cluster) options(t testing.TB, prefix string, s orchestrator.PackStore) Options {
 	return Options{
 		NameServers: []string{c.names()}, Prefix: prefix, Instance: "test", Store: s, CreateTopics: true, TopicQueues: 4,
-		OutboxAfter: 1500 * time.Millisecond, RetryFirst: 20 * time.Millisecond, RetryMax: 200 * time.Millisecond,
+		OutboxAfter: 3 * time.Second, RetryFirst: 20 * time.Millisecond, RetryMax: 200 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
 }
