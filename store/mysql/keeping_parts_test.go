@@ -100,6 +100,7 @@ func TestAFormerPrimaryIsLeft(t *testing.T) {
 	if err := begin(s, 100).whole("t:1"); err != nil {
 		t.Fatal(err)
 	}
+	first, epoch := reserve(t, s), s.Epoch()
 	root(t, p, "SET GLOBAL read_only = 1")
 	target := "127.0.0.1:" + strings.TrimSpace(string(port))
 	p.target.Store(&target)
@@ -108,4 +109,19 @@ func TestAFormerPrimaryIsLeft(t *testing.T) {
 	if got, err := loadNow(t, s, 100); err == nil {
 		t.Errorf("read from the former primary: %+v", got)
 	}
+	if again := reserve(t, s); again < first+1000 || reserve(t, s) < again+1000 {
+		t.Errorf("ids from %d on are reserved again, from %d on", first, again)
+	}
+	if s.Epoch() <= epoch {
+		t.Errorf("epoch %d after %d", s.Epoch(), epoch)
+	}
+}
+
+func reserve(t *testing.T, s *Store) int64 {
+	t.Helper()
+	first, err := s.ReserveIDs(t.Context(), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first
 }

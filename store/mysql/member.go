@@ -90,6 +90,13 @@ func (s *Store) join(ctx context.Context) error {
 			return err
 		}
 		epoch++
+		// The database may have been replaced by a copy without the last writes.
+		if had := max(s.Epoch(), s.member.tried); epoch <= had {
+			if err = setAhead(ctx, tx, metaEpoch, had+1-epoch); err != nil {
+				return err
+			}
+			epoch = had + 1
+		}
 		return s.joinAs(ctx, tx, epoch)
 	})
 	if err != nil {

@@ -30,6 +30,8 @@ type Store struct {
 	members sync.RWMutex
 	epoch   atomic.Int64
 	tokens  atomic.Int64
+	// reserved is the end of the ids that were reserved last.
+	reserved atomic.Int64
 
 	mu      sync.Mutex
 	pending map[int64]*chain
@@ -221,6 +223,12 @@ func count(ctx context.Context, x executor, name string, n int64) (before int64,
 	return before - n, err
 }
 
+// setAhead adds to a counter.
+func setAhead(ctx context.Context, x executor, name string, n int64) error {
+	_, err := x.ExecContext(ctx, addMeta, n, []byte(name))
+	return err
+}
+
 // inTransaction calls do in a transaction of its own, and again after a failure that changed nothing. When the answer
 // to the commit is lost, it does it again too: it is for what may be done twice.
 func (s *Store) inTransaction(ctx context.Context, do func(tx *sql.Tx) error) error {
@@ -242,12 +250,20 @@ func (s *Store) ReserveIDs(ctx context.Context, n int64) (first int64, err error
 	if n <= 0 {
 		return 0, fmt.Errorf("reserve %d ids: out of range", n)
 	}
+	// A database that was replaced by a copy without the last writes must not give what this node has had before.
 	err = s.inTransaction(ctx, func(tx *sql.Tx) error {
 		first, err = count(ctx, tx, metaIDs, n)
+		if had := s.reserved.Load(); err == nil && first < had {
+			s.logger.Error("database has lost writes that it had confirmed", "ids", had-first)
+			first, err = had, setAhead(ctx, tx, metaIDs, had-first)
+		}
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("reserve %d ids: %w", n, err)
+	}
+	for had := s.reserved.Load(); had < first+n && !s.reserved.CompareAndSwap(had, first+n); {
+		had = s.reserved.Load()
 	}
 	return first, nil
 }
