@@ -58,8 +58,10 @@ start() {
     fi
     # mariadbd refuses to run as root unless told to. Here root is only the owner of a private directory.
     [ "$(id -u)" -ne 0 ] || user=(--user=root)
+    # A server that starts removes temporary tables from its directory for them, also those of others: it has its own.
+    mkdir -p "$dir/tmp"
     if [ ! -d "$dir/data" ]; then
-        mariadb-install-db --no-defaults "${user[@]}" --datadir="$dir/data" --skip-test-db \
+        TMPDIR=$dir/tmp mariadb-install-db --no-defaults "${user[@]}" --datadir="$dir/data" --skip-test-db \
             --auth-root-authentication-method=normal >"$dir/install.log" 2>&1 ||
             { cat "$dir/install.log" >&2; exit 1; }
     fi
@@ -70,7 +72,7 @@ start() {
         port_free "$port" || { port=; continue; }
         # One flush for each commit is what production runs; a coordinator's clients are measured against that.
         # The socket path is relative to the data directory, which avoids the limit of 107 bytes.
-        mariadbd --no-defaults "${user[@]}" --datadir="$dir/data" --pid-file="$dir/data/mariadbd.pid" \
+        mariadbd --no-defaults "${user[@]}" --datadir="$dir/data" --tmpdir="$dir/tmp" --pid-file="$dir/data/mariadbd.pid" \
             --socket=mariadbd.sock --bind-address=127.0.0.1 --port="$port" --skip-name-resolve \
             --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=128M --max-connections=500 \
             --log-error="$dir/error.log" </dev/null >/dev/null 2>&1 &
