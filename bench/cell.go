@@ -71,7 +71,9 @@ func (b *bench) read(ctx context.Context) (reading, error) {
 	}
 	var err error
 	if r.server, err = b.server.usage(); err == nil && b.server.parts != nil {
-		r.parts, err = b.server.parts.read(ctx)
+		if r.parts, err = b.server.parts.read(ctx); err == nil {
+			r.parts.nodes = b.scrape(ctx)
+		}
 	}
 	return r, err
 }

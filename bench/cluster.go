@@ -108,6 +108,11 @@ type clusterResult struct {
 	LogBytes   float64 `json:"databaseLogBytesPerTx"`
 	LockWaits  float64 `json:"rowLockWaits"`
 	Deadlocks  float64 `json:"deadlocks"`
+	// PackSize is how many decisions shared a message. Alone is the part of decisions that the node drove without the
+	// broker, and Again the part that it published again.
+	PackSize float64 `json:"decisionsPerPack"`
+	Alone    float64 `json:"drivenLocally"`
+	Again    float64 `json:"republished"`
 	// Consumer is the time from a decision to a consumer of the commit topic; Messages and Events are what it read.
 	Consumer quantiles `json:"decisionToConsumer"`
 	Messages int64     `json:"messages"`
@@ -118,6 +123,7 @@ type clusterResult struct {
 type partsReading struct {
 	usage    []usage
 	database map[string]float64
+	nodes    metrics
 }
 
 func (p *parts) read(ctx context.Context) (r partsReading, err error) {
@@ -147,6 +153,12 @@ func (b *bench) clusterResult(first, last reading, seconds, answered float64) *c
 		})
 	}
 	grown := func(name string) float64 { return last.parts.database[name] - first.parts.database[name] }
+	counted := func(name string) float64 { return last.parts.nodes[name] - first.parts.nodes[name] }
+	if decisions := counted("tx_mq_decisions_total"); decisions > 0 {
+		r.PackSize = decisions / max(counted("tx_mq_packs_total"), 1)
+		r.Alone = counted("tx_mq_driven_locally_total") / decisions
+		r.Again = counted("tx_mq_republished_total") / decisions
+	}
 	r.Commits, r.Syncs = grown("Com_commit")/answered, grown("Innodb_os_log_fsyncs")/answered
 	r.Statements, r.LogBytes = grown("Queries")/answered, grown("Innodb_os_log_written")/answered
 	r.LockWaits, r.Deadlocks = grown("Innodb_row_lock_waits"), grown("Innodb_deadlocks")
@@ -165,9 +177,12 @@ func (r *clusterResult) line() string {
 	}
 	fmt.Fprintf(&text, " per transaction %.3f commits, %.3f syncs, %.2f statements, %.0f B of log; %.0f row waits, "+
 		"%.0f deadlocks", r.Commits, r.Syncs, r.Statements, r.LogBytes, r.LockWaits, r.Deadlocks)
+	if r.PackSize > 0 {
+		fmt.Fprintf(&text, "; %.1f decisions a pack, %.1f %% driven without the broker, %.1f %% published again", r.PackSize,
+			100*r.Alone, 100*r.Again)
+	}
 	if r.Events > 0 {
-		fmt.Fprintf(&text, "; %.1f decisions a message; decision to consumer %.1f/%.1f ms", float64(r.Events)/
-			float64(max(r.Messages, 1)), r.Consumer.P50, r.Consumer.P99)
+		fmt.Fprintf(&text, "; decision to consumer %.1f/%.1f ms", r.Consumer.P50, r.Consumer.P99)
 	}
 	return text.String()
 }
