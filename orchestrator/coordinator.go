@@ -123,8 +123,10 @@ type entry struct {
 	fresh   *txn.Global // the state before the first write, while the outcome of that is unknown; else nil
 	waiters []*endWait
 	lazy    int // lazy writes that are not durable yet
+	refused int // lazy writes that were refused
 
 	// The busy mark's owner's.
+	seen    int   // refused when the state was taken for the event
 	stuck   bool  // was stuck before the event
 	touched []int // branches of g that differ from what was given to the store, since only memory was written
 }
@@ -200,7 +202,7 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 			c.broken(e, req, p)
 		}
 	}()
-	g := c.state(e)
+	g := c.takeState(e)
 	if g == nil {
 		c.load(e, req)
 		return false
@@ -273,8 +275,10 @@ func (c *Coordinator) resume(e *entry) {
 // write makes the effects as durable as they ask to be, then carries them out.
 func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bool) {
 	if eff.Write == txn.WriteMemory {
+		if !c.holds(e, func() { e.g = eff.Next }) {
+			return c.attempt(e, req)
+		}
 		e.touched = append(e.touched, eff.Touched...)
-		c.install(e, eff.Next)
 		c.carryOut(e, req, eff)
 		return true
 	}
@@ -286,8 +290,10 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 	}
 	if eff.Write == txn.WriteLazy && !eff.Ended {
 		ch.Lazy = true
+		if !c.writeLazily(e, ch) {
+			return c.attempt(e, req)
+		}
 		e.touched = nil
-		c.writeLazily(e, ch)
 		c.carryOut(e, req, eff)
 		return true
 	}
@@ -298,18 +304,33 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 		// An ending is lazy unless a client waits for it: what a client is told must not be forgotten.
 		ch.Lazy = eff.Write == txn.WriteLazy && !c.awaited(e)
 	}
-	record(ch, func(err error) { c.written(e, req, eff, err) })
+	if !c.holds(e, func() { record(ch, func(err error) { c.written(e, req, eff, err) }) }) {
+		return c.attempt(e, req)
+	}
 	return false
 }
 
-// writeLazily shows the new state at once; a later change of the same transaction is written after it.
-func (c *Coordinator) writeLazily(e *entry, ch *Change) {
+// holds carries out what is built on the state that was taken, unless that was a lazy change which the store has refused
+// meanwhile: then another node may have stored the version that comes next, and a change with the one after that would
+// replace it. What is given to the store before it has told of the refusal, it refuses too; see [Store.Apply]. So the
+// refusal and what is carried out here exclude each other.
+func (c *Coordinator) holds(e *entry, carryOut func()) bool {
 	s := c.shard(e.id)
 	s.mu.Lock()
-	e.g = ch.Global
-	e.lazy++
-	s.mu.Unlock()
-	c.store.Apply(ch, func(err error) {
+	defer s.mu.Unlock()
+	if e.refused != e.seen {
+		e.touched = nil
+		return false
+	}
+	carryOut()
+	return true
+}
+
+// writeLazily shows the new state at once; a later change of the same transaction is written after it. It returns false
+// if the state before was refused.
+func (c *Coordinator) writeLazily(e *entry, ch *Change) bool {
+	s := c.shard(e.id)
+	stored := func(err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		e.lazy--
@@ -317,8 +338,14 @@ func (c *Coordinator) writeLazily(e *entry, ch *Change) {
 			// The state is not what was thought; the next event reads it again. The sweeper sees to it that there
 			// is one.
 			e.g = nil
+			e.refused++
 			c.stats.writeErrors.Add(1)
 		}
+	}
+	return c.holds(e, func() {
+		e.g = ch.Global
+		e.lazy++
+		c.store.Apply(ch, stored)
 	})
 }
 
@@ -362,6 +389,15 @@ func (c *Coordinator) state(e *entry) *txn.Global {
 	s := c.shard(e.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return e.g
+}
+
+// takeState is state for an event that is about to be applied. The caller holds e's busy mark.
+func (c *Coordinator) takeState(e *entry) *txn.Global {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.seen = e.refused
 	return e.g
 }
 

@@ -301,3 +301,35 @@ func TestTroubleThatChangesNothingIsToldAsSuch(t *testing.T) {
 		}
 	}
 }
+
+// Another node has stored the version that a lazy change of this one expected to be. What is built on the lazy change
+// must not take the other node's for it.
+func TestWhatIsBuiltOnARefusedChangeIsNotStored(t *testing.T) {
+	t.Parallel()
+	p := setupPair(t, Limits{})
+	id := p.begin(p.a)
+	for _, row := range []string{"t:1", "t:2", "t:3"} {
+		p.a.register(id, row, false)
+		p.a.flush()
+	}
+	p.a.decide(id, txn.Rollback)
+	p.a.flush()
+	store := p.a.store
+	confirm := func() {
+		cmd := p.a.sent[0]
+		p.a.sent = p.a.sent[1:]
+		p.a.Reply(id, txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultDone})
+	}
+	other := *store.globals[id] // what the other node makes of it
+	other.Version++
+	other.Name = "of the other node"
+	store.fail = ErrConflict
+	confirm() // lazy, refused; nobody knows yet
+	store.globals[id] = &other
+	p.a.between = func() { store.flush() }
+	confirm()
+	p.a.flush()
+	if g := store.globals[id]; g.Name != other.Name {
+		t.Fatalf("version %d (%q) has replaced the other node's %d", g.Version, g.Name, other.Version)
+	}
+}

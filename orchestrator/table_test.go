@@ -19,6 +19,8 @@ type table struct {
 	store *slowStore
 	sent  []txn.Command
 	deaf  bool // nobody can be sent anything
+	// between is called once, after the state is taken for an event and before the event is applied.
+	between func()
 }
 
 func setup(t *testing.T, limits Limits) *table {
@@ -39,7 +41,13 @@ func (tb *table) restart(limits Limits) {
 	tb.Coordinator = c
 }
 
-func (tb *table) Now() txn.Millis { return tb.now }
+func (tb *table) Now() txn.Millis {
+	if f := tb.between; f != nil {
+		tb.between = nil
+		f()
+	}
+	return tb.now
+}
 
 func (tb *table) Send(cmd txn.Command) error {
 	if tb.deaf {
