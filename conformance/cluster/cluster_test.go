@@ -268,7 +268,7 @@ func (c *cluster) judge(t *testing.T) *audit.Report {
 	var report *audit.Report
 	var text string
 	err := poll(30*time.Second, func() (err error) {
-		report, text, err = c.audit()
+		report, text, err = c.audit("--at-rest")
 		if err == nil && !report.Clean() {
 			err = errors.New("violations")
 		}
@@ -291,12 +291,15 @@ func (c *cluster) judge(t *testing.T) *audit.Report {
 	return report
 }
 
-// audit runs `concord audit` as an operator would.
-func (c *cluster) audit() (*audit.Report, string, error) {
-	cmd := exec.Command(c.bin, "audit", "--mysql-dsn", c.coordinator.dsn(c.schema), "--rocketmq-namesrv",
+// audit runs `concord audit` as an operator would; more are flags.
+func (c *cluster) audit(more ...string) (*audit.Report, string, error) {
+	args := append([]string{
+		"audit", "--mysql-dsn", c.coordinator.dsn(c.schema), "--rocketmq-namesrv",
 		strings.TrimSpace(string(must(os.ReadFile(filepath.Join(c.brokers, "namesrv"))))),
-		"--participants", filepath.Join(c.work, "participants.yaml"), "--history", c.bank.history, "--at-rest", "--json",
-		"--timeout", "60s")
+		"--participants", filepath.Join(c.work, "participants.yaml"), "--history", c.bank.history, "--json",
+		"--timeout", "60s",
+	}, more...)
+	cmd := exec.Command(c.bin, args...)
 	cmd.Env = withoutConcord()
 	var complaints strings.Builder
 	cmd.Stderr = &complaints

@@ -45,7 +45,7 @@ func (c *cluster) auditNotices(t *testing.T) {
 		execute(t, m.dsn(name), s.statement)
 	}
 	c.forge(t)
-	report, text, err := c.audit()
+	report, text, err := c.audit("--at-rest")
 	if err != nil {
 		t.Fatal(err)
 	}
