@@ -310,10 +310,10 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 	return false
 }
 
-// holds carries out what is built on the state that was taken, unless that was a lazy change which the store has refused
-// meanwhile: then another node may have stored the version that comes next, and a change with the one after that would
-// replace it. What is given to the store before it has told of the refusal, it refuses too; see [Store.Apply]. So the
-// refusal and what is carried out here exclude each other.
+// holds carries out what is built on the state that was taken, unless that was a lazy change which the store has
+// refused meanwhile: then another node may have stored that version, and a change with the next one would replace it.
+// What is given to the store before it has told of the refusal, it refuses too; see [Store.Apply]. So the refusal and
+// what is carried out here exclude each other.
 func (c *Coordinator) holds(e *entry, carryOut func()) bool {
 	s := c.shard(e.id)
 	s.mu.Lock()

@@ -60,7 +60,8 @@ func TestALostAnswerDoesNotMakeANodeAStrangerToItself(t *testing.T) {
 	}
 }
 
-// TestAnErrorAfterTheCommitIsResolved has the server say that COMMIT was interrupted, although it was carried out, as it
+// TestAnErrorAfterTheCommitIsResolved has the server say that COMMIT was interrupted, although it was carried out, as
+// it
 // does when a connection is killed while it waits for replicas.
 func TestAnErrorAfterTheCommitIsResolved(t *testing.T) {
 	t.Parallel()
