@@ -51,7 +51,7 @@ func (s *Store) measure(ctx context.Context) error {
 	for i := range samples {
 		var now txn.Millis
 		sent := s.clock.local()
-		if err := s.pool.QueryRowContext(ctx, selectNow).Scan(&now); err != nil {
+		if err := s.keeper.QueryRowContext(ctx, selectNow).Scan(&now); err != nil {
 			return err
 		}
 		got := s.clock.local()

@@ -67,7 +67,7 @@ type server struct {
 // selectVariables reads what is checked of a server. A server answers with those that it has.
 const selectVariables = `SHOW VARIABLES WHERE Variable_name IN ('version', 'version_comment', 'read_only',
 	'super_read_only', 'innodb_read_only', 'tidb_super_read_only', 'tidb_restricted_read_only', 'max_allowed_packet',
-	'log_bin', 'binlog_format')`
+	'log_bin', 'binlog_format', 'tidb_txn_mode')`
 
 // inspect asks the server what it is and refuses one that cannot be used.
 func inspect(ctx context.Context, db *sql.DB) (server, error) {
@@ -117,6 +117,10 @@ func judge(vars map[string]string) (server, error) {
 			return s, fmt.Errorf("database accepts no writes (%s is %s), it may be a replica: point --mysql-dsn to the "+
 				"primary", name, v)
 		}
+	}
+	if mode, told := vars["tidb_txn_mode"]; told && !strings.EqualFold(mode, "pessimistic") {
+		return s, fmt.Errorf("database has tidb_txn_mode=%q, with which locks come too late: set the server's to pessimistic",
+			mode)
 	}
 	if strings.EqualFold(vars["log_bin"], "ON") && strings.EqualFold(vars["binlog_format"], "STATEMENT") {
 		return s, errors.New("database has binlog_format=STATEMENT, which cannot log READ COMMITTED: set the server's " +
@@ -169,6 +173,9 @@ const (
 	errWriteConflict  = 9007 // TiDB
 	errTryAgain       = 8022 // TiDB
 	errPacketTooLarge = 1153
+	errDiskFull       = 1021
+	errHandler        = 1030 // the storage engine failed, most often for lack of space
+	errTableFull      = 1114
 )
 
 // number returns the server's error number, or 0.
@@ -196,7 +203,7 @@ func classify(err error) outage {
 	case errDuplicate, errLockWait, errDeadlock, errWriteConflict, errTryAgain:
 		return outageRetry
 	case errReadOnlyOption, errReadOnlyTrx, errReadOnlyMode, errAccessDenied, errDatabaseDenied, errTableDenied,
-		errNoDatabase, errNoTable:
+		errNoDatabase, errNoTable, errDiskFull, errHandler, errTableFull:
 		return outageRefused
 	case errShutdown, errTooManyConns, errInterrupted, errKilled, errIdleGone:
 		return outageConnect
@@ -222,6 +229,8 @@ func (s *Store) unreachable(err error) {
 		s.pool.SetMaxIdleConns(readersMax)
 		s.writers.SetMaxIdleConns(0)
 		s.writers.SetMaxIdleConns(writersMax)
+		s.keeper.SetMaxIdleConns(0)
+		s.keeper.SetMaxIdleConns(keepersMax)
 	}
 }
 

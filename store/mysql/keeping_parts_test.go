@@ -60,8 +60,7 @@ func TestALostAnswerDoesNotMakeANodeAStrangerToItself(t *testing.T) {
 	}
 }
 
-// TestAnErrorAfterTheCommitIsResolved has the server say that COMMIT was interrupted, although it was carried out, as
-// it
+// TestAnErrorAfterTheCommitIsResolved has the server say that COMMIT was interrupted although it was carried out, as it
 // does when a connection is killed while it waits for replicas.
 func TestAnErrorAfterTheCommitIsResolved(t *testing.T) {
 	t.Parallel()

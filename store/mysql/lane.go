@@ -339,8 +339,8 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, lane int, toke
 		s.stats.committed(b)
 		return nil
 	}
-	if kind := classify(err); number(err) != 0 && (kind == outageRetry || kind == outageRefused) {
-		return fmt.Errorf("commit: %w", err) // the server says that it did not; other errors may come after it did
+	if saysNotCommitted(err) {
+		return fmt.Errorf("commit: %w", err)
 	}
 	s.stats.unknown.Add(1)
 	s.logger.Warn("answer to a commit was lost, its outcome is looked for", "err", err)
@@ -353,6 +353,17 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, b *batch, lane int, toke
 		return nil
 	}
 	return fmt.Errorf("commit: %w", err)
+}
+
+// saysNotCommitted reports whether an answer to COMMIT says that it was not carried out; all others may come after it
+// was.
+func saysNotCommitted(err error) bool {
+	switch number(err) {
+	case 0, errDiskFull, errHandler, errTableFull:
+		return false
+	}
+	kind := classify(err)
+	return kind == outageRetry || kind == outageRefused
 }
 
 // selectToken waits, by the primary key, for the end of the write that has the node's row, if it still runs, and says

@@ -202,7 +202,7 @@ func (s *Store) renew(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, max(s.opts.Lease/3, leaseMin))
 	defer cancel()
 	sent := s.clock.local()
-	result, err := s.pool.ExecContext(ctx, renewLease, s.opts.Lease.Milliseconds(), []byte(s.opts.Node.ID), s.Epoch())
+	result, err := s.keeper.ExecContext(ctx, renewLease, s.opts.Lease.Milliseconds(), []byte(s.opts.Node.ID), s.Epoch())
 	if err == nil {
 		var n int64
 		if n, err = result.RowsAffected(); err == nil && n == 0 {
@@ -249,7 +249,7 @@ func (s *Store) fenceOthers(ctx context.Context) error {
 		epoch int64
 	}
 	var expired []life
-	err := each(ctx, s.pool, func(rows *sql.Rows) error {
+	err := each(ctx, s.keeper, func(rows *sql.Rows) error {
 		var l life
 		err := rows.Scan(&l.id, &l.epoch)
 		expired = append(expired, l)
@@ -259,7 +259,7 @@ func (s *Store) fenceOthers(ctx context.Context) error {
 		return err
 	}
 	for _, l := range expired {
-		result, err := s.pool.ExecContext(ctx, fenceNode, l.id, l.epoch)
+		result, err := s.keeper.ExecContext(ctx, fenceNode, l.id, l.epoch)
 		if err != nil {
 			return fmt.Errorf("fence a node: %w", err)
 		}
@@ -268,7 +268,7 @@ func (s *Store) fenceOthers(ctx context.Context) error {
 		}
 		s.stats.fenced.Add(1)
 		s.logger.Warn("node is declared dead, its lease is over", "node", string(l.id), "epoch", l.epoch)
-		if _, err := s.pool.ExecContext(ctx, endLife, l.epoch); err != nil {
+		if _, err := s.keeper.ExecContext(ctx, endLife, l.epoch); err != nil {
 			return fmt.Errorf("note the end of a node: %w", err)
 		}
 	}
@@ -278,7 +278,7 @@ func (s *Store) fenceOthers(ctx context.Context) error {
 // findSlice finds out which part of the due work is this node's own.
 func (s *Store) findSlice(ctx context.Context) error {
 	rank, n := int64(-1), int64(0)
-	err := each(ctx, s.pool, func(rows *sql.Rows) error {
+	err := each(ctx, s.keeper, func(rows *sql.Rows) error {
 		var id sql.RawBytes
 		err := rows.Scan(&id)
 		if string(id) == s.opts.Node.ID {
@@ -313,13 +313,13 @@ func (s *Store) Leave(ctx context.Context) error {
 		return err
 	}
 	s.member.lost.Store(true)
-	_, err := s.pool.ExecContext(ctx, endLife, s.Epoch())
+	_, err := s.keeper.ExecContext(ctx, endLife, s.Epoch())
 	return err
 }
 
 func (s *Store) changeNode(ctx context.Context, what, query string) error {
 	err := patiently(ctx, s.opts.RetryFor, func() error {
-		result, err := s.pool.ExecContext(ctx, query, []byte(s.opts.Node.ID), s.Epoch())
+		result, err := s.keeper.ExecContext(ctx, query, []byte(s.opts.Node.ID), s.Epoch())
 		if err != nil {
 			return err
 		}

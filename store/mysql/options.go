@@ -196,6 +196,8 @@ func sessionVariables() map[string]string {
 	return map[string]string{
 		"sql_mode":                 "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
 		"time_zone":                "'+00:00'",
+		"autocommit":               "1",
+		"sql_select_limit":         "18446744073709551615",
 		"innodb_lock_wait_timeout": lockWaitSeconds,
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrPackExpired says that a pack id is older than pack rows are kept, so that nobody knows what became of it.
-var ErrPackExpired = errors.New("pack is older than pack ids are kept (--mysql-pack-retention)")
+var ErrPackExpired = errors.New("pack is older than pack ids are kept")
 
 // packTime returns when a pack was made, if its id tells: the form is "<epoch>-<milliseconds>-<counter>", perhaps with
 // more after it. Ids of another form are taken for young.

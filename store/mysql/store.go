@@ -21,6 +21,7 @@ type Store struct {
 	logger  *slog.Logger
 	server  server
 	writers *sql.DB
+	keeper  *sql.DB // keeps the lease, and does not queue behind those who read lists
 	clock   clock
 	health  health
 	stats   statistics
@@ -69,10 +70,11 @@ var (
 	_ orchestrator.Clock        = (*Store)(nil)
 )
 
-// The sizes of the pools: the lanes and whoever resolves their outcomes write, the rest reads and keeps the lease.
+// The sizes of the pools: the lanes and whoever resolves their outcomes write, the keeper keeps the lease, the rest reads.
 const (
 	writersMax = 2 * lanes
 	readersMax = 12
+	keepersMax = 2
 )
 
 // Open connects, checks the server and the tables, and joins the cluster. An error says which setting to change. Run
@@ -126,6 +128,9 @@ func (s *Store) connect(ctx context.Context) error {
 		return err
 	}
 	if s.writers, err = openPool(c, writersMax); err != nil {
+		return err
+	}
+	if s.keeper, err = openPool(c, keepersMax); err != nil {
 		return err
 	}
 	if err := checkSchema(ctx, s.pool); err != nil {
@@ -187,7 +192,7 @@ func (s *Store) isClosing() bool {
 // closePools closes the connections. What goes wrong then is that one is gone already, because the server has idled it
 // out or was stopped, and that must not make an orderly end look like a failure.
 func (s *Store) closePools() {
-	for _, db := range []*sql.DB{s.pool, s.writers} {
+	for _, db := range []*sql.DB{s.pool, s.writers, s.keeper} {
 		if db == nil {
 			continue
 		}

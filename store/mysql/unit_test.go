@@ -72,6 +72,9 @@ func TestServersAreJudged(t *testing.T) {
 		{"8.0.36", "", "super_read_only", "1", kindMySQL, "primary"},
 		{"8.0.36", "", "innodb_read_only", "ON", kindMySQL, "primary"},
 		{"8.0.11-TiDB-v7.5.0", "", "tidb_restricted_read_only", "ON", kindTiDB, "primary"},
+		{"8.0.11-TiDB-v7.5.0", "", "tidb_txn_mode", "optimistic", kindTiDB, "pessimistic"},
+		{"8.0.11-TiDB-v7.5.0", "", "tidb_txn_mode", "", kindTiDB, "pessimistic"},
+		{"8.0.11-TiDB-v7.5.0", "", "tidb_txn_mode", "pessimistic", kindTiDB, ""},
 		{"8.0.36", "", "read_only", "OFF", kindMySQL, ""},
 		{"8.0.36", "", "max_allowed_packet", "65536", kindMySQL, "max_allowed_packet"},
 		{"10.6.16-MariaDB", "", "binlog_format", "STATEMENT", kindMariaDB, "binlog_format"},
@@ -86,6 +89,23 @@ func TestServersAreJudged(t *testing.T) {
 		if s.kind != tt.kind || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s %s=%s: %s, %v", tt.version, tt.name, tt.value, s.kind, err)
 		}
+	}
+}
+
+func TestACommitIsOnlyGivenUpIfTheServerSaysSo(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[uint16]bool{
+		1213: true, 1205: true, 1290: true, 1317: false, 1053: false, 1114: false, 1021: false, 1030: false, 1105: false,
+	} {
+		if got := saysNotCommitted(&driver.MySQLError{Number: n}); got != want {
+			t.Errorf("%d: %t", n, got)
+		}
+	}
+	if saysNotCommitted(driver.ErrInvalidConn) {
+		t.Error("a lost connection says nothing")
+	}
+	if classify(&driver.MySQLError{Number: 1114}) != outageRefused {
+		t.Error("a full disk must show in the health")
 	}
 }
 
