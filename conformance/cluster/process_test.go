@@ -53,8 +53,11 @@ func pass(d time.Duration) { <-time.After(d) }
 
 // cleaner ends what was started, last first, when the test ends and when the process is told to end.
 type cleaner struct {
-	mu  sync.Mutex
-	all []func()
+	// ending is held while things are ended, so that whoever comes second does not let the process end before the first
+	// is done. It is taken before mu.
+	ending sync.Mutex
+	mu     sync.Mutex
+	all    []func()
 }
 
 func (c *cleaner) add(end func()) {
@@ -64,6 +67,8 @@ func (c *cleaner) add(end func()) {
 }
 
 func (c *cleaner) run() {
+	c.ending.Lock()
+	defer c.ending.Unlock()
 	c.mu.Lock()
 	all := c.all
 	c.all = nil
