@@ -101,9 +101,8 @@ type clusterResult struct {
 	Nodes int          `json:"nodes"`
 	MQ    string       `json:"mq"`
 	Parts []partResult `json:"parts"`
-	// Commits, Syncs, Statements and LogBytes are the database's, for each transaction.
+	// Commits, Statements and LogBytes are the database's, for each transaction.
 	Commits    float64 `json:"commitsPerTx"`
-	Syncs      float64 `json:"databaseSyncsPerTx"`
 	Statements float64 `json:"statementsPerTx"`
 	LogBytes   float64 `json:"databaseLogBytesPerTx"`
 	LockWaits  float64 `json:"rowLockWaits"`
@@ -159,7 +158,7 @@ func (b *bench) clusterResult(first, last reading, seconds, answered float64) *c
 		r.Alone = counted("tx_mq_driven_locally_total") / decisions
 		r.Again = counted("tx_mq_republished_total") / decisions
 	}
-	r.Commits, r.Syncs = grown("Com_commit")/answered, grown("Innodb_os_log_fsyncs")/answered
+	r.Commits = grown("Com_commit") / answered
 	r.Statements, r.LogBytes = grown("Queries")/answered, grown("Innodb_os_log_written")/answered
 	r.LockWaits, r.Deadlocks = grown("Innodb_row_lock_waits"), grown("Innodb_deadlocks")
 	if c := s.consumer; c != nil {
@@ -175,8 +174,8 @@ func (r *clusterResult) line() string {
 	for _, p := range r.Parts {
 		fmt.Fprintf(&text, " %s %.0f µs %.2f cores %.0fM;", p.Name, p.Micros, p.Cores, p.RSSMiB)
 	}
-	fmt.Fprintf(&text, " per transaction %.3f commits, %.3f syncs, %.2f statements, %.0f B of log; %.0f row waits, "+
-		"%.0f deadlocks", r.Commits, r.Syncs, r.Statements, r.LogBytes, r.LockWaits, r.Deadlocks)
+	fmt.Fprintf(&text, " per transaction %.3f commits, %.2f statements, %.0f B of log; %.0f row waits, "+
+		"%.0f deadlocks", r.Commits, r.Statements, r.LogBytes, r.LockWaits, r.Deadlocks)
 	if r.PackSize > 0 {
 		fmt.Fprintf(&text, "; %.1f decisions a pack, %.1f %% driven without the broker, %.1f %% published again", r.PackSize,
 			100*r.Alone, 100*r.Again)

@@ -13,6 +13,9 @@ const suiteCluster = "cluster"
 // clusterRounds is how often the cells with and without publication take turns.
 const clusterRounds = 3
 
+// clusterFlight saturates a cluster: its database answers in milliseconds.
+const clusterFlight = 512
+
 // cluster measures one node on MySQL with publication on and off in turns, and then half the maximum with a consumer.
 func (s *suite) cluster(ctx context.Context) error {
 	s.o.store = storeMySQL
@@ -27,7 +30,7 @@ func (s *suite) cluster(ctx context.Context) error {
 				turn.o.mq = mq
 				turn.o.nodes = 1
 				rate, err := turn.rate(ctx, cell{
-					name: "cluster " + kind.String(), label: mq, w: s.of(kind), inFlight: ladderFlight,
+					name: "cluster " + kind.String(), label: mq, w: s.of(kind), inFlight: clusterFlight,
 				})
 				if err != nil {
 					return err
@@ -63,7 +66,7 @@ func (s *suite) warm(ctx context.Context) error {
 	warm := *s
 	warm.o.mq, warm.o.nodes = mqRocket, 1
 	return warm.fresh(ctx, cell{
-		name: "warm-up", label: mqRocket, w: s.of(kinds[0]), inFlight: ladderFlight, warmup: time.Second, window: warmTime,
+		name: "warm-up", label: mqRocket, w: s.of(kinds[0]), inFlight: clusterFlight, warmup: time.Second, window: warmTime,
 	})
 }
 
