@@ -70,7 +70,8 @@ var (
 	_ orchestrator.Clock        = (*Store)(nil)
 )
 
-// The sizes of the pools: the lanes and whoever resolves their outcomes write, the keeper keeps the lease, the rest reads.
+// The sizes of the pools: the lanes write, and whoever resolves their outcomes; the keeper keeps the lease; the rest
+// reads.
 const (
 	writersMax = 2 * lanes
 	readersMax = 12
