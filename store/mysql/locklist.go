@@ -94,7 +94,7 @@ func (s *records) heldBy(ctx context.Context, rows []lockRow) (map[rowHash]*orch
 		}
 		status, _ := statusOf(state)
 		held[rowHash(hash)] = &orchestrator.LockedError{
-			Holder: txn.XID{Prefix: s.names.intern(prefix), ID: id}, RollingBack: status == txn.RollingBack,
+			Holder: txn.XID{Prefix: s.names.String(prefix), ID: id}, RollingBack: status == txn.RollingBack,
 		}
 		return nil
 	})
@@ -296,7 +296,7 @@ func (s *records) holdersOf(ctx context.Context, x executor, ids []int64) (map[i
 		var prefix sql.RawBytes
 		err := rows.Scan(&id, &state, &prefix)
 		status, _ := statusOf(state)
-		all[id] = holder{s.names.intern(prefix), status}
+		all[id] = holder{s.names.String(prefix), status}
 		return err
 	})
 	return all, err

@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/store/intern"
 )
 
 // records reads what is stored. It is what [Store] and [Reader] have in common.
 type records struct {
 	pool      *sql.DB
 	packetMax int
-	names     interner
+	names     intern.Names
 }
 
 // found is a record that was read.
@@ -75,7 +75,7 @@ func (s *records) scanRecord(rows *sql.Rows) (found, error) {
 		return f, err
 	}
 	f.lay = layoutOf(column)
-	g, err := decode(data, f.lay, s.names.intern)
+	g, err := decode(data, f.lay, s.names.String)
 	if err != nil {
 		return f, err
 	}
@@ -111,7 +111,7 @@ func (s *records) complete(ctx context.Context, x executor, all map[int64]found,
 		if p.kind == partHistory && !history {
 			return nil
 		}
-		return open[id].add(p, s.names.intern)
+		return open[id].add(p, s.names.String)
 	})
 	for _, id := range ids {
 		if err == nil {
@@ -185,42 +185,4 @@ func patiently(ctx context.Context, limit time.Duration, do func() error) error 
 		}
 		backoff = min(2*backoff, backoffMax)
 	}
-}
-
-// interner keeps one copy of strings that many records share. Its zero value is ready.
-type interner struct {
-	mu    sync.RWMutex
-	names map[string]string
-}
-
-// The bounds of an interner: beyond them strings are copied one by one.
-const (
-	internedMax      = 1 << 14
-	internedBytesMax = 512
-)
-
-func (n *interner) intern(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	if len(b) > internedBytesMax {
-		return string(b)
-	}
-	n.mu.RLock()
-	s, ok := n.names[string(b)]
-	full := len(n.names) >= internedMax
-	n.mu.RUnlock()
-	if ok {
-		return s
-	}
-	s = string(b)
-	if !full {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if n.names == nil {
-			n.names = map[string]string{}
-		}
-		n.names[s] = s
-	}
-	return s
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/store/intern"
 )
 
 func TestDSNIsCheckedWithoutLeakingIt(t *testing.T) {
@@ -221,8 +222,8 @@ func TestRecordsComeBack(t *testing.T) {
 }
 
 func compareRecord(t *rapid.T, want *txn.Global, data []byte, lay layout, parts map[[2]int][]byte) {
-	var n interner
-	got, err := decode(data, lay, n.intern)
+	var n intern.Names
+	got, err := decode(data, lay, n.String)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +234,7 @@ func compareRecord(t *rapid.T, want *txn.Global, data []byte, lay layout, parts 
 	}
 	slices.SortFunc(keys, func(x, y [2]int) int { return slices.Compare(x[:], y[:]) })
 	for _, k := range keys {
-		if err := a.add(part{k[0], k[1], parts[k]}, n.intern); err != nil {
+		if err := a.add(part{k[0], k[1], parts[k]}, n.String); err != nil {
 			t.Fatal(err)
 		}
 	}

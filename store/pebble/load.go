@@ -3,7 +3,6 @@ package pebble
 import (
 	"errors"
 	"fmt"
-	"sync"
 
 	cockroach "github.com/cockroachdb/pebble"
 
@@ -49,7 +48,7 @@ func (s *Store) read(r cockroach.Reader, space byte, id int64, history bool) (*t
 	if err != nil {
 		return nil, fmt.Errorf("read transaction %d: %w", id, err)
 	}
-	g, l, err := decodeRecord(value, s.names.intern)
+	g, l, err := decodeRecord(value, s.names.String)
 	_ = closer.Close()
 	if err != nil {
 		return nil, fmt.Errorf("read transaction %d: %w", id, err)
@@ -87,7 +86,7 @@ func (s *Store) readParts(r cockroach.Reader, g *txn.Global, l layout, history b
 	i := l.inline
 	err := scan(r, appendPartKey(nil, spaceBranch, id, l.inline), appendPartKey(nil, spaceBranch, id, l.branches),
 		func(key, value []byte) error {
-			b, _, err := txn.DecodeBranch(value, s.names.intern)
+			b, _, err := txn.DecodeBranch(value, s.names.String)
 			if err != nil || string(key[10:]) != string(appendPartKey(nil, spaceBranch, id, i)[10:]) {
 				return fmt.Errorf("branch %d: %w", i, txn.ErrEncoding)
 			}
@@ -128,39 +127,4 @@ func scan(r cockroach.Reader, lower, upper []byte, yield func(key, value []byte)
 		}
 	}
 	return it.Error()
-}
-
-// interner keeps one copy of strings that many records share.
-type interner struct {
-	mu    sync.RWMutex
-	names map[string]string
-}
-
-// The bounds of an interner: beyond them strings are copied one by one.
-const (
-	internedMax      = 1 << 14
-	internedBytesMax = 512
-)
-
-func (n *interner) intern(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	if len(b) > internedBytesMax {
-		return string(b)
-	}
-	n.mu.RLock()
-	s, ok := n.names[string(b)]
-	full := len(n.names) >= internedMax
-	n.mu.RUnlock()
-	if ok {
-		return s
-	}
-	s = string(b)
-	if !full {
-		n.mu.Lock()
-		n.names[s] = s
-		n.mu.Unlock()
-	}
-	return s
 }

@@ -136,7 +136,7 @@ func (s *Store) walkAll(ctx context.Context, w *lockWalk, from place) error {
 		if records++; records%256 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		g, l, err := decodeRecord(value, s.names.intern)
+		g, l, err := decodeRecord(value, s.names.String)
 		if err == nil && l.inline < l.branches {
 			err = s.readParts(snap, g, l, false)
 		}

@@ -25,7 +25,7 @@ func (s *Store) recover(ctx context.Context) error {
 		if n++; n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		g, l, err := decodeRecord(value, s.names.intern)
+		g, l, err := decodeRecord(value, s.names.String)
 		if err == nil && l.inline < l.branches {
 			l2 := l
 			l2.history = 0

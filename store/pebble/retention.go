@@ -108,7 +108,7 @@ func (s *Store) remove(batch *cockroach.Batch, statusKey []byte) error {
 	if err != nil {
 		return err
 	}
-	g, l, err := decodeRecord(value, s.names.intern)
+	g, l, err := decodeRecord(value, s.names.String)
 	_ = closer.Close()
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/store/intern"
 )
 
 // Store is the embedded store. It implements [orchestrator.Store] and the storage of package mq/embedded.
@@ -23,7 +24,7 @@ type Store struct {
 	db     *cockroach.DB
 	cache  *cockroach.Cache
 	unlock func() error
-	names  interner
+	names  intern.Names
 	hasher rowHasher
 	writes writePool
 
@@ -81,7 +82,6 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 		spareGroups: make(chan *group, 4), refusals: refusals{wake: make(chan struct{}, 1)},
 		closed: make(chan struct{}),
 	}
-	s.names.names = map[string]string{}
 	if err := createDir(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("create data directory: %w", err)
 	}
