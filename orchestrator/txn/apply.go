@@ -25,6 +25,8 @@ func (r Rules) Apply(g *Global, ev Event, now Millis) (Effects, error) {
 		return begin(ev, now), nil
 	case Register:
 		return r.register(g, ev, now)
+	case Enlist:
+		return r.enlist(g, ev, now)
 	case Report:
 		return r.report(g, ev, now)
 	case Decide:
@@ -35,6 +37,10 @@ func (r Rules) Apply(g *Global, ev Event, now Millis) (Effects, error) {
 		return r.reply(g, ev, now), nil
 	case Retry:
 		return r.retry(g, ev, now)
+	case Skip:
+		return r.skip(g, ev, now)
+	case Release:
+		return r.release(g, ev, now)
 	}
 	panic(fmt.Sprintf("txn: event of type %T", ev))
 }
@@ -45,7 +51,7 @@ func (g *Global) Expired(now Millis) bool { return g.Status == Active && now >= 
 func begin(ev Begin, now Millis) Effects {
 	g := &Global{
 		XID: ev.XID, Application: ev.Application, Group: ev.Group, Name: ev.Name, Trace: ev.Trace,
-		BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active,
+		Data: ev.Data, BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active,
 	}
 	g.DueAt = g.Deadline()
 	g.History = make(History, 0, 96).with(now, HistoryBegan, 0, "")
@@ -54,6 +60,9 @@ func begin(ev Begin, now Millis) Effects {
 
 func (r Rules) register(g *Global, ev Register, now Millis) (Effects, error) {
 	// Seata's saga engine records steps that it runs itself; a compensation may register after the decision.
+	if g.named(ev.Key) != nil {
+		return Effects{}, nil // asked again: the same branch
+	}
 	exempt := ev.Kind == Saga && !g.Status.Ended()
 	if !exempt && (g.Status != Active || g.Expired(now)) {
 		return Effects{}, illegal(g, "register", NotActive)
@@ -61,13 +70,7 @@ func (r Rules) register(g *Global, ev Register, now Millis) (Effects, error) {
 	if len(g.Branches) >= r.BranchesMax {
 		return Effects{}, illegal(g, "register", TooManyBranches)
 	}
-	b := &Branch{
-		ID: ev.BranchID, Kind: ev.Kind, State: Registered, Resource: ev.Resource, Client: ev.Client,
-		LockKey: ev.LockKey, Data: ev.Data, RegisteredAt: now,
-	}
-	if ev.Kind == Topic {
-		b.Ack = max(ev.Ack, AckBroker)
-	}
+	b := ev.branch(now)
 	if g.Status.Decided() {
 		b.State = Finished
 	}
@@ -76,6 +79,51 @@ func (r Rules) register(g *Global, ev Register, now Millis) (Effects, error) {
 	d.join(b)
 	if b.LockKey != "" {
 		d.eff.Acquire = b
+	}
+	return d.done(WriteDurable), nil
+}
+
+// branch makes the branch that is asked for.
+func (ev *Register) branch(now Millis) *Branch {
+	b := &Branch{
+		ID: ev.BranchID, Kind: ev.Kind, State: Registered, Resource: ev.Resource, Client: ev.Client,
+		LockKey: ev.LockKey, Data: ev.Data, RegisteredAt: now, Key: ev.Key, Call: ev.Call,
+	}
+	if ev.Kind == Topic {
+		b.Ack = max(ev.Ack, AckBroker)
+	}
+	return b
+}
+
+// named returns the branch that was registered with the key, or nil.
+func (g *Global) named(key string) *Branch {
+	if key == "" {
+		return nil
+	}
+	for _, b := range g.Branches {
+		if b.Key == key {
+			return b
+		}
+	}
+	return nil
+}
+
+func (r Rules) enlist(g *Global, ev Enlist, now Millis) (Effects, error) {
+	d := edit(g)
+	for i := range ev.Branches {
+		if d.named(ev.Branches[i].Key) == nil {
+			b := ev.Branches[i].branch(now)
+			d.tell(now, HistoryRegistered, b.ID, "")
+			d.join(b)
+		}
+	}
+	switch {
+	case len(d.Branches) == len(g.Branches):
+		return Effects{}, nil // asked again
+	case g.Status != Active || g.Expired(now):
+		return Effects{}, illegal(g, "register", NotActive)
+	case len(d.Branches) > r.BranchesMax:
+		return Effects{}, illegal(g, "register", TooManyBranches)
 	}
 	return d.done(WriteDurable), nil
 }
@@ -111,7 +159,7 @@ func (r Rules) decide(g *Global, ev Decide, now Millis) (Effects, error) {
 		}
 		return Effects{}, nil // asked again: the same answer
 	}
-	if ev.Outcome == Commit && g.Expired(now) && !ev.AllDone {
+	if ev.Outcome == Commit && g.Expired(now) && !ev.AllDone && !g.Checked() {
 		ev = Decide{Outcome: Rollback, Cause: CauseTimeout}
 	}
 	kind, status := HistoryCommit, Committing
@@ -124,7 +172,7 @@ func (r Rules) decide(g *Global, ev Decide, now Millis) (Effects, error) {
 	}
 	d := edit(g)
 	d.tell(now, kind, 0, text)
-	d.Status, d.Cause, d.DecidedAt = status, ev.Cause, now
+	d.Status, d.Cause, d.DecidedAt, d.Stuck = status, ev.Cause, now, 0
 	d.DueAt = now.Add(r.Retry.Grace)
 	d.eff.Decided = true
 	if g.ClientSaga() && !ev.AllDone {
@@ -152,12 +200,15 @@ func (d *draft) joinSaga(now Millis) {
 
 // settle fixes at the decision which branches get phase two, and which rows are free from now on: all of them on
 // commit, those of branches without an undo on rollback. A message is published on commit whoever has done the rest,
-// and never on rollback.
+// and never on rollback; a participant that named no URL for the outcome has nothing to do.
 func (d *draft) settle(ev Decide) {
 	for i, b := range d.Branches {
 		done := ev.AllDone
-		if b.Kind == Topic {
+		switch {
+		case b.Kind == Topic:
 			done = ev.Outcome == Rollback
+		case b.Call != nil:
+			done = b.Call.URL(ev.Outcome) == ""
 		}
 		if done && b.NeedsPhaseTwo() {
 			d.branch(i).State = Finished
@@ -169,37 +220,6 @@ func (d *draft) settle(ev Decide) {
 			d.release(i)
 		}
 	}
-}
-
-func (r Rules) retry(g *Global, ev Retry, now Millis) (Effects, error) {
-	if !g.Status.Decided() {
-		return Effects{}, illegal(g, "retry", NotDecided)
-	}
-	if g.Status.Ended() {
-		return Effects{}, illegal(g, "retry", AlreadyEnded)
-	}
-	d := edit(g)
-	d.tell(now, HistoryRetry, 0, ev.Actor)
-	d.Stuck = 0
-	for i, b := range d.Branches {
-		if !b.NeedsPhaseTwo() || b.InFlight(now) && b.State != Published {
-			continue
-		}
-		nb := d.branch(i)
-		nb.NextAt, nb.InFlightUntil = now, 0
-		if nb.State == Refused || nb.State == Published {
-			nb.State = Registered
-		}
-		if r.usedUp(nb.Attempts) {
-			nb.Attempts = 0
-		}
-	}
-	r.drive(d, now)
-	return d.done(WriteDurable), nil
-}
-
-func (r Rules) usedUp(attempts uint32) bool {
-	return r.Retry.Attempts > 0 && attempts >= r.Retry.Attempts
 }
 
 // draft is a change in the making: a copy of the transaction, and the effects so far.

@@ -34,6 +34,8 @@ func (s *story) tell(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "rules":
 		return s.setRules(t, d)
+	case "plan":
+		return s.plan(t, d)
 	case "wait":
 		wait, err := time.ParseDuration(d.CmdArgs[0].Key)
 		if err != nil {
@@ -115,8 +117,17 @@ func (s *story) event(t *testing.T, d *datadriven.TestData) Event {
 	case "register":
 		return Register{
 			BranchID: number("id", 0), Kind: kindOf(text("kind")), Resource: text("resource"), Client: "shop:ip:1",
-			LockKey: text("lock"), Data: text("data"), Ack: ackOf(text("ack")),
+			LockKey: text("lock"), Data: text("data"), Ack: ackOf(text("ack")), Key: text("key"), Call: callOf(text),
 		}
+	case "enlist":
+		ev := Enlist{}
+		for id := number("from", 0); id <= number("to", 0); id++ {
+			ev.Branches = append(ev.Branches, Register{
+				BranchID: id, Kind: HTTP, Resource: "http://p" + strconv.FormatInt(id, 10), Client: "shop:ip:1",
+				Key: "k" + strconv.FormatInt(id, 10), Call: &Call{CommitURL: "http://p/commit"},
+			})
+		}
+		return ev
 	case "report":
 		return Report{BranchID: number("id", 0), State: stateOf(text("state")), Data: text("data")}
 	case "commit":
@@ -130,7 +141,11 @@ func (s *story) event(t *testing.T, d *datadriven.TestData) Event {
 	case "wake":
 		return Wake{}
 	case "retry":
-		return Retry{Actor: text("actor")}
+		return Retry{Actor: text("actor"), BranchID: number("id", 0)}
+	case "skip":
+		return Skip{BranchID: number("id", 0), Actor: text("actor"), Notice: noticeOf(number("notice", 0))}
+	case "release":
+		return Release{BranchID: number("id", 0), Actor: text("actor"), Notice: noticeOf(number("notice", 0))}
 	case "reply":
 		b, _ := s.g.Branch(number("id", 0))
 		attempt := int64(1)
@@ -138,16 +153,54 @@ func (s *story) event(t *testing.T, d *datadriven.TestData) Event {
 			attempt = int64(b.Attempts)
 		}
 		op := s.g.Status.Outcome()
+		if b != nil && b.Kind == Check {
+			op = 0
+		}
 		if text("op") == "rollback" {
 			op = Rollback
 		}
 		return Reply{
 			BranchID: number("id", 0), Op: op, Attempt: uint32(number("attempt", attempt)),
-			Result: resultOf(text("result")), Text: text("text"),
+			Result: resultOf(text("result")), Text: text("text"), After: time.Duration(number("after", 0)) * time.Second,
 		}
 	}
 	d.Fatalf(t, "unknown command %s", d.Cmd)
 	return nil
+}
+
+func (s *story) plan(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
+	var b strings.Builder
+	action, ok := ParseAction(d.CmdArgs[0].Key)
+	if !ok {
+		d.Fatalf(t, "unknown action")
+	}
+	op := Operation{Action: action}
+	if d.HasArg("id") {
+		d.ScanArgs(t, "id", &op.BranchID)
+	}
+	p, err := s.rules.Plan(s.g, op, s.now)
+	if err != nil {
+		return "refused: " + err.Error() + "\n"
+	}
+	fmt.Fprintf(&b, "%s to %s", p.Before, p.After)
+	if p.Decides != 0 {
+		fmt.Fprintf(&b, ", decides %s", p.Decides)
+	}
+	if p.Heuristic {
+		b.WriteString(", heuristic")
+	}
+	b.WriteString("\n")
+	for _, c := range p.Calls {
+		fmt.Fprintf(&b, "%s %d %s %s %s\n", c.Op, c.BranchID, c.Kind, c.Resource, c.URL)
+	}
+	for _, f := range p.Frees {
+		fmt.Fprintf(&b, "frees %d rows of %d, now %t\n", f.Rows, f.BranchID, f.Now)
+	}
+	for _, id := range p.Leaves {
+		fmt.Fprintf(&b, "leaves %d\n", id)
+	}
+	return b.String()
 }
 
 func describe(before *Global, eff Effects, now Millis) string {
@@ -255,12 +308,33 @@ func recode(g *Global) (*Global, error) {
 }
 
 func kindOf(s string) Kind {
-	for k := AT; k <= Topic; k++ {
+	for k := AT; k <= Check; k++ {
 		if k.String() == s {
 			return k
 		}
 	}
 	return TCC
+}
+
+// callOf makes the call of a branch with URLs.
+func callOf(text func(string) string) *Call {
+	if text("commitURL") == "" && text("rollbackURL") == "" {
+		return nil
+	}
+	timeout, _ := time.ParseDuration(text("callTimeout"))
+	first, _ := time.ParseDuration(text("first"))
+	attempts, _ := strconv.Atoi(text("attempts"))
+	return &Call{
+		CommitURL: text("commitURL"), RollbackURL: text("rollbackURL"), Timeout: timeout, First: first,
+		Attempts: uint32(attempts),
+	}
+}
+
+func noticeOf(id int64) Notice {
+	if id == 0 {
+		return Notice{}
+	}
+	return Notice{BranchID: id, Topic: "concord-heuristic", Data: "{}"}
 }
 
 func ackOf(s string) Ack {
@@ -269,7 +343,7 @@ func ackOf(s string) Ack {
 }
 
 func stateOf(s string) BranchState {
-	for st := Registered; st <= Published; st++ {
+	for st := Registered; st <= Skipped; st++ {
 		if st.String() == s {
 			return st
 		}
@@ -291,6 +365,8 @@ func resultOf(s string) Result {
 		return ResultPublished
 	case "notFound":
 		return ResultXANotFound
+	case "ongoing":
+		return ResultOngoing
 	}
 	return ResultFailed
 }

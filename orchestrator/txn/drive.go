@@ -5,6 +5,8 @@ import "slices"
 // wake decides a transaction that timed out, or sends what is due of one that is decided.
 func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 	switch {
+	case g.Expired(now) && g.Checked():
+		return r.ask(g, now), nil
 	case g.Expired(now):
 		return r.decide(g, Decide{Outcome: Rollback, Cause: CauseTimeout}, now)
 	case !g.Status.Decided() || g.Status.Ended():
@@ -19,10 +21,20 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 	if len(d.eff.Commands) == 0 {
 		return Effects{}, nil
 	}
-	if d.DueAt < now.Add(r.Retry.Answer) {
+	if d.planned(now.Add(r.Retry.Answer)) {
 		write = WriteLazy // another branch is due sooner than who woke this one, and claimed it, would come back
 	}
 	return d.done(write), nil
+}
+
+// planned reports whether an attempt is planned before the given time.
+func (g *Global) planned(before Millis) bool {
+	for _, b := range g.Branches {
+		if b.NeedsPhaseTwo() && b.NextAt != 0 && b.NextAt < before {
+			return true
+		}
+	}
+	return false
 }
 
 // drive adds a command for every branch that is due and whose turn it is, and sets the due time.
@@ -46,7 +58,7 @@ func (r Rules) drive(d *draft, now Millis) {
 		}
 		open := gate.pass(d.Status, b)
 		if open && b.due(now) {
-			b = d.command(i, now.Add(r.Retry.Answer))
+			b = d.command(i, now.Add(r.Retry.answer(b)))
 		}
 		if at := b.lookAt(); open && at != 0 && (d.DueAt == 0 || at < d.DueAt) {
 			d.DueAt = at
@@ -62,7 +74,7 @@ type gate struct {
 
 // pass reports whether it is b's turn, and closes the gate for those after b.
 func (t *gate) pass(status Status, b *Branch) bool {
-	if b.Kind == Topic {
+	if b.Kind == Topic || b.Kind.Called() {
 		return true
 	}
 	if b.Kind == AT {
@@ -105,7 +117,7 @@ func (d *draft) command(i int, until Millis) *Branch {
 	d.eff.Commands = append(d.eff.Commands, Command{
 		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: d.Status.Outcome(), Resource: b.Resource,
 		Client: b.Client, Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
-		Trace: d.Trace, Cause: d.Cause,
+		Trace: d.Trace, Cause: d.Cause, Call: b.Call, Until: until,
 	})
 	return b
 }
@@ -145,6 +157,9 @@ func (r Rules) published(d *draft, i int, now Millis) Write {
 
 // reply takes the end of an attempt.
 func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
+	if ev.Op == 0 {
+		return r.checked(g, ev, now)
+	}
 	b, i := g.Branch(ev.BranchID)
 	if b == nil || !g.Status.Decided() || g.Status.Outcome() != ev.Op || !b.NeedsPhaseTwo() {
 		return Effects{} // late, doubled, or not ours
@@ -214,7 +229,13 @@ func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
 		b.State = Registered
 	}
 	b.InFlightUntil = 0
-	b.NextAt = now.Add(r.Retry.delay(b.ID, b.Attempts, ev.Result))
+	delay := r.Retry.delay(b, ev.Result)
+	b.NextAt = now.Add(max(delay, min(ev.After, r.Retry.SlowDelay)))
+	if ev.Result == ResultOngoing {
+		b.Ongoing++
+		b.Failure = ""
+		return
+	}
 	b.Failure = clip(ev.Text, failureBytesMax)
 	if b.Failure == "" {
 		b.Failure = ev.Result.String()
@@ -222,7 +243,7 @@ func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
 	if tellsAttempt(b.Attempts) {
 		d.tell(now, HistoryAttempt, b.ID, b.Failure)
 	}
-	if r.usedUp(b.Attempts) && d.Stuck == 0 {
+	if r.Retry.usedUp(b) && d.Stuck == 0 {
 		d.Stuck = StuckRetriesUsedUp
 		d.tell(now, HistoryRetriesUsed, b.ID, b.Failure)
 	}

@@ -42,8 +42,8 @@ type Command struct {
 	XID      XID
 	BranchID int64
 	Kind     Kind
-	Ack      Ack // of a Topic
-	Op       Outcome
+	Ack      Ack     // of a Topic
+	Op       Outcome // 0 for a Check
 	Resource string
 	Client   string // who registered the branch
 	Data     string
@@ -54,4 +54,8 @@ type Command struct {
 	Trace string
 	// Cause is why it was decided.
 	Cause Cause
+	// Call says how the participant is called, nil unless it is.
+	Call *Call
+	// Until is when the answer is given up: a command that could not be begun by then must not be begun any more.
+	Until Millis
 }

@@ -11,11 +11,14 @@ import (
 //
 // Version 2 is version 1 with one more field at the end: Trace of a global, Ack of a branch. It is written only where
 // that field has a value, so that nodes of the version before can read everything that clients of that time produce.
+// Version 3 is version 2 with what the HTTP API needs, again at the end and only where it is needed: Data and Heuristic
+// of a global, Key, Ongoing and Call of a branch.
 
 // The first byte of every record.
 const (
 	encodingVersion1 = 1
 	encodingVersion2 = 2
+	encodingVersion3 = 3
 )
 
 // ErrEncoding says that bytes are not a record, or not whole.
@@ -23,7 +26,8 @@ var ErrEncoding = errors.New("txn: malformed record")
 
 // AppendGlobal appends the record of g without its branches to dst.
 func AppendGlobal(dst []byte, g *Global) []byte {
-	dst = append(dst, versionByte(g.Trace != ""), byte(g.Status), byte(g.Cause), byte(g.Stuck))
+	version := versionByte(g.Trace != "", g.Data != "" || g.Heuristic)
+	dst = append(dst, version, byte(g.Status), byte(g.Cause), byte(g.Stuck))
 	dst = binary.AppendUvarint(dst, g.Version)
 	dst = binary.AppendVarint(dst, g.XID.ID)
 	dst = appendString(dst, g.XID.Prefix)
@@ -36,15 +40,22 @@ func AppendGlobal(dst []byte, g *Global) []byte {
 	dst = binary.AppendVarint(dst, int64(g.DueAt))
 	dst = binary.AppendVarint(dst, int64(g.Timeout))
 	dst = appendBytes(dst, g.History)
-	if g.Trace != "" {
+	if version >= encodingVersion2 {
 		dst = appendString(dst, g.Trace)
+	}
+	if version >= encodingVersion3 {
+		dst = appendString(dst, g.Data)
+		dst = appendBool(dst, g.Heuristic)
 	}
 	return dst
 }
 
-// versionByte returns the version of a record that has, or has not, the field of version 2.
-func versionByte(extended bool) byte {
-	if extended {
+// versionByte returns the version of a record that has, or has not, fields of versions 2 and 3.
+func versionByte(second, third bool) byte {
+	switch {
+	case third:
+		return encodingVersion3
+	case second:
 		return encodingVersion2
 	}
 	return encodingVersion1
@@ -55,7 +66,7 @@ func versionByte(extended bool) byte {
 func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version != encodingVersion1 && version != encodingVersion2 {
+	if version < encodingVersion1 || version > encodingVersion3 {
 		return nil, nil, ErrEncoding
 	}
 	g := &Global{Status: Status(d.byte()), Cause: Cause(d.byte()), Stuck: Stuck(d.byte())}
@@ -67,8 +78,12 @@ func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, erro
 	g.EndedAt, g.DueAt = Millis(d.varint()), Millis(d.varint())
 	g.Timeout = time.Duration(d.varint())
 	g.History = History(d.string())
-	if version == encodingVersion2 {
+	if version >= encodingVersion2 {
 		g.Trace = d.string()
+	}
+	if version >= encodingVersion3 {
+		g.Data = d.string()
+		g.Heuristic = d.byte() == 1
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding
@@ -78,11 +93,8 @@ func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, erro
 
 // AppendBranch appends the record of b to dst.
 func AppendBranch(dst []byte, b *Branch) []byte {
-	released := byte(0)
-	if b.Released {
-		released = 1
-	}
-	dst = append(dst, versionByte(b.Ack != 0), byte(b.Kind), byte(b.State), released)
+	version := versionByte(b.Ack != 0, b.Key != "" || b.Ongoing != 0 || b.Call != nil)
+	dst = appendBool(append(dst, version, byte(b.Kind), byte(b.State)), b.Released)
 	dst = binary.AppendVarint(dst, b.ID)
 	dst = appendString(dst, b.Resource)
 	dst = appendString(dst, b.Client)
@@ -93,17 +105,40 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	dst = binary.AppendVarint(dst, int64(b.InFlightUntil))
 	dst = binary.AppendVarint(dst, int64(b.NextAt))
 	dst = appendString(dst, b.Failure)
-	if b.Ack != 0 {
+	if version >= encodingVersion2 {
 		dst = append(dst, byte(b.Ack))
 	}
+	if version >= encodingVersion3 {
+		dst = appendString(dst, b.Key)
+		dst = binary.AppendUvarint(dst, uint64(b.Ongoing))
+		dst = appendCall(dst, b.Call)
+	}
 	return dst
+}
+
+// appendCall appends one byte that says whether there is a call, and then the call.
+func appendCall(dst []byte, c *Call) []byte {
+	dst = appendBool(dst, c != nil)
+	if c == nil {
+		return dst
+	}
+	dst = appendString(dst, c.CommitURL)
+	dst = appendString(dst, c.RollbackURL)
+	dst = binary.AppendUvarint(dst, uint64(len(c.Headers)))
+	for _, h := range c.Headers {
+		dst = appendString(appendString(dst, h.Name), h.Value)
+	}
+	dst = binary.AppendVarint(dst, int64(c.Timeout))
+	dst = binary.AppendVarint(dst, int64(c.First))
+	dst = binary.AppendVarint(dst, int64(c.Max))
+	return binary.AppendUvarint(dst, uint64(c.Attempts))
 }
 
 // DecodeBranch reads what [AppendBranch] wrote and returns the rest of src.
 func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version != encodingVersion1 && version != encodingVersion2 {
+	if version < encodingVersion1 || version > encodingVersion3 {
 		return nil, nil, ErrEncoding
 	}
 	b := &Branch{Kind: Kind(d.byte()), State: BranchState(d.byte()), Released: d.byte() == 1}
@@ -114,13 +149,23 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 	b.Attempts = uint32(d.uvarint())
 	b.InFlightUntil, b.NextAt = Millis(d.varint()), Millis(d.varint())
 	b.Failure = d.string()
-	if version == encodingVersion2 {
+	if version >= encodingVersion2 {
 		b.Ack = Ack(d.byte())
+	}
+	if version >= encodingVersion3 {
+		b.Key, b.Ongoing, b.Call = d.string(), uint32(d.uvarint()), d.call()
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding
 	}
 	return b, d.src, nil
+}
+
+func appendBool(dst []byte, b bool) []byte {
+	if b {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
 }
 
 func appendString(dst []byte, s string) []byte {
@@ -179,6 +224,25 @@ func (d *decoder) bytes() []byte {
 	b := d.src[:n]
 	d.src = d.src[n:]
 	return b
+}
+
+// call reads what appendCall wrote. URLs and headers are those of many branches, so they are shared.
+func (d *decoder) call() *Call {
+	if d.byte() == 0 {
+		return nil
+	}
+	c := &Call{CommitURL: d.shared(), RollbackURL: d.shared()}
+	n := d.uvarint()
+	if n > uint64(len(d.src)) {
+		d.bad = true
+		return nil
+	}
+	for range n {
+		c.Headers = append(c.Headers, CallHeader{Name: d.shared(), Value: d.shared()})
+	}
+	c.Timeout, c.First, c.Max = time.Duration(d.varint()), time.Duration(d.varint()), time.Duration(d.varint())
+	c.Attempts = uint32(d.uvarint())
+	return c
 }
 
 func (d *decoder) string() string { return string(d.bytes()) }

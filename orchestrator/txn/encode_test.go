@@ -69,3 +69,33 @@ func TestOldNodesReadWhatTheyKnow(t *testing.T) {
 		t.Error("a version of the future was read")
 	}
 }
+
+// TestEncodingKeepsWhatTheHTTPAPINeeds: the fields of version 3, and that only they ask for it.
+func TestEncodingKeepsWhatTheHTTPAPINeeds(t *testing.T) {
+	t.Parallel()
+	g := version1Global()
+	g.Data, g.Heuristic = "{\"a\":1}", true
+	g.Branches[0].Kind, g.Branches[0].Key, g.Branches[0].Ongoing = HTTP, "order-1", 3
+	g.Branches[0].Call = &Call{
+		CommitURL: "http://a/commit", RollbackURL: "http://a/rollback",
+		Headers: []CallHeader{{"X-Tenant", "7"}, {"Accept", "a/b"}},
+		Timeout: 3 * time.Second, First: time.Second, Max: time.Minute, Attempts: 9,
+	}
+	g.Branches = append(g.Branches, &Branch{ID: 5, Kind: Topic, State: Skipped})
+	got, err := recode(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(g, got); diff != "" {
+		t.Error(diff)
+	}
+	if src := AppendBranch(nil, g.Branches[1]); src[0] != encodingVersion1 {
+		t.Errorf("a branch without new fields has version %d", src[0])
+	}
+	src := AppendBranch(nil, g.Branches[0])
+	for n := range src {
+		if _, _, err := DecodeBranch(src[:n], nil); err == nil {
+			t.Fatalf("a record cut after %d bytes was read", n)
+		}
+	}
+}

@@ -5,7 +5,7 @@ import "fmt"
 // IllegalEventError says that an event is not allowed in the present state. The state is unchanged.
 type IllegalEventError struct {
 	XID    XID
-	Event  string // what was asked: "register", "commit", "rollback", "report", "retry"
+	Event  string // what was asked: "register", "commit", "rollback", "report", "retry", "skip", "release"
 	Status Status
 	Cause  Cause
 	Reason Illegal
@@ -22,6 +22,8 @@ const (
 	NotDecided                         // there is nothing to retry yet
 	TooManyBranches                    // the limit of branches is reached
 	AlreadyEnded                       // nothing is left to do
+	BranchDone                         // nothing is left to do for the branch
+	NothingLocked                      // it holds no rows
 )
 
 // String returns the reason in words.
@@ -39,6 +41,10 @@ func (r Illegal) String() string {
 		return "it has as many branches as are allowed"
 	case AlreadyEnded:
 		return "it has ended"
+	case BranchDone:
+		return "the branch is done"
+	case NothingLocked:
+		return "it holds no rows"
 	}
 	return "invalid"
 }

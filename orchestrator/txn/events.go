@@ -10,6 +10,7 @@ type Begin struct {
 	XID                      XID
 	Application, Group, Name string
 	Trace                    string        // W3C traceparent, or ""
+	Data                     string        // the client's, or ""
 	Timeout                  time.Duration // ≤ 0: times out at once
 }
 
@@ -20,7 +21,12 @@ type Register struct {
 	Ack              Ack // of a Topic; 0 means AckBroker
 	Resource, Client string
 	LockKey, Data    string
+	Key              string // "", or the client's name of this request: registered once however often it is asked for
+	Call             *Call  // of kinds that are called by HTTP
 }
+
+// Enlist adds several branches at once, all or none. None of them has locks.
+type Enlist struct{ Branches []Register }
 
 // Report is what a participant tells of its phase one.
 type Report struct {
@@ -49,20 +55,48 @@ type Reply struct {
 	Attempt  uint32 // the Command's; 0 for the report of a participant, which need not know which message it answers
 	Result   Result
 	Text     string // what the participant said, for a failure
+	// After is when the participant wants to be asked again, 0 if it did not say. Never sooner than the policy has it,
+	// and at most [RetryPolicy.SlowDelay] later.
+	After time.Duration
 }
 
 // Retry is an operator's wish to try again now, whatever was planned. Refused branches are tried again too.
 type Retry struct {
-	Actor string
+	Actor    string
+	BranchID int64 // 0: all
+}
+
+// Skip is an operator's decision that phase two of a branch is not done by the coordinator any more. The outcome stays
+// what it is; whether this branch's effects follow it is the operator's business from then on.
+type Skip struct {
+	BranchID int64
+	Actor    string
+	Notice   Notice
+}
+
+// Release is an operator's decision that rows are free although their undo is not done.
+type Release struct {
+	BranchID int64 // 0: all
+	Actor    string
+	Notice   Notice
+}
+
+// Notice is the message by which consumers learn of a Skip or a Release: a branch of kind Topic that joins with it.
+type Notice struct {
+	BranchID    int64
+	Topic, Data string
 }
 
 func (Begin) event()    {}
 func (Register) event() {}
+func (Enlist) event()   {}
 func (Report) event()   {}
 func (Decide) event()   {}
 func (Wake) event()     {}
 func (Reply) event()    {}
 func (Retry) event()    {}
+func (Skip) event()     {}
+func (Release) event()  {}
 
 // Result classifies the end of one attempt.
 type Result uint8
@@ -76,6 +110,7 @@ const (
 	ResultNoAnswer                      // it was asked and did not answer in time: it may have been done
 	ResultXANotFound                    // its database does not know the XA branch (XAER_NOTA)
 	ResultPublished                     // the message of a Topic is durable at the broker
+	ResultOngoing                       // the participant is still at it, and wants to be asked again
 )
 
 // String returns the name that logs and history show.
@@ -95,6 +130,8 @@ func (r Result) String() string {
 		return "unknown to the database"
 	case ResultPublished:
 		return "published"
+	case ResultOngoing:
+		return "still going on"
 	}
 	return "invalid"
 }

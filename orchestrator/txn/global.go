@@ -106,6 +106,7 @@ const (
 	CauseTimeout                    // the deadline passed
 	CauseReported                   // a client's saga engine reported that it had finished
 	CauseOperator                   // a person asked for it
+	CauseChecked                    // the sender of a message was asked, see [Check]
 )
 
 // String returns the name that the API shows.
@@ -119,6 +120,8 @@ func (c Cause) String() string {
 		return "reported"
 	case CauseOperator:
 		return "operator"
+	case CauseChecked:
+		return "checked"
 	}
 	return ""
 }
@@ -156,6 +159,10 @@ type Global struct {
 	Application, Group, Name string
 	// Trace is the W3C traceparent that the client gave at the begin, "" if none. It travels with the events.
 	Trace string
+	// Data is what the client gave at the begin, for people and consumers; "" if nothing.
+	Data string
+	// Heuristic is true once a person has skipped a branch or released rows: the effects may not be all or nothing.
+	Heuristic bool
 	// BeganAt, DecidedAt and EndedAt are 0 until the event has happened.
 	BeganAt, DecidedAt, EndedAt Millis
 	// Timeout runs from BeganAt; an Active transaction older than that is rolled back.
@@ -227,7 +234,7 @@ func (g *Global) ClientSaga() bool {
 // Kind is the mode of a branch.
 type Kind uint8
 
-// The kinds of branches. All but the last are those that Seata clients register.
+// The kinds of branches. Those up to SagaAnnotation are what Seata clients register.
 const (
 	AT Kind = 1 + iota
 	TCC
@@ -237,13 +244,23 @@ const (
 	// Topic is a participant that is reached by a message: on commit the branch's data is published on the topic that
 	// its resource names. It has no phase one, and a rollback asks nothing of it, because nothing was published.
 	Topic
+	// HTTP is a participant with URLs for commit and rollback, HTTPTCC one with URLs for confirm and cancel, of which the
+	// service that registered it has called the try already. See [Call].
+	HTTP
+	HTTPTCC
+	// Check is no participant: it says where to ask what became of a two-phase message whose sender is silent after the
+	// deadline. A transaction has at most one, its first branch; without it silence means rollback.
+	Check
 )
+
+// Called reports whether such branches are reached by an HTTP call.
+func (k Kind) Called() bool { return k == HTTP || k == HTTPTCC || k == Check }
 
 // Detached reports whether nobody waits for a commit of such branches: that of AT only deletes undo logs, and what
 // became of a message is none of its sender's business.
 func (k Kind) Detached() bool { return k == AT || k == Topic }
 
-// String returns Seata's name for the kind, and "TOPIC".
+// String returns Seata's name for the kind; those that Seata does not know are TOPIC, HTTP, HTTP_TCC and CHECK.
 func (k Kind) String() string {
 	switch k {
 	case AT:
@@ -258,6 +275,12 @@ func (k Kind) String() string {
 		return "SAGA_ANNOTATION"
 	case Topic:
 		return "TOPIC"
+	case HTTP:
+		return "HTTP"
+	case HTTPTCC:
+		return "HTTP_TCC"
+	case Check:
+		return "CHECK"
 	}
 	return "Invalid"
 }
@@ -304,6 +327,7 @@ const (
 	Finished                              // phase two confirmed by the participant, or nothing to be done in it
 	Refused                               // phase two refused for good; needs a person
 	Published                             // the message of a Topic is out, and its participant's report is waited for
+	Skipped                               // a person decided that phase two is not done here
 )
 
 // String returns the name that the API shows.
@@ -323,6 +347,8 @@ func (s BranchState) String() string {
 		return "Refused"
 	case Published:
 		return "Published"
+	case Skipped:
+		return "Skipped"
 	}
 	return "Invalid"
 }
@@ -354,6 +380,12 @@ type Branch struct {
 	Failure string
 	// Released is true when its locks were released before the end of the transaction (rollback: its undo is done).
 	Released bool
+	// Key is what the client that registered the branch calls the request; the same key is the same branch. "" if none.
+	Key string
+	// Call says how the participant is called; nil unless the kind is [Kind.Called].
+	Call *Call
+	// Ongoing counts the attempts that were answered with "still going on", which cost nothing of the retry budget.
+	Ongoing uint32
 }
 
 // SagaBranchID is the id of the one command by which a client's saga engine is told to go on with phase two.
@@ -362,7 +394,11 @@ const SagaBranchID int64 = -1
 
 // NeedsPhaseTwo reports whether the branch still has something to do once the outcome is decided.
 func (b *Branch) NeedsPhaseTwo() bool {
-	return b.State != PhaseOneFailed && b.State != ReadOnly && b.State != Finished
+	switch b.State {
+	case PhaseOneFailed, ReadOnly, Finished, Skipped:
+		return false
+	}
+	return b.Kind != Check
 }
 
 // InFlight reports whether an answer to a command is still waited for.

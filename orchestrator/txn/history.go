@@ -25,13 +25,15 @@ const (
 	HistoryRetriesUsed                        // Branch used its budget up
 	HistoryRetry                              // an operator asked to try again; Text is who
 	HistoryEnded                              // the end
+	HistorySkipped                            // an operator skipped Branch; Text is who
+	HistoryReleased                           // an operator released the rows of Branch; Text is who
 )
 
 var historyNames = [...]string{
 	HistoryBegan: "began", HistoryRegistered: "registered", HistoryReported: "reported",
 	HistoryCommit: "commitDecided", HistoryRollback: "rollbackDecided", HistoryAttempt: "attemptFailed",
 	HistoryFinished: "finished", HistoryRefused: "refused", HistoryRetriesUsed: "retriesUsedUp",
-	HistoryRetry: "retryRequested", HistoryEnded: "ended",
+	HistoryRetry: "retryRequested", HistoryEnded: "ended", HistorySkipped: "skipped", HistoryReleased: "released",
 }
 
 // String returns the name that the API shows.

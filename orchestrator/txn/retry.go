@@ -44,25 +44,26 @@ func DefaultRetryPolicy() RetryPolicy {
 	}
 }
 
-// delay returns the time to wait after the attempt-th attempt ended with result: within ±20 % of the nominal one,
+// delay returns the time to wait after the last attempt at b ended with result: within ±20 % of the nominal one,
 // chosen by the branch and the attempt, so that branches that failed together do not come back together.
-func (p RetryPolicy) delay(branch int64, attempt uint32, result Result) time.Duration {
-	d := p.First
+func (p RetryPolicy) delay(b *Branch, result Result) time.Duration {
+	d, attempt := p.of(b).First, b.Attempts
 	switch {
 	case result == ResultUnreachable:
 		d = p.Unreachable
 		if attempt > 60 {
 			d *= 5
 		}
-	case p.Attempts > 0 && attempt >= p.Attempts:
+	case result != ResultOngoing && p.usedUp(b):
 		d = p.SlowDelay
 	default:
-		for i := uint32(1); i < attempt && d < p.Max; i++ {
+		most := p.of(b).Max
+		for i := uint32(1); i < attempt && d < most; i++ {
 			d *= 2
 		}
-		d = min(d, p.Max)
+		d = min(d, most)
 	}
-	return d + time.Duration(jitter(branch, attempt)*0.4*float64(d)) - d/5
+	return d + time.Duration(jitter(b.ID, attempt)*0.4*float64(d)) - d/5
 }
 
 // jitter maps its arguments to [0,1). SplitMix64 finaliser: each input bit changes each output bit with probability ½.

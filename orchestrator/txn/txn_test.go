@@ -99,18 +99,18 @@ func TestRetryDelayGrowsToItsCapWithJitter(t *testing.T) {
 		if attempt < 7 {
 			nominal = min(p.First<<(attempt-1), p.Max)
 		}
-		d := p.delay(77, attempt, ResultFailed)
+		d := p.delay(&Branch{ID: 77, Attempts: attempt}, ResultFailed)
 		if d < nominal*8/10 || d > nominal*12/10 {
 			t.Fatalf("attempt %d waits %v, want %v ± 20 %%", attempt, d, nominal)
 		}
-		if d != p.delay(77, attempt, ResultFailed) {
+		if d != p.delay(&Branch{ID: 77, Attempts: attempt}, ResultFailed) {
 			t.Fatal("the delay is not a function of its arguments")
 		}
 	}
-	if d := p.delay(77, p.Attempts, ResultFailed); d < p.SlowDelay*8/10 {
+	if d := p.delay(&Branch{ID: 77, Attempts: p.Attempts}, ResultFailed); d < p.SlowDelay*8/10 {
 		t.Errorf("after the budget it waits %v", d)
 	}
-	if d := p.delay(77, 3, ResultUnreachable); d > p.Unreachable*12/10 {
+	if d := p.delay(&Branch{ID: 77, Attempts: 3}, ResultUnreachable); d > p.Unreachable*12/10 {
 		t.Errorf("nobody there: waits %v", d)
 	}
 	var sum float64

@@ -1,0 +1,188 @@
+package txn
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Action is what an operator can do to a transaction.
+type Action uint8
+
+// The actions. Commit and rollback are for active transactions, the others for decided ones.
+const (
+	ActionCommit Action = 1 + iota
+	ActionRollback
+	ActionRetry
+	ActionSkip    // of one branch
+	ActionRelease // the rows of one branch, or of all
+)
+
+// String returns the name that the API uses.
+func (a Action) String() string {
+	switch a {
+	case ActionCommit:
+		return "commit"
+	case ActionRollback:
+		return "rollback"
+	case ActionRetry:
+		return "retry"
+	case ActionSkip:
+		return "skip"
+	case ActionRelease:
+		return "release"
+	}
+	return "invalid"
+}
+
+// ParseAction is the reverse of [Action.String]; ok is false for an unknown name.
+func ParseAction(name string) (a Action, ok bool) {
+	for a = ActionCommit; a <= ActionRelease; a++ {
+		if a.String() == name {
+			return a, true
+		}
+	}
+	return 0, false
+}
+
+// Heuristic reports whether the action gives up that effects are all or nothing.
+func (a Action) Heuristic() bool { return a == ActionSkip || a == ActionRelease }
+
+// Operation is an action on a transaction, or on one of its branches; BranchID 0 is all of it.
+type Operation struct {
+	Action   Action
+	BranchID int64
+}
+
+// Event returns the event that carries the operation out.
+func (o Operation) Event(actor string, n Notice) Event {
+	switch o.Action {
+	case ActionCommit:
+		return Decide{Outcome: Commit, Cause: CauseOperator, Actor: actor}
+	case ActionRollback:
+		return Decide{Outcome: Rollback, Cause: CauseOperator, Actor: actor}
+	case ActionRetry:
+		return Retry{Actor: actor, BranchID: o.BranchID}
+	case ActionSkip:
+		return Skip{BranchID: o.BranchID, Actor: actor, Notice: n}
+	case ActionRelease:
+		return Release{BranchID: o.BranchID, Actor: actor, Notice: n}
+	}
+	panic(fmt.Sprintf("txn: action %d", o.Action))
+}
+
+// Plan is what an operation would do, before it is done.
+type Plan struct {
+	XID       XID
+	Operation Operation
+	// Before is the status now, After the one when all calls have succeeded.
+	Before, After Status
+	// Decides is the outcome that is decided, and published, by the operation; 0 if none is.
+	Decides Outcome
+	// Calls are the participants that are asked, in the order of their registration.
+	Calls []PlannedCall
+	// Frees are the branches whose rows are free afterwards.
+	Frees []PlannedRelease
+	// Leaves are the branches whose phase two is not done and will not be tried.
+	Leaves []int64
+	// Heuristic says that the operation itself gives up that effects are all or nothing; a message tells consumers.
+	Heuristic bool
+}
+
+// PlannedCall is a participant that is asked to do its phase two.
+type PlannedCall struct {
+	BranchID int64
+	Kind     Kind
+	Op       Outcome
+	Resource string
+	// URL is where it is called, "" if it is not reached by HTTP.
+	URL string
+}
+
+// PlannedRelease is a number of rows that are unlocked.
+type PlannedRelease struct {
+	BranchID int64
+	Resource string
+	Rows     int
+	// Now is true if they are unlocked by the operation itself, false if by the end of the calls.
+	Now bool
+}
+
+// Plan returns what op would do to g at the time now. An [*IllegalEventError] says that it is not allowed.
+func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
+	p := Plan{XID: g.XID, Operation: op, Before: g.Status, Heuristic: op.Action.Heuristic()}
+	if op.BranchID != 0 && op.Action <= ActionRollback || op.BranchID == 0 && op.Action == ActionSkip {
+		return p, illegal(g, op.Action.String(), NoSuchBranch)
+	}
+	eff, err := r.Apply(g, op.Event("", Notice{}), now)
+	if err != nil {
+		return p, err
+	}
+	next := eff.Next
+	if next == nil {
+		next = g // decided already, by the same outcome
+	}
+	if eff.Decided {
+		p.Decides = next.Status.Outcome()
+	}
+	for _, b := range next.Branches {
+		switch {
+		case b.State == Skipped || b.State == Refused:
+			p.Leaves = append(p.Leaves, b.ID)
+		case b.NeedsPhaseTwo():
+			call := PlannedCall{BranchID: b.ID, Kind: b.Kind, Op: next.Status.Outcome(), Resource: b.Resource}
+			if b.Call != nil {
+				call.URL = b.Call.URL(call.Op)
+			}
+			p.Calls = append(p.Calls, call)
+		}
+	}
+	p.After = p.end(next)
+	p.frees(g, next)
+	return p, nil
+}
+
+// end returns the status when every call has succeeded: one that leaves a refused branch behind does not end.
+func (p *Plan) end(next *Global) Status {
+	for _, b := range next.Branches {
+		if b.State == Refused {
+			return next.Status
+		}
+	}
+	if next.Status.Outcome() == Commit {
+		return Committed
+	}
+	return RolledBack
+}
+
+// frees lists the rows that g holds and that are free after the operation or after the calls.
+func (p *Plan) frees(g, next *Global) {
+	for i, b := range g.Branches {
+		if b.LockKey == "" || b.Released || g.Status.Ended() {
+			continue
+		}
+		after := next.Branches[i]
+		if after.Released || p.After.Ended() || after.NeedsPhaseTwo() && after.State != Refused {
+			p.Frees = append(p.Frees, PlannedRelease{
+				BranchID: b.ID, Resource: b.Resource, Rows: LockCount(b.LockKey), Now: after.Released,
+			})
+		}
+	}
+}
+
+// Digest identifies what the plan says. An operation is carried out only if its plan has still the digest that the
+// operator was shown; attempts that went on meanwhile do not matter.
+func (p Plan) Digest() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "1 %s %s %d %s %s %s\n", p.XID, p.Operation.Action, p.Operation.BranchID, p.Before, p.After, p.Decides)
+	for _, c := range p.Calls {
+		fmt.Fprintf(&b, "call %d %s %s %q %q\n", c.BranchID, c.Kind, c.Op, c.Resource, c.URL)
+	}
+	for _, f := range p.Frees {
+		fmt.Fprintf(&b, "free %d %d %t\n", f.BranchID, f.Rows, f.Now)
+	}
+	fmt.Fprintf(&b, "leave %d\n", p.Leaves)
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:16])
+}
