@@ -1,7 +1,6 @@
 package rocketmq
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -55,74 +54,114 @@ func (x listener) CheckLocalTransaction(m *primitive.MessageExt) (state primitiv
 			state = primitive.UnknowState
 		}
 	}()
-	state = stateOf(x.log.check(orchestrator.PackID(m.GetProperty(PropertyPack)), m.GetProperty(propertyProbe) != "",
-		time.UnixMilli(m.BornTimestamp)))
-	switch state {
-	case primitive.CommitMessageState:
-		x.log.stats.checksCommit.Add(1)
-	case primitive.RollbackMessageState:
-		x.log.stats.checksRollback.Add(1)
-	default:
-		x.log.stats.checksUnknown.Add(1)
+	v, later := x.log.check(halfOf(m))
+	if !later {
+		x.log.stats.checked(v)
 	}
-	return state
+	return stateOf(v)
 }
 
-// check finds out what became of a pack; not later than answerWithin.
-func (l *Log) check(id orchestrator.PackID, probe bool, born time.Time) verdict {
+// checked counts a check-back by its answer.
+func (s *stats) checked(v verdict) {
+	switch v {
+	case durable:
+		s.checksCommit.Add(1)
+	case refused:
+		s.checksRollback.Add(1)
+	default:
+		s.checksUnknown.Add(1)
+	}
+}
+
+// check finds out what became of a half's pack; not later than answerWithin. If later is set, the answer is unknown for
+// now, and the half is ended, and counted, when the store has said more.
+func (l *Log) check(h half) (v verdict, later bool) {
 	switch {
-	case probe:
-		return refused
-	case id == "":
-		return unknown
-	case l.answers.has(id):
-		return durable
+	case h.probe:
+		return refused, false
+	case h.pack == "":
+		return unknown, false
+	case l.stored.has(h.pack):
+		return durable, false
+	case l.aborted.has(h.pack):
+		return refused, false
 	}
-	if p := l.inFlight(id); p != nil {
-		if l.doubt.asks() {
-			v := p.settled(answerWithin)
-			l.doubt.note(v != unknown)
-			return v
-		}
-		return p.settled(0)
+	if p := l.inFlight(h.pack); p != nil {
+		return l.checkInFlight(p), false
 	}
-	if age := time.Since(born); age > l.opts.PackMemory {
-		l.noise.warn(l.opts.Logger, "check-back of a pack that the store may have forgotten", "pack", string(id), "age", age)
-		return unknown
+	if age := time.Since(h.born); age > l.opts.PackMemory {
+		l.noise.warn(l.opts.Logger, "check-back of a pack that the store may have forgotten",
+			"pack", string(h.pack), "age", age)
+		return unknown, false
 	}
 	if !l.doubt.asks() {
-		return unknown
+		return unknown, false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
-	defer cancel()
-	answer := make(chan verdict, 1)
-	asked := l.spawn(func() {
-		stored, err := l.opts.Store.FencePack(ctx, id)
-		switch {
-		case err != nil:
-			answer <- unknown
-		case stored:
-			l.answers.add(id)
-			answer <- durable
-		default:
-			answer <- refused
-		}
-	})
-	if !asked {
-		return unknown
+	q, alone, more := l.fences.ask(h)
+	if more {
+		l.spawn(l.fence) // if it is closing, nobody asks any more
 	}
-	v := unknown
+	if q == nil {
+		return unknown, false
+	}
+	wait := time.Duration(0)
+	if alone {
+		wait = l.allowance.left()
+	}
+	began := time.Now()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
-	case v = <-answer:
-	case <-ctx.Done():
+	case v = <-q.answer:
+	case <-timer.C:
+		v, later = l.fences.leave(q)
 	}
+	l.allowance.spend(time.Since(began))
+	return v, later
+}
+
+// checkInFlight answers for a pack of this process that has not ended.
+func (l *Log) checkInFlight(p *pack) verdict {
+	if !l.doubt.asks() {
+		return p.settled(0)
+	}
+	began := time.Now()
+	v := p.settled(l.allowance.left())
+	l.allowance.spend(time.Since(began))
 	l.doubt.note(v != unknown)
 	return v
 }
 
-// doubt keeps a store that does not answer from being asked about each pack. The library has check-backs answered one
-// after the other and holds a goroutine for each that waits, and brokers ask again and again: with a wait for each,
-// they would become ever more while the store is away.
+// allowance is how long check-backs may wait for answers, all together: a part of the time that passes. The library
+// hands over one after the other, and with a wait for each a storm of them passes at the pace of the store's latency.
+type allowance struct {
+	mu    sync.Mutex
+	spent time.Duration
+	at    time.Time // when spent was true
+}
+
+// allowanceShare is one part in so many of the time that may be waited.
+const allowanceShare = 5
+
+// left says how long may be waited now, answerWithin at most.
+func (a *allowance) left() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.spent = max(0, a.spent-now.Sub(a.at)/allowanceShare)
+	a.at = now
+	return max(0, answerWithin-a.spent)
+}
+
+// spend counts time that was waited.
+func (a *allowance) spend(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spent += d
+}
+
+// doubt keeps somebody who does not answer from being asked again and again: the store about each pack, while it is
+// away and brokers repeat their questions, or a broker for each half.
 type doubt struct {
 	mu       sync.Mutex
 	failures int // in a row
@@ -130,12 +169,12 @@ type doubt struct {
 }
 
 const (
-	// doubtAfter is how many questions in a row have no answer before the store is left alone, doubtFor how long.
+	// doubtAfter is how many questions in a row have no answer before the other is left alone, doubtFor how long.
 	doubtAfter = 3
 	doubtFor   = time.Second
 )
 
-// asks reports whether the store may be asked.
+// asks reports whether the other may be asked.
 func (d *doubt) asks() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -164,7 +203,7 @@ func stateOf(v verdict) primitive.LocalTransactionState {
 	}
 }
 
-// answers remembers packs that are stored, the newest answersMax of them.
+// answers remembers packs of which the store has said the same, which it never takes back: the newest answersMax.
 type answers struct {
 	mu    sync.Mutex
 	ring  []orchestrator.PackID

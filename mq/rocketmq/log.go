@@ -34,8 +34,12 @@ type Log struct {
 	learned    atomic.Int64 // the largest body that brokers take, if we had to find out
 	stats      stats
 	lag        lag
-	answers    answers
-	doubt      doubt
+	stored     answers // packs that are stored
+	aborted    answers // packs that were aborted
+	fences     fences
+	allowance  allowance
+	doubt      doubt // of the store's answers to check-backs
+	endings    doubt // of brokers' answers to the ends that we send ourselves
 	noise      noise
 	outbox     outbox
 	local      local

@@ -148,7 +148,7 @@ func TestAStoreThatIsAwayIsNotAskedAboutEachPack(t *testing.T) {
 	s := &absent{memStore: l.opts.Store.(*memStore)}
 	l.opts.Store = s
 	for i := range 1000 {
-		if v := l.check(orchestrator.PackID("p"+txn.XID{ID: int64(i)}.String()), false, time.Now()); v != unknown {
+		if v := askAbout(l, orchestrator.PackID("p"+txn.XID{ID: int64(i)}.String()), time.Now()); v != unknown {
 			t.Fatalf("answered with %d", v)
 		}
 	}
@@ -158,12 +158,12 @@ func TestAStoreThatIsAwayIsNotAskedAboutEachPack(t *testing.T) {
 	p := l.newPack(laneKey{"t", "g"})
 	l.packs[p.id] = p
 	began := time.Now()
-	if v := l.check(p.id, false, began); v != unknown || time.Since(began) > answerWithin/2 {
+	if v := askAbout(l, p.id, began); v != unknown || time.Since(began) > answerWithin/2 {
 		t.Errorf("pack that is being stored: %d after %s", v, time.Since(began))
 	}
 	p.verdict = durable
 	close(p.stored)
-	if v := l.check(p.id, false, began); v != durable {
+	if v := askAbout(l, p.id, began); v != durable {
 		t.Errorf("what is known is answered with %d", v)
 	}
 	l.opts.Store = s.memStore
@@ -172,10 +172,10 @@ func TestAStoreThatIsAwayIsNotAskedAboutEachPack(t *testing.T) {
 		t.Errorf("the store is left alone for %s", pause)
 	}
 	l.doubt.until = time.Now() // the pause is over
-	if v := l.check("stored", false, time.Now()); v != durable {
+	if v := askAbout(l, "stored", time.Now()); v != durable {
 		t.Errorf("a store that is back is not asked: %d", v)
 	}
-	if v := l.check("never", false, time.Now()); v != refused {
+	if v := askAbout(l, "never", time.Now()); v != refused {
 		t.Errorf("answered with %d", v)
 	}
 }

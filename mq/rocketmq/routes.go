@@ -210,8 +210,13 @@ func (w *wire) createTopic(ctx context.Context, addr, topic string, queues, perm
 	return nil
 }
 
+// offsetWithin bounds the answer to a question for an offset. Those who read for an audit have no other bound.
+const offsetWithin = 3 * time.Second
+
 // offset asks a broker for the first or the next offset of a queue.
 func (w *wire) offset(ctx context.Context, addr string, code int, q queue) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, offsetWithin)
+	defer cancel()
 	got, err := w.call(ctx, addr, code, map[string]string{"topic": q.topic, "queueId": strconv.Itoa(q.id)}, nil)
 	if err != nil {
 		return 0, err

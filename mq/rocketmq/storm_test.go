@@ -224,7 +224,7 @@ func TestCheckBacksAreAnsweredFromTheStoreAlone(t *testing.T) {
 	slow := &Log{opts: Options{Store: slowStore{s}}, packs: map[orchestrator.PackID]*pack{}}
 	_ = slow.opts.complete()
 	began = time.Now()
-	if v := slow.check("x", false, now); v != unknown || time.Since(began) > time.Second {
+	if v := askAbout(slow, "x", now); v != unknown || time.Since(began) > time.Second {
 		t.Errorf("slow store: %d after %s", v, time.Since(began))
 	}
 	broken := &Log{opts: Options{Store: panicking{s}}}
