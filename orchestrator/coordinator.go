@@ -100,6 +100,8 @@ func New(ctx context.Context, o Options) (*Coordinator, error) {
 // request is one event for one transaction, or with a nil event a look at it.
 type request struct {
 	ev txn.Event
+	// make, unless nil, makes ev from the state to which it is applied, or says why it is not.
+	make func(*txn.Global) (txn.Event, error)
 	// done gets the state after the event, or the present state and why the event was refused. The state is nil if
 	// the transaction is unknown or could not be read.
 	done func(*txn.Global, error)
@@ -207,9 +209,17 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 		c.load(e, req)
 		return false
 	}
-	if c.shared != nil && !req.read && g.Version > 0 && (req.check || req.ev == nil) {
+	if c.shared != nil && !req.read && g.Version > 0 && (req.check || req.ev == nil && req.make == nil) {
 		c.compare(e, req, g)
 		return false
+	}
+	if req.make != nil {
+		ev, err := req.make(g)
+		if err != nil {
+			c.answer(req, g, err)
+			return true
+		}
+		req.ev = ev
 	}
 	if req.ev == nil {
 		c.answer(req, g, nil)

@@ -37,6 +37,9 @@ const (
 	CodeGroupName      Code = "eventGroupNameInvalid"
 	CodeReceipt        Code = "deliveryMalformed"
 	CodeNoLetter       Code = "deadLetterNotFound"
+	CodePlanChanged    Code = "planChanged"
+	CodeBranchDone     Code = "branchDone"
+	CodeNothingLocked  Code = "nothingLocked"
 )
 
 // ErrorInfo is what every adapter needs to know to answer an error. The zero value means no error.
@@ -108,6 +111,8 @@ var sentinels = []struct {
 	{ErrGroupName, row(CodeGroupName, 400, "Unknown", "This cannot be the name of a consumer group.", false)},
 	{ErrReceipt, row(CodeReceipt, 400, "Unknown", "The delivery id was not made by this server.", false)},
 	{ErrNoLetter, row(CodeNoLetter, 404, "Unknown", "The consumer group has no such dead letter.", false)},
+	{ErrPlanChanged, row(CodePlanChanged, 412, "GlobalTransactionStatusInvalid",
+		"The transaction moved on since the plan was made; nothing was done. Ask for the plan again.", false)},
 	{ErrInternal, row(CodeInternal, 500, "Unknown", "Concord has a defect; its log has the details.", false)},
 	{context.DeadlineExceeded, row(CodeTimeout, 504, "IO",
 		"The answer did not come in time; the outcome of the request is unknown.", false)},
@@ -126,6 +131,10 @@ func describeIllegal(reason txn.Illegal) ErrorInfo {
 			"Nothing is decided yet, so there is nothing to retry.", false)
 	case txn.AlreadyEnded:
 		return row(CodeEnded, 409, "GlobalTransactionStatusInvalid", "The transaction has ended.", false)
+	case txn.BranchDone:
+		return row(CodeBranchDone, 409, "BranchTransactionNotExist", "Nothing is left to do for the branch.", false)
+	case txn.NothingLocked:
+		return row(CodeNothingLocked, 409, "GlobalTransactionStatusInvalid", "It holds no rows.", false)
 	case txn.TooManyBranches:
 		return row(CodeTooMany, 409, "FailedToAddBranch",
 			"The transaction has as many branches as are allowed.", false)

@@ -28,6 +28,8 @@ type Limits struct {
 	// LockKeyBytesMax, DataBytesMax, ResourceBytesMax and NameBytesMax bound texts that clients send; NameBytesMax is
 	// for application, group, client and transaction name.
 	LockKeyBytesMax, DataBytesMax, ResourceBytesMax, NameBytesMax int
+	// CallBytesMax bounds the URLs and headers of a branch that is called by HTTP, together.
+	CallBytesMax int
 	// TimeoutMax is the longest timeout that is accepted; longer ones are cut to it.
 	TimeoutMax time.Duration
 	// SweepEvery is how often due transactions are looked for, SweepClaim for how long one is not looked at again.
@@ -70,6 +72,7 @@ func DefaultLimits() Limits {
 		DataBytesMax:     4 << 20,
 		ResourceBytesMax: 4096,
 		NameBytesMax:     1024,
+		CallBytesMax:     16 << 10,
 		TimeoutMax:       7 * 24 * time.Hour,
 		SweepEvery:       100 * time.Millisecond,
 		SweepClaim:       5 * time.Second,
@@ -92,6 +95,7 @@ func (l Limits) withDefaults() Limits {
 	fill(&l.DataBytesMax, d.DataBytesMax)
 	fill(&l.ResourceBytesMax, d.ResourceBytesMax)
 	fill(&l.NameBytesMax, d.NameBytesMax)
+	fill(&l.CallBytesMax, d.CallBytesMax)
 	fill(&l.TimeoutMax, d.TimeoutMax)
 	fill(&l.SweepEvery, d.SweepEvery)
 	fill(&l.SweepClaim, d.SweepClaim)

@@ -13,6 +13,9 @@ type BeginRequest struct {
 	Application, Group, Name string
 	Trace                    string        // W3C traceparent, or ""
 	Timeout                  time.Duration // ≤ 0: times out at once
+	Data                     string        // the client's, for people and consumers
+	// Branches join at once, in the same durable write; without any nothing need be written yet. None has locks.
+	Branches []RegisterRequest
 }
 
 // Begin starts a transaction and calls done with its xid, on one machine before it returns. There nothing is stored
@@ -25,7 +28,7 @@ func (c *Coordinator) Begin(req BeginRequest, done func(txn.XID, error)) {
 		done(txn.XID{}, err)
 		return
 	}
-	if c.shared != nil {
+	if c.shared != nil || len(req.Branches) > 0 {
 		c.beginStored(eff.Next, done)
 		return
 	}
@@ -49,6 +52,8 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 		return txn.Effects{}, ErrStopped
 	case max(len(req.Application), len(req.Group), len(req.Name), len(req.Trace)) > l.NameBytesMax:
 		return txn.Effects{}, ErrTooLarge
+	case len(req.Data) > l.DataBytesMax:
+		return txn.Effects{}, ErrTooLarge
 	case c.live.Load() >= l.LiveMax:
 		return txn.Effects{}, ErrBusy
 	}
@@ -59,10 +64,32 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 	if err != nil {
 		return txn.Effects{}, err
 	}
-	return c.rules().Apply(nil, txn.Begin{
+	now := c.clock.Now()
+	eff, err := c.rules().Apply(nil, txn.Begin{
 		XID: txn.XID{Prefix: c.prefix, ID: id}, Application: req.Application, Group: req.Group, Name: req.Name,
-		Trace: req.Trace, Timeout: min(req.Timeout, l.TimeoutMax),
-	}, c.clock.Now())
+		Trace: req.Trace, Data: req.Data, Timeout: min(req.Timeout, l.TimeoutMax),
+	}, now)
+	if err != nil || len(req.Branches) == 0 {
+		return eff, err
+	}
+	ev, err := c.enlist(req.Branches)
+	if err != nil {
+		return eff, err
+	}
+	return c.rules().Apply(eff.Next, ev, now)
+}
+
+// enlist makes the event by which branches join at once.
+func (c *Coordinator) enlist(all []RegisterRequest) (txn.Enlist, error) {
+	ev := txn.Enlist{Branches: make([]txn.Register, 0, len(all))}
+	for i := range all {
+		r, err := c.register(&all[i])
+		if err != nil {
+			return ev, err
+		}
+		ev.Branches = append(ev.Branches, r)
+	}
+	return ev, nil
 }
 
 // beginStored stores the record before it tells the xid.
@@ -93,37 +120,81 @@ type RegisterRequest struct {
 	Ack              txn.Ack // of a topic; 0 means txn.AckBroker
 	Resource, Client string
 	LockKey, Data    string
+	// Key is the client's name of this request: the same key is the same branch. "" if it has none.
+	Key string
+	// Call is of kinds that are called by HTTP.
+	Call *txn.Call
 	// Wait says that the answer may wait, at most Limits.LockWait, for a row that another transaction has locked.
 	Wait bool
+}
+
+// register checks a request against the limits and makes the event, with a new id.
+func (c *Coordinator) register(req *RegisterRequest) (ev txn.Register, err error) {
+	l := c.limits()
+	if len(req.LockKey) > l.LockKeyBytesMax || len(req.Data) > l.DataBytesMax || len(req.Resource) > l.ResourceBytesMax ||
+		max(len(req.Client), len(req.Key)) > l.NameBytesMax || callBytes(req.Call) > l.CallBytesMax ||
+		len(req.LockKey) > 2*l.RowsMax && txn.LockCount(req.LockKey) > l.RowsMax {
+		return ev, ErrTooLarge
+	}
+	branchID, err := c.nextID()
+	return txn.Register{
+		BranchID: branchID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client,
+		LockKey: req.LockKey, Data: req.Data, Key: req.Key, Call: req.Call,
+	}, err
+}
+
+// callBytes is the length of the texts of a call.
+func callBytes(call *txn.Call) int {
+	if call == nil {
+		return 0
+	}
+	n := len(call.CommitURL) + len(call.RollbackURL)
+	for _, h := range call.Headers {
+		n += len(h.Name) + len(h.Value)
+	}
+	return n
 }
 
 // Register adds a branch and locks its rows, all or none, and calls done with the branch's id when that is durable.
 // Errors: [ErrNotFound], [*txn.IllegalEventError], [*LockedError], [*DeadlockError], [ErrTooLarge], [ErrBusy],
 // [ErrReadOnly], others for faults, after which the outcome is unknown.
 func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, err error)) {
-	l := c.limits()
-	if len(req.LockKey) > l.LockKeyBytesMax || len(req.Data) > l.DataBytesMax || len(req.Client) > l.NameBytesMax ||
-		len(req.Resource) > l.ResourceBytesMax || len(req.LockKey) > 2*l.RowsMax && txn.LockCount(req.LockKey) > l.RowsMax {
-		done(0, ErrTooLarge)
-		return
-	}
-	branchID, err := c.nextID()
+	ev, err := c.register(&req)
 	if err != nil {
 		done(0, err)
 		return
-	}
-	ev := txn.Register{
-		BranchID: branchID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client,
-		LockKey: req.LockKey, Data: req.Data,
 	}
 	if req.Wait && req.LockKey != "" && c.limits().LockWait > 0 && !c.rows.patience.spent(req.ID) {
 		c.rows.register(c, req.ID, ev, done)
 		return
 	}
-	c.handle(req.ID, request{ev: ev, done: func(_ *txn.Global, err error) {
+	c.handle(req.ID, request{ev: ev, done: func(g *txn.Global, err error) {
 		c.countLocked(err)
-		done(branchID, err)
+		done(branchOf(g, &ev), err)
 	}})
+}
+
+// branchOf returns the id of the branch that an event has made, or that one with the same key had made before.
+func branchOf(g *txn.Global, ev *txn.Register) int64 {
+	if ev.Key != "" && g != nil {
+		for _, b := range g.Branches {
+			if b.Key == ev.Key {
+				return b.ID
+			}
+		}
+	}
+	return ev.BranchID
+}
+
+// Enlist adds branches without locks to a transaction, all or none, and calls done with the state when that is durable.
+// Those whose key is known already are not added again. Errors are those of [Coordinator.Register].
+func (c *Coordinator) Enlist(id int64, all []RegisterRequest, done func(*txn.Global, error)) {
+	ev, err := c.enlist(all)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	c.handle(id, request{ev: ev, done: done})
 }
 
 // countLocked counts refusals for a locked row.

@@ -35,7 +35,7 @@ func (p RetryPolicy) answer(b *Branch) time.Duration {
 	return p.Answer
 }
 
-// callSlack is what a call may take beyond its timeout until its end is told: it may wait for its turn before it begins.
+// callSlack is what a call may take beyond its timeout until its end is told: it may have to wait for its turn.
 const callSlack = 5 * time.Second
 
 // of returns the policy for b: its own values where it has some.

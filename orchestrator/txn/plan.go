@@ -1,8 +1,6 @@
 package txn
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -171,9 +169,9 @@ func (p *Plan) frees(g, next *Global) {
 	}
 }
 
-// Digest identifies what the plan says. An operation is carried out only if its plan has still the digest that the
-// operator was shown; attempts that went on meanwhile do not matter.
-func (p Plan) Digest() string {
+// Canonical returns what the plan says as a text: two plans that say the same have the same, whatever attempts went on
+// meanwhile.
+func (p Plan) Canonical() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "1 %s %s %d %s %s %s\n", p.XID, p.Operation.Action, p.Operation.BranchID, p.Before, p.After, p.Decides)
 	for _, c := range p.Calls {
@@ -183,6 +181,5 @@ func (p Plan) Digest() string {
 		fmt.Fprintf(&b, "free %d %d %t\n", f.BranchID, f.Rows, f.Now)
 	}
 	fmt.Fprintf(&b, "leave %d\n", p.Leaves)
-	sum := sha256.Sum256([]byte(b.String()))
-	return hex.EncodeToString(sum[:16])
+	return b.String()
 }

@@ -15,13 +15,13 @@ func TestPlanForetells(t *testing.T) {
 		rules, now := DefaultRules(), Millis(1_000_000)
 		g := drawDecided(t, rules, now)
 		op := Operation{
-			Action:   rapid.SampledFrom([]Action{ActionCommit, ActionRollback, ActionRetry, ActionSkip, ActionRelease}).Draw(t, "action"),
+			Action:   Action(rapid.IntRange(int(ActionCommit), int(ActionRelease)).Draw(t, "action")),
 			BranchID: rapid.Int64Range(0, int64(len(g.Branches))).Draw(t, "branch"),
 		}
 		now = now.Add(30 * time.Second) // nothing is in flight any more
 		plan, refusal := rules.Plan(g, op, now)
-		if again, _ := rules.Plan(g, op, now.Add(time.Second)); refusal == nil && again.Digest() != plan.Digest() {
-			t.Fatal("time alone changes the digest")
+		if again, _ := rules.Plan(g, op, now.Add(time.Second)); refusal == nil && again.Canonical() != plan.Canonical() {
+			t.Fatal("time alone changes the plan")
 		}
 		if op.BranchID != 0 && op.Action <= ActionRollback || op.BranchID == 0 && op.Action == ActionSkip {
 			return // malformed; the event would ignore the branch
