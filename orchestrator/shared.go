@@ -169,6 +169,20 @@ func youngestCycle(next map[int64][]int64, id int64) []int64 {
 	return nil
 }
 
+// Suspend answers everybody who waits, after this node's lease was lost: what they wait for may happen elsewhere, and
+// their connections are about to be closed. Who waits for an end is told the state as it is, which is decided; who waits
+// for a row is refused.
+func (c *Coordinator) Suspend() {
+	c.ends.mu.Lock()
+	all := c.ends.queue
+	c.ends.queue = nil
+	c.ends.mu.Unlock()
+	for _, w := range all {
+		c.expireEnd(w)
+	}
+	c.rows.refuseAll(c)
+}
+
 // Rejoin forgets what this node remembers, after its lease was lost and before it works again: others may have changed
 // everything. Who waits for a row is refused; who waits for an end goes on waiting.
 func (c *Coordinator) Rejoin() {

@@ -280,6 +280,40 @@ func TestANodeWithoutLeaseSendsNothingAndForgets(t *testing.T) {
 	}
 }
 
+func TestNobodyWaitsOnANodeThatHasLostItsLease(t *testing.T) {
+	t.Parallel()
+	p := setupPair(t, Limits{})
+	holder, waiter, ending := p.begin(p.a), p.begin(p.a), p.begin(p.a)
+	p.a.register(holder, "t:1", false)
+	p.a.register(ending, "", false)
+	p.a.flush()
+	row := p.a.register(waiter, "t:1", true)
+	end := p.a.decide(ending, txn.Commit)
+	p.a.flush()
+	if row.done || end.done {
+		t.Fatalf("nobody waits: %+v, %+v", row, end)
+	}
+	p.gone = true
+	p.a.Suspend()
+	var locked *LockedError
+	if !row.done || !errors.As(row.err, &locked) {
+		t.Errorf("who waits for a row: %+v", row)
+	}
+	if !end.done || end.err != nil || end.g.Status != txn.Committing {
+		t.Errorf("who waits for an end: %+v", end)
+	}
+	end.done = false
+	p.a.confirm()
+	p.a.flush()
+	p.watch()
+	if end.done {
+		t.Error("told twice")
+	}
+	if again := p.b.decide(ending, txn.Commit); !again.done || again.g.Status != txn.Committed {
+		t.Errorf("asked again elsewhere: %+v", again)
+	}
+}
+
 func TestTroubleThatChangesNothingIsToldAsSuch(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []error{ErrUnavailable, ErrNotMember, ErrTooLarge} {

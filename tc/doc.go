@@ -13,15 +13,16 @@
 //
 // # Locks
 //
-// registry.mu, commands.mu, outbox.mu and the trust's and throttle's mutexes are leaves: none is held while another one
-// is taken, while the coordinator is called, or while anything is written to a socket. A session's identity is
-// immutable and replaced as a whole by its reader. Everything that ends a session goes through [session.kill], which
+// registry.mu, commands.mu, underway.mu, outbox.mu and those of trust and throttle are leaves: none is held while
+// another one is taken, while the coordinator is called, or while anything is written to a socket. A session's identity
+// is immutable and replaced as a whole by its reader. Everything that ends a session goes through [session.kill], which
 // only marks it and closes the socket; what has to be cleaned up is done once, by the reader's goroutine, in OnClose.
 //
 // # Invariants
 //
 //   - Every request gets one answer, or the session is closed. A failed commit or rollback is never answered with
-//     something that a TM takes for success.
+//     something that a TM takes for success. A session that we close is answered what is under way before, be it that
+//     nobody knows; stock clients do not notice otherwise, and wait for their own limits.
 //   - Every command that was accepted gets one report, at the latest after Limits.AnswerLimit: to the coordinator, or
 //     to whoever sent it on behalf of another node.
 //   - A bound on everything: sessions, requests and commands per session, bytes received and bytes not yet read.

@@ -2,6 +2,7 @@ package tc
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,59 @@ type operation struct {
 	asked      asked
 	reported   seata.GlobalStatus
 	over       atomic.Bool
+
+	// Guarded by underway.mu.
+	prev, next *operation // in the list of the session
+	refused    bool       // it came while the session is let go, and its answer is held back for a moment
+}
+
+// underway are a session's requests that wait for an answer.
+type underway struct {
+	mu    sync.Mutex
+	first *operation
+}
+
+func (u *underway) add(o *operation) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	o.next = u.first
+	if u.first != nil {
+		u.first.prev = o
+	}
+	u.first = o
+}
+
+func (u *underway) remove(o *operation) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if o.prev != nil {
+		o.prev.next = o.next
+	} else {
+		u.first = o.next
+	}
+	if o.next != nil {
+		o.next.prev = o.prev
+	}
+	o.prev, o.next = nil, nil
+}
+
+// hold marks o as refused.
+func (u *underway) hold(o *operation) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	o.refused = true
+}
+
+// list returns those that are under way, or only those of them that were refused.
+func (u *underway) list(refused bool) (some []*operation) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for o := u.first; o != nil; o = o.next {
+		if o.refused || !refused {
+			some = append(some, o)
+		}
+	}
+	return some
 }
 
 // operation begins an operation for the frame that was just read.
@@ -33,9 +87,11 @@ func (s *session) operation(kind seata.TypeCode) *operation {
 	s.requests.Add(1)
 	s.server.requests.Add(1)
 	h := &s.in.header
-	return &operation{
+	o := &operation{
 		session: s, id: h.ID, kind: kind, codec: h.Codec, compressor: h.Compressor, pkg: s.in.pkg,
 	}
+	s.underway.add(o)
+	return o
 }
 
 // claim reports whether this is the end of the operation; it is so only once.
@@ -43,6 +99,7 @@ func (o *operation) claim() bool {
 	if !o.over.CompareAndSwap(false, true) {
 		return false
 	}
+	o.session.underway.remove(o)
 	o.session.requests.Add(-1)
 	o.session.server.requests.Add(-1)
 	return true
@@ -71,14 +128,45 @@ func (o *operation) finish(msg seata.Message) {
 	}, msg)
 }
 
-// abort ends the operation and the session, since there is no truthful answer.
-func (o *operation) abort(err error) {
+// unknowable answers a commit or rollback of which nothing true can be said but that it is not known to be done. A TM
+// looks at nothing but the status, and takes one that it does not know to be bad for success. So the answer is that to
+// another question: failed, status unknown. A Java client, which expects a GlobalCommitResponse, cannot take a
+// GlobalStatusResponse for one: it throws, and asks again at once, up to five times, perhaps another node. For others,
+// for which this is not known, the session is closed. (Seata 1.4 to 2.x DefaultTransactionManager.java: commit;
+// DefaultGlobalTransaction.java catches Throwable. Reference: seata-protocol.md, rule 8, 6.7, 10.9.)
+func (o *operation) unknowable(err error) {
+	s := o.session
+	if who := s.who.Load(); who.tm && !who.seataGoTM && !s.out.paced.Load() {
+		s.server.stats.faults[FaultUnknowable].Add(1)
+		o.finish(&seata.GlobalStatusResponse{Result: failure(err), Status: seata.GlobalUnknown})
+		return
+	}
 	if !o.claim() {
 		return
 	}
-	o.session.kill(FaultUnknowable, err)
+	s.kill(FaultUnknowable, err)
 	if o.parent != nil {
 		o.parent.done()
+	}
+}
+
+// refuse answers a request that nothing was done for, or of which it is not known.
+func (o *operation) refuse(err error) {
+	switch o.kind {
+	case seata.TypeGlobalBegin:
+		o.begun(txn.XID{}, err)
+	case seata.TypeBranchRegister:
+		o.registered(0, err)
+	case seata.TypeBranchReport:
+		o.reportDone(err)
+	case seata.TypeGlobalLockQuery:
+		o.locked(nil, err)
+	case seata.TypeGlobalCommit, seata.TypeGlobalRollback:
+		o.unknowable(err)
+	case seata.TypeGlobalReport:
+		o.statusFailed(err, o.reportedOr(seata.GlobalUnknown))
+	default:
+		o.statusFailed(err, seata.GlobalUnknown)
 	}
 }
 
@@ -152,15 +240,17 @@ func (o *operation) decided(g *txn.Global, err error) {
 		o.status(seata.GlobalFinished)
 	case errors.As(err, &illegal) && g != nil:
 		o.status(statusFor(g, o.asked)) // the other outcome: a TM looks at nothing but the status
+	case o.kind != seata.TypeGlobalReport &&
+		(errors.Is(err, orchestrator.ErrUnavailable) || errors.Is(err, orchestrator.ErrNotMember)):
+		o.unknowable(err) // to ask what cannot be reached would only take longer
 	default:
-		o.session.server.coordinator.Get(o.xid, o.truth)
+		o.session.server.coordinator.Get(o.xid, func(g *txn.Global, unread error) { o.truth(g, unread, err) })
 	}
 }
 
-// truth answers a commit or rollback that could not be processed. A TM takes whatever status it does not know to be
-// bad for success, so if nothing is decided there is no answer that it would not misread, and the session is closed:
-// the TM asks again on another one. (Reference: seata-protocol.md, rule 8 and 10.9.)
-func (o *operation) truth(g *txn.Global, err error) {
+// truth answers a commit or rollback that could not be processed because of cause, with what was found out about the
+// transaction.
+func (o *operation) truth(g *txn.Global, err, cause error) {
 	switch {
 	case errors.Is(err, orchestrator.ErrNotFound):
 		o.status(seata.GlobalFinished)
@@ -169,7 +259,7 @@ func (o *operation) truth(g *txn.Global, err error) {
 	case o.kind == seata.TypeGlobalReport:
 		o.statusFailed(orchestrator.ErrBusy, o.reported)
 	default:
-		o.abort(err)
+		o.unknowable(cause)
 	}
 }
 

@@ -90,6 +90,9 @@ type Limits struct {
 	// DrainLimit is how long a stopping server waits for requests under way [5 s], FinishLimit how long for its
 	// peers to close after that [1 s].
 	DrainLimit, FinishLimit time.Duration
+	// DropLimit is how long a session that is let go by [Server.DropSessions] waits for the requests and commands that
+	// are under way [6 s]: longer than a store that cannot be reached takes to say so.
+	DropLimit time.Duration
 	// PaceEvery is the time between two frames to a stock seata-go client [200 µs]. Its reader cannot take a read
 	// that ends inside a frame header (reference: peers-measured.md, 9).
 	PaceEvery time.Duration
@@ -115,6 +118,7 @@ func DefaultLimits() Limits {
 		WriteLimit:      10 * time.Second,
 		DrainLimit:      5 * time.Second,
 		FinishLimit:     time.Second,
+		DropLimit:       6 * time.Second,
 		PaceEvery:       200 * time.Microsecond,
 		UndoLogFirst:    3 * time.Minute,
 		UndoLogEvery:    24 * time.Hour,
@@ -150,6 +154,7 @@ func (l Limits) withDefaults() Limits {
 	fill(&l.WriteLimit, d.WriteLimit)
 	fill(&l.DrainLimit, d.DrainLimit)
 	fill(&l.FinishLimit, d.FinishLimit)
+	fill(&l.DropLimit, d.DropLimit)
 	fill(&l.PaceEvery, d.PaceEvery)
 	fill(&l.UndoLogFirst, d.UndoLogFirst)
 	fill(&l.UndoLogEvery, d.UndoLogEvery)
@@ -167,6 +172,6 @@ func fill[T comparable](field *T, value T) {
 
 // tick is how often limits are looked at: often enough for the shortest of them, between 5 and 250 ms.
 func (l Limits) tick() time.Duration {
-	shortest := min(l.IdleLimit, l.FrameLimit, l.AnswerLimit, l.DrainLimit, l.FinishLimit)
+	shortest := min(l.IdleLimit, l.FrameLimit, l.AnswerLimit, l.DrainLimit, l.FinishLimit, l.DropLimit)
 	return min(max(shortest/8, 5*time.Millisecond), 250*time.Millisecond)
 }

@@ -185,6 +185,9 @@ func busyResult(t seata.TypeCode) seata.Result {
 
 // start hands a request to the coordinator; false if m is none. wait: a registration may wait for a lock.
 func (s *session) start(o *operation, m seata.Message, wait bool) bool {
+	if s.leaveBy.Load() != 0 {
+		return s.turnAway(o, m)
+	}
 	c := s.server.coordinator
 	switch m := m.(type) {
 	case *seata.GlobalBeginRequest:

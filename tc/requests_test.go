@@ -174,39 +174,6 @@ func TestOtherOutcomeAnswersTheTrueStatus(t *testing.T) {
 	}
 }
 
-func TestEndRequestThatCouldNotBeProcessed(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		state *txn.Global
-		err   error
-		want  seata.GlobalStatus // 0: the session is closed
-	}{
-		"decided":   {&txn.Global{Status: txn.Committed}, nil, seata.GlobalCommitted},
-		"gone":      {nil, orchestrator.ErrNotFound, seata.GlobalFinished},
-		"undecided": {&txn.Global{Status: txn.Active}, nil, 0},
-		"unknown":   {nil, errFault, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := setup(t)
-			f.fake.decide = func(_ orchestrator.DecideRequest, done func(*txn.Global, error)) { done(nil, errFault) }
-			f.fake.get = func(_ int64, done func(*txn.Global, error)) { go done(c.state, c.err) }
-			tm := f.dial(t).tm("1.8.0", "orders")
-			if c.want != 0 {
-				if a := tm.call(&seata.GlobalCommitRequest{XID: xid7}).(*seata.GlobalCommitResponse); a.Status != c.want {
-					t.Errorf("%+v", a)
-				}
-				return
-			}
-			tm.send(seata.RequestSync, &seata.GlobalCommitRequest{XID: xid7})
-			if before := tm.closed(); len(before) != 0 {
-				t.Errorf("answered %+v", before)
-			}
-			eventually(t, "fault is counted", func() bool { return f.Stats().Faults[FaultUnknowable] == 1 })
-		})
-	}
-}
-
 func TestOnlySagasAreEndedByReport(t *testing.T) {
 	t.Parallel()
 	saga := &txn.Global{Name: txn.SagaNamePrefix + "m", Status: txn.Active}

@@ -245,6 +245,7 @@ func (s *session) expire(now int64) {
 	idle := now-s.lastRead.Load() > int64(limits.IdleLimit+s.server.tick)
 	partial := s.partialSince.Load()
 	finishAt := s.finishAt.Load()
+	s.letGo(now)
 	switch {
 	case finishAt != 0:
 		if now >= finishAt {

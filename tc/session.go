@@ -37,6 +37,9 @@ type session struct {
 	pinged       atomic.Bool  // the peer uses heartbeats
 	finishAt     atomic.Int64 // when a finished session is closed for good; 0: it is not finished
 	finishing    atomic.Bool
+	leaveBy      atomic.Int64 // when a session that is let go is finished at the latest; 0: it is not let go
+	busyAt       atomic.Int64 // when a request came last to one that is let go
+	underway     underway
 
 	requests atomic.Int32 // that wait for an answer
 	commands atomic.Int32 // that the peer owes an answer to
@@ -111,12 +114,17 @@ func (s *session) kill(why Fault, err error) {
 	_ = s.conn.Close() // getty's pending read returns
 }
 
-// finish closes the session without losing what was answered: no more requests are taken, what is appended is written,
-// then the peer is told that nothing more will come, and has Limits.FinishLimit to close.
+// finish closes the session without losing what was answered: no more requests are taken, those that still wait are
+// answered that nobody knows, what is appended is written, then the peer is told that nothing more will come, and has
+// Limits.FinishLimit to close.
 func (s *session) finish() {
-	if s.finishing.CompareAndSwap(false, true) {
-		s.out.flushAndFinish()
+	if !s.finishing.CompareAndSwap(false, true) {
+		return
 	}
+	for _, o := range s.underway.list(false) {
+		o.refuse(errLeft)
+	}
+	s.out.flushAndFinish()
 }
 
 // finishWriting is the writer's part of finish. getty's client, which seata-go uses, does not come back after a clean

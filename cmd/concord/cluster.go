@@ -167,11 +167,14 @@ func (m *cluster) bind(c *orchestrator.Coordinator) {
 	m.live.Store(&liveSettings{config: m.config})
 }
 
-// lost drops the clients' connections when another node may have taken over; they connect again, here or elsewhere.
+// lost lets the clients' connections go when another node may have taken over; they connect again, here or elsewhere.
 func (m *cluster) lost() {
 	m.logger.Warn("lease is lost: clients are sent elsewhere until the node is a member again", "node", m.id)
 	if r := m.entered.Load(); r != nil {
 		r.Withdraw(orchestrator.ErrNotMember)
+	}
+	if m.coordinator != nil {
+		m.coordinator.Suspend()
 	}
 	m.seata.DropSessions()
 }
