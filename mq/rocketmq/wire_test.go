@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -55,6 +56,50 @@ func TestCallsEndWithTheirContextAndWithTheConnection(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("a call outlives its connection")
+	}
+}
+
+// TestReadEndsAlthoughSomebodyAcceptsAndSaysNothing: auditors read without a deadline of their own.
+func TestReadEndsAlthoughSomebodyAcceptsAndSaysNothing(t *testing.T) {
+	t.Parallel()
+	for name, silent := range map[string]int{
+		"name server": codeRoute, "first offset": codeMinOffset, "next offset": codeMaxOffset, "messages": codePull,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var addr string
+			addr = fakeServer(t, func(req *command) *command {
+				switch req.Code {
+				case silent:
+					return nil
+				case codeRoute:
+					return &command{body: []byte(`{"brokerDatas":[{"brokerName":"b","brokerAddrs":{0:"` + addr + `"}}],` +
+						`"queueDatas":[{"brokerName":"b","perm":6,"readQueueNums":1,"writeQueueNums":1}]}`)}
+				case codeMinOffset:
+					return &command{Ext: map[string]string{"offset": "5"}}
+				case codeMaxOffset:
+					return &command{Ext: map[string]string{"offset": "9"}}
+				}
+				return &command{Code: 1, Remark: "not expected"}
+			})
+			ended := make(chan error, 1)
+			ctx, cancel := context.WithCancel(context.Background()) // no deadline
+			defer cancel()
+			go func() {
+				ended <- Read(ctx, ReadOptions{NameServers: []string{addr}, Topics: []string{"t"}},
+					func(Message) error { return errors.New("there is none") })
+			}()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "topic t") {
+					t.Error(err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Error("it hangs")
+				cancel()
+				<-ended
+			}
+		})
 	}
 }
 
