@@ -62,17 +62,18 @@ type PackStore interface {
 	// that a late ApplyPack or Repack with it changes nothing, and returns false. An error says that nobody knows.
 	FencePack(ctx context.Context, pack PackID) (stored bool, err error)
 
-	// Unread claims at most limit outbox entries, of decisions that were recorded before the given time and whose
-	// message was not read yet, oldest first: no node gets the same one again before claim has passed.
+	// Unread claims outbox entries, of packs that were recorded before the given time and whose messages were not read
+	// yet, oldest first: no node gets the same one again before claim has passed. It claims whole packs; their entries
+	// are at most limit, unless those of the first pack alone are more.
 	Unread(ctx context.Context, before txn.Millis, claim time.Duration, limit int) ([]OutboxEntry, error)
 
 	// Repack inserts a new pack id for outbox entries that are published once more, in one write. Entries that were
 	// cleared meanwhile are no error. Errors: [ErrPackAborted]; others leave the outcome unknown.
 	Repack(ctx context.Context, pack PackID, ids []int64) error
 
-	// ClearOutbox removes the entries of transactions whose message was read, with the next write or some
-	// milliseconds later. Losing one costs a duplicate.
-	ClearOutbox(ids []int64)
+	// ClearOutbox removes entries whose message was read, with the next write or some milliseconds later: those of the
+	// transactions that were decided in the pack, or all of the pack if ids is nil. Losing one costs a duplicate.
+	ClearOutbox(pack PackID, ids []int64)
 
 	// OutboxState returns how many entries are not cleared, and when the oldest of them was recorded (0: none).
 	OutboxState(ctx context.Context) (n int64, oldest txn.Millis, err error)
@@ -80,7 +81,8 @@ type PackStore interface {
 
 // OutboxEntry is the event of a decision that is not known to have been read.
 type OutboxEntry struct {
-	ID         int64 // of the transaction
+	ID         int64  // of the transaction
+	Pack       PackID // in which it was decided: the entry is kept under it, however often it is published again
 	Topic      string
 	Group      string // the transaction's group: the message's tag
 	Event      []byte

@@ -33,6 +33,7 @@ type half struct {
 
 // published is a decision as it travels.
 type published struct {
+	pack    orchestrator.PackID // in which it was decided
 	id      int64
 	outcome txn.Outcome
 	text    string
@@ -268,11 +269,17 @@ func (m *message) ack(n *node) {
 	if !n.boundaryFor("before a message is acknowledged", func() { m.ack(n) }) {
 		return
 	}
-	var ids []int64
+	whole := true
 	for _, e := range m.events {
-		ids = append(ids, e.id)
+		whole = whole && e.pack == m.id
 	}
-	n.member.handle.ClearOutbox(ids)
+	if whole {
+		n.member.handle.ClearOutbox(m.id, nil)
+	} else {
+		for _, e := range m.events {
+			n.member.handle.ClearOutbox(e.pack, []int64{e.id})
+		}
+	}
 	if !b.reaches(n) || w.trouble(w.plan.loss) {
 		return
 	}

@@ -184,18 +184,18 @@ func (db *database) apply(ch *orchestrator.Change, epoch int) error {
 	if err := db.core.check(ch); err != nil {
 		return err
 	}
-	db.make(ch, epoch)
+	db.make(ch, "", epoch)
 	return nil
 }
 
 // make makes a change that was checked.
-func (db *database) make(ch *orchestrator.Change, epoch int) {
+func (db *database) make(ch *orchestrator.Change, pack orchestrator.PackID, epoch int) {
 	db.writer = epoch
 	db.core.persist(db.core.accept(ch, nil))
 	if ch.Decision {
 		g := ch.Global
 		db.outbox[g.XID.ID] = &unread{OutboxEntry: orchestrator.OutboxEntry{
-			ID: g.XID.ID, Topic: ch.Topic, Group: g.Group, Event: ch.Event, RecordedAt: g.DecidedAt,
+			ID: g.XID.ID, Pack: pack, Topic: ch.Topic, Group: g.Group, Event: ch.Event, RecordedAt: g.DecidedAt,
 		}}
 	}
 }
@@ -222,7 +222,7 @@ func (db *database) applyPack(id orchestrator.PackID, changes []*orchestrator.Ch
 	db.storePack(id, changes)
 	for i, ch := range changes {
 		if errs[i] == nil {
-			db.make(ch, epoch)
+			db.make(ch, id, epoch)
 		}
 	}
 	return nil, nil

@@ -31,8 +31,8 @@ func drainTime(t *testing.T, seed uint64, nodes, backlog int, bySweeper bool) (t
 	}
 	for i := range backlog {
 		ch := decided(w, i, ago)
-		w.cluster.db.make(ch, 1)
-		all.events = append(all.events, published{ch.Global.XID.ID, txn.Commit, string(ch.Event)})
+		w.cluster.db.make(ch, all.id, 1)
+		all.events = append(all.events, published{all.id, ch.Global.XID.ID, txn.Commit, string(ch.Event)})
 	}
 	w.healed = !bySweeper // consumerOff counts until the world heals
 	for i := 0; i < backlog && !bySweeper; i += packMax {

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -18,8 +19,8 @@ type handle struct {
 	queue   []*write
 	sent    []*write // in the statement that is under way
 	timer   bool
-	clear   []int64 // entries of the outbox that were read
-	claimed int     // how many transactions Due has claimed since somebody set it to 0
+	clear   []cleared // entries of the outbox that were read
+	claimed int       // how many transactions Due has claimed since somebody set it to 0
 	// seen is what this node has last read or written: for a mutation.
 	seen map[int64]*txn.Global
 }
@@ -231,10 +232,23 @@ func (h *handle) flush() {
 }
 
 // remove removes entries from the outbox, in the database.
-func (h *handle) remove(read []int64) {
-	for _, id := range read {
-		delete(h.db.outbox, id)
+func (h *handle) remove(read []cleared) {
+	for _, c := range read {
+		for _, id := range c.ids {
+			if e := h.db.outbox[id]; e != nil && e.Pack == c.pack {
+				delete(h.db.outbox, id)
+			}
+		}
+		if c.ids == nil {
+			maps.DeleteFunc(h.db.outbox, func(_ int64, e *unread) bool { return e.Pack == c.pack })
+		}
 	}
+}
+
+// cleared is a pack whose message was read, or a part of it.
+type cleared struct {
+	pack orchestrator.PackID
+	ids  []int64 // nil: all
 }
 
 // flushed takes the end of a write.

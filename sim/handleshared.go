@@ -134,8 +134,8 @@ func (h *handle) Repack(_ context.Context, id orchestrator.PackID, _ []int64) (e
 }
 
 // ClearOutbox implements [orchestrator.PackStore].
-func (h *handle) ClearOutbox(ids []int64) {
-	h.clear = append(h.clear, ids...)
+func (h *handle) ClearOutbox(pack orchestrator.PackID, ids []int64) {
+	h.clear = append(h.clear, cleared{pack, ids})
 	h.n.after(lazyFor, func() {
 		if read := h.clear; len(read) > 0 && len(h.sent) == 0 {
 			h.clear = nil

@@ -197,7 +197,9 @@ func (s sharedNode) Repack(ctx context.Context, id orchestrator.PackID, ids []in
 	return err
 }
 
-func (s sharedNode) ClearOutbox(ids []int64) { s.do(func(h *handle) { h.ClearOutbox(ids) }) }
+func (s sharedNode) ClearOutbox(pack orchestrator.PackID, ids []int64) {
+	s.do(func(h *handle) { h.ClearOutbox(pack, ids) })
+}
 
 func (s sharedNode) OutboxState(ctx context.Context) (n int64, oldest txn.Millis, err error) {
 	s.do(func(h *handle) { n, oldest, err = h.OutboxState(ctx) })

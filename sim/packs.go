@@ -125,7 +125,7 @@ func (p *pack) events() []published {
 	var out []published
 	for _, d := range p.decisions {
 		g := d.ch.Global
-		out = append(out, published{g.XID.ID, g.Status.Outcome(), string(d.ch.Event)})
+		out = append(out, published{p.id, g.XID.ID, g.Status.Outcome(), string(d.ch.Event)})
 	}
 	return out
 }
@@ -149,7 +149,7 @@ func (p *pack) applied(errs []error, err error) {
 		l.stored[p.id] = true
 		p.over(nil)
 		if l.n.w.mutation == EarlyClear {
-			l.n.member.handle.ClearOutbox(p.ids())
+			l.n.member.handle.ClearOutbox(p.id, nil)
 		}
 	case errors.Is(err, orchestrator.ErrPackRefused):
 		l.note(p.id, "pack refused")
@@ -186,13 +186,6 @@ func (p *pack) applied(errs []error, err error) {
 		p.store = maybe
 		p.over(err)
 	}
-}
-
-func (p *pack) ids() (ids []int64) {
-	for _, d := range p.decisions {
-		ids = append(ids, d.ch.Global.XID.ID)
-	}
-	return ids
 }
 
 // over answers everybody, ends the message if that can be done, and makes room for the next pack.
@@ -270,7 +263,7 @@ func (l *packLog) republish() {
 			outcome = txn.Rollback
 		}
 		ids = append(ids, e.ID)
-		events = append(events, published{e.ID, outcome, string(e.Event)})
+		events = append(events, published{e.Pack, e.ID, outcome, string(e.Event)})
 	}
 	w.note("pack again", ids[0], int64(len(ids)), string(id))
 	w.cluster.broker.send(n, id, events, func(err error) {

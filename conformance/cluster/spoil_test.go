@@ -30,8 +30,9 @@ var spoiled = []struct{ database, statement, part string }{
 	{"", "DELETE FROM concord_finished ORDER BY id LIMIT 1", "I26/record"},
 	{"", "UPDATE concord_finished SET epoch = 1000000 ORDER BY id DESC LIMIT 1", "I12/writes"},
 	{"", "UPDATE concord_pack SET outcome = 2 WHERE outcome = 1 LIMIT 1", "I28/packs"},
-	{"", "INSERT INTO concord_outbox (id, recorded_at, epoch, topic, tx_group, event) " +
-		"VALUES (1 << 61, 1 << 61, 1, 'x', '', '{}')", "I27/outbox"},
+	// An entry of transaction 42 with topic x and event {}, that was recorded in the year 2242.
+	{"", "INSERT INTO concord_outbox (pack, recorded_at, n, epoch, events) " +
+		"VALUES ('x', 1 << 43, 1, 1, X'548080808080800401017800027B7D')", "I27/outbox"},
 	{"", "INSERT INTO concord_lock VALUES (REPEAT('x', 16), 1, 1, 1, 1, 1, 'r', 't', '1')", "I16/rest"},
 }
 

@@ -70,18 +70,19 @@ CREATE TABLE IF NOT EXISTS concord_lock (
     PRIMARY KEY (row_hash)
 ) ENGINE = InnoDB;
 
--- The event of each decision whose message is not known to have been read.
+-- One row for each pack of decisions of which some are not known to have been read. n is how many, recorded_at when the
+-- first of them was decided. events is one after the other: id, time, and 1 with topic and group or 0 for those of the
+-- one before, then the event; numbers are zigzag varints, lengths are varints.
 CREATE TABLE IF NOT EXISTS concord_outbox (
-    id BIGINT NOT NULL,
+    pack VARBINARY(64) NOT NULL,
     recorded_at BIGINT NOT NULL,
+    n INT NOT NULL,
     claim_until BIGINT NOT NULL DEFAULT 0,
     claim BIGINT NOT NULL DEFAULT 0,
     epoch BIGINT NOT NULL,
-    topic VARBINARY(512) NOT NULL,
-    tx_group BLOB NOT NULL,
-    event LONGBLOB NOT NULL,
-    PRIMARY KEY (id),
-    KEY k_recorded (recorded_at, id)
+    events LONGBLOB NOT NULL,
+    PRIMARY KEY (pack),
+    KEY k_recorded (recorded_at, n)
 ) ENGINE = InnoDB;
 
 -- One row for each message that carried decisions: outcome 1 is stored, 2 aborted by a check-back.
@@ -116,7 +117,6 @@ CREATE TABLE IF NOT EXISTS concord_node (
     n_rolled_back BIGINT NOT NULL DEFAULT 0,
     n_stuck BIGINT NOT NULL DEFAULT 0,
     n_locks BIGINT NOT NULL DEFAULT 0,
-    n_outbox BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (id)
 ) ENGINE = InnoDB;
 

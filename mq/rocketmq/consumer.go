@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
 )
 
 // The consumer of the coordinators. The queues of each broker are divided among the consumers that are registered with
@@ -31,16 +33,24 @@ const (
 	pullSubscribe = 4
 )
 
-// batch is messages of one queue.
+// batch is decisions of messages of one queue, in order, and the packs that their outbox entries are kept under.
 type batch struct {
 	ids  []int64
+	from []span
 	done func()
+}
+
+// span says where the outbox entries of the next n decisions are.
+type span struct {
+	pack  orchestrator.PackID // "": nowhere
+	n     int
+	whole bool // these are all of the pack
 }
 
 // retry is a decision whose delivery failed.
 type retry struct {
 	id       int64
-	clear    bool // its message was read: it leaves the outbox when it is handed over
+	pack     orchestrator.PackID // whose message was read, so that it leaves the outbox when it is handed over; or ""
 	attempts int
 	at       time.Time
 }
@@ -84,11 +94,12 @@ func (c *consumer) run(ctx context.Context) {
 		timer.Reset(c.retry(ctx))
 		select {
 		case b := <-c.batches:
-			if c.deliver(ctx, b.ids, true) {
+			if c.deliver(ctx, b.ids, b.from) {
 				b.done()
 			}
 		case <-c.log.local.wake:
-			c.deliver(ctx, c.log.local.take(), false)
+			ids := c.log.local.take()
+			c.deliver(ctx, ids, []span{{n: len(ids)}})
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -97,30 +108,37 @@ func (c *consumer) run(ctx context.Context) {
 
 // deliver hands decisions over. Those that were read from a topic leave the outbox. It returns false if ctx has ended
 // before; then the offset stays where it is.
-func (c *consumer) deliver(ctx context.Context, ids []int64, read bool) (all bool) {
-	good := make([]int64, 0, len(ids))
-	for _, id := range ids {
-		if ctx.Err() != nil {
-			break
+func (c *consumer) deliver(ctx context.Context, ids []int64, from []span) (all bool) {
+	for _, s := range from {
+		good := make([]int64, 0, s.n)
+		for _, id := range ids[:s.n] {
+			if ctx.Err() != nil {
+				break
+			}
+			if err := c.handle(ctx, id); err != nil {
+				c.later(retry{id: id, pack: s.pack})
+				continue
+			}
+			good = append(good, id)
 		}
-		if err := c.handle(ctx, id); err != nil {
-			c.later(retry{id: id, clear: read})
-			continue
-		}
-		good = append(good, id)
-	}
-	c.log.stats.delivered.Add(uint64(len(good)))
-	if read {
-		c.clear(good)
+		ids = ids[s.n:]
+		c.log.stats.delivered.Add(uint64(len(good)))
+		c.clear(s, good)
 	}
 	return ctx.Err() == nil
 }
 
-func (c *consumer) clear(ids []int64) {
-	if len(ids) > 0 {
-		c.log.opts.Store.ClearOutbox(ids)
-		c.log.outbox.forget(ids)
+// clear has decisions of a pack leave the outbox.
+func (c *consumer) clear(s span, ids []int64) {
+	switch {
+	case s.pack == "" || len(ids) == 0:
+		return
+	case s.whole && len(ids) == s.n:
+		c.log.opts.Store.ClearOutbox(s.pack, nil)
+	default:
+		c.log.opts.Store.ClearOutbox(s.pack, ids)
 	}
+	c.log.outbox.forget(ids)
 }
 
 // later has a decision delivered again. What is beyond the bound stays in the outbox and is published again.
@@ -143,18 +161,16 @@ func (c *consumer) retry(ctx context.Context) time.Duration {
 	now := time.Now()
 	due := c.failed
 	c.failed = nil
-	var good []int64
 	for _, r := range due {
 		switch {
 		case r.at.After(now) || ctx.Err() != nil:
 			c.failed = append(c.failed, r)
 		case c.handle(ctx, r.id) != nil:
 			c.later(r)
-		case r.clear:
-			good = append(good, r.id)
+		default:
+			c.clear(span{pack: r.pack}, []int64{r.id})
 		}
 	}
-	c.clear(good)
 	wait := time.Hour
 	for _, r := range c.failed {
 		wait = min(wait, time.Until(r.at))

@@ -91,10 +91,13 @@ func (l *Log) givenUp(ctx context.Context, m *primitive.MessageExt) bool {
 		return true
 	}
 	p := &pack{}
-	for _, d := range decided {
-		p.entries = append(p.entries, orchestrator.OutboxEntry{
-			ID: d.XID.ID, Topic: topic, Group: m.GetTags(), Event: d.Event,
-		})
+	for _, s := range spansOf(m, len(decided)) {
+		for _, d := range decided[:s.n] {
+			p.entries = append(p.entries, orchestrator.OutboxEntry{
+				ID: d.XID.ID, Pack: s.pack, Topic: topic, Group: m.GetTags(), Event: d.Event,
+			})
+		}
+		decided = decided[s.n:]
 	}
 	l.unpublished(p)
 	return true

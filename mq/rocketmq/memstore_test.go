@@ -92,7 +92,7 @@ func (s *memStore) Load(id int64, done func(*txn.Global, error)) {
 func (s *memStore) Apply(ch *orchestrator.Change, done func(error)) {
 	s.submit(func(crashed bool) {
 		s.disk.mu.Lock()
-		err := s.disk.apply(ch)
+		err := s.disk.apply(ch, "")
 		s.disk.mu.Unlock()
 		if !crashed {
 			done(err)
@@ -125,7 +125,7 @@ func (d *disk) check(ch *orchestrator.Change) error {
 	return nil
 }
 
-func (d *disk) apply(ch *orchestrator.Change) error {
+func (d *disk) apply(ch *orchestrator.Change, pack orchestrator.PackID) error {
 	if err := d.check(ch); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (d *disk) apply(ch *orchestrator.Change) error {
 	d.globals[g.XID.ID] = &g
 	if ch.Decision {
 		e := orchestrator.OutboxEntry{
-			ID: g.XID.ID, Topic: ch.Topic, Group: g.Group, Event: slices.Clone(ch.Event),
+			ID: g.XID.ID, Pack: pack, Topic: ch.Topic, Group: g.Group, Event: slices.Clone(ch.Event),
 			RecordedAt: txn.MillisOf(time.Now()),
 		}
 		d.outbox[e.ID] = &outboxRow{OutboxEntry: e}
@@ -162,7 +162,7 @@ func (d *disk) applyPack(id orchestrator.PackID, changes []*orchestrator.Change)
 		return errs, orchestrator.ErrPackRefused
 	}
 	for _, ch := range changes {
-		_ = d.apply(ch) // was checked
+		_ = d.apply(ch, id) // was checked
 	}
 	d.packs[id] = true
 	return nil, nil
@@ -214,14 +214,16 @@ func (s *memStore) Repack(_ context.Context, id orchestrator.PackID, _ []int64) 
 	return nil
 }
 
-func (s *memStore) ClearOutbox(ids []int64) {
+func (s *memStore) ClearOutbox(pack orchestrator.PackID, ids []int64) {
 	if s.dead.Load() {
 		return
 	}
 	s.disk.mu.Lock()
 	defer s.disk.mu.Unlock()
-	for _, id := range ids {
-		delete(s.disk.outbox, id)
+	for id, row := range s.disk.outbox {
+		if row.Pack == pack && (ids == nil || slices.Contains(ids, id)) {
+			delete(s.disk.outbox, id)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package rocketmq
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -23,6 +24,9 @@ const (
 	PropertyPack = "concordPack"
 	// PropertyCount is the number of decisions.
 	PropertyCount = "concordCount"
+	// PropertyFrom tells of a message that is published again in which packs its decisions were made, in order:
+	// "pack=number,pack=number". Without it they are those of the pack.
+	PropertyFrom = "concordFrom"
 	// PropertyEpoch is the epoch of the node that sent it.
 	PropertyEpoch = "concordEpoch"
 	// PropertyContentType says how to read the body.
@@ -105,6 +109,54 @@ func (l *Log) properties(p *pack) map[string]string {
 	}
 	if joined := strings.Join(keys, primitive.PropertyKeySeparator); len(joined) < 24<<10 {
 		all[primitive.PropertyKeys] = joined
+	}
+	if from := origins(p); from != "" {
+		all[PropertyFrom] = from
+	}
+	return all
+}
+
+// origins makes the property of that name: "" if all entries are the pack's own.
+func origins(p *pack) string {
+	if !slices.ContainsFunc(p.entries, func(e orchestrator.OutboxEntry) bool { return e.Pack != p.id && e.Pack != "" }) {
+		return ""
+	}
+	var from []byte
+	for at := 0; at < len(p.entries); {
+		pack, n := p.entries[at].Pack, 0
+		for ; at < len(p.entries) && p.entries[at].Pack == pack; at++ {
+			n++
+		}
+		if len(from) > 0 {
+			from = append(from, ',')
+		}
+		from = append(append(from, pack...), '=')
+		from = strconv.AppendInt(from, int64(n), 10)
+	}
+	return string(from)
+}
+
+// spansOf tells where the entries of a message's n decisions are.
+func spansOf(m *primitive.MessageExt, n int) []span {
+	own := span{pack: orchestrator.PackID(m.GetProperty(PropertyPack)), n: n}
+	from := m.GetProperty(PropertyFrom)
+	if from == "" {
+		own.whole = m.GetProperty(PropertyCount) == strconv.Itoa(n)
+		return []span{own}
+	}
+	var all []span
+	sum := 0
+	for one := range strings.SplitSeq(from, ",") {
+		pack, number, _ := strings.Cut(one, "=")
+		k, err := strconv.Atoi(number)
+		if err != nil || k <= 0 || k > n-sum {
+			return []span{{n: n}}
+		}
+		all = append(all, span{pack: orchestrator.PackID(pack), n: k})
+		sum += k
+	}
+	if sum != n {
+		return []span{{n: n}}
 	}
 	return all
 }

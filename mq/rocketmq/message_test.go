@@ -2,8 +2,11 @@ package rocketmq
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"github.com/concord-tx/concord/orchestrator"
 )
@@ -69,5 +72,46 @@ func TestPropertiesNeverDelayATransactionalMessage(t *testing.T) {
 	if m.GetKeys() != "h:1:5" || m.GetProperty(PropertyEpoch) != "7" || m.GetProperty("UNIQ_KEY") != "" ||
 		string(m.Body) != "["+string(p.entries[0].Event)+"]" {
 		t.Errorf("%s", m.MarshallProperties())
+	}
+}
+
+// TestRepublishedMessageTellsWhereItsEntriesAre: whoever reads it clears each entry under the pack of its decision, and
+// a pack as a whole only by its own message.
+func TestRepublishedMessageTellsWhereItsEntriesAre(t *testing.T) {
+	t.Parallel()
+	message := func(id orchestrator.PackID, count string, entries ...orchestrator.OutboxEntry) *primitive.MessageExt {
+		m := &primitive.MessageExt{}
+		m.WithProperty(PropertyPack, string(id))
+		m.WithProperty(PropertyCount, count)
+		if from := origins(&pack{id: id, entries: entries}); from != "" {
+			m.WithProperty(PropertyFrom, from)
+		}
+		return m
+	}
+	of := func(id orchestrator.PackID) orchestrator.OutboxEntry { return orchestrator.OutboxEntry{Pack: id} }
+	damaged := func(from string) *primitive.MessageExt {
+		m := message("q", "3")
+		m.WithProperty(PropertyFrom, from)
+		return m
+	}
+	for name, tt := range map[string]struct {
+		m    *primitive.MessageExt
+		n    int
+		want []span
+	}{
+		"its own":           {message("p", "2", of("p"), of("p")), 2, []span{{"p", 2, true}}},
+		"a part of its own": {message("p", "3", of("p"), of("p")), 2, []span{{"p", 2, false}}},
+		"several": {
+			message("q", "3", of("a.1"), of("a.1"), of("b")), 3, []span{{"a.1", 2, false}, {"b", 1, false}},
+		},
+		"and its own": {message("q", "2", of("a"), of("q")), 2, []span{{"a", 1, false}, {"q", 1, false}}},
+		"no number":   {damaged("a"), 3, []span{{"", 3, false}}},
+		"too few":     {damaged("a=1"), 3, []span{{"", 3, false}}},
+		"too many":    {damaged("a=2,b=2"), 3, []span{{"", 3, false}}},
+		"negative":    {damaged("a=-1,b=4"), 3, []span{{"", 3, false}}},
+	} {
+		if got := spansOf(tt.m, tt.n); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
 	}
 }

@@ -197,7 +197,7 @@ func (l *Log) take(ln *lane) *pack {
 		}
 		p.members = append(p.members, d)
 		p.entries = append(p.entries, orchestrator.OutboxEntry{
-			ID: id, Topic: d.change.Topic, Group: d.change.Global.Group, Event: d.change.Event,
+			ID: id, Pack: p.id, Topic: d.change.Topic, Group: d.change.Global.Group, Event: d.change.Event,
 			RecordedAt: d.change.Global.DecidedAt,
 		})
 	}

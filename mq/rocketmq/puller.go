@@ -91,6 +91,7 @@ func (p *puller) batch(messages []*primitive.MessageExt, done func()) batch {
 		}
 		l.stats.read.Add(1)
 		b.ids = append(b.ids, ids...)
+		b.from = append(b.from, spansOf(m, len(ids))...)
 	}
 	return b
 }

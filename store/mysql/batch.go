@@ -11,12 +11,13 @@ import (
 // which units succeed. It does no I/O.
 type batch struct {
 	units   []*unit
-	clear   []int64 // outbox entries whose message was read
+	clear   clearing   // outbox entries whose message was read
+	left    []leftover // what that leaves of packs
 	epoch   int64
 	globals map[int64]*globalRow
 	locks   map[rowHash]*lockState
 	packs   map[orchestrator.PackID]*packRow
-	events  []*orchestrator.Change // that have an outbox entry
+	events  []noted // that have an outbox entry, those of a pack together
 	clashes []clash
 	refused map[int64]bool
 	counts  counters
@@ -87,10 +88,9 @@ type counters struct {
 	status [txn.RolledBack + 1]int64
 	stuck  int64
 	locks  int64
-	outbox int64
 }
 
-func newBatch(units []*unit, clear []int64, epoch int64) *batch {
+func newBatch(units []*unit, clear clearing, epoch int64) *batch {
 	b := &batch{
 		units: units, clear: clear, epoch: epoch, globals: map[int64]*globalRow{}, locks: map[rowHash]*lockState{},
 		packs: map[orchestrator.PackID]*packRow{}, refused: map[int64]bool{},
@@ -214,8 +214,7 @@ func (b *batch) try(u *unit, i int) error {
 	}
 	b.advance(r, ch)
 	if ch.Decision && ch.Topic != "" {
-		b.events = append(b.events, ch)
-		b.counts.outbox++
+		b.events = append(b.events, noted{u.outboxKey(), ch})
 	}
 	return nil
 }
@@ -281,7 +280,7 @@ func (b *batch) count(state, n int64) {
 
 // writes reports whether anything is to be written.
 func (b *batch) writes() bool {
-	if len(b.clear) > 0 {
+	if !b.clear.empty() {
 		return true
 	}
 	for _, u := range b.units {

@@ -73,6 +73,7 @@ func (p *packer) next(landed bool) {
 			if left.Add(-1) == 0 {
 				p.next(true)
 			}
+			p.s.ClearOutbox(id, nil)
 			for _, d := range pack {
 				d.done(err)
 			}
@@ -150,7 +151,6 @@ func (l *lifeCycle) next(err error) {
 		l.p.record(ch, l.next)
 	case 4:
 		l.step = 0
-		l.s.ClearOutbox([]int64{l.g.XID.ID})
 		l.s.Apply(ch, func(err error) {
 			if err != nil {
 				l.fail(err)

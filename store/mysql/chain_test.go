@@ -46,7 +46,7 @@ func TestWhatIsInHandIsRefusedWithWhatItWasBuiltOn(t *testing.T) {
 	if !errors.Is(*older, orchestrator.ErrUnavailable) || len(rest) != 2 {
 		t.Fatalf("%v, %d units are left", *older, len(rest))
 	}
-	b := newBatch(rest, nil, 1)
+	b := newBatch(rest, clearing{}, 1)
 	*b.globals[1] = globalRow{live: true, stored: true, version: 5} // another node's version 5
 	*b.globals[2] = globalRow{live: true, stored: true, version: 8}
 	b.decide()
@@ -57,7 +57,7 @@ func TestWhatIsInHandIsRefusedWithWhatItWasBuiltOn(t *testing.T) {
 	s.mu.Lock()
 	units = s.takeUnits()
 	s.mu.Unlock()
-	b = newBatch(units, nil, 1)
+	b = newBatch(units, clearing{}, 1)
 	*b.globals[1] = globalRow{live: true, stored: true, version: 6}
 	b.decide()
 	s.settle(units)

@@ -136,7 +136,7 @@ func judge(vars map[string]string) (server, error) {
 }
 
 const (
-	packetLeast = 1 << 20
+	packetLeast = 4 << 20
 	packetMost  = 64 << 20
 )
 

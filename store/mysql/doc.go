@@ -21,9 +21,9 @@
 //     write back. It is tried again inside, and comes out as [orchestrator.ErrUnavailable] or [orchestrator.ErrBusy] at
 //     worst, of which both mean that nothing was changed.
 //   - An outbox entry is in the same transaction as the decision it tells of, and is removed by [Store.ClearOutbox]
-//     alone.
-//   - Numbers of transactions, locks and outbox entries are counted with the write that changes them, in the node's
-//     row: they are exact and reading them costs nothing.
+//     alone. The entries of a pack share one row.
+//   - Numbers of transactions and locks are counted with the write that changes them, in the node's row: they are exact
+//     and reading them costs nothing.
 //   - The only clock is the database's: [Store.Now] is this machine's monotonic clock plus the measured distance.
 //
 // # What bounds a partition
@@ -40,6 +40,6 @@
 //
 // # Where to start reading
 //
-// unit.go, lane.go, batch.go and write.go for the path above, record.go for what is in a row, member.go for leases and
-// fencing, migrations/mysql for the tables.
+// unit.go, lane.go, batch.go and write.go for the path above, record.go and outbox.go for what is in a row, member.go
+// for leases and fencing, migrations/mysql for the tables.
 package mysql

@@ -45,7 +45,7 @@ func (s *Store) laneLoop(ctx context.Context, lane int) {
 		switch {
 		case over:
 			return
-		case len(units) > 0 || len(clear) > 0:
+		case len(units) > 0 || !clear.empty():
 			s.writeUnits(ctx, lane, units, clear)
 			continue
 		}
@@ -58,23 +58,21 @@ func (s *Store) laneLoop(ctx context.Context, lane int) {
 }
 
 // take returns what a lane writes next, or how long to wait for it.
-func (s *Store) take(lane int) (units []*unit, clear []int64, wait time.Duration, over bool) {
+func (s *Store) take(lane int) (units []*unit, clear clearing, wait time.Duration, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.aborted {
-		return nil, nil, 0, true
+		return nil, clear, 0, true
 	}
-	if len(s.queue) == 0 && len(s.clear) == 0 {
-		return nil, nil, time.Hour, s.closing
+	if len(s.queue) == 0 && s.clear.empty() {
+		return nil, clear, time.Hour, s.closing
 	}
 	if wait = s.patience(lane); wait > 0 {
-		return nil, nil, wait, false
+		return nil, clear, wait, false
 	}
 	units = s.takeUnits()
 	if lane == 0 || len(units) > 0 {
-		m := min(len(s.clear), rowsMax)
-		clear = append(clear, s.clear[:m]...)
-		s.clear = s.clear[:copy(s.clear, s.clear[m:])]
+		clear = s.clear.take()
 	}
 	return units, clear, time.Hour, false
 }
@@ -195,7 +193,7 @@ func (m marks) remove(u *unit) {
 }
 
 // writeUnits writes a batch and answers its units.
-func (s *Store) writeUnits(ctx context.Context, lane int, units []*unit, clear []int64) {
+func (s *Store) writeUnits(ctx context.Context, lane int, units []*unit, clear clearing) {
 	backoff := backoffMin
 	for try := 0; ; {
 		err := s.attempt(ctx, lane, units, clear)
@@ -228,7 +226,7 @@ func (s *Store) writeUnits(ctx context.Context, lane int, units []*unit, clear [
 			backoff = min(2*backoff, backoffMax)
 		case len(units) > 1:
 			half := len(units) / 2
-			s.writeUnits(ctx, lane, units[:half:half], nil)
+			s.writeUnits(ctx, lane, units[:half:half], clearing{})
 			s.writeUnits(ctx, lane, units[half:], clear)
 			return
 		case kind == outageRetry:
@@ -282,7 +280,7 @@ func (s *Store) fail(units []*unit, err error) {
 var errUnknown = errors.New("outcome of the write is unknown: the database was lost at the commit")
 
 // attempt writes a batch once. With an error other than errUnknown nothing was changed.
-func (s *Store) attempt(base context.Context, lane int, units []*unit, clear []int64) error {
+func (s *Store) attempt(base context.Context, lane int, units []*unit, clear clearing) error {
 	s.members.RLock()
 	defer s.members.RUnlock()
 	b := newBatch(units, clear, s.Epoch())

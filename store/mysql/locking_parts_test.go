@@ -21,8 +21,8 @@ func lockedRows(t *testing.T, n int) *Store {
 			SELECT seq, 1, 4, 1, 1, 1, 0, 1, 1, REPEAT('x', 300) FROM seq_1_to_%d`,
 		`INSERT INTO concord_lock (row_hash, holder, branch, held, since, epoch, resource, tbl, pk)
 			SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, 1, 1, 1, 1, 'r', 't', seq FROM seq_1_to_%d`,
-		`INSERT INTO concord_outbox (id, recorded_at, epoch, topic, tx_group, event)
-			SELECT seq, 1, 1, 't', 'g', 'e' FROM seq_1_to_%d`,
+		`INSERT INTO concord_outbox (pack, recorded_at, n, epoch, events)
+			SELECT LPAD(seq, 5, '0'), 1, 1, 1, 'e' FROM seq_1_to_%d`,
 		`INSERT INTO concord_pack (pack, outcome, created_at, epoch) SELECT LPAD(seq, 5, '0'), 1, 1, 1 FROM seq_1_to_%d`,
 	} {
 		if _, err := s.pool.Exec(fmt.Sprintf(fill, n)); err != nil {
@@ -45,7 +45,7 @@ func keysOf(m multi, first, step, n int) *list {
 			var h rowHash
 			h[14], h[15] = byte(id>>8), byte(id)
 			l.add(h[:])
-		case selectPacks:
+		case selectPacks, lockOutbox, deleteOutbox:
 			l.add(fmt.Appendf(nil, "%05d", id))
 		default:
 			l.add(int64(id))
@@ -61,7 +61,7 @@ func TestStatementsLockOnlyWhatTheyName(t *testing.T) {
 	const n = 2400
 	s := lockedRows(t, n)
 	for _, m := range []multi{
-		selectGlobals, selectLocks, selectPacks, deleteLive, deleteLock, deleteOutbox, deleteFinished,
+		selectGlobals, selectLocks, selectPacks, deleteLive, deleteLock, lockOutbox, deleteOutbox, deleteFinished,
 	} {
 		other, err := s.pool.Begin()
 		if err != nil {

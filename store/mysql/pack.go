@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -78,102 +77,4 @@ func (s *Store) Repack(ctx context.Context, pack orchestrator.PackID, _ []int64)
 		return fmt.Errorf("pack again: id of %d bytes", len(pack))
 	}
 	return s.wait(ctx, &unit{pack: pack, op: packAgain, bytes: len(pack)}).err
-}
-
-// clearMax bounds the entries that wait to be cleared. Beyond it they are forgotten, which costs a duplicate each.
-const clearMax = 1 << 18
-
-// ClearOutbox implements [orchestrator.PackStore].
-func (s *Store) ClearOutbox(ids []int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing || len(s.clear)+len(ids) > clearMax || len(ids) == 0 {
-		return
-	}
-	if len(s.clear) == 0 {
-		s.clearSince = time.Now()
-		s.wakeLanes()
-	}
-	s.clear = append(s.clear, ids...)
-}
-
-const (
-	// selectUnread reads the index k_recorded from its beginning.
-	selectUnread = `SELECT id FROM concord_outbox FORCE INDEX (k_recorded) WHERE recorded_at < ? AND claim_until <= ?
-	ORDER BY recorded_at, id LIMIT ?`
-	// selectOutboxState reads the first entry of the index k_recorded.
-	selectOutboxState = `SELECT recorded_at FROM concord_outbox FORCE INDEX (k_recorded) ORDER BY recorded_at, id LIMIT 1`
-	// sumOutbox adds up a few rows.
-	sumOutbox = `SELECT COALESCE(SUM(n_outbox), 0) FROM concord_node`
-)
-
-var (
-	// claimUnread takes those that nobody has taken yet, by the primary key.
-	claimUnread = multi{
-		`UPDATE concord_outbox FORCE INDEX (PRIMARY) SET claim_until = ?, claim = ?
-	WHERE claim_until <= ? AND id IN (`, `?`, `)`,
-	}
-	// readClaimed reads by the primary key.
-	readClaimed = multi{
-		`SELECT id, topic, tx_group, event, recorded_at FROM concord_outbox WHERE claim = ? AND id IN (`, `?`,
-		`) ORDER BY recorded_at, id`,
-	}
-)
-
-// Unread implements [orchestrator.PackStore]. Claims go by the database's time.
-func (s *Store) Unread(
-	ctx context.Context, before txn.Millis, claim time.Duration, limit int,
-) (all []orchestrator.OutboxEntry, err error) {
-	err = patiently(ctx, s.opts.RetryFor, func() error {
-		all, err = s.unread(ctx, before, claim, min(limit, rowsMax))
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the outbox: %w", err)
-	}
-	return all, nil
-}
-
-func (s *Store) unread(
-	ctx context.Context, before txn.Millis, claim time.Duration, limit int,
-) (all []orchestrator.OutboxEntry, err error) {
-	now := s.Now()
-	var ids []any
-	err = each(ctx, s.pool, func(rows *sql.Rows) error {
-		var id int64
-		err := rows.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, selectUnread, int64(before), int64(now), limit)
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	token := s.claim()
-	args := append([]any{int64(now.Add(claim)), token, int64(now)}, ids...)
-	if _, err := s.pool.ExecContext(ctx, claimUnread.text(len(ids)), args...); err != nil {
-		return nil, err
-	}
-	err = each(ctx, s.pool, func(rows *sql.Rows) error {
-		var e orchestrator.OutboxEntry
-		err := rows.Scan(&e.ID, &e.Topic, &e.Group, &e.Event, &e.RecordedAt)
-		all = append(all, e)
-		return err
-	}, readClaimed.text(len(ids)), append([]any{token}, ids...)...)
-	return all, err
-}
-
-// OutboxState implements [orchestrator.PackStore].
-func (s *Store) OutboxState(ctx context.Context) (n int64, oldest txn.Millis, err error) {
-	err = s.snapshot(ctx, func(tx executor) error {
-		n, oldest = 0, 0
-		err := each(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&n) }, sumOutbox)
-		if err != nil {
-			return err
-		}
-		return each(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&oldest) }, selectOutboxState)
-	})
-	if err != nil {
-		return 0, 0, fmt.Errorf("read the state of the outbox: %w", err)
-	}
-	return n, oldest, nil
 }

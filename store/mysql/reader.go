@@ -48,7 +48,7 @@ const eachChunk = 500
 const (
 	eachLive     = `SELECT id FROM concord_live WHERE id > ? ORDER BY id LIMIT ?`
 	eachFinished = `SELECT id FROM concord_finished WHERE id > ? ORDER BY id LIMIT ?`
-	eachOutbox   = `SELECT id, topic, tx_group, event, recorded_at FROM concord_outbox WHERE id > ? ORDER BY id LIMIT ?`
+	eachOutbox   = `SELECT pack, events FROM concord_outbox WHERE pack > ? ORDER BY pack LIMIT ?`
 	eachPack     = `SELECT pack, outcome, created_at FROM concord_pack WHERE pack > ? ORDER BY pack LIMIT ?`
 	eachLife     = `SELECT epoch, node, joined_at, ended_at FROM concord_life WHERE epoch > ? ORDER BY epoch LIMIT ?`
 )
@@ -130,21 +130,18 @@ func (r *Reader) EachLock(ctx context.Context, yield func(row txn.Row, holder, b
 
 // EachOutbox yields every decision whose message is not known to have been read.
 func (r *Reader) EachOutbox(ctx context.Context, yield func(e orchestrator.OutboxEntry) error) error {
-	var chunk []orchestrator.OutboxEntry
-	err := walkKeys(ctx, r.pool, eachOutbox, int64(math.MinInt64), func(rows *sql.Rows) (int64, error) {
-		var e orchestrator.OutboxEntry
-		err := rows.Scan(&e.ID, &e.Topic, &e.Group, &e.Event, &e.RecordedAt)
-		chunk = append(chunk, e)
-		return e.ID, err
-	}, func([]int64) error {
-		for _, e := range chunk {
+	err := walkKeys(ctx, r.pool, eachOutbox, []byte{}, func(rows *sql.Rows) ([]byte, error) {
+		entries, err := scanOutbox(rows)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
 			if err := yield(e); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		chunk = chunk[:0]
-		return nil
-	})
+		return []byte(entries[0].Pack), nil
+	}, func([][]byte) error { return nil })
 	if err != nil {
 		return fmt.Errorf("read the outbox: %w", err)
 	}

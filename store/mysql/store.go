@@ -41,7 +41,7 @@ type Store struct {
 	// writing are the needs of the units that are being written.
 	writing marks
 	// clear are outbox entries whose message was read, clearSince when the first of them came.
-	clear                   []int64
+	clear                   clearing
 	clearSince              time.Time
 	urgent                  bool
 	underway, underwayBytes int

@@ -102,6 +102,7 @@ func (s *Store) Apply(ch *orchestrator.Change, done func(error)) {
 func (s *Store) ApplyPack(pack orchestrator.PackID, changes []*orchestrator.Change, done func([]error, error)) {
 	answer := func(o outcome) { done(o.errs, o.err) }
 	u := &unit{pack: pack, op: packApply, done: answer, changes: make([]work, len(changes))}
+	events := 0
 	for i, ch := range changes {
 		w, bytes, err := s.newWork(ch)
 		if err != nil {
@@ -112,6 +113,12 @@ func (s *Store) ApplyPack(pack orchestrator.PackID, changes []*orchestrator.Chan
 		}
 		u.changes[i] = w
 		u.bytes += bytes
+		events += len(ch.Event) + len(ch.Topic) + len(ch.Global.Group) + entryOverhead
+	}
+	if events > s.packetMax-packetSlack {
+		err := fmt.Errorf("%w: the events of a pack have %d bytes", orchestrator.ErrTooLarge, events)
+		s.refusals.post(answer, outcome{err: err, errs: make([]error, len(changes))})
+		return
 	}
 	s.enqueue(u)
 }

@@ -24,6 +24,9 @@ func (s *Store) read(ctx context.Context, x executor, b *batch) error {
 	if err := s.readPacks(ctx, x, b); err != nil {
 		return fmt.Errorf("read packs: %w", err)
 	}
+	if err := s.trim(ctx, x, b); err != nil {
+		return fmt.Errorf("read outbox: %w", err)
+	}
 	return nil
 }
 
@@ -111,7 +114,7 @@ var selectPacks = multi{
 
 func (s *Store) readPacks(ctx context.Context, x executor, b *batch) error {
 	l := newList(selectPacks)
-	for _, p := range slices.Sorted(maps.Keys(b.packs)) {
+	for _, p := range sortedPacks(b.packs) {
 		l.add([]byte(p))
 	}
 	return s.query(ctx, x, selectPacks, l, func(rows *sql.Rows) error {
@@ -159,12 +162,6 @@ var (
 	deleteLock = multi{
 		`DELETE FROM concord_lock WHERE row_hash IN (`, `?`, `) ORDER BY row_hash LIMIT `,
 	}
-	insertOutbox = multi{
-		`INSERT INTO concord_outbox (id, recorded_at, epoch, topic, tx_group, event) VALUES `, `(?,?,?,?,?,?)`, ``,
-	}
-	deleteOutbox = multi{
-		`DELETE FROM concord_outbox WHERE id IN (`, `?`, `) ORDER BY id LIMIT `,
-	}
 	insertPack = multi{`INSERT INTO concord_pack (pack, outcome, created_at, epoch) VALUES `, `(?,?,?,?)`, ``}
 )
 
@@ -189,6 +186,9 @@ func (s *Store) write(ctx context.Context, x executor, b *batch) error {
 	}
 	if err := s.writeOutbox(ctx, x, b); err != nil {
 		return fmt.Errorf("write outbox: %w", err)
+	}
+	if err := s.writePacks(ctx, x, b); err != nil {
+		return fmt.Errorf("write packs: %w", err)
 	}
 	return nil
 }
@@ -269,28 +269,20 @@ func (s *Store) writeLocks(ctx context.Context, x executor, b *batch) error {
 		statement{countHeld, counted}, statement{deleteLock, removed})
 }
 
-func (s *Store) writeOutbox(ctx context.Context, x executor, b *batch) error {
-	entries, packs, cleared := newList(insertOutbox), newList(insertPack), newList(deleteOutbox)
-	slices.SortFunc(b.events, func(p, q *orchestrator.Change) int { return int(p.Global.XID.ID - q.Global.XID.ID) })
-	for _, ch := range b.events {
-		g := ch.Global
-		entries.add(g.XID.ID, int64(g.DecidedAt), b.epoch, []byte(ch.Topic), []byte(g.Group), ch.Event)
-	}
+// writePacks inserts the pack ids that are new.
+func (s *Store) writePacks(ctx context.Context, x executor, b *batch) error {
+	packs := newList(insertPack)
 	now := int64(s.Now())
-	for _, id := range slices.Sorted(maps.Keys(b.packs)) {
+	for _, id := range sortedPacks(b.packs) {
 		if p := b.packs[id]; p.outcome != 0 && !p.stored {
 			packs.add([]byte(id), p.outcome, now, b.epoch)
 		}
 	}
-	for _, id := range b.clear {
-		cleared.add(id)
-	}
-	if err := s.statements(ctx, x, statement{insertOutbox, entries}, statement{insertPack, packs}); err != nil {
-		return err
-	}
-	n, err := s.exec(ctx, x, deleteOutbox, cleared)
-	b.counts.outbox -= n
-	return err
+	return s.statements(ctx, x, statement{insertPack, packs})
+}
+
+func sortedPacks[V any](m map[orchestrator.PackID]V) []orchestrator.PackID {
+	return slices.Sorted(maps.Keys(m))
 }
 
 // A fence is the last statement of every write, one for each lane. It finds the node's row only while the node is a
@@ -299,10 +291,10 @@ func (s *Store) writeOutbox(ctx context.Context, x executor, b *batch) error {
 const (
 	fence0 = `UPDATE concord_node SET write_0 = ?, n_active = n_active + ?, n_committing = n_committing + ?,
 	n_rolling_back = n_rolling_back + ?, n_committed = n_committed + ?, n_rolled_back = n_rolled_back + ?,
-	n_stuck = n_stuck + ?, n_locks = n_locks + ?, n_outbox = n_outbox + ? WHERE id = ? AND epoch = ? AND fenced = 0`
+	n_stuck = n_stuck + ?, n_locks = n_locks + ? WHERE id = ? AND epoch = ? AND fenced = 0`
 	fence1 = `UPDATE concord_node SET write_1 = ?, n_active = n_active + ?, n_committing = n_committing + ?,
 	n_rolling_back = n_rolling_back + ?, n_committed = n_committed + ?, n_rolled_back = n_rolled_back + ?,
-	n_stuck = n_stuck + ?, n_locks = n_locks + ?, n_outbox = n_outbox + ? WHERE id = ? AND epoch = ? AND fenced = 0`
+	n_stuck = n_stuck + ?, n_locks = n_locks + ? WHERE id = ? AND epoch = ? AND fenced = 0`
 )
 
 // fences has the statement of each lane.
@@ -312,7 +304,7 @@ var fences = [lanes]string{fence0, fence1}
 func (s *Store) fenceWrite(ctx context.Context, x executor, b *batch, lane int, token int64) (bool, error) {
 	n := &b.counts
 	result, err := x.ExecContext(ctx, fences[lane], token, n.status[txn.Active], n.status[txn.Committing],
-		n.status[txn.RollingBack], n.status[txn.Committed], n.status[txn.RolledBack], n.stuck, n.locks, n.outbox,
+		n.status[txn.RollingBack], n.status[txn.Committed], n.status[txn.RolledBack], n.stuck, n.locks,
 		[]byte(s.opts.Node.ID), b.epoch)
 	if err != nil {
 		return false, fmt.Errorf("write node: %w", err)

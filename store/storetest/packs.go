@@ -193,7 +193,8 @@ func (p *pair) unread(t *testing.T, i int, before txn.Millis, claim time.Duratio
 		t.Fatalf("unread: %v", err)
 	}
 	for _, e := range entries {
-		if e.Topic != "topic" || e.Group != "default" || len(e.Event) == 0 || e.RecordedAt == 0 || e.RecordedAt >= before {
+		if e.Topic != "topic" || e.Group != "default" || e.Pack == "" ||
+			len(e.Event) == 0 || e.RecordedAt == 0 || e.RecordedAt >= before {
 			t.Errorf("entry %+v", e)
 		}
 		ids = append(ids, e.ID)
@@ -202,7 +203,7 @@ func (p *pair) unread(t *testing.T, i int, before txn.Millis, claim time.Duratio
 }
 
 func testUnread(t *testing.T, p *pair) {
-	ids := p.decide(12, "1.1.1")
+	ids := append(p.decide(5, "1.1.1"), p.decide(7, "1.1.2")...)
 	if got := p.unread(t, 0, p.a.now-100, time.Hour, 100); len(got) != 0 {
 		t.Errorf("too young: %v", got)
 	}
@@ -226,17 +227,42 @@ func testUnread(t *testing.T, p *pair) {
 
 func testClear(t *testing.T, p *pair) {
 	ids := p.decide(10, "1.1.1")
-	p.packs(1).ClearOutbox(ids[:4])
-	p.packs(1).ClearOutbox(ids[:4]) // twice does no harm
-	p.packs(0).ClearOutbox([]int64{ids[9], 12345})
+	p.decide(3, "1.1.2")
+	p.packs(0).ClearOutbox("1.1.2", nil)
+	p.packs(1).ClearOutbox("1.1.2", nil)      // twice does no harm
+	p.packs(1).ClearOutbox("1.1.3", ids[4:6]) // they were not decided in it
+	p.packs(1).ClearOutbox("1.1.1", []int64{})
+	p.packs(1).ClearOutbox("1.1.1", ids[:4])
+	p.packs(1).ClearOutbox("1.1.1", ids[:4])
+	p.packs(0).ClearOutbox("1.1.1", []int64{ids[9], 12345})
 	deadline := time.Now().Add(patience)
 	for p.outbox(t, 0) != 5 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d entries are left", p.outbox(t, 0))
 		}
 	}
+	if _, oldest, err := p.packs(1).OutboxState(t.Context()); err != nil || oldest != startOfTime+5 {
+		t.Errorf("oldest %d, %v", oldest, err)
+	}
 	if got := p.unread(t, 0, p.a.now+1, time.Hour, 100); !slices.Equal(got, ids[4:9]) {
 		t.Errorf("got %v\nwant %v", got, ids[4:9])
+	}
+	p.packs(0).ClearOutbox("1.1.1", ids[4:9])
+	p.emptied(t)
+	more := p.decide(2, "1.1.4")
+	p.packs(1).ClearOutbox("1.1.4", more[1:])
+	p.packs(1).ClearOutbox("1.1.4", nil)
+	p.emptied(t)
+}
+
+// emptied waits until no entry is left.
+func (p *pair) emptied(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for p.outbox(t, 0) != 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d entries are left", p.outbox(t, 0))
+		}
 	}
 }
 
