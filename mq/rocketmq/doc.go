@@ -19,6 +19,7 @@
 // protocol, wire.go.
 //
 // Start reading at log.go (Open, Record, Run), then pack.go (how decisions become packs and what becomes of them),
-// producer.go and checkback.go (the library), routes.go (which brokers there are), outbox.go (what is published
-// again), consumer.go (reading), maxtopic.go (what the broker has given up), and reader.go (replay for audits).
+// producer.go and checkback.go (the library), fences.go (storms of check-backs), routes.go (which brokers there are),
+// outbox.go (what is published again), consumer.go (reading), maxtopic.go (what the broker has given up), and reader.go
+// (replay for audits).
 package rocketmq

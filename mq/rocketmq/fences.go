@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,13 +33,13 @@ type half struct {
 	transaction string
 }
 
-// halfOf reads a half message as a broker hands it over with its question.
+// halfOf reads a half message as a broker hands it over with its question. What is kept does not hold the message.
 func halfOf(m *primitive.MessageExt) half {
 	return half{
-		pack: orchestrator.PackID(m.GetProperty(PropertyPack)), probe: m.GetProperty(propertyProbe) != "",
-		born: time.UnixMilli(m.BornTimestamp), topic: m.Topic,
-		host: m.StoreHost, offset: m.CommitLogOffset, index: m.QueueOffset,
-		id: m.MsgId, transaction: m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex),
+		pack:  orchestrator.PackID(strings.Clone(m.GetProperty(PropertyPack))),
+		probe: m.GetProperty(propertyProbe) != "", born: time.UnixMilli(m.BornTimestamp), topic: strings.Clone(m.Topic),
+		host: m.StoreHost, offset: m.CommitLogOffset, index: m.QueueOffset, id: strings.Clone(m.MsgId),
+		transaction: strings.Clone(m.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex)),
 	}
 }
 
