@@ -82,10 +82,11 @@ type Evidence struct {
 	Now txn.Millis
 
 	Stories map[int64]*Story
-	Locks   []HeldLock
-	Outbox  []Pending
-	Packs   map[string]Pack
-	Nodes   []NodeLife
+	// Locks are the rows that were locked both before the records were read and after.
+	Locks  []HeldLock
+	Outbox []Pending
+	Packs  map[string]Pack
+	Nodes  []NodeLife
 
 	// Given are the ids that clients were given for branches, with the transaction.
 	Given []GivenBranch

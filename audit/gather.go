@@ -15,7 +15,8 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// Store is what the audit reads of the store: everything there is, in any order. Each method is called once.
+// Store is what the audit reads of the store: everything there is, in any order. EachLock is called twice, the others
+// once.
 type Store interface {
 	// Now is the store's time.
 	Now(ctx context.Context) (txn.Millis, error)
@@ -89,19 +90,31 @@ func Gather(ctx context.Context, in Inputs, s Settings) (*Evidence, error) {
 }
 
 func readStore(ctx context.Context, s Store, e *Evidence) error {
-	err := s.EachGlobal(ctx, func(g *txn.Global, epoch int64) error {
+	before := map[heldFor]bool{}
+	err := s.EachLock(ctx, func(row txn.Row, holder, branch int64) error {
+		before[heldFor{row, holder, branch}] = true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read locks: %w", err)
+	}
+	err = s.EachGlobal(ctx, func(g *txn.Global, epoch int64) error {
 		e.AddRecord(g, epoch)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read transactions: %w", err)
 	}
+	// A branch is given its rows once, so a row that it has now and had before it had all the while: whatever the record
+	// says of it was said under that lock. Of rows that came or went meanwhile nothing can be said.
 	err = s.EachLock(ctx, func(row txn.Row, holder, branch int64) error {
-		e.AddLock(row, holder, branch)
+		if before[heldFor{row, holder, branch}] {
+			e.AddLock(row, holder, branch)
+		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read locks: %w", err)
+		return fmt.Errorf("read locks again: %w", err)
 	}
 	err = s.EachOutbox(ctx, func(id int64, topic string, event []byte, at txn.Millis) error {
 		e.Outbox = append(e.Outbox, Pending{ID: id, Topic: e.intern(topic), Hash: HashOf(event), RecordedAt: at})
@@ -128,6 +141,12 @@ func readStore(ctx context.Context, s Store, e *Evidence) error {
 	e.Have |= Records | LockTable | OutboxTable | PackTable | NodeTable
 	e.Now, err = s.Now(ctx)
 	return err
+}
+
+// heldFor is a row with the branch that holds it.
+type heldFor struct {
+	row            txn.Row
+	holder, branch int64
 }
 
 // queueKey names a queue.

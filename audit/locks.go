@@ -183,8 +183,6 @@ func locksNeeded(e *Evidence, f *Findings) {
 		switch {
 		case s == nil || s.Record == nil:
 			f.fail(s, "%s is held by id %d, which the store does not know", l.Row, l.Holder)
-		case !e.AtRest && s.Record.Status.Decided():
-			// It may have ended between the reading of the two tables; at rest it may not.
 		case s.ended():
 			f.fail(s, "it is %s, but holds %s", s.Record.Status, l.Row)
 		case s.outcome() == txn.Commit:
