@@ -46,8 +46,7 @@ func openPool(c *driver.Config, n int) (*sql.DB, error) {
 	db := sql.OpenDB(connector{base})
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
-	// From our side idle connections are closed before the server does it.
-	db.SetConnMaxIdleTime(idleMost * 3 / 5)
+	db.SetConnMaxIdleTime(idleOurs(c))
 	return db, nil
 }
 

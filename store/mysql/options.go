@@ -178,9 +178,10 @@ const (
 	idleMost = 5 * time.Second
 )
 
-// idleOf is that time for a lease, in whole seconds.
+// idleOf is that time for a lease, in whole seconds. It is rounded up: a lease is renewed every third of its length,
+// and of 3 s, rounded down, the server would give the connection up just when it is renewed.
 func idleOf(lease time.Duration) time.Duration {
-	return max(min(lease/2, idleMost).Truncate(time.Second), time.Second)
+	return min((lease/2 + time.Second - 1).Truncate(time.Second), idleMost)
 }
 
 // setIdle has the server give up connections after a time.
@@ -189,6 +190,13 @@ func setIdle(c *driver.Config, after time.Duration) {
 	for _, name := range []string{"wait_timeout", "net_read_timeout", "net_write_timeout"} {
 		c.Params[name] = seconds
 	}
+}
+
+// idleOurs is for how long we keep an idle connection that was made with c: from our side it is closed before the server
+// does it. The pool looks every second.
+func idleOurs(c *driver.Config) time.Duration {
+	seconds, _ := strconv.Atoi(c.Params["wait_timeout"])
+	return time.Duration(seconds) * time.Second * 3 / 5
 }
 
 // sessionVariables are set on every connection.
