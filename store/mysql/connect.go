@@ -218,12 +218,21 @@ func classify(err error) outage {
 	return outageNone
 }
 
-// unreachable notes why the database cannot be written. A server that has become read-only may be a former primary, and
-// the address may lead to another one by now: connections to it are not used again, for reads there are stale.
-func (s *Store) unreachable(err error) {
-	s.health.failed(err)
+// refusesWrites reports whether the server says that it is read only.
+func refusesWrites(err error) bool {
 	switch number(err) {
 	case errReadOnlyOption, errReadOnlyTrx, errReadOnlyMode:
+		return true
+	}
+	return false
+}
+
+// unreachable notes why the database cannot be written. Connections of before are not used again: a server that has
+// become read-only may be a former primary, and the address may lead to another one by now, so that reads there are
+// stale; and where one connection leads nowhere any more, the others do not either, but would be found out one by one.
+func (s *Store) unreachable(err error) {
+	s.health.failed(err)
+	if kind := classify(err); kind == outageConnect && !errors.Is(err, context.Canceled) || refusesWrites(err) {
 		s.pool.SetMaxIdleConns(0) // closes all that are idle
 		s.pool.SetMaxIdleConns(readersMax)
 		s.writers.SetMaxIdleConns(0)

@@ -196,6 +196,13 @@ func (m marks) remove(u *unit) {
 func (s *Store) writeUnits(ctx context.Context, lane int, units []*unit, clear clearing) {
 	backoff := backoffMin
 	for try := 0; ; {
+		if s.member.lost.Load() { // nothing would be committed; the node is about to join again
+			if units = s.expire(units, orchestrator.ErrNotMember); len(units) == 0 {
+				return
+			}
+			s.pause(backoffMin)
+			continue
+		}
 		err := s.attempt(ctx, lane, units, clear)
 		kind := outageNone
 		if err != nil {
@@ -287,7 +294,16 @@ func (s *Store) attempt(base context.Context, lane int, units []*unit, clear cle
 	limit := writeLimit + time.Duration(len(b.locks)/1000)*writeLimitRows
 	ctx, cancel := context.WithTimeout(base, limit)
 	defer cancel()
-	tx, err := s.writers.BeginTx(ctx, nil)
+	if !s.underLease(lane, cancel) {
+		return context.Canceled
+	}
+	defer s.underLease(lane, nil)
+	conn, err := s.writer(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer func() { _ = conn.Close() }() // back to the pool
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
@@ -323,8 +339,31 @@ func (s *Store) attempt(base context.Context, lane int, units []*unit, clear cle
 		s.lose()
 		return orchestrator.ErrNotMember
 	}
+	if s.underLease(lane, nil); ctx.Err() != nil {
+		return ctx.Err() // too late to say COMMIT
+	}
 	ended = true
 	return s.commit(base, tx, b, lane, token)
+}
+
+// connectLimit bounds how long a write looks for a connection. What waits behind it has to be told in time.
+const connectLimit = 1500 * time.Millisecond
+
+// writer returns a connection to write on.
+func (s *Store) writer(ctx context.Context) (*sql.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	return s.writers.Conn(ctx)
+}
+
+// underLease has a write of a lane given up by calling cancel when the lease is lost; nil: no longer. It returns false
+// if that has happened. A write that has not come to its COMMIT then never will, so whoever waits for it need not wait
+// for a database that does not answer.
+func (s *Store) underLease(lane int, cancel context.CancelFunc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancels[lane] = cancel
+	return !s.member.lost.Load()
 }
 
 // tokenBits are the bits of a token that count the writes of one epoch.

@@ -35,6 +35,13 @@ func (s *Store) lose() {
 	}
 	s.stats.losses.Add(1)
 	s.health.lost()
+	s.mu.Lock()
+	for _, cancel := range s.cancels {
+		if cancel != nil {
+			cancel()
+		}
+	}
+	s.mu.Unlock()
 	select {
 	case s.member.wake <- struct{}{}:
 	default:

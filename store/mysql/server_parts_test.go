@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
 // ownServer starts a server for one test alone, with a user that may not write to a read-only server.
@@ -197,4 +198,51 @@ func TestStoppedServerIsGivenUp(t *testing.T) {
 	if err := begin(s, 300).whole("t:3"); err != nil {
 		t.Errorf("when it goes on: %v", err)
 	}
+}
+
+// TestNobodyWaitsForAWriteOfALostLease stops the server's process until the node has lost its lease: what was being
+// written, and what is written then, is refused soon, although no answer comes. When the server goes on, so does the
+// node.
+func TestNobodyWaitsForAWriteOfALostLease(t *testing.T) {
+	t.Parallel()
+	dir, p := ownServer(t)
+	o := appOptions(t, p)
+	o.Lease, o.RetryFor = time.Second, time.Second
+	lost, joined := make(chan struct{}, 10), make(chan int64, 10)
+	o.Lost, o.Joined = func() { lost <- struct{}{} }, func(epoch int64) { joined <- epoch }
+	s := openNode(t, o)
+	run(t, s)
+	st := begin(s, 100)
+	if err := st.step(txn.Begin{Application: "a", Timeout: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(fileOf(t, dir+"/pid")))
+	if err != nil || syscall.Kill(pid, syscall.SIGSTOP) != nil {
+		t.Fatalf("stop %d: %v", pid, err)
+	}
+	goOn := sync.OnceFunc(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	defer goOn()
+	for _, when := range []string{"before the loss", "after the loss"} {
+		start := time.Now()
+		err := st.step(txn.Register{BranchID: 101, Kind: txn.AT, Resource: "r", LockKey: "t:1"})
+		away := errors.Is(err, orchestrator.ErrNotMember) || errors.Is(err, orchestrator.ErrUnavailable)
+		if !away || time.Since(start) > 6*time.Second {
+			t.Errorf("%s: %v after %v", when, err, time.Since(start))
+		}
+	}
+	<-lost
+	goOn()
+	<-joined
+	if err := st.step(txn.Register{BranchID: 101, Kind: txn.AT, Resource: "r", LockKey: "t:1"}); err != nil {
+		t.Errorf("when it goes on: %v", err)
+	}
+}
+
+func fileOf(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -50,6 +50,7 @@ type Store struct {
 	lastWaits               string
 
 	wake     [lanes]chan struct{}
+	cancels  [lanes]context.CancelFunc // guarded by mu; see underLease
 	refusals refusals
 	loads    loads
 	member   membership
