@@ -3,6 +3,8 @@ package rocketmq
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -252,5 +254,38 @@ func TestAClientThatIsOutOfDateStaysSoUntilItIsReplaced(t *testing.T) {
 	}
 	if err := l.rebuild(t.Context()); err != nil || !l.stale.Load() { // the pace does not allow it
 		t.Errorf("too soon: %v, stale %t", err, l.stale.Load())
+	}
+}
+
+// TestAClientIsReplacedWhenQueuesCanBeWrittenAgain: the library reads a route every 30 s. If it has read that a topic
+// cannot be written, it refuses to send there for as long, whatever the topic is by then.
+func TestAClientIsReplacedWhenQueuesCanBeWrittenAgain(t *testing.T) {
+	t.Parallel()
+	var perm, queues atomic.Int64
+	addr := fakeServer(t, func(*command) *command {
+		return &command{body: fmt.Appendf(nil, `{"brokerDatas":[{"brokerName":"a","brokerAddrs":{0:"127.0.0.1:1"}}],`+
+			`"queueDatas":[{"brokerName":"a","perm":%d,"readQueueNums":2,"writeQueueNums":%d}]}`, perm.Load(), queues.Load())}
+	})
+	l := formLog(t, Options{})
+	l.wire = newWire("", "", nil)
+	defer l.wire.close()
+	l.names = &nameServers{wire: l.wire, all: []string{addr}}
+	for i, tt := range []struct {
+		perm, queues int64
+		stale        bool
+	}{
+		{topicPerms, 2, true}, // the first
+		{topicPerms, 2, false},
+		{permRead, 2, false}, // nothing is sent there, no matter what the client knows
+		{topicPerms, 2, true},
+		{topicPerms, 4, true},
+		{topicPerms, 3, false},
+	} {
+		perm.Store(tt.perm)
+		queues.Store(tt.queues)
+		l.stale.Store(false)
+		if l.refresh(t.Context()); l.stale.Load() != tt.stale {
+			t.Errorf("%d: perm %d, %d queues: stale %t", i, tt.perm, tt.queues, l.stale.Load())
+		}
 	}
 }

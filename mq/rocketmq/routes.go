@@ -15,8 +15,8 @@ import (
 )
 
 // The library asks for routes every 30 s, and a client that has just missed an election is out for as long. So routes
-// are watched here, twice a second: sends go only to brokers that have a master now, and when masters have changed a
-// fresh producer, which reads the route anew, takes the place of the old one.
+// are watched here, twice a second: sends go only to brokers that have a master now, and when there is a
+// master or a queue that the producer may not know, a fresh one, which reads the route anew, takes its place.
 
 const (
 	watchEvery  = 500 * time.Millisecond
@@ -254,13 +254,14 @@ func newTable() *table {
 	}
 }
 
-// set takes over a route, and reports whether a master has come or changed, or any has gone.
+// set takes over a route. It reports whether there is something that a client may not know which was built before, a
+// master or queues that can be written, and whether anything has changed.
 func (t *table) set(topic string, r topicRoute) (fresh, changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.topics[topic]
 	for broker, addr := range r.masters {
-		fresh = fresh || old.masters[broker] != addr
+		fresh = fresh || old.masters[broker] != addr || r.write[broker] > old.write[broker]
 	}
 	changed = fresh || !maps.Equal(old.masters, r.masters) || !maps.Equal(old.write, r.write) ||
 		!maps.Equal(old.read, r.read)

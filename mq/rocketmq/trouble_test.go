@@ -39,6 +39,10 @@ func TestTopicThatTheBrokerRefusesIsNamedAndHealed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		eventually(t, "the name server is told", func() bool {
+			r, err := n.log.names.route(t.Context(), CommitTopic(prefix))
+			return err == nil && (len(r.write) > 0) == (perm&permWrite != 0)
+		})
 	}
 	setPerm(permRead)
 	eventually(t, "the log names the topic", func() bool {

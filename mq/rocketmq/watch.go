@@ -119,7 +119,7 @@ func (l *Log) refresh(ctx context.Context) {
 	}
 }
 
-// renew puts a fresh client in the place of one that does not know the masters, or is not known to them.
+// renew puts a fresh client in the place of one that does not know the masters or queues, or is not known to them.
 func (l *Log) renew(ctx context.Context) {
 	if err := l.rebuild(ctx); err != nil {
 		l.noise.warn(l.opts.Logger, "client cannot be renewed yet", "err", err)
