@@ -3,7 +3,9 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -13,6 +15,10 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/web/access"
 )
 
 // requestIDHeader carries the id of a request, the client's own if it sent a sensible one.
@@ -26,8 +32,7 @@ func (s *Server) observe(c *gin.Context) {
 		id = rand.Text()
 	}
 	c.Header(requestIDHeader, id)
-	c.Header("X-Content-Type-Options", "nosniff")
-	c.Header("Cache-Control", "no-store")
+	guard(c)
 	c.Next()
 	route := c.FullPath()
 	if route == "" {
@@ -37,6 +42,25 @@ func (s *Server) observe(c *gin.Context) {
 	s.requests.WithLabelValues(route, method(c.Request.Method), strconv.Itoa(c.Writer.Status())).Observe(took.Seconds())
 	s.o.Logger.DebugContext(c, "http request", "id", id, "method", c.Request.Method, "path", c.Request.URL.Path,
 		"status", c.Writer.Status(), "took", took)
+}
+
+// contentPolicy has a browser load nothing but what this server sends, and no page show ours in a frame.
+const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; " +
+	"object-src 'none'"
+
+// guard sets the headers that every answer has. A handler of something that may be kept replaces Cache-Control.
+func guard(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	if c.Request.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 }
 
 // method keeps the metric's label within a bounded set.
@@ -68,21 +92,170 @@ func (s *Server) recovered(c *gin.Context) {
 	c.Next()
 }
 
-// gate keeps everybody out of the API who could not be asked for a key: without development mode all, with it those
-// that are not on this machine or are another site's page in a browser here.
+// gate finds out who asks, and lets pass who has the role that the route needs.
 func (s *Server) gate(c *gin.Context) {
-	switch c.FullPath() {
-	case "/healthz", "/readyz", "/metrics":
+	r, found := s.ruleOf(c)
+	p := &access.Principal{}
+	var err error
+	switch {
+	case found && r.role == access.Open:
+	case s.o.Dev:
+		p, err = s.developer(c)
+	case !found: // what there is and what not is in openapi.yaml for everybody
+		return
+	case s.o.Access != nil:
+		p, err = s.o.Access.Authenticate(c.Request)
+	case r.near && s.fromHere(c.Request):
+	default:
+		s.refuse(c, problemClosed)
 		return
 	}
-	switch {
-	case !s.o.Dev:
-		s.refuse(c, problemClosed)
-	case !loopbackName(c.Request.Host):
-		s.refuse(c, problemForeignHost)
-	case s.crossing.Check(c.Request) != nil:
-		s.refuse(c, problemCrossSite)
+	if err == nil && found {
+		err = s.admit(c, r, p)
 	}
+	if err != nil {
+		s.deny(c, err)
+		return
+	}
+	c.Request = c.Request.WithContext(access.With(c.Request.Context(), p))
+	if r.begins && p.Kind != access.Developer {
+		s.countBegin(c, p)
+	}
+}
+
+// developer is who asks in development mode: anybody on this machine who is not another site's page in a browser here.
+func (s *Server) developer(c *gin.Context) (*access.Principal, error) {
+	if !loopbackName(c.Request.Host) {
+		return nil, &problemForeignHost
+	}
+	if s.crossing.Check(c.Request) != nil {
+		return nil, &problemCrossSite
+	}
+	name := orDefault(clean(c.GetHeader(actorHeader), 64), "cli")
+	return &access.Principal{Kind: access.Developer, ID: "dev", Name: name, Roles: access.RolesOf(access.Admin)}, nil
+}
+
+// admit decides whether a principal may use a route.
+func (s *Server) admit(c *gin.Context, r rule, p *access.Principal) error {
+	switch {
+	case r.role == access.Open, r.near && s.fromHere(c.Request), p.Kind == access.Developer && r.role != closed:
+		return nil
+	case p.Kind == access.Nobody:
+		return access.NotSignedIn()
+	case r.role == closed || !p.Roles.Has(r.role):
+		return access.Lacking(r.role)
+	}
+	if changing(c.Request.Method) {
+		if err := s.o.Access.CheckBrowser(c.Request, p); err != nil {
+			return err
+		}
+	}
+	if err := s.o.Access.Allow(p); err != nil {
+		return err
+	}
+	if p.Restricted() {
+		return s.held(c, r, p)
+	}
+	return nil
+}
+
+// held keeps a restricted principal to its applications and groups.
+func (s *Server) held(c *gin.Context, r rule, p *access.Principal) error {
+	switch r.scope {
+	case freeOf, bodyOf:
+		return nil
+	case queryOf:
+		if len(p.Groups) == 0 && p.Allows(c.Query("application"), "") {
+			return nil
+		}
+		return access.Foreign("Name one of your applications with the parameter application.")
+	case pathOf:
+		id, err := xidOf(c.Param("xid"))
+		if err != nil {
+			return err
+		}
+		g, err := await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
+		if err != nil {
+			return err
+		}
+		return allowed(p, g.Application, g.Group)
+	case nothingOf:
+	}
+	return access.Foreign("This shows or changes what belongs to all of them.")
+}
+
+// allowed refuses a principal that is restricted to other applications or groups. A handler whose rule says bodyOf
+// calls it when it knows them.
+func allowed(p *access.Principal, application, group string) error {
+	if p.Allows(application, group) {
+		return nil
+	}
+	return access.Foreign("The transaction belongs to another one.")
+}
+
+// must refuses who lacks a role that not the route but what is asked of it needs.
+func must(c *gin.Context, role access.Role) error {
+	if access.From(c).Roles.Has(role) {
+		return nil
+	}
+	return access.Lacking(role)
+}
+
+// countBegin lets the handler begin a transaction if the principal may begin one more, and remembers it.
+func (s *Server) countBegin(c *gin.Context, p *access.Principal) {
+	settle, err := s.o.Access.AllowBegin(p, func(id int64) bool {
+		g, err := await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
+		return errors.Is(err, orchestrator.ErrNotFound) || err == nil && g.Status.Ended()
+	})
+	if err != nil {
+		s.deny(c, err)
+		return
+	}
+	var id int64
+	defer func() { settle(id) }()
+	c.Next()
+	if c.Writer.Status() == http.StatusCreated {
+		location := c.Writer.Header().Get("Location")
+		id, _ = xidOf(location[strings.LastIndexByte(location, '/')+1:])
+	}
+}
+
+// deny answers who may not do what they ask for.
+func (s *Server) deny(c *gin.Context, err error) {
+	var problem *Problem
+	var refusal *access.Refusal
+	switch {
+	case errors.As(err, &problem):
+		s.refuse(c, *problem)
+	case errors.As(err, &refusal):
+		if refusal.Challenge != "" {
+			c.Header("WWW-Authenticate", refusal.Challenge)
+		}
+		if refusal.RetryAfter > 0 {
+			c.Header("Retry-After", strconv.Itoa(int(math.Ceil(refusal.RetryAfter.Seconds()))))
+		}
+		s.refuse(c, Problem{
+			Status: refusal.Status, Code: refusal.Code, Title: refusal.Title, Detail: refusal.Detail,
+			Retryable: refusal.RetryAfter > 0,
+		})
+	default:
+		s.fail(c, err)
+	}
+}
+
+// fromHere reports whether a request comes from this machine or, where the metrics are open, from anywhere. One that
+// was handed on by a proxy comes from elsewhere.
+func (s *Server) fromHere(r *http.Request) bool {
+	if s.o.MetricsOpen {
+		return true
+	}
+	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(header) != "" {
+			return false
+		}
+	}
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback() && loopbackName(r.Host)
 }
 
 // loopbackName reports whether the Host header names this machine. A page that had its own name point here (DNS
@@ -102,7 +275,7 @@ func loopbackName(hostport string) bool {
 // bound limits what a request may take.
 func (s *Server) bound(c *gin.Context) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.o.BodyBytesMax)
-	if c.FullPath() == streamPath {
+	if r, _ := s.ruleOf(c); r.long {
 		c.Next() // it lasts until one of both ends goes away
 		return
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/web/access"
 )
 
 // Coordinator is what the API needs of the runtime. *orchestrator.Coordinator is the real one; tests bring another.
@@ -41,6 +42,10 @@ type Options struct {
 	Version Version
 	// Dev opens the API, without keys. The caller sees to it that the listener is on loopback.
 	Dev bool
+	// Access decides who may do what, where Dev does not. Nil: the API is closed.
+	Access *access.Gate
+	// MetricsOpen shows /metrics to everybody; otherwise to this machine and to viewers.
+	MetricsOpen bool
 	// Prefix is the "host:port" of xids that this node begins; waits are shown with it.
 	Prefix string
 	// Ready returns why the server should get no new work; empty means ready. Nil: always ready.
@@ -105,6 +110,7 @@ type Session struct {
 type Server struct {
 	o        Options
 	engine   *gin.Engine
+	rules    map[string]rule // by method and path
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 	crossing *http.CrossOriginProtection
@@ -131,7 +137,7 @@ func New(o Options) *Server {
 	o.HeaderTimeout = orDefault(o.HeaderTimeout, 5*time.Second)
 	o.IdleTimeout = orDefault(o.IdleTimeout, 2*time.Minute)
 	o.BodyBytesMax = orDefault(o.BodyBytesMax, 1<<20)
-	s := &Server{o: o, crossing: http.NewCrossOriginProtection(), closing: make(chan struct{})}
+	s := &Server{o: o, rules: rules(), crossing: http.NewCrossOriginProtection(), closing: make(chan struct{})}
 	s.registry, s.requests = newRegistry(s)
 
 	gin.SetMode(gin.ReleaseMode)

@@ -214,28 +214,6 @@ func TestFaultsAreAnsweredWithoutDetails(t *testing.T) {
 	}
 }
 
-func TestWithoutDevOnlyHealthReadinessAndMetricsAnswer(t *testing.T) {
-	t.Parallel()
-	r := setup(t, func(o *Options) { o.Dev = false })
-	for _, route := range r.server.engine.Routes() {
-		path := strings.ReplaceAll(route.Path, ":xid", "100")
-		status, got, _ := r.do(t, route.Method, path, "", "Host", "concord.example")
-		switch path {
-		case "/healthz", "/readyz", "/metrics":
-			if status != 200 {
-				t.Errorf("%s: %d", path, status)
-			}
-		default:
-			if status != 403 || got["code"] != "apiClosed" || !strings.Contains(got["detail"].(string), "--dev") {
-				t.Errorf("%s: %d %v", path, status, got)
-			}
-		}
-	}
-	if status, got, _ := r.do(t, "GET", "/nothing", ""); status != 403 {
-		t.Errorf("%d %v", status, got)
-	}
-}
-
 func TestReadinessSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	var reasons []Reason

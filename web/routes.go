@@ -1,0 +1,121 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/web/access"
+)
+
+// rule is what is decided about a request before its handler gets it.
+type rule struct {
+	// role is the one role that the route needs; [access.Open] needs none.
+	role access.Role
+	// scope says how a principal that is restricted to some applications is held to them.
+	scope scope
+	// action is what the journal calls it; empty is not written. Every changing route that people use has one.
+	action string
+	// begins: it begins a transaction, answers 201, and names it by its number at the end of the header Location. It
+	// counts against the begins and the live transactions of a key.
+	begins bool
+	// long: it may take longer than an answer may, and sees to its own deadlines.
+	long bool
+	// near: from this machine it is open to everybody.
+	near bool
+	// changes: it changes something although it is a GET, because a browser can do no other there.
+	changes bool
+}
+
+// scope says how a principal that is restricted to some applications or groups is held to them.
+type scope uint8
+
+const (
+	// nothingOf keeps restricted principals out.
+	nothingOf scope = iota
+	// freeOf is for what belongs to no application.
+	freeOf
+	// pathOf lets them have what belongs to the transaction in the path, xid, if that is one of theirs.
+	pathOf
+	// queryOf lets them list what belongs to the application in the query.
+	queryOf
+	// bodyOf leaves it to the handler, which calls [Server.allowed] as soon as it knows the application.
+	bodyOf
+)
+
+// rules is the table of all routes. A route without a row is closed to everybody; a test finds it.
+func rules() map[string]rule {
+	const (
+		v1     = "/api/v1"
+		tx     = v1 + "/transactions/:xid"
+		groups = v1 + "/events/groups/:group"
+	)
+	viewing := rule{role: access.Viewer}
+	all := map[string]rule{
+		"GET /healthz":           {role: access.Open, scope: freeOf},
+		"HEAD /healthz":          {role: access.Open, scope: freeOf},
+		"GET /readyz":            {role: access.Open, scope: freeOf},
+		"HEAD /readyz":           {role: access.Open, scope: freeOf},
+		"GET /metrics":           {role: access.Viewer, near: true},
+		"GET /openapi.yaml":      {role: access.Open, scope: freeOf},
+		"GET " + v1 + "/version": {role: access.Member, scope: freeOf},
+
+		"GET " + v1 + "/transactions":             {role: access.Viewer, scope: queryOf},
+		"POST " + v1 + "/transactions":            {role: access.Service, scope: bodyOf, begins: true},
+		"GET " + tx:                               {role: access.Member, scope: pathOf},
+		"GET " + tx + "/history":                  {role: access.Member, scope: pathOf},
+		"POST " + tx + "/branches":                {role: access.Service, scope: pathOf},
+		"POST " + tx + "/branches/:branch/report": {role: access.Service, scope: pathOf},
+		"POST " + tx + "/commit":                  {role: access.Decider, scope: pathOf, action: "transaction.commit"},
+		"POST " + tx + "/rollback":                {role: access.Decider, scope: pathOf, action: "transaction.rollback"},
+		"POST " + tx + "/plan":                    {role: access.Operator, scope: pathOf},
+		"POST " + tx + "/operations":              {role: access.Operator, scope: pathOf, action: "transaction.operate"},
+		"POST " + tx + "/retry":                   {role: access.Operator, scope: pathOf, action: "transaction.retry"},
+
+		"POST " + v1 + "/messages":               {role: access.Service, scope: bodyOf, begins: true},
+		"POST " + v1 + "/messages/:xid/submit":   {role: access.Service, scope: pathOf},
+		"POST " + v1 + "/messages/:xid/withdraw": {role: access.Service, scope: pathOf},
+
+		"GET " + v1 + "/locks":         viewing,
+		"GET " + v1 + "/waits":         viewing,
+		"GET " + v1 + "/sessions":      viewing,
+		"GET " + v1 + "/nodes":         viewing,
+		"GET " + v1 + "/settings":      viewing,
+		"PUT " + v1 + "/settings/:key": {role: access.Admin, action: "setting.change"},
+
+		"GET " + v1 + "/events":                       {role: access.Member},
+		"GET " + streamPath:                           {role: access.Member, long: true, changes: true},
+		"GET " + v1 + "/events/groups":                {role: access.Member},
+		"GET " + groups:                               {role: access.Member},
+		"PUT " + groups:                               {role: access.Service, action: "group.put"},
+		"DELETE " + groups:                            {role: access.Resolver, action: "group.delete"},
+		"POST " + groups + "/poll":                    {role: access.Service},
+		"POST " + groups + "/ack":                     {role: access.Service},
+		"POST " + groups + "/nack":                    {role: access.Service},
+		"POST " + groups + "/seek":                    {role: access.Operator, action: "group.seek"},
+		"GET " + groups + "/deadletters":              {role: access.Member},
+		"POST " + groups + "/deadletters/:seq/replay": {role: access.Operator, action: "deadletter.replay"},
+		"DELETE " + groups + "/deadletters/:seq":      {role: access.Resolver, action: "deadletter.discard"},
+	}
+	return all
+}
+
+// ruleOf returns the row of the route that a request matched. ok is false if it matched none.
+func (s *Server) ruleOf(c *gin.Context) (r rule, ok bool) {
+	if c.FullPath() == "" {
+		return rule{}, false
+	}
+	r, found := s.rules[c.Request.Method+" "+c.FullPath()]
+	if !found {
+		return rule{role: closed}, true
+	}
+	return r, true
+}
+
+// closed is a role that nobody has.
+const closed access.Role = 0
+
+// changing reports whether a route may change something by its method.
+func changing(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead
+}
