@@ -1,5 +1,11 @@
 package orchestrator
 
+import (
+	"slices"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
 // insert puts a new entry into the shard and makes room for it. The caller holds the shard's mutex.
 func (c *Coordinator) insert(s *shard, e *entry) *entry {
 	s.entries[e.id] = e
@@ -37,4 +43,58 @@ func (c *Coordinator) remove(s *shard, e *entry) {
 		delete(s.entries, e.id)
 		c.cached.Add(-1)
 	}
+}
+
+// state returns the state that may be shown, or nil if it has to be loaded.
+func (c *Coordinator) state(e *entry) *txn.Global {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.g
+}
+
+// takeState is state for an event that is about to be applied. The caller holds e's busy mark.
+func (c *Coordinator) takeState(e *entry) *txn.Global {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.seen = e.refused
+	return e.g
+}
+
+// union returns the indexes of both lists, each once. The lists stay as they are.
+func union(now, before []int) []int {
+	if len(before) == 0 {
+		return now
+	}
+	all := slices.Concat(now, before)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// reload forgets the state, so that the next event reads it from the store. One that was never stored is kept for the
+// case that it still is not. The caller holds e's busy mark.
+func (c *Coordinator) reload(e *entry) {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.unstored() {
+		e.fresh = e.g
+	}
+	e.touched, e.g = nil, nil
+}
+
+// unstored reports whether the store may not know the transaction. The caller holds the shard's mutex.
+func (e *entry) unstored() bool { return e.fresh != nil || e.g != nil && e.g.Version == 0 }
+
+// install makes g the state that may be shown.
+func (c *Coordinator) install(e *entry, g *txn.Global) {
+	s := c.shard(e.id)
+	s.mu.Lock()
+	before := e.unstored()
+	e.g, e.fresh = g, nil
+	if before && !e.unstored() {
+		c.unstored.Add(-1)
+	}
+	s.mu.Unlock()
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +29,7 @@ type Options struct {
 	Member func() bool
 	// Advertise is the "host:port" under which clients reach this node; it is the prefix of every xid begun here.
 	Advertise string
+	Observer  Observer     // nil: nobody is told
 	Logger    *slog.Logger // nil: discarded
 }
 
@@ -45,6 +45,8 @@ type Coordinator struct {
 	shared    Shared // nil: this is the only node
 	member    func() bool
 	prefix    string
+	observer  Observer // nil: none
+	tracing   bool     // observer wants traces
 	logger    *slog.Logger
 
 	shards   [shardCount]shard
@@ -66,7 +68,8 @@ type Coordinator struct {
 func New(ctx context.Context, o Options) (*Coordinator, error) {
 	c := &Coordinator{
 		store: o.Store, log: o.Log, transport: o.Transport, clock: o.Clock, admit: o.Admit, prefix: o.Advertise,
-		logger: o.Logger, shared: o.Shared, member: o.Member,
+		logger: o.Logger, shared: o.Shared, member: o.Member, observer: o.Observer,
+		tracing: o.Observer != nil && o.Observer.Tracing(),
 	}
 	c.Tune(o.Rules, o.Limits)
 	if c.admit == nil {
@@ -112,6 +115,11 @@ type request struct {
 	check bool
 	// read is true when the state was read from the store for this request.
 	read bool
+	// swept is true of what the sweeper found; late is then by how much, in milliseconds.
+	swept bool
+	late  txn.Millis
+	// at is when the request came, wrote when its change was given to the store; see [Coordinator.stamp].
+	at, wrote int64
 }
 
 // entry is the runtime's hold on one transaction.
@@ -128,9 +136,10 @@ type entry struct {
 	refused int // lazy writes that were refused
 
 	// The busy mark's owner's.
-	seen    int   // refused when the state was taken for the event
-	stuck   bool  // was stuck before the event
-	touched []int // branches of g that differ from what was given to the store, since only memory was written
+	seen    int     // refused when the state was taken for the event
+	stuck   bool    // was stuck before the event
+	touched []int   // branches of g that differ from what was given to the store, since only memory was written
+	asked   []asked // attempts under way, if somebody observes them
 }
 
 // shardCount spreads the mutexes. Ids are consecutive, so neighbours fall into different shards.
@@ -234,6 +243,9 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 		c.answerIn(e, req, g, err)
 		return true
 	}
+	if req.swept && g.DueAt != 0 {
+		req.late = max(c.clock.Now()-g.DueAt, 1)
+	}
 	return c.write(e, req, eff)
 }
 
@@ -309,11 +321,12 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 	}
 	record := c.store.Apply
 	if eff.Decided {
-		record = c.log.Record
+		record, ch.Trace = c.log.Record, c.handOn(eff.Next)
 	} else {
 		// An ending is lazy unless a client waits for it: what a client is told must not be forgotten.
 		ch.Lazy = eff.Write == txn.WriteLazy && !c.awaited(e)
 	}
+	req.wrote = c.stamp()
 	if !c.holds(e, func() { record(ch, func(err error) { c.written(e, req, eff, err) }) }) {
 		return c.attempt(e, req)
 	}
@@ -361,6 +374,7 @@ func (c *Coordinator) writeLazily(e *entry, ch *Change) bool {
 
 // written takes the end of a durable write.
 func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error) {
+	c.observeWrite(req, eff, err)
 	var locked *LockedError
 	switch {
 	case err == nil:
@@ -394,65 +408,12 @@ func unchanged(err error) bool {
 // conflictTriesMax is how often an event is applied again to a state that somebody else changed.
 const conflictTriesMax = 5
 
-// state returns the state that may be shown, or nil if it has to be loaded.
-func (c *Coordinator) state(e *entry) *txn.Global {
-	s := c.shard(e.id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return e.g
-}
-
-// takeState is state for an event that is about to be applied. The caller holds e's busy mark.
-func (c *Coordinator) takeState(e *entry) *txn.Global {
-	s := c.shard(e.id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e.seen = e.refused
-	return e.g
-}
-
-// union returns the indexes of both lists, each once. The lists stay as they are.
-func union(now, before []int) []int {
-	if len(before) == 0 {
-		return now
-	}
-	all := slices.Concat(now, before)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// reload forgets the state, so that the next event reads it from the store. One that was never stored is kept for the
-// case that it still is not. The caller holds e's busy mark.
-func (c *Coordinator) reload(e *entry) {
-	s := c.shard(e.id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e.unstored() {
-		e.fresh = e.g
-	}
-	e.touched, e.g = nil, nil
-}
-
-// unstored reports whether the store may not know the transaction. The caller holds the shard's mutex.
-func (e *entry) unstored() bool { return e.fresh != nil || e.g != nil && e.g.Version == 0 }
-
-// install makes g the state that may be shown.
-func (c *Coordinator) install(e *entry, g *txn.Global) {
-	s := c.shard(e.id)
-	s.mu.Lock()
-	before := e.unstored()
-	e.g, e.fresh = g, nil
-	if before && !e.unstored() {
-		c.unstored.Add(-1)
-	}
-	s.mu.Unlock()
-}
-
 // carryOut does what follows from a change that is written: first the answer, then everybody who waited, then the
 // commands.
 func (c *Coordinator) carryOut(e *entry, req request, eff txn.Effects) {
 	g := eff.Next
 	c.count(e, eff)
+	c.observe(e, req, eff)
 	c.answerIn(e, req, g, nil)
 	if eff.Decided {
 		c.rows.decided(c, g)
@@ -465,7 +426,7 @@ func (c *Coordinator) carryOut(e *entry, req request, eff txn.Effects) {
 		c.settle(e, g)
 	}
 	for i := range eff.Commands {
-		c.send(&eff.Commands[i])
+		c.send(e, &eff.Commands[i])
 	}
 }
 

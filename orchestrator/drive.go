@@ -13,7 +13,13 @@ import (
 // that is unknown or ended is no error.
 func (c *Coordinator) Drive(ctx context.Context, id int64) error {
 	var d driven
-	c.Wake(id, d.finish)
+	from := c.traceStamp()
+	c.handle(id, request{ev: txn.Wake{}, done: func(g *txn.Global, err error) {
+		if c.tracing && g != nil && err == nil {
+			c.tell(StepDrive, g, from)
+		}
+		d.finish(drivenError(err))
+	}})
 	return d.wait(ctx)
 }
 
@@ -55,24 +61,37 @@ func (d *driven) wait(ctx context.Context) error {
 func (c *Coordinator) Wake(id int64, done func(error)) {
 	req := request{ev: txn.Wake{}}
 	if done != nil {
-		req.done = func(_ *txn.Global, err error) {
-			if errors.Is(err, ErrNotFound) {
-				err = nil // past retention: nothing is left to do
-			}
-			done(err)
-		}
+		req.done = func(_ *txn.Global, err error) { done(drivenError(err)) }
 	}
 	c.handle(id, req)
 }
 
-// send hands a command to the transport.
-func (c *Coordinator) send(cmd *txn.Command) {
+// drivenError is what went wrong with a look at what is due.
+func drivenError(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil // past retention: nothing is left to do
+	}
+	return err
+}
+
+// send hands a command to the transport. The caller holds e's busy mark.
+func (c *Coordinator) send(e *entry, cmd *txn.Command) {
 	if !c.member() {
 		return // another node has taken over; if none has, the stored due time stands
 	}
 	c.stats.commands.Add(1)
 	if cmd.Attempt > 1 {
 		c.stats.retries.Add(1)
+	}
+	if c.observer != nil {
+		e.asks(cmd.BranchID, cmd.Attempt, c.stamp())
+		if c.tracing && cmd.Trace != "" {
+			attempt := cmd.Attempt
+			if cmd.Kind == txn.Topic {
+				attempt = 0 // all copies of its message are the same
+			}
+			cmd.Trace = c.observer.HandOn(cmd.XID, cmd.Trace, cmd.BranchID, attempt)
+		}
 	}
 	err := c.transport.Send(*cmd)
 	if err == nil {
@@ -89,5 +108,5 @@ func (c *Coordinator) Reply(id int64, r txn.Reply) {
 	if r.Result != txn.ResultDone {
 		c.stats.failures.Add(1)
 	}
-	c.handle(id, request{ev: r})
+	c.handle(id, request{ev: r, at: c.stamp()})
 }

@@ -44,6 +44,7 @@ type rowWait struct {
 	seq      uint64 // order of arrival
 	since    txn.Millis
 	deadline txn.Millis
+	stamp    int64 // since, for the observer
 	// conflict is what it waits for; its row is the key of the list that w is in. nil: not in a list yet.
 	conflict *LockedError
 	trying   bool  // an attempt is under way
@@ -87,7 +88,7 @@ func (r *rowWaits) register(c *Coordinator, id int64, ev txn.Register, done func
 
 // try applies the registration once more, or for the first time.
 func (r *rowWaits) try(c *Coordinator, w *rowWait) {
-	c.handle(w.id, request{ev: w.ev, done: func(_ *txn.Global, err error) { r.tried(c, w, err) }})
+	c.handle(w.id, request{ev: w.ev, at: c.traceStamp(), done: func(_ *txn.Global, err error) { r.tried(c, w, err) }})
 }
 
 // tried takes the end of an attempt.
@@ -149,7 +150,7 @@ func (r *rowWaits) enter(c *Coordinator, w *rowWait, locked *LockedError) (moved
 		now := c.clock.Now()
 		if w.seq == 0 {
 			r.seq++
-			w.seq, w.since, w.deadline = r.seq, now, now.Add(c.limits().LockWait)
+			w.seq, w.since, w.deadline, w.stamp = r.seq, now, now.Add(c.limits().LockWait), c.stamp()
 			r.queue = append(r.queue, w)
 			r.byID[w.id] = append(r.byID[w.id], w)
 			r.waiting.Add(1)
@@ -219,7 +220,11 @@ func (r *rowWaits) leave(c *Coordinator, w *rowWait, err error) {
 		}
 		head = r.wakeHead(rowKey(w.conflict))
 	}
+	conflict := w.conflict
 	r.mu.Unlock()
+	if waited {
+		c.observeWait(w, conflict, err)
+	}
 	if err != nil {
 		c.countLocked(err)
 	}

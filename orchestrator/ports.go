@@ -73,6 +73,8 @@ type Change struct {
 	// Topic and Event are the outbox entry that is written with the decision. Event is immutable from then on.
 	Topic string
 	Event []byte
+	// Trace is the traceparent for the readers of a decision's event, or "".
+	Trace string
 }
 
 // DecisionLog makes a change that carries a decision durable and its event visible to consumers. Every implementation

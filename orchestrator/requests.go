@@ -23,13 +23,25 @@ type BeginRequest struct {
 // refused, which is safe. In a cluster the record is durable before done is called, because the next request may reach
 // another node. Errors: [ErrStopped], [ErrBusy], [ErrTooLarge], those of Options.Admit, faults.
 func (c *Coordinator) Begin(req BeginRequest, done func(txn.XID, error)) {
+	c.Start(req, func(g *txn.Global, err error) {
+		if err != nil {
+			done(txn.XID{}, err)
+			return
+		}
+		done(g.XID, nil)
+	})
+}
+
+// Start is Begin for those who want to see the transaction.
+func (c *Coordinator) Start(req BeginRequest, done func(*txn.Global, error)) {
+	from := c.traceStamp()
 	eff, err := c.begin(req)
 	if err != nil {
-		done(txn.XID{}, err)
+		done(nil, err)
 		return
 	}
 	if c.shared != nil || len(req.Branches) > 0 {
-		c.beginStored(eff.Next, done)
+		c.beginStored(eff.Next, from, done)
 		return
 	}
 	g := eff.Next
@@ -41,7 +53,8 @@ func (c *Coordinator) Begin(req BeginRequest, done func(txn.XID, error)) {
 	c.insert(s, &entry{id: g.XID.ID, g: g})
 	s.mu.Unlock()
 	c.fresh.add(g.XID.ID, g.Deadline())
-	done(g.XID, nil)
+	c.observeBegun(g, from)
+	done(g, nil)
 }
 
 // begin makes the first state of a transaction.
@@ -65,9 +78,10 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 		return txn.Effects{}, err
 	}
 	now := c.clock.Now()
+	xid := txn.XID{Prefix: c.prefix, ID: id}
 	eff, err := c.rules().Apply(nil, txn.Begin{
-		XID: txn.XID{Prefix: c.prefix, ID: id}, Application: req.Application, Group: req.Group, Name: req.Name,
-		Trace: req.Trace, Data: req.Data, Timeout: min(req.Timeout, l.TimeoutMax),
+		XID: xid, Application: req.Application, Group: req.Group, Name: req.Name,
+		Trace: c.traceOf(xid, req.Trace), Data: req.Data, Timeout: min(req.Timeout, l.TimeoutMax),
 	}, now)
 	if err != nil || len(req.Branches) == 0 {
 		return eff, err
@@ -93,12 +107,12 @@ func (c *Coordinator) enlist(all []RegisterRequest) (txn.Enlist, error) {
 }
 
 // beginStored stores the record before it tells the xid.
-func (c *Coordinator) beginStored(g *txn.Global, done func(txn.XID, error)) {
+func (c *Coordinator) beginStored(g *txn.Global, from int64, done func(*txn.Global, error)) {
 	g.Version++ // nobody else has it yet
 	c.store.Apply(&Change{Global: g}, func(err error) {
 		if err != nil {
 			c.stats.writeErrors.Add(1)
-			done(txn.XID{}, err)
+			done(nil, err)
 			return
 		}
 		c.live.Add(1)
@@ -109,7 +123,8 @@ func (c *Coordinator) beginStored(g *txn.Global, done func(txn.XID, error)) {
 			c.insert(s, &entry{id: g.XID.ID, g: g})
 		}
 		s.mu.Unlock()
-		done(g.XID, nil)
+		c.observeBegun(g, from)
+		done(g, nil)
 	})
 }
 
@@ -122,6 +137,8 @@ type RegisterRequest struct {
 	LockKey, Data    string
 	// Key is the client's name of this request: the same key is the same branch. "" if it has none.
 	Key string
+	// Trace is the W3C traceparent that came with it; a transaction that has none keeps it. "" if none.
+	Trace string
 	// Call is of kinds that are called by HTTP.
 	Call *txn.Call
 	// Wait says that the answer may wait, at most Limits.LockWait, for a row that another transaction has locked.
@@ -132,14 +149,14 @@ type RegisterRequest struct {
 func (c *Coordinator) register(req *RegisterRequest) (ev txn.Register, err error) {
 	l := c.limits()
 	if len(req.LockKey) > l.LockKeyBytesMax || len(req.Data) > l.DataBytesMax || len(req.Resource) > l.ResourceBytesMax ||
-		max(len(req.Client), len(req.Key)) > l.NameBytesMax || callBytes(req.Call) > l.CallBytesMax ||
+		max(len(req.Client), len(req.Key), len(req.Trace)) > l.NameBytesMax || callBytes(req.Call) > l.CallBytesMax ||
 		len(req.LockKey) > 2*l.RowsMax && txn.LockCount(req.LockKey) > l.RowsMax {
 		return ev, ErrTooLarge
 	}
 	branchID, err := c.nextID()
 	return txn.Register{
 		BranchID: branchID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client,
-		LockKey: req.LockKey, Data: req.Data, Key: req.Key, Call: req.Call,
+		LockKey: req.LockKey, Data: req.Data, Key: req.Key, Call: req.Call, Trace: req.Trace,
 	}, err
 }
 
@@ -168,7 +185,7 @@ func (c *Coordinator) Register(req RegisterRequest, done func(branchID int64, er
 		c.rows.register(c, req.ID, ev, done)
 		return
 	}
-	c.handle(req.ID, request{ev: ev, done: func(g *txn.Global, err error) {
+	c.handle(req.ID, request{ev: ev, at: c.traceStamp(), done: func(g *txn.Global, err error) {
 		c.countLocked(err)
 		done(branchOf(g, &ev), err)
 	}})
@@ -194,7 +211,7 @@ func (c *Coordinator) Enlist(id int64, all []RegisterRequest, done func(*txn.Glo
 		done(nil, err)
 		return
 	}
-	c.handle(id, request{ev: ev, done: done})
+	c.handle(id, request{ev: ev, at: c.traceStamp(), done: done})
 }
 
 // countLocked counts refusals for a locked row.
@@ -243,11 +260,11 @@ type DecideRequest struct {
 func (c *Coordinator) Decide(req DecideRequest, done func(*txn.Global, error)) {
 	ev := txn.Decide{Outcome: req.Outcome, Cause: req.Cause, Actor: req.Actor, AllDone: req.AllDone}
 	if req.NoWait {
-		c.handle(req.ID, request{ev: ev, done: done})
+		c.handle(req.ID, request{ev: ev, at: c.traceStamp(), done: done})
 		return
 	}
 	w := &endWait{id: req.ID, outcome: req.Outcome, done: done}
-	c.handle(req.ID, request{ev: ev, settled: w})
+	c.handle(req.ID, request{ev: ev, at: c.traceStamp(), settled: w})
 }
 
 // Get calls done with the present state, in a cluster the store's. Errors: [ErrNotFound], faults.

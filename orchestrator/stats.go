@@ -83,6 +83,9 @@ func (c *Coordinator) count(e *entry, eff txn.Effects) {
 	if g.Stuck != 0 && !before {
 		c.stats.stuck.Add(1)
 		c.logger.Info("transaction is stuck", "xid", g.XID.String(), "reason", g.Stuck.String())
+		if c.tracing {
+			c.tell(StepStuck, g, 0)
+		}
 	}
 	e.stuck = g.Stuck != 0
 }

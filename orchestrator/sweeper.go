@@ -77,7 +77,7 @@ func (c *Coordinator) Sweep(ctx context.Context) error {
 			return fmt.Errorf("look for due transactions: %w", err)
 		}
 		for _, id := range ids {
-			c.handle(id, request{ev: txn.Wake{}, check: true})
+			c.handle(id, request{ev: txn.Wake{}, check: true, swept: c.observer != nil})
 		}
 		if len(ids) < c.limits().SweepSlice || ctx.Err() != nil {
 			return nil

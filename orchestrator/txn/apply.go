@@ -75,6 +75,9 @@ func (r Rules) register(g *Global, ev Register, now Millis) (Effects, error) {
 		b.State = Finished
 	}
 	d := edit(g)
+	if d.Trace == "" {
+		d.Trace = ev.Trace
+	}
 	d.tell(now, HistoryRegistered, b.ID, "")
 	d.join(b)
 	if b.LockKey != "" {

@@ -23,6 +23,7 @@ type Register struct {
 	LockKey, Data    string
 	Key              string // "", or the client's name of this request: registered once however often it is asked for
 	Call             *Call  // of kinds that are called by HTTP
+	Trace            string // W3C traceparent, kept by a transaction that has none, or ""
 }
 
 // Enlist adds several branches at once, all or none. None of them has locks.
