@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -73,14 +74,15 @@ func body(entries []orchestrator.OutboxEntry) []byte {
 	return append(dst, ']')
 }
 
+// eventStart is how events begin.
+var eventStart = []byte(`{"specversion":"1.0","id":"`)
+
 // xidOf reads the xid of an event. All begin alike, so that the common case needs no decoder.
 func xidOf(event []byte) string {
-	const start = `{"specversion":"1.0","id":"`
-	if rest, ok := strings.CutPrefix(string(event[:min(len(event), 400)]), start); ok {
-		if end := strings.IndexAny(rest, `"\`); end > 0 && rest[end] == '"' {
-			if slash := strings.LastIndexByte(rest[:end], '/'); slash > 0 {
-				return rest[:slash]
-			}
+	if rest, ok := bytes.CutPrefix(event[:min(len(event), 400)], eventStart); ok {
+		end := bytes.IndexByte(rest, '"')
+		if slash := bytes.LastIndexByte(rest[:max(end, 0)], '/'); slash > 0 && bytes.IndexByte(rest[:end], '\\') < 0 {
+			return string(rest[:slash])
 		}
 	}
 	var e struct {

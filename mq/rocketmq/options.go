@@ -62,11 +62,12 @@ type Options struct {
 	Epoch func() int64
 	// Valid reports whether the node's lease holds; otherwise nothing is recorded. nil: always.
 	Valid func() bool
-	// PackMax and PackBytesMax bound a pack: default 50 decisions, 1 MiB.
+	// PackMax and PackBytesMax bound a pack: default 200 decisions, 1 MiB.
 	PackMax, PackBytesMax int
-	// LanePacks is how many packs of one topic and tag may be in flight before decisions are gathered. Default 2.
+	// LanePacks is how many packs of one topic and tag may be in flight before decisions are gathered. Default 1; in mode
+	// refuse one more, because there a half that is slow holds up those behind it.
 	LanePacks int
-	// GateWithin is the longest that a decision waits for a pack before it; then it goes without. Default 10 ms.
+	// GateWithin is the longest that a decision waits for a pack before it; then it goes without. Default 25 ms.
 	GateWithin time.Duration
 	// InFlightMax bounds the halves that are in flight, all topics and tags together. Default 64.
 	InFlightMax int
@@ -144,10 +145,10 @@ func (o *Options) complete() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	setDefault(&o.PackMax, 50)
+	setDefault(&o.PackMax, 200)
 	setDefault(&o.PackBytesMax, 1<<20)
-	setDefault(&o.LanePacks, 2)
-	setDefault(&o.GateWithin, 10*time.Millisecond)
+	setDefault(&o.LanePacks, 1)
+	setDefault(&o.GateWithin, 25*time.Millisecond)
 	setDefault(&o.InFlightMax, 64)
 	setDefault(&o.QueueMax, 1<<16)
 	setDefault(&o.OutboxAfter, 30*time.Second)

@@ -116,6 +116,9 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 	var packs []*pack
 	up, mode := l.up(ln.key.topic), l.Mode()
 	lanePacks, inFlight := l.opts.LanePacks, l.opts.InFlightMax
+	if mode == Refuse {
+		lanePacks++
+	}
 	late := l.lag.late()
 	if late {
 		lanePacks, inFlight = 1, max(1, inFlight/8)

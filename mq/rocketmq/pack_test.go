@@ -65,7 +65,7 @@ func ids(from, n int64) []int64 {
 func TestDecisionsGatherWhilePacksAreInFlight(t *testing.T) {
 	t.Parallel()
 	key := laneKey{"t", "g"}
-	l := formLog(t, Options{LanePacks: 2})
+	l := formLog(t, Options{LanePacks: 2, PackMax: 50})
 	if got := sizes(l.enqueue(key, decisions(1)...)); !slices.Equal(got, []int{1}) {
 		t.Errorf("idle: %v", got)
 	}
@@ -96,6 +96,20 @@ func TestDecisionsGatherWhilePacksAreInFlight(t *testing.T) {
 	l.table.shun("a", time.Minute, true, "gone")
 	if got := sizes(l.form(l.lanes[key], false)); !slices.Equal(got, []int{-20}) {
 		t.Errorf("no broker: %v", got)
+	}
+}
+
+// TestOneMorePackIsInFlightInModeRefuse: there is no gate there that would let decisions pass a slow half.
+func TestOneMorePackIsInFlightInModeRefuse(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[Mode][]int{Queue: {1, 0, 0}, Refuse: {1, 1, 0}} {
+		l := formLog(t, Options{Mode: mode})
+		l.SetMode(mode)
+		for i, n := range want {
+			if got := l.enqueue(laneKey{"t", "g"}, decisions(int64(i+1))...); len(got) != n {
+				t.Errorf("mode %v: pack %d: %v", mode, i, sizes(got))
+			}
+		}
 	}
 }
 
