@@ -40,6 +40,7 @@ const (
 	CodePlanChanged    Code = "planChanged"
 	CodeBranchDone     Code = "branchDone"
 	CodeNothingLocked  Code = "nothingLocked"
+	CodeNoDocument     Code = "documentNotFound"
 )
 
 // ErrorInfo is what every adapter needs to know to answer an error. The zero value means no error.
@@ -111,6 +112,7 @@ var sentinels = []struct {
 	{ErrGroupName, row(CodeGroupName, 400, "Unknown", "This cannot be the name of a consumer group.", false)},
 	{ErrReceipt, row(CodeReceipt, 400, "Unknown", "The delivery id was not made by this server.", false)},
 	{ErrNoLetter, row(CodeNoLetter, 404, "Unknown", "The consumer group has no such dead letter.", false)},
+	{ErrNoDocument, row(CodeNoDocument, 404, "Unknown", "There is no such document, or it has expired.", false)},
 	{ErrPlanChanged, row(CodePlanChanged, 412, "GlobalTransactionStatusInvalid",
 		"The transaction moved on since the plan was made; nothing was done. Ask for the plan again.", false)},
 	{ErrInternal, row(CodeInternal, 500, "Unknown", "Concord has a defect; its log has the details.", false)},

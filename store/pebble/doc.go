@@ -2,7 +2,8 @@
 //
 // It keeps live transactions under g/, ended ones under f/, what does not fit into 4 KiB in keys of its own, list
 // indexes beside them, and the outbox of decisions under o/; keys.go has the table. Row locks, due times and counts are
-// stored nowhere: they live in memory and are rebuilt from the live records by [Open].
+// stored nowhere: they live in memory and are rebuilt from the live records by [Open]. The documents of the API are
+// under d/; their changes are queued and written with those of transactions.
 //
 // # The path of a change
 //
@@ -24,7 +25,8 @@
 //
 // # Locks of this package
 //
-// Store.large, then Store.mu; the outbox's mutex and the interner's are leaves. No I/O happens under Store.mu.
+// Store.large or that of one document, then Store.mu; the outbox's mutex, that of the map of documents and the
+// interner's are leaves. No I/O happens under Store.mu.
 //
 // # Where to start reading
 //

@@ -18,6 +18,9 @@ import (
 //	s/ status1 began id ended transactions by outcome; the value is EndedAt
 //	o/ seq              outbox entry
 //	q/ ...              state of the consumer groups of package mq/embedded, opaque here
+//	d/ kind 0 key       document: version and expiry as varints, then the value
+//	x/ expiry kind 0 key
+//	                    every document that expires; no value
 //	m/ids m/ended       ceiling of the reserved ids; counts of ended transactions
 const (
 	spaceLive    = 'g'
@@ -31,6 +34,9 @@ const (
 	spaceOutbox  = 'o'
 	spaceState   = 'q'
 	spaceMeta    = 'm'
+
+	spaceDocument = 'd'
+	spaceExpiry   = 'x'
 )
 
 // indexNameBytesMax bounds the part of a name that an index key holds; a query compares the whole name itself.

@@ -58,7 +58,10 @@ func (s *Store) retain(ctx context.Context) error {
 			}
 		}
 	}
-	return s.retainOutbox(before)
+	if err := s.retainOutbox(before); err != nil {
+		return err
+	}
+	return s.retainDocuments(ctx)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

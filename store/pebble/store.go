@@ -17,7 +17,8 @@ import (
 	"github.com/concord-tx/concord/store/intern"
 )
 
-// Store is the embedded store. It implements [orchestrator.Store] and the storage of package mq/embedded.
+// Store is the embedded store. It implements [orchestrator.Store], [orchestrator.Documents] and the storage of package
+// mq/embedded.
 type Store struct {
 	opts   Options
 	dir    string
@@ -56,6 +57,7 @@ type Store struct {
 	spareGroups chan *group
 	refusals    refusals
 	outbox      outbox
+	documents   documents
 	readOnly    atomic.Pointer[error]
 
 	idMu    sync.Mutex

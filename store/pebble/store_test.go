@@ -81,3 +81,10 @@ func (h *harness) Close() {
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness { return openHarness(t) })
 }
+
+// Now is the store's time.
+func (h *harness) Now() txn.Millis { return h.clock.Now() }
+
+func TestDocuments(t *testing.T) {
+	storetest.RunDocuments(t, func(t *testing.T) storetest.DocumentHarness { return openHarness(t) })
+}
