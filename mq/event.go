@@ -1,10 +1,12 @@
 package mq
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
@@ -114,6 +116,31 @@ func AppendDecisionBy(dst []byte, g *txn.Global, epoch int64) []byte {
 func appendBranches(dst []byte, g *txn.Global, whole bool) ([]byte, bool) {
 	mark := len(dst)
 	dst = append(dst, '[')
+// Describe appends the event of the decision that ch carries to dst: that of [AppendDecisionBy], with the traceparent
+// that ch has for its readers.
+func Describe(dst []byte, ch *orchestrator.Change, epoch int64) []byte {
+	g := ch.Global
+	if ch.Trace != "" && ch.Trace != g.Trace {
+		handed := *g
+		handed.Trace = ch.Trace
+		g = &handed
+	}
+	return AppendDecisionBy(dst, g, epoch)
+}
+
+// traceKey stands before the traceparent of an event. Inside of texts quotes are escaped, so nothing else looks like it.
+var traceKey = []byte(`,"traceparent":"`)
+
+// Trace returns the traceparent of an event that was made here, or "".
+func Trace(event []byte) string {
+	_, rest, found := bytes.Cut(event, traceKey)
+	end := bytes.IndexByte(rest, '"')
+	if !found || end < 0 {
+		return ""
+	}
+	return string(rest[:end])
+}
+
 	for i, b := range g.Branches {
 		if i > 0 {
 			dst = append(dst, ',')

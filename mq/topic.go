@@ -60,13 +60,17 @@ type PublishFunc func(topic, tag, key string, event []byte, done func(error))
 // Batched turns the publication of message bodies into that of single events, in the batch form.
 func Batched(publish func(topic, tag, key string, body []byte, props map[string]string, done func(error))) PublishFunc {
 	return func(topic, tag, key string, event []byte, done func(error)) {
-		props := map[string]string{PropertyContentType: ContentTypeBatch}
+		props := map[string]string{PropertyContentType: ContentTypeBatch, PropertyTrace: Trace(event)}
 		publish(topic, tag, key, AppendBatch(make([]byte, 0, len(event)+2), event), props, done)
 	}
 }
 
 // PropertyContentType is the property of a message on a broker that says what its body is.
 const PropertyContentType = "content-type"
+
+// PropertyTrace is the property of a message on a broker that has the W3C traceparent of its event, where it has one
+// event. OpenTelemetry's instrumentation of clients looks there.
+const PropertyTrace = "traceparent"
 
 // publishingMax bounds the messages of a TopicTransport that are being published.
 const publishingMax = 16 << 10

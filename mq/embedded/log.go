@@ -109,7 +109,7 @@ func (l *Log) Record(ch *orchestrator.Change, done func(error)) {
 		size += 64 + len(b.Resource) + len(b.Data)
 	}
 	ch.Decision, ch.Topic = true, mq.TopicWith(l.opts.TopicPrefix, g.Status.Outcome())
-	ch.Event = mq.AppendDecision(make([]byte, 0, min(size, 320<<10)), g)
+	ch.Event = mq.Describe(make([]byte, 0, min(size, 320<<10)), ch, 0)
 	l.apply(ch, done)
 }
 

@@ -115,6 +115,11 @@ func (l *Log) properties(p *pack) map[string]string {
 	if from := origins(p); from != "" {
 		all[PropertyFrom] = from
 	}
+	if len(p.entries) == 1 { // each of several has its own, in its event
+		if trace := mq.Trace(p.entries[0].Event); trace != "" {
+			all[mq.PropertyTrace] = trace
+		}
+	}
 	return all
 }
 

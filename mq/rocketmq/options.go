@@ -84,7 +84,22 @@ type Options struct {
 	// CreateTopics has topics that are missing made on every master. TopicQueues is how many queues. Default 8.
 	CreateTopics bool
 	TopicQueues  int
-	Logger       *slog.Logger
+	// Halves, unless nil, is told how each message of decisions went out. It returns at once.
+	Halves func(Half)
+	Logger *slog.Logger
+}
+
+// Half is how the half message of a pack and its end went out: from the send to the acknowledgement of its end, with
+// the store's write in between.
+type Half struct {
+	Pack          orchestrator.PackID
+	Topic, Broker string
+	// Entries are the decisions in it. They must not be changed.
+	Entries  []orchestrator.OutboxEntry
+	From, To time.Time
+	// Sent is true if the broker has the message and its commit; Err is nil also when the store has refused the pack.
+	Sent bool
+	Err  error
 }
 
 // CommitTopic and RollbackTopic name the topics of a prefix.

@@ -297,7 +297,11 @@ func (l *Log) settle(p *pack, errs []error, err error) {
 
 // publish sends the half of a pack and sees to what becomes of it.
 func (l *Log) publish(p *pack) {
+	from := time.Now()
 	sent, err := l.half(p)
+	if l.opts.Halves != nil {
+		l.opts.Halves(Half{p.id, p.key.topic, p.queue.broker, p.entries, from, time.Now(), sent, err})
+	}
 	if p.members != nil && p.mode == Refuse && p.abandon() {
 		p.verdict = refused
 		close(p.stored)
@@ -396,7 +400,7 @@ func (l *Log) describe(ch *orchestrator.Change) {
 		size += 64 + len(b.Resource) + len(b.Data)
 	}
 	ch.Decision, ch.Topic = true, l.opts.topicOf(g.Status.Outcome())
-	ch.Event = mq.AppendDecisionBy(make([]byte, 0, min(size, 320<<10)), g, l.opts.Epoch())
+	ch.Event = mq.Describe(make([]byte, 0, min(size, 320<<10)), ch, l.opts.Epoch())
 }
 
 // sortByTime puts older entries first.
