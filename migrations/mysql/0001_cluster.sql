@@ -95,7 +95,7 @@ CREATE TABLE IF NOT EXISTS concord_pack (
     KEY k_created (created_at)
 ) ENGINE = InnoDB;
 
--- One row for each node id that ever was a member. The counters are what the node's writes have added; only the sum
+-- One row for each node id that was a member not too long ago. The counters are what the node's writes have added; only the sum
 -- over all nodes means something. write_0 and write_1 are the tokens of the node's last writes, one for each of its
 -- lanes.
 CREATE TABLE IF NOT EXISTS concord_node (

@@ -32,6 +32,7 @@ var (
 func (s *Store) retainLoop(ctx context.Context) {
 	ticker := time.NewTicker(s.opts.RetentionEvery)
 	defer ticker.Stop()
+	var nodes time.Time // when old nodes were looked for
 	for {
 		select {
 		case <-ctx.Done():
@@ -43,6 +44,11 @@ func (s *Store) retainLoop(ctx context.Context) {
 		}
 		if err := s.retain(ctx); err != nil && ctx.Err() == nil {
 			s.logger.Warn("records past retention could not be removed", "err", err)
+		} else if err == nil && time.Since(nodes) > retainNodesEvery {
+			nodes = time.Now()
+			if err := s.retainNodes(ctx); err != nil && ctx.Err() == nil {
+				s.logger.Warn("old nodes could not be removed", "err", err)
+			}
 		}
 	}
 }
