@@ -3,11 +3,13 @@
 package mysql
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
@@ -124,4 +126,67 @@ func reserve(t *testing.T, s *Store) int64 {
 		t.Fatal(err)
 	}
 	return first
+}
+
+// TestARecordThatRetentionRemovesMeanwhileIsGone: it is not returned without its parts.
+func TestARecordThatRetentionRemovesMeanwhileIsGone(t *testing.T) {
+	t.Parallel()
+	s := openNode(t, options(t, newDatabase(t), "n1"))
+	for _, id := range []int64{100, 200} {
+		st := begin(s, id)
+		if err := st.step(txn.Begin{Application: "a", Timeout: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range int64(60) {
+			data := strings.Repeat("x", 2000)
+			if err := st.step(txn.Register{BranchID: id + 1 + i, Kind: txn.TCC, Resource: "r", Data: data}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	all, err := s.fetch(t.Context(), s.pool, []int64{100, 200})
+	if err != nil || len(all) != 2 || !all[100].lay.splits() {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if _, err := s.pool.Exec("DELETE FROM concord_live WHERE id = 100"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.again(t.Context(), all, []int64{100, 200}); err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := all[100]; ok {
+		t.Errorf("a record with %d branches was returned", len(f.g.Branches))
+	}
+	if f := all[200]; f.g == nil || len(f.g.Branches) != 60 {
+		t.Errorf("the other one is %+v", f.g)
+	}
+}
+
+// TestLeaveWritesWhatIsQueued: a lazy change that was given before is not lost with the membership.
+func TestLeaveWritesWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	name := newDatabase(t)
+	s := openNode(t, options(t, name, "n1"))
+	st := begin(s, 100)
+	if err := st.whole("t:1"); err != nil {
+		t.Fatal(err)
+	}
+	next := *st.g
+	next.Version++
+	next.Cause = txn.CauseTimeout // anything
+	done := make(chan error, 1)
+	s.Apply(&orchestrator.Change{Global: &next, Lazy: true}, func(err error) { done <- err })
+	if err := s.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("the change was refused: %v", err)
+	}
+	if err := begin(s, 200).whole("t:2"); !errors.Is(err, orchestrator.ErrNotMember) {
+		t.Errorf("a write after that: %v", err)
+	}
+	other := openNode(t, options(t, name, "n2"))
+	if g, err := loadNow(t, other, 100); err != nil || g.Version != next.Version {
+		t.Errorf("%+v, %v", g, err)
+	}
 }

@@ -313,9 +313,35 @@ func (s *Store) Drain(ctx context.Context) error {
 	return s.changeNode(ctx, "drain node", drainNode)
 }
 
-// Leave ends the membership: no write of this node succeeds any more, and Run does not join again.
+// flushLimit bounds how long a leaving node writes what is queued.
+const flushLimit = 2 * time.Second
+
+// flush waits until nothing is queued any more, at most flushLimit. Lazy changes are among what is queued.
+func (s *Store) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushLimit)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		empty := s.underway == 0 && s.clear.empty()
+		s.mu.Unlock()
+		if empty || s.member.lost.Load() {
+			return
+		}
+		timer := time.NewTimer(lazyDelayMax / 2)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// Leave ends the membership when what is queued is written: no write of this node succeeds any more, and Run does not
+// join again. Nothing should be given to the store meanwhile.
 func (s *Store) Leave(ctx context.Context) error {
 	s.member.left.Store(true)
+	s.flush(ctx)
 	if err := s.changeNode(ctx, "leave", leaveNode); err != nil {
 		return err
 	}

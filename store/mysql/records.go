@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -137,17 +138,23 @@ func (s *records) fetchWhole(ctx context.Context, ids []int64) (map[int64]found,
 		return all, nil
 	}
 	slices.Sort(split)
-	err = s.snapshot(ctx, func(tx executor) error {
-		again, err := s.fetch(ctx, tx, split)
-		if err != nil {
-			return err
+	return all, s.again(ctx, all, split)
+}
+
+// again reads some of the transactions in all once more, with all their parts, as of one moment. One that is not there
+// any more, because retention was faster, leaves all.
+func (s *records) again(ctx context.Context, all map[int64]found, ids []int64) error {
+	for _, id := range ids {
+		delete(all, id)
+	}
+	return s.snapshot(ctx, func(tx executor) error {
+		whole, err := s.fetch(ctx, tx, ids)
+		if err == nil {
+			err = s.complete(ctx, tx, whole, true)
 		}
-		for id, f := range again {
-			all[id] = f
-		}
-		return s.complete(ctx, tx, again, true)
+		maps.Copy(all, whole)
+		return err
 	})
-	return all, err
 }
 
 // snapshot calls do with a transaction in which all reads see the same moment. It is not marked read only, which TiDB
