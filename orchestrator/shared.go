@@ -170,8 +170,8 @@ func youngestCycle(next map[int64][]int64, id int64) []int64 {
 }
 
 // Suspend answers everybody who waits, after this node's lease was lost: what they wait for may happen elsewhere, and
-// their connections are about to be closed. Who waits for an end is told the state as it is, which is decided; who waits
-// for a row is refused.
+// their connections are about to be closed. Who waits for an end is told the state as it is, which is decided; who
+// waits for a row is refused.
 func (c *Coordinator) Suspend() {
 	c.ends.mu.Lock()
 	all := c.ends.queue

@@ -173,8 +173,8 @@ const (
 	// answerTimeout bounds the silence of a server. A server that was stopped does not close its connections.
 	answerTimeout = 10 * time.Second
 	// arriveTimeout bounds how long what was sent may take to arrive at the server's machine. That tells a network that
-	// is cut from a server that is slow, long before answerTimeout, and before those who wait are told that the database
-	// cannot be reached.
+	// is cut from a server that is slow, long before answerTimeout, and before those who wait are told that the
+	// database cannot be reached.
 	arriveTimeout = 3 * time.Second
 	// lockWaitSeconds is how long a statement waits for a row that another node's write has locked. Such writes take
 	// milliseconds.
