@@ -63,5 +63,16 @@ func (a *app) databaseOf(cmd *cobra.Command, file string) (string, error) {
 		return "", usageError{fmt.Errorf("no database: set --mysql-dsn, %s, or mysql.dsn in the file of --config",
 			"CONCORD_MYSQL_DSN")}
 	}
-	return loaded.MySQL.DSN, nil
+	return loaded.MySQL.DSN, checkDatabase(loaded)
+}
+
+// checkDatabase looks at the data source name, which package config cannot read.
+func checkDatabase(loaded *config.Loaded) error {
+	if loaded.MySQL.DSN == "" {
+		return nil
+	}
+	if err := mysql.CheckDSN(loaded.MySQL.DSN); err != nil {
+		return usageError{fmt.Errorf("configuration: mysql.dsn (%s): %w", loaded.Origin["mysql.dsn"], err)}
+	}
+	return nil
 }

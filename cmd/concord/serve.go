@@ -41,6 +41,9 @@ SIGTERM or SIGINT lets what is under way finish and ends the process with 0; a s
 			if err != nil {
 				return usageError{fmt.Errorf("configuration: %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))}
 			}
+			if err := checkDatabase(loaded); err != nil {
+				return err
+			}
 			if printConfig {
 				return loaded.Print(a.stdout)
 			}

@@ -126,6 +126,13 @@ func (o Options) check() error {
 	return err
 }
 
+// CheckDSN says what is wrong with a data source name, as far as can be told without connecting. The error holds no
+// password.
+func CheckDSN(dsn string) error {
+	_, err := parseDSN(dsn)
+	return err
+}
+
 // parseDSN reads a data source name and sets what this package relies on.
 func parseDSN(dsn string) (*driver.Config, error) {
 	if dsn == "" {
