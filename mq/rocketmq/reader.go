@@ -36,8 +36,9 @@ type Message struct {
 
 // Read gives all messages of the topics to yield, from the oldest that the brokers still have to the newest at the
 // time when Read comes to a queue: by topic, broker, queue and offset. It ends with the first error of yield, which it
-// returns. A topic that does not exist is read as empty if it is the one of halves that were given up. Each question to a
-// server has a bound of a few seconds, so that Read ends even if ctx does not and somebody accepts but never answers.
+// returns. A topic that does not exist is read as empty if it is the one of halves that were given up. Each question
+// to a server has a bound of a few seconds, so that Read ends even if ctx does not and somebody accepts but never
+// answers.
 func Read(ctx context.Context, o ReadOptions, yield func(Message) error) error {
 	if o.Prefix == "" {
 		o.Prefix = "concord"
