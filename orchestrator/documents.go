@@ -103,6 +103,9 @@ func (q DocumentQuery) Check() (limit int, err error) {
 	if err := checkDocumentKind(q.Kind); err != nil {
 		return 0, err
 	}
+	if n := max(len(q.Prefix), len(q.After)); n > DocumentKeyBytesMax {
+		return 0, fmt.Errorf("%w: part of a key has %d bytes, the limit is %d", ErrTooLarge, n, DocumentKeyBytesMax)
+	}
 	if q.Limit <= 0 {
 		return PageItemsDefault, nil
 	}

@@ -17,10 +17,12 @@ type batch struct {
 	globals map[int64]*globalRow
 	locks   map[rowHash]*lockState
 	packs   map[orchestrator.PackID]*packRow
-	events  []noted // that have an outbox entry, those of a pack together
-	clashes []clash
-	refused map[int64]bool
-	counts  counters
+	// documents are those that units change.
+	documents map[documentID]*documentRow
+	events    []noted // that have an outbox entry, those of a pack together
+	clashes   []clash
+	refused   map[int64]bool
+	counts    counters
 
 	// While a pack is tried, what it changes is noted, so that it can be undone.
 	trying      bool
@@ -113,6 +115,9 @@ func newBatch(units []*unit, clear clearing, epoch int64) *batch {
 		if u.op != packNone && b.packs[u.pack] == nil {
 			b.packs[u.pack] = &packRow{}
 		}
+		if u.document != nil {
+			b.needDocument(u.document)
+		}
 	}
 	return b
 }
@@ -127,6 +132,8 @@ func (b *batch) needLock(h rowHash) {
 func (b *batch) decide() {
 	for _, u := range b.units {
 		switch {
+		case u.document != nil:
+			u.out.err = u.document.try(b.documents[u.document.id])
 		case u.op == packNone:
 			u.out.err = b.try(u, 0)
 		case u.op == packApply:

@@ -8,7 +8,7 @@
 // rest with a few multi-row statements; and commits once. What comes meanwhile is the next batch, so the number of
 // commits follows the time that one takes, not the number of transactions. Within a batch each change, and each pack
 // of decisions as a whole, succeeds or fails by itself. There are two lanes; what has a transaction, a row or a pack in
-// common with a batch that is being written waits for that one.
+// common with a batch that is being written waits for that one. Changes of documents go the same way.
 //
 // # Invariants
 //
@@ -40,6 +40,6 @@
 //
 // # Where to start reading
 //
-// unit.go, lane.go, batch.go and write.go for the path above, record.go and outbox.go for what is in a row, member.go
-// for leases and fencing, migrations/mysql for the tables.
+// unit.go, lane.go, batch.go and write.go for the path above, record.go, outbox.go and documents.go for what is in a
+// row, member.go for leases and fencing, migrations/mysql for the tables.
 package mysql

@@ -107,11 +107,11 @@ func (s *Store) takeUnits() (units []*unit) {
 	for _, u := range s.queue {
 		if !full && !s.writing.has(u) && (blocked == nil || !blocked.has(u)) {
 			more := u.rows()
-			full = len(units) > 0 && (changes+len(u.changes) > batchChangesMax || bytes+u.bytes > batchBytesMax ||
+			full = len(units) > 0 && (changes+u.size() > batchChangesMax || bytes+u.bytes > batchBytesMax ||
 				rows+more > batchRowsMax)
 			if !full {
 				units = append(units, u)
-				changes, bytes, rows = changes+len(u.changes), bytes+u.bytes, rows+more
+				changes, bytes, rows = changes+u.size(), bytes+u.bytes, rows+more
 				continue
 			}
 		} else if !full {
@@ -145,6 +145,9 @@ type mark struct{ id, hash int64 }
 
 // each calls yield with the marks of u until it returns false.
 func (u *unit) each(yield func(m mark) bool) {
+	if u.document != nil && !yield(u.document.mark()) {
+		return
+	}
 	if u.op != packNone && !yield(mark{hash: hash32(string(u.pack)) | 1<<62}) {
 		return
 	}

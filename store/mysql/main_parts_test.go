@@ -108,7 +108,7 @@ func newDatabase(t testing.TB) string {
 func giveBack(t testing.TB, name string) {
 	t.Helper()
 	for _, table := range []string{
-		"live", "finished", "part", "lock", "outbox", "pack", "node", "life", "news", "setting",
+		"live", "finished", "part", "lock", "outbox", "pack", "node", "life", "news", "setting", "document",
 	} {
 		if _, err := maria.root.Exec("DELETE FROM " + name + ".concord_" + table); err != nil {
 			t.Errorf("empty %s: %v", table, err)

@@ -32,6 +32,8 @@ func multis() map[string]interface{ text(n int) string } {
 		"selectParts": selectParts, "claimDue": claimDue, "selectClaimed": selectClaimed, "findLocks": findLocks,
 		"findHolders": findHolders, "selectGlimpses": selectGlimpses, "claimUnread": claimUnread,
 		"readClaimed": readClaimed, "deleteFinished": deleteFinished, "deleteParts": deleteParts,
+		"selectDocuments": selectDocuments, "insertDocument": insertDocument, "updateDocument": updateDocument,
+		"deleteDocument": deleteDocument, "readListed": readListed,
 	}
 }
 

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,7 +76,7 @@ func (s *Store) retain(ctx context.Context) error {
 			return fmt.Errorf("remove pack ids: %w", err)
 		}
 		if n, err := result.RowsAffected(); err != nil || n < retainRows {
-			return err
+			return errors.Join(err, s.retainDocuments(ctx))
 		}
 	}
 }

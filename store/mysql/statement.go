@@ -36,19 +36,28 @@ func (m multi) text(n int) string {
 // width is how many values a row has.
 func (m multi) width() int { return strings.Count(m.group, "?") }
 
-// rowsMax bounds the rows of one statement. From 1,000 on MariaDB makes a list of keys a table of its own, joins it,
-// and locks all that it walks over.
+// rowsMax bounds the rows of one statement. From 1,000 values on MariaDB makes a list of keys a table of its own, joins
+// it, and locks all that it walks over.
 const rowsMax = 900
+
+// most is how many rows one statement may have: where the group is a part of a list of keys, each of its values counts.
+func (m multi) most() int {
+	if strings.HasSuffix(m.head, " IN (") {
+		return rowsMax / m.width()
+	}
+	return rowsMax
+}
 
 // list are the values of a multi, row after row, and how many bytes they take in the worst case.
 type list struct {
 	width int
+	most  int // rows of one statement
 	args  []any
 	ends  []int // bytes up to the end of each row
 	bytes int
 }
 
-func newList(m multi) *list { return &list{width: m.width()} }
+func newList(m multi) *list { return &list{width: m.width(), most: m.most()} }
 
 // add appends a row.
 func (l *list) add(values ...any) {
@@ -69,7 +78,7 @@ func (l *list) chunks(bytesMax int, yield func(rows int, args []any) error) erro
 	start, base := 0, 0
 	for start < len(l.ends) {
 		end := start + 1
-		for end < len(l.ends) && end-start < rowsMax && l.ends[end]-base <= bytesMax {
+		for end < len(l.ends) && end-start < l.most && l.ends[end]-base <= bytesMax {
 			end++
 		}
 		if err := yield(end-start, l.args[start*l.width:end*l.width]); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // Store is a node's hold on the shared database. It implements [orchestrator.Shared], [orchestrator.PackStore],
-// [orchestrator.Directory], [orchestrator.SettingStore] and [orchestrator.Clock].
+// [orchestrator.Directory], [orchestrator.SettingStore], [orchestrator.Documents] and [orchestrator.Clock].
 type Store struct {
 	records
 	opts    Options

@@ -19,14 +19,16 @@ const (
 	packAgain        // store it for outbox entries that are published once more
 )
 
-// unit is what succeeds or fails as a whole: a change, or a pack.
+// unit is what succeeds or fails as a whole: a change, a pack, or a change of a document.
 type unit struct {
 	changes []work
 	pack    orchestrator.PackID
 	op      packOp
-	lazy    bool
-	given   time.Time
-	bytes   int
+	// document is the change of a document, and then there is nothing else.
+	document *documentChange
+	lazy     bool
+	given    time.Time
+	bytes    int
 	// doomed says that a change before it, of the same transaction, was refused: it is not tried.
 	doomed bool
 	// done gets the outcome: errs as for ApplyPack, and whether a pack is stored.
@@ -191,7 +193,7 @@ func (s *Store) append(u *unit) {
 		c.newest = g
 	}
 	s.queue = append(s.queue, u)
-	s.underway += max(1, len(u.changes))
+	s.underway += u.size()
 	s.underwayBytes += u.bytes
 	if !u.lazy {
 		s.urgent = true
@@ -209,6 +211,9 @@ func (s *Store) wakeLanes() {
 	}
 }
 
+// size is for how many changes the unit counts.
+func (u *unit) size() int { return max(1, len(u.changes)) }
+
 // rows is how many rows the unit locks and frees.
 func (u *unit) rows() (n int) {
 	for i := range u.changes {
@@ -222,7 +227,7 @@ func (s *Store) settle(units []*unit) {
 	s.mu.Lock()
 	for _, u := range units {
 		s.writing.remove(u)
-		s.underway -= max(1, len(u.changes))
+		s.underway -= u.size()
 		s.underwayBytes -= u.bytes
 		for i := range u.changes {
 			id := u.changes[i].ch.Global.XID.ID

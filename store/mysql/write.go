@@ -27,6 +27,9 @@ func (s *Store) read(ctx context.Context, x executor, b *batch) error {
 	if err := s.trim(ctx, x, b); err != nil {
 		return fmt.Errorf("read outbox: %w", err)
 	}
+	if err := s.readDocuments(ctx, x, b); err != nil {
+		return fmt.Errorf("read documents: %w", err)
+	}
 	return nil
 }
 
@@ -189,6 +192,9 @@ func (s *Store) write(ctx context.Context, x executor, b *batch) error {
 	}
 	if err := s.writePacks(ctx, x, b); err != nil {
 		return fmt.Errorf("write packs: %w", err)
+	}
+	if err := s.writeDocuments(ctx, x, b); err != nil {
+		return fmt.Errorf("write documents: %w", err)
 	}
 	return nil
 }
