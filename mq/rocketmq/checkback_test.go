@@ -282,13 +282,14 @@ func TestAStoreThatHangsHoldsUpNoCheckBacks(t *testing.T) {
 	s := &fenceStore{takes: time.Hour}
 	l := checkLog(t, s, "127.0.0.1:1")
 	began := time.Now()
-	for i := range 3 * fencesMax {
+	const checks = fencesMax + 1000
+	for i := range checks {
 		if v := askAbout(l, orchestrator.PackID(fmt.Sprint("p", i)), began); v != unknown {
 			t.Fatalf("answered with %d", v)
 		}
 	}
-	if d := time.Since(began); d > checkWithin*3/4 {
-		t.Errorf("%d took %s", 3*fencesMax, d)
+	if d := time.Since(began); d > 20*time.Second { // with a wait for each it would be half an hour
+		t.Errorf("%d took %s", checks, d)
 	}
 	l.fences.mu.Lock()
 	asking, workers := len(l.fences.asking), l.fences.workers
@@ -296,8 +297,8 @@ func TestAStoreThatHangsHoldsUpNoCheckBacks(t *testing.T) {
 	if asking > fencesMax || workers > fenceWorkers {
 		t.Errorf("%d wait, %d ask", asking, workers)
 	}
-	settledWithin(t, l, 3*checkWithin) // what waits is given up with what was asked
-	if n := s.asked.Load(); n > 2*fenceWorkers {
+	settledWithin(t, l, 10*checkWithin) // what waits is given up with what was asked
+	if n := s.asked.Load(); n > 10*fenceWorkers {
 		t.Errorf("asked %d times", n)
 	}
 }
@@ -333,8 +334,8 @@ func TestABrokerThatDoesNotTakeEndsIsLeftAlone(t *testing.T) {
 	for i := range 2000 {
 		l.check(half{pack: orchestrator.PackID(fmt.Sprint("p", i)), born: time.Now(), topic: "t", host: addr})
 	}
-	settledWithin(t, l, 10*askWithin)
-	if n := calls.Load(); n > 2*fenceWorkers {
+	settledWithin(t, l, 20*askWithin)
+	if n := calls.Load(); n > 10*fenceWorkers {
 		t.Errorf("asked %d times", n)
 	}
 	if st := l.Stats(); st.ChecksUnknown != 2000 {
