@@ -25,6 +25,8 @@ type Options struct {
 	Token string
 	// Idle and Absolute are how long a browser's session lasts without and with use; 0 means 15 min and 12 h.
 	Idle, Absolute time.Duration
+	// BehindTLS says that a proxy before this server speaks TLS with browsers.
+	BehindTLS bool
 	// Provider is the OpenID provider; nil for none.
 	Provider *Provider
 	Logger   *slog.Logger // nil: discarded
@@ -73,7 +75,7 @@ func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
 		}
 		return g.bearer(r.Context(), token, addressOf(r))
 	}
-	if cookie := sessionCookie(r); cookie != "" {
+	if cookie := g.sessionCookie(r); cookie != "" {
 		return g.browser(r, cookie)
 	}
 	return &Principal{}, nil

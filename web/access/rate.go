@@ -115,6 +115,7 @@ func (s *liveSet) settle(id int64) {
 type failures struct {
 	mu     sync.Mutex
 	places map[netip.Prefix]*rate.Limiter
+	swept  time.Time     // when those that are as good as forgotten were looked for
 	rest   *rate.Limiter // of all places that there was no room for
 }
 
@@ -154,7 +155,8 @@ func (f *failures) of(addr netip.Addr, now time.Time) *rate.Limiter {
 	if l := f.places[p]; l != nil {
 		return l
 	}
-	if len(f.places) >= failurePlacesMax {
+	if len(f.places) >= failurePlacesMax && now.Sub(f.swept) >= pruneEvery {
+		f.swept = now
 		for known, l := range f.places {
 			if l.TokensAt(now) >= failuresAtOnce {
 				delete(f.places, known)

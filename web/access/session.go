@@ -151,17 +151,32 @@ func (s *sessions) end(ctx context.Context, id string) (bool, error) {
 	return len(docs) > 0, nil
 }
 
-// secure reports whether a request came over TLS, as far as this process can tell.
-func secure(r *http.Request) bool { return r.TLS != nil }
+// secure reports whether the browser is connected by TLS: with us, or with a proxy before us as configured.
+func (g *Gate) secure(r *http.Request) bool { return r.TLS != nil || g.o.BehindTLS }
 
-// sessionCookie returns the secret in a request's cookie, "" if there is none. A cookie that a neighbouring host or an
-// insecure page could have set does not count over TLS.
-func sessionCookie(r *http.Request) string {
-	name := cookieNamePlain
-	if secure(r) {
-		name = cookieName
+// cookie chooses between the names of a cookie. One that a neighbouring host or an insecure page could have set does
+// not count over TLS.
+func (g *Gate) cookie(r *http.Request, name, plain string) string {
+	if g.secure(r) {
+		return name
 	}
-	c, err := r.Cookie(name)
+	return plain
+}
+
+// holdsCookies refuses to give a secret to a browser that would send it over an open network.
+func (g *Gate) holdsCookies(r *http.Request) error {
+	if g.secure(r) || addressOf(r).IsLoopback() {
+		return nil
+	}
+	return &Refusal{
+		Status: http.StatusForbidden, Code: "tlsRequired", Title: "Sessions need TLS.",
+		Detail: "Set tls.cert and tls.key, or access.publicURL if a proxy before this server speaks TLS.",
+	}
+}
+
+// sessionCookie returns the secret in a request's cookie, "" if there is none.
+func (g *Gate) sessionCookie(r *http.Request) string {
+	c, err := r.Cookie(g.cookie(r, cookieName, cookieNamePlain))
 	if err != nil || len(c.Value) > 128 {
 		return ""
 	}
@@ -169,9 +184,9 @@ func sessionCookie(r *http.Request) string {
 }
 
 // newCookie returns a cookie that only this host and no script sees. lifetime 0 ends it.
-func newCookie(r *http.Request, name, value, path string, lifetime time.Duration) *http.Cookie {
+func (g *Gate) newCookie(r *http.Request, name, value string, lifetime time.Duration) *http.Cookie {
 	c := &http.Cookie{
-		Name: name, Value: value, Path: path, HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", HttpOnly: true, Secure: g.secure(r), SameSite: http.SameSiteLaxMode,
 		MaxAge: int(lifetime / time.Second),
 	}
 	if lifetime == 0 {
@@ -182,14 +197,11 @@ func newCookie(r *http.Request, name, value, path string, lifetime time.Duration
 
 // SetSession has the browser keep a session that [Gate.SignIn] has begun; an empty secret has it forget.
 func (g *Gate) SetSession(w http.ResponseWriter, r *http.Request, secret string) {
-	name, lifetime := cookieNamePlain, g.o.Absolute
-	if secure(r) {
-		name = cookieName
-	}
+	lifetime := g.o.Absolute
 	if secret == "" {
 		lifetime = 0
 	}
-	http.SetCookie(w, newCookie(r, name, secret, "/", lifetime))
+	http.SetCookie(w, g.newCookie(r, g.cookie(r, cookieName, cookieNamePlain), secret, lifetime))
 }
 
 // browser judges a session's cookie.
@@ -208,7 +220,6 @@ func (g *Gate) browser(r *http.Request, secret string) (*Principal, error) {
 		}
 	}
 	if errors.Is(err, errNoSession) {
-		g.failures.count(addressOf(r), g.now())
 		return &Principal{}, nil // as if there were no cookie: signing in must stay possible
 	}
 	if err != nil {
@@ -258,6 +269,9 @@ func ownPage(r *http.Request) bool {
 // SignIn begins a session for a key. Errors: *[Refusal], faults.
 func (g *Gate) SignIn(r *http.Request, token string) (*Principal, string, error) {
 	from := addressOf(r)
+	if err := g.holdsCookies(r); err != nil {
+		return nil, "", err
+	}
 	if g.configured(token) {
 		return nil, "", refused("The configured token is for programs. Make a key with it, and sign in with that.")
 	}

@@ -3,8 +3,8 @@
 //
 // # Invariants
 //
-//   - Each entry holds the hash of the one before it, and is stored under the number that follows. Two nodes cannot write
-//     the same number, because a document is stored only where there is none.
+//   - Each entry holds the hash of the one before it, and is stored under the number that follows. Two nodes cannot
+//     write the same number, because a document is stored only where there is none.
 //   - Nothing here changes or removes an entry.
 //   - What is asked for is written before it is done, its outcome after it and before the answer.
 //   - No entry holds a secret: handlers say what to show of before and after.

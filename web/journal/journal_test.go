@@ -292,7 +292,8 @@ func TestExportsHaveEveryEntryAndNoFormula(t *testing.T) {
 func TestLongTextsAreCut(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	e := &Entry{Action: "a", Why: strings.Repeat("w", 5000), Before: json.RawMessage(`"` + strings.Repeat("x", 1<<17) + `"`)}
+	before := json.RawMessage(`"` + strings.Repeat("x", 1<<17) + `"`)
+	e := &Entry{Action: "a", Why: strings.Repeat("w", 5000), Before: before}
 	if err := r.Record(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}

@@ -25,8 +25,8 @@ type Query struct {
 	Limit int
 }
 
-// Page is a part of the journal, the newest first. Next is where to go on, 0 at the end; a page may be short of entries,
-// or empty, and have a Next.
+// Page is a part of the journal, the newest first. Next is where to go on, 0 at the end; a page may be short of
+// entries, or empty, and have a Next.
 type Page struct {
 	Items []*Entry
 	Next  uint64

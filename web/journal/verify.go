@@ -33,8 +33,8 @@ type Anchor struct {
 // errFault ends the walk at the first fault.
 var errFault = errors.New("fault found")
 
-// Verify checks the chain behind an entry, 0 being the begin, and that an anchor is part of it. When ctx ends before the
-// end is reached, the report says where to go on. The error is a fault of the store.
+// Verify checks the chain behind an entry, 0 being the begin, and that an anchor is part of it. When ctx ends before
+// the end is reached, the report says where to go on. The error is a fault of the store.
 func (j *Journal) Verify(ctx context.Context, after uint64, anchor Anchor) (Report, error) {
 	known, err := j.known(ctx)
 	if err != nil {
