@@ -206,8 +206,8 @@ func setIdle(c *driver.Config, after time.Duration) {
 	}
 }
 
-// idleOurs is for how long we keep an idle connection that was made with c: from our side it is closed before the server
-// does it. The pool looks every second.
+// idleOurs is for how long we keep an idle connection that was made with c: from our side it is closed before the
+// server does it. The pool looks every second.
 func idleOurs(c *driver.Config) time.Duration {
 	seconds, _ := strconv.Atoi(c.Params["wait_timeout"])
 	return time.Duration(seconds) * time.Second * 3 / 5
