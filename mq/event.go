@@ -94,6 +94,10 @@ func AppendDecisionBy(dst []byte, g *txn.Global, epoch int64) []byte {
 	dst = appendText(dst, g.Group)
 	dst = append(dst, `,"name":`...)
 	dst = appendText(dst, g.Name)
+	if g.Data != "" {
+		dst = append(dst, `,"data":`...)
+		dst = appendText(dst, g.Data)
+	}
 	dst = append(dst, `,"beganAt":`...)
 	dst = appendTime(dst, g.BeganAt)
 	dst = append(dst, `,"decidedAt":`...)
@@ -112,10 +116,6 @@ func AppendDecisionBy(dst []byte, g *txn.Global, epoch int64) []byte {
 	return append(dst, "}}"...)
 }
 
-// appendBranches appends the list of branches, or gives up when it becomes too long.
-func appendBranches(dst []byte, g *txn.Global, whole bool) ([]byte, bool) {
-	mark := len(dst)
-	dst = append(dst, '[')
 // Describe appends the event of the decision that ch carries to dst: that of [AppendDecisionBy], with the traceparent
 // that ch has for its readers.
 func Describe(dst []byte, ch *orchestrator.Change, epoch int64) []byte {
@@ -141,6 +141,10 @@ func Trace(event []byte) string {
 	return string(rest[:end])
 }
 
+// appendBranches appends the list of branches, or gives up when it becomes too long.
+func appendBranches(dst []byte, g *txn.Global, whole bool) ([]byte, bool) {
+	mark := len(dst)
+	dst = append(dst, '[')
 	for i, b := range g.Branches {
 		if i > 0 {
 			dst = append(dst, ',')

@@ -11,3 +11,8 @@ var DecisionSchema []byte
 //
 //go:embed message.schema.json
 var MessageSchema []byte
+
+// HeuristicSchema is the JSON Schema of the event of a heuristic operation; its $defs/batch is that of a batch.
+//
+//go:embed heuristic.schema.json
+var HeuristicSchema []byte

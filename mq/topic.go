@@ -94,7 +94,8 @@ func (t *TopicTransport) Bind(reply func(id int64, r txn.Reply)) { t.reply = rep
 
 // Send implements [orchestrator.Transport].
 func (t *TopicTransport) Send(cmd txn.Command) error {
-	if cmd.Op != txn.Commit {
+	notice := strings.HasSuffix(cmd.Resource, suffixNotice)
+	if cmd.Op != txn.Commit && !notice {
 		return fmt.Errorf("publish for branch %d of %s: it is not committed", cmd.BranchID, cmd.XID)
 	}
 	if t.pending.Add(1) > publishingMax {
@@ -102,7 +103,12 @@ func (t *TopicTransport) Send(cmd txn.Command) error {
 		return fmt.Errorf("publish on %s: %w", cmd.Resource, orchestrator.ErrBusy)
 	}
 	size := 512 + len(cmd.Resource) + len(cmd.Data) + len(cmd.Data)/8
-	event := AppendMessage(make([]byte, 0, size), &cmd)
+	var event []byte
+	if notice { // an event already, see AppendNotice
+		event = []byte(cmd.Data)
+	} else {
+		event = AppendMessage(make([]byte, 0, size), &cmd)
+	}
 	r := txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultPublished}
 	id := cmd.XID.ID
 	t.publish(cmd.Resource, cmd.Group, cmd.XID.String(), event, func(err error) {
@@ -143,6 +149,9 @@ const topicBytesMax = 127
 func CheckTopic(name, prefix string) error {
 	if name == TopicWith(prefix, txn.Commit) || name == TopicWith(prefix, txn.Rollback) {
 		return fmt.Errorf("topic %s is that of decisions", name)
+	}
+	if strings.HasSuffix(name, suffixNotice) {
+		return fmt.Errorf("topics that end in %s tell of heuristic operations", suffixNotice)
 	}
 	bad := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'

@@ -26,11 +26,14 @@ type endWaits struct {
 	queue  []*endWait
 	seq    uint64
 	looked uint64 // seq of the last one that waiting has returned
+	// last has seq as it was at the last calls of waiting, the newest first.
+	last [2]uint64
 }
 
 // waiting returns transactions whose end is waited for, at most limit, beginning behind those that it has returned
-// before, so that everybody's turn comes. Waits that are over leave the queue: at thousands of ends a second they would
-// be nearly all of it.
+// before, so that everybody's turn comes. A wait is returned when it has been there for two calls already: nearly all
+// end sooner, on the node itself, which reads the messages of its own decisions as far as it can. Waits that are over
+// leave the queue: at thousands of ends a second they would be nearly all of it.
 func (w *endWaits) waiting(limit int) []int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -42,6 +45,9 @@ func (w *endWaits) waiting(limit int) []int64 {
 	}
 	clear(w.queue[len(live):])
 	w.queue = live
+	old := w.last[1]
+	w.last = [2]uint64{w.seq, w.last[0]}
+	live = live[:sort.Search(len(live), func(i int) bool { return live[i].seq > old })]
 	first := sort.Search(len(live), func(i int) bool { return live[i].seq > w.looked })
 	ids := make([]int64, 0, min(limit, len(live)))
 	for i := range min(limit, len(live)) {

@@ -39,9 +39,9 @@ type OperateRequest struct {
 	// Actor is who asks, and why, for the history.
 	Actor string
 	// NoticeTopic and Notice are the message that tells consumers of a heuristic operation. Notice is asked for with the
-	// state on which the operation is carried out; nil is no message.
+	// state on which the operation is carried out and the id of the branch that it becomes; nil is no message.
 	NoticeTopic string
-	Notice      func(g *txn.Global) string
+	Notice      func(g *txn.Global, branchID int64) string
 }
 
 // Operate carries out an operation and calls done with the state after it, durable. Errors: those of [Coordinator.Plan],
@@ -69,7 +69,7 @@ func (c *Coordinator) Operate(req OperateRequest, done func(*txn.Global, error))
 			case req.Digest != "" && req.Digest != PlanDigest(plan):
 				return nil, ErrPlanChanged
 			case notice.Topic != "":
-				notice.Data = req.Notice(g)
+				notice.Data = req.Notice(g, notice.BranchID)
 			}
 			return req.Operation.Event(req.Actor, notice), nil
 		},

@@ -113,7 +113,7 @@ func TestOperationNeedsThePlanThatWasShown(t *testing.T) {
 	}
 	operation := OperateRequest{
 		ID: id, Operation: skip, Digest: PlanDigest(plan), Actor: "ann: ticket", NoticeTopic: "concord-heuristic",
-		Notice: func(g *txn.Global) string { return g.XID.String() },
+		Notice: func(g *txn.Global, _ int64) string { return g.XID.String() },
 	}
 	tb.answer(txn.AT, txn.ResultDone)
 	tb.flush()

@@ -79,6 +79,11 @@ func setupPair(t *testing.T, limits Limits) *pair {
 func (p *pair) watch() {
 	ctx := context.Background()
 	for _, tb := range []*table{p.a, p.b} {
+		for range 2 { // waits for an end become old enough
+			if err := tb.WatchEnds(ctx); err != nil {
+				tb.t.Fatal(err)
+			}
+		}
 		if err := errors.Join(tb.WatchRows(ctx), tb.WatchEnds(ctx), tb.WatchEdges(ctx)); err != nil {
 			tb.t.Fatal(err)
 		}

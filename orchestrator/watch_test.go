@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -96,6 +97,25 @@ func TestIDsBeyondWhatWasReservedAreNotUsed(t *testing.T) {
 		}
 		if id >= reserved {
 			t.Fatalf("id %d is used, and only those below %d are reserved", id, reserved)
+		}
+	}
+}
+
+// TestYoungWaitsAreNotAskedAbout: the node hears of nearly all ends itself; the store is asked about those that last.
+func TestYoungWaitsAreNotAskedAbout(t *testing.T) {
+	t.Parallel()
+	var w endWaits
+	add := func(id int64) {
+		w.seq++
+		w.queue = append(w.queue, &endWait{id: id, seq: w.seq})
+	}
+	add(7)
+	for i, want := range [][]int64{{}, {}, {7}, {7, 8}} {
+		if got := w.waiting(10); !slices.Equal(got, want) {
+			t.Errorf("look %d: %v, want %v", i, got, want)
+		}
+		if i == 0 {
+			add(8) // before the second look, so that it is old enough at the fourth
 		}
 	}
 }

@@ -48,26 +48,61 @@ func (f *fake) Get(id int64, done func(*txn.Global, error)) {
 	done(nil, orchestrator.ErrNotFound)
 }
 
-func (f *fake) Begin(req orchestrator.BeginRequest, done func(txn.XID, error)) {
+func (f *fake) Start(req orchestrator.BeginRequest, done func(*txn.Global, error)) {
 	f.mu.Lock()
 	f.nextID += 1000
 	xid := txn.XID{Prefix: "10.0.0.5:8091", ID: f.nextID}
 	eff, err := txn.DefaultRules().Apply(nil, txn.Begin{
 		XID: xid, Application: req.Application, Group: req.Group, Name: req.Name, Trace: req.Trace, Timeout: req.Timeout,
+		Data: req.Data,
 	}, f.now)
 	f.all[xid.ID] = eff.Next
 	f.mu.Unlock()
-	done(xid, err)
+	if len(req.Branches) > 0 {
+		f.Enlist(xid.ID, req.Branches, done)
+		return
+	}
+	done(eff.Next, err)
 }
 
-func (f *fake) Register(req orchestrator.RegisterRequest, done func(int64, error)) {
+func (f *fake) Enlist(id int64, all []orchestrator.RegisterRequest, done func(*txn.Global, error)) {
+	var ev txn.Enlist
 	f.mu.Lock()
-	f.nextID++
-	branch := f.nextID
+	for _, req := range all {
+		f.nextID++
+		ev.Branches = append(ev.Branches, txn.Register{
+			BranchID: f.nextID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client,
+			Data: req.Data, Key: req.Key, Call: req.Call,
+		})
+	}
 	f.mu.Unlock()
-	f.apply(req.ID, txn.Register{
-		BranchID: branch, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client, Data: req.Data,
-	}, func(_ *txn.Global, err error) { done(branch, err) })
+	f.apply(id, ev, done)
+}
+
+func (f *fake) Plan(id int64, op txn.Operation, done func(txn.Plan, error)) {
+	f.Get(id, func(g *txn.Global, err error) {
+		if err != nil {
+			done(txn.Plan{}, err)
+			return
+		}
+		done(txn.DefaultRules().Plan(g, op, f.now))
+	})
+}
+
+func (f *fake) Operate(req orchestrator.OperateRequest, done func(*txn.Global, error)) {
+	var plan txn.Plan
+	var err error
+	f.Plan(req.ID, req.Operation, func(p txn.Plan, e error) { plan, err = p, e })
+	if err == nil && req.Digest != orchestrator.PlanDigest(plan) {
+		err = orchestrator.ErrPlanChanged
+	}
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	f.actor = req.Actor
+	f.nextID++
+	f.apply(req.ID, req.Operation.Event(req.Actor, txn.Notice{BranchID: f.nextID, Topic: req.NoticeTopic}), done)
 }
 
 func (f *fake) Reply(id int64, r txn.Reply) {
@@ -93,11 +128,6 @@ func (f *fake) apply(id int64, ev txn.Event, done func(*txn.Global, error)) {
 func (f *fake) Decide(req orchestrator.DecideRequest, done func(*txn.Global, error)) {
 	f.actor, f.noWait = req.Actor, req.NoWait
 	f.apply(req.ID, txn.Decide{Outcome: req.Outcome, Cause: req.Cause, Actor: req.Actor}, done)
-}
-
-func (f *fake) Retry(id int64, actor string, done func(*txn.Global, error)) {
-	f.actor = actor
-	f.apply(id, txn.Retry{Actor: actor}, done)
 }
 
 func (f *fake) List(_ context.Context, q orchestrator.Query) (orchestrator.Page, error) {

@@ -52,7 +52,7 @@ func (s *Server) listWaits(c *gin.Context) {
 	for _, w := range s.o.Coordinator.Waits(limit) {
 		out.Items = append(out.Items, Wait{
 			Resource: w.Row.Resource, Table: w.Row.Table, PK: w.Row.PK, Waiter: s.xid(w.Waiter), Holder: s.xid(w.Holder),
-			Since: when(w.Since), WaitMillis: int64(max(now-w.Since, 0)),
+			Since: when(w.Since), WaitMs: int64(max(now-w.Since, 0)),
 		})
 	}
 	c.JSON(http.StatusOK, out)

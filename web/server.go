@@ -18,16 +18,18 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/web/access"
+	"github.com/concord-tx/concord/web/journal"
 )
 
 // Coordinator is what the API needs of the runtime. *orchestrator.Coordinator is the real one; tests bring another.
 type Coordinator interface {
-	Begin(req orchestrator.BeginRequest, done func(txn.XID, error))
-	Register(req orchestrator.RegisterRequest, done func(branchID int64, err error))
+	Start(req orchestrator.BeginRequest, done func(*txn.Global, error))
+	Enlist(id int64, all []orchestrator.RegisterRequest, done func(*txn.Global, error))
 	Reply(id int64, r txn.Reply)
 	Get(id int64, done func(*txn.Global, error))
 	Decide(req orchestrator.DecideRequest, done func(*txn.Global, error))
-	Retry(id int64, actor string, done func(*txn.Global, error))
+	Plan(id int64, op txn.Operation, done func(txn.Plan, error))
+	Operate(req orchestrator.OperateRequest, done func(*txn.Global, error))
 	List(ctx context.Context, q orchestrator.Query) (orchestrator.Page, error)
 	Locks(ctx context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error)
 	Counts(ctx context.Context) (orchestrator.Counts, error)
@@ -46,6 +48,8 @@ type Options struct {
 	Access *access.Gate
 	// MetricsOpen shows /metrics to everybody; otherwise to this machine and to viewers.
 	MetricsOpen bool
+	// Journal keeps what people did. Nil: nobody does.
+	Journal *journal.Journal
 	// Prefix is the "host:port" of xids that this node begins; waits are shown with it.
 	Prefix string
 	// Ready returns why the server should get no new work; empty means ready. Nil: always ready.
@@ -64,6 +68,16 @@ type Options struct {
 	EventsElsewhere string
 	// CheckTopic says why a branch cannot have a topic, for people. Nil: it may have any.
 	CheckTopic func(topic string) error
+	// CheckURL says why a branch cannot have a URL, for people. Nil: it may have any.
+	CheckURL func(url string) error
+	// NoticeTopic is where consumers learn of heuristic operations, Notice makes the event of one. "" and nil: nobody is
+	// told.
+	NoticeTopic string
+	Notice      func(g *txn.Global, op txn.Operation, branchID int64, actor string) string
+	// DecisionTopic names the topic on which an outcome is published. Nil: nothing is.
+	DecisionTopic func(txn.Outcome) string
+	// Documents is what the API remembers. Nil: replies to idempotent requests are not stored.
+	Documents orchestrator.Documents
 	// Heartbeat is the time between two signs of life of a quiet event stream, StreamWriteLimit how long its reader may
 	// take to take what is written; 0 means 15 s and 10 s.
 	Heartbeat, StreamWriteLimit time.Duration
@@ -148,7 +162,7 @@ func New(o Options) *Server {
 	if err := e.SetTrustedProxies(nil); err != nil {
 		panic("web: " + err.Error()) // a constant argument
 	}
-	e.Use(s.observe, s.recovered, s.gate, s.bound)
+	e.Use(s.observe, s.recovered, s.gate, s.bound, s.idempotent, s.journaled)
 	e.NoRoute(func(c *gin.Context) { s.refuse(c, problemNoRoute) })
 	e.NoMethod(func(c *gin.Context) { s.refuse(c, problemNoMethod) })
 	s.engine = e
@@ -182,7 +196,11 @@ func (s *Server) routes() {
 	v1.GET("/transactions/:xid/history", s.showHistory)
 	v1.POST("/transactions/:xid/commit", s.decide(txn.Commit))
 	v1.POST("/transactions/:xid/rollback", s.decide(txn.Rollback))
-	v1.POST("/transactions/:xid/retry", s.retry)
+	v1.POST("/transactions/:xid/plan", s.planOperation)
+	v1.POST("/transactions/:xid/operations", s.operate)
+	v1.POST("/messages", s.prepareMessage)
+	v1.POST("/messages/:xid/submit", s.settleMessage(txn.Commit))
+	v1.POST("/messages/:xid/withdraw", s.settleMessage(txn.Rollback))
 	v1.GET("/locks", s.listLocks)
 	v1.GET("/waits", s.listWaits)
 	v1.GET("/sessions", s.listSessions)
@@ -190,6 +208,9 @@ func (s *Server) routes() {
 	v1.GET("/settings", s.listSettings)
 	v1.PUT("/settings/:key", s.putSetting)
 	s.eventRoutes(v1)
+	s.keyRoutes(v1)
+	s.signinRoutes(v1)
+	s.journalRoutes(v1)
 }
 
 // Handler returns everything that is served.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/web/access"
 )
 
 // listTransactions answers GET /api/v1/transactions.
@@ -46,7 +48,44 @@ func (s *Server) listTransactions(c *gin.Context) {
 
 // showTransaction answers GET /api/v1/transactions/{xid}.
 func (s *Server) showTransaction(c *gin.Context) {
-	s.withTransaction(c, func(g *txn.Global) any { return viewDetail(g, s.o.Clock.Now()) })
+	id, err := xidOf(c.Param("xid"))
+	p := s.parameters(c, "waitMs")
+	wait, wrong := waitOf(int64(p.number("waitMs", 0)))
+	if err = errors.Join(err, p.err, wrong); err != nil {
+		s.fail(c, err)
+		return
+	}
+	g, err := s.awaitEnd(c, id, wait)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
+}
+
+// The pauses between two looks at a transaction whose end is waited for.
+const (
+	lookFirst = 20 * time.Millisecond
+	lookMax   = 500 * time.Millisecond
+)
+
+// awaitEnd returns a transaction when it has ended, or as it is after the given time.
+func (s *Server) awaitEnd(ctx context.Context, id int64, wait time.Duration) (*txn.Global, error) {
+	over := time.Now().Add(wait)
+	for pause := lookFirst; ; pause = min(2*pause, lookMax) {
+		g, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
+		left := time.Until(over)
+		if err != nil || g.Status.Ended() || left <= 0 {
+			return g, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.closing:
+			return g, nil
+		case <-time.After(min(pause, left)):
+		}
+	}
 }
 
 // showHistory answers GET /api/v1/transactions/{xid}/history.
@@ -79,14 +118,6 @@ func xidOf(text string) (int64, error) {
 	return 0, &argumentError{fmt.Sprintf("%q is no xid; one looks like 10.0.0.5:8091:4194305", text)}
 }
 
-// command is the body of an operator's request. All fields may be missing, and the body too.
-type command struct {
-	// Reason is kept in the history.
-	Reason string `json:"reason"`
-	// NoWait answers at once instead of waiting for the end of phase two.
-	NoWait bool `json:"noWait"`
-}
-
 // actorHeader names the person or program that asks.
 const actorHeader = "Concord-Actor"
 
@@ -107,27 +138,13 @@ func readBody(c *gin.Context, body any) error {
 	return nil
 }
 
-// readCommand returns the body and the actor, with the reason.
-func readCommand(c *gin.Context) (cmd command, actor string, err error) {
-	if err := readBody(c, &cmd); err != nil {
-		return cmd, "", err
-	}
-	if cmd.Reason != "" && clean(cmd.Reason, 160) == "" {
-		return cmd, "", &argumentError{"reason is longer than 160 bytes, or not printable"}
-	}
-	actor = actorOf(c)
-	if cmd.Reason != "" {
-		actor += ": " + cmd.Reason
-	}
-	return cmd, actor, nil
-}
-
-// actorOf says who asks, as far as they tell.
+// actorOf names who asks, for people: as they signed in or, in development mode, as they say themselves.
 func actorOf(c *gin.Context) string {
-	if actor := clean(c.GetHeader(actorHeader), 64); actor != "" {
-		return actor
+	p := access.From(c)
+	if p.Kind == access.ByKey {
+		return "key " + p.Name
 	}
-	return "cli"
+	return p.Name
 }
 
 // explainJSON says what is wrong with a body without naming types of Go.
@@ -136,6 +153,8 @@ func explainJSON(err error) string {
 	if errors.As(err, &kind) {
 		want := map[string]string{
 			"bool": "true or false", "string": "text", "int64": "a whole number", "[]string": "a list of texts",
+			"map[string]string": "an object of texts", "[]web.branchBody": "a list", "[]web.deliveryBody": "a list",
+			"web.retryBody": "an object", "web.checkBody": "an object",
 		}[kind.Type.String()]
 		if kind.Field == "" || want == "" {
 			return "it is not an object but " + kind.Value
@@ -143,45 +162,6 @@ func explainJSON(err error) string {
 		return fmt.Sprintf("%s is %s, not %s", kind.Field, want, kind.Value)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
-}
-
-// decide answers POST /api/v1/transactions/{xid}/commit and rollback.
-func (s *Server) decide(outcome txn.Outcome) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		s.operate(c, func(id int64, cmd command, actor string, done func(*txn.Global, error)) {
-			s.o.Coordinator.Decide(orchestrator.DecideRequest{
-				ID: id, Outcome: outcome, Cause: txn.CauseOperator, Actor: actor, NoWait: cmd.NoWait,
-			}, done)
-		})
-	}
-}
-
-// retry answers POST /api/v1/transactions/{xid}/retry.
-func (s *Server) retry(c *gin.Context) {
-	s.operate(c, func(id int64, _ command, actor string, done func(*txn.Global, error)) {
-		s.o.Coordinator.Retry(id, actor, done)
-	})
-}
-
-// operate carries out what an operator asks for and shows the transaction as it is then.
-func (s *Server) operate(c *gin.Context, do func(int64, command, string, func(*txn.Global, error))) {
-	id, err := xidOf(c.Param("xid"))
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	cmd, actor, err := readCommand(c)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	g, err := await(c, func(done func(*txn.Global, error)) { do(id, cmd, actor, done) })
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	s.o.Logger.InfoContext(c, "operator acted", "xid", g.XID.String(), "path", c.FullPath(), "actor", actor)
-	c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
 }
 
 // parameters reads the query string; the first mistake is kept.

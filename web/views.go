@@ -30,8 +30,14 @@ type Transaction struct {
 	DecidedAt   string `json:"decidedAt,omitempty"`
 	EndedAt     string `json:"endedAt,omitempty"`
 	// Deadline is when it is rolled back if nobody has decided by then.
-	Deadline      string `json:"deadline"`
-	TimeoutMillis int64  `json:"timeoutMillis"`
+	Deadline  string `json:"deadline"`
+	TimeoutMs int64  `json:"timeoutMs"`
+	// Decision is commit or rollback once it is decided, Outcome done, failed or running: never failed before all of it
+	// is rolled back.
+	Decision string `json:"decision,omitempty"`
+	Outcome  string `json:"outcome"`
+	// Heuristic is true if a person has given up that the effects are all or nothing.
+	Heuristic bool `json:"heuristic,omitempty"`
 	// NextAttemptAt is when the coordinator acts again by itself.
 	NextAttemptAt string `json:"nextAttemptAt,omitempty"`
 	BranchCount   int    `json:"branchCount"`
@@ -41,9 +47,11 @@ type Transaction struct {
 type TransactionDetail struct {
 	Transaction
 	// Explanation says in words what it waits for, Advice what a person can do.
-	Explanation string   `json:"explanation"`
-	Advice      string   `json:"advice,omitempty"`
-	Branches    []Branch `json:"branches"`
+	Explanation string `json:"explanation"`
+	Advice      string `json:"advice,omitempty"`
+	// Data is what the client gave at the begin.
+	Data     string   `json:"data,omitempty"`
+	Branches []Branch `json:"branches"`
 	// Locks lists the rows that it holds, at most locksShown; LockCount counts all.
 	Locks     []HeldLock `json:"locks"`
 	LockCount int        `json:"lockCount"`
@@ -58,8 +66,15 @@ type Branch struct {
 	Resource     string `json:"resource"`
 	Client       string `json:"client"`
 	RegisteredAt string `json:"registeredAt"`
-	// Attempts counts the commands of phase two that were sent.
+	// Key is the client's name of the registration. CommitURL and RollbackURL are called by the coordinator; TimeoutMs is
+	// how long one call may take.
+	Key         string `json:"key,omitempty"`
+	CommitURL   string `json:"commitUrl,omitempty"`
+	RollbackURL string `json:"rollbackUrl,omitempty"`
+	TimeoutMs   int64  `json:"timeoutMs,omitempty"`
+	// Attempts counts the commands of phase two that were sent, Ongoing those answered with "still going on".
 	Attempts uint32 `json:"attempts"`
+	Ongoing  uint32 `json:"ongoing,omitempty"`
 	// InFlightUntil is when an answer is given up, NextAttemptAt when the branch is asked again.
 	InFlightUntil string `json:"inFlightUntil,omitempty"`
 	NextAttemptAt string `json:"nextAttemptAt,omitempty"`
@@ -88,13 +103,13 @@ type Lock struct {
 
 // Wait is a registration that waits for a row.
 type Wait struct {
-	Resource   string `json:"resource"`
-	Table      string `json:"table"`
-	PK         string `json:"pk"`
-	Waiter     string `json:"waiter"`
-	Holder     string `json:"holder"`
-	Since      string `json:"since"`
-	WaitMillis int64  `json:"waitMillis"`
+	Resource string `json:"resource"`
+	Table    string `json:"table"`
+	PK       string `json:"pk"`
+	Waiter   string `json:"waiter"`
+	Holder   string `json:"holder"`
+	Since    string `json:"since"`
+	WaitMs   int64  `json:"waitMs"`
 }
 
 // HistoryEntry is one thing that happened.
@@ -140,7 +155,11 @@ func viewTransaction(g *txn.Global) Transaction {
 		XID: g.XID.String(), ID: decimal(g.XID.ID), Status: g.Status.String(), Cause: g.Cause.String(),
 		Stuck: g.Stuck != 0, StuckReason: g.Stuck.String(), Application: g.Application, Group: g.Group, Name: g.Name,
 		BeganAt: when(g.BeganAt), DecidedAt: when(g.DecidedAt), EndedAt: when(g.EndedAt), Deadline: when(g.Deadline()),
-		TimeoutMillis: g.Timeout.Milliseconds(), BranchCount: len(g.Branches),
+		TimeoutMs: g.Timeout.Milliseconds(), BranchCount: len(g.Branches), Outcome: outcomeOf(g),
+		Heuristic: g.Heuristic,
+	}
+	if g.Status.Decided() {
+		v.Decision = g.Status.Outcome().String()
 	}
 	if g.Status.Decided() && !g.Status.Ended() {
 		v.NextAttemptAt = when(g.DueAt)
@@ -148,8 +167,19 @@ func viewTransaction(g *txn.Global) Transaction {
 	return v
 }
 
+// outcomeOf is the answer to "is it done?": what still runs is neither done nor failed.
+func outcomeOf(g *txn.Global) string {
+	switch g.Status {
+	case txn.Committed:
+		return "done"
+	case txn.RolledBack:
+		return "failed"
+	}
+	return "running"
+}
+
 func viewDetail(g *txn.Global, now txn.Millis) TransactionDetail {
-	v := TransactionDetail{Transaction: viewTransaction(g), Branches: []Branch{}, Locks: []HeldLock{}}
+	v := TransactionDetail{Transaction: viewTransaction(g), Data: g.Data, Branches: []Branch{}, Locks: []HeldLock{}}
 	v.Explanation, v.Advice = explain(g, now)
 	for _, b := range g.Branches {
 		view := viewBranch(b, now)
@@ -174,7 +204,11 @@ func viewBranch(b *txn.Branch, now txn.Millis) Branch {
 	view := Branch{
 		ID: decimal(b.ID), Kind: b.Kind.String(), Ack: b.Ack.String(), State: b.State.String(), Resource: b.Resource,
 		Client: b.Client, RegisteredAt: when(b.RegisteredAt), Attempts: b.Attempts, NextAttemptAt: when(b.NextAt),
-		Failure: b.Failure, DataBytes: len(b.Data),
+		Failure: b.Failure, DataBytes: len(b.Data), Key: b.Key, Ongoing: b.Ongoing,
+	}
+	if b.Call != nil {
+		view.CommitURL, view.RollbackURL = b.Call.CommitURL, b.Call.RollbackURL
+		view.TimeoutMs = b.Call.Timeout.Milliseconds()
 	}
 	if b.InFlight(now) {
 		view.InFlightUntil = when(b.InFlightUntil)

@@ -288,7 +288,7 @@ func (m *cluster) web(o *web.Options) {
 	}
 	o.EventsElsewhere = fmt.Sprintf("They are on the RocketMQ topics %s and %s; see docs/EVENTS.md.",
 		mq.TopicWith(prefix, txn.Commit), mq.TopicWith(prefix, txn.Rollback))
-	o.CheckTopic = func(topic string) error { return mq.CheckTopic(topic, prefix) }
+	publishes(o, prefix, m.store)
 }
 
 func (m *cluster) describe() []any {

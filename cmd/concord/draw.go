@@ -57,7 +57,7 @@ func (a *app) drawWaits(page any) error {
 	return a.table("Nobody waits for a row.", "WAITS\tFOR\tRESOURCE\tTABLE\tKEY\tHELD BY", len(items),
 		func(w io.Writer, i int) {
 			x := &items[i]
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Waiter, time.Duration(x.WaitMillis)*time.Millisecond,
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Waiter, time.Duration(x.WaitMs)*time.Millisecond,
 				x.Resource, dash(x.Table), x.PK, x.Holder)
 		})
 }

@@ -89,7 +89,7 @@ func (m *oneMachine) degraded() []web.Reason { return nil }
 
 func (m *oneMachine) web(o *web.Options) {
 	o.Events = m.decisions
-	o.CheckTopic = func(topic string) error { return mq.CheckTopic(topic, m.config.MQ.Prefix) }
+	publishes(o, m.config.MQ.Prefix, orchestrator.SystemClock{})
 }
 
 func (m *oneMachine) describe() []any { return []any{"data", m.config.Data} }

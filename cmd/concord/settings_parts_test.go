@@ -21,7 +21,7 @@ const clusterMetrics = "### Of a cluster"
 func (p *process) timeoutOf() int64 {
 	p.t.Helper()
 	var tx web.TransactionDetail
-	p.post("POST", "/transactions", `{"timeoutMillis": 600000}`, &tx)
+	p.post("POST", "/transactions", `{"timeoutMs": 600000}`, &tx)
 	return tx.TimeoutMillis
 }
 

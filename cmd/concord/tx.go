@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +20,8 @@ func (a *app) tx() *cobra.Command {
 		Example: `  concord tx list --stuck
   concord tx show 10.0.0.5:8091:4194305
   concord tx retry 10.0.0.5:8091:4194305 --reason "participant is back"`,
-	}, a.txList(), a.txShow(), a.txHistory(), a.txCommit(), a.txRollback(), a.txRetry()))
+	}, a.txList(), a.txShow(), a.txHistory(), a.operation("commit"), a.operation("rollback"), a.operation("retry"),
+		a.operation("skip"), a.operation("release")))
 }
 
 // pagesMax bounds how many short pages are read for one list.
@@ -180,64 +179,6 @@ func (a *app) txHistory() *cobra.Command {
 			return a.drawHistory(page.Items)
 		},
 	}
-}
-
-func (a *app) txCommit() *cobra.Command {
-	return a.operation("commit", "Committing Committed",
-		`Decide commit for active transactions, as the service that began them would. A decision is never reversed: a
-transaction that is decided already keeps its outcome, and one past its deadline is rolled back.`)
-}
-
-func (a *app) txRollback() *cobra.Command {
-	return a.operation("rollback", "RollingBack RolledBack",
-		`Decide rollback for active transactions, as the service that began them would. A decision is never reversed: a
-transaction that is committing goes on committing.`)
-}
-
-func (a *app) txRetry() *cobra.Command {
-	return a.operation("retry", "Committing Committed RollingBack RolledBack",
-		`Try every unfinished branch of decided transactions again now, whatever was planned; also branches that refused
-for good, after you have mended what they complained about.`)
-}
-
-// operation is a command that changes transactions. wanted lists the statuses that it should lead to.
-func (a *app) operation(verb, wanted, long string) *cobra.Command {
-	var body struct {
-		Reason string `json:"reason,omitempty"`
-		NoWait bool   `json:"noWait,omitempty"`
-	}
-	short := map[string]string{
-		"commit": "Commit active transactions", "rollback": "Roll back active transactions",
-		"retry": "Try unfinished branches again now",
-	}[verb]
-	cmd := &cobra.Command{
-		Use:     verb + " XID...",
-		Short:   short,
-		Long:    long,
-		Example: "  concord tx " + verb + ` 10.0.0.5:8091:4194305 --reason "ticket 4711"`,
-		Args:    xidArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, xid := range args {
-				var g web.TransactionDetail
-				raw, err := a.call(cmd.Context(), http.MethodPost, path(xid, verb), body, &g)
-				if err != nil {
-					return fmt.Errorf("%s of %s: %w", verb, xid, err)
-				}
-				if err := a.showOutcome(verb, raw, &g); err != nil {
-					return err
-				}
-				if !strings.Contains(" "+wanted+" ", " "+g.Status+" ") {
-					return fmt.Errorf("%s was asked for, but %s is %s (decided by: %s)", verb, g.XID, g.Status, g.Cause)
-				}
-			}
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&body.Reason, "reason", "", "why; it is kept in the history")
-	if verb != "retry" {
-		cmd.Flags().BoolVar(&body.NoWait, "no-wait", false, "do not wait for the end of phase two")
-	}
-	return cmd
 }
 
 // showOutcome says what a change led to.

@@ -185,7 +185,7 @@ func (s *scene) buy(customer string, points int64, outcome string) {
 	}
 	s.call("POST", fmt.Sprintf("/transactions/%s/branches", id),
 		fmt.Sprintf(`{"kind":"topic","topic":%q,"payload":%q}`, resourcePoints, payload))
-	s.call("POST", fmt.Sprintf("/transactions/%s/%s", id, outcome), `{"noWait":true}`)
+	s.call("POST", fmt.Sprintf("/transactions/%s/%s", id, outcome), `{"waitMs":0}`)
 	if outcome == "commit" {
 		s.want[customer] += points
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/orchestrator"
 )
 
@@ -127,7 +128,8 @@ func (l *Log) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, topic := range l.opts.topics() {
+	topics := l.opts.topics()
+	for _, topic := range append(topics[:], mq.NoticeTopic(l.opts.Prefix)) {
 		if err := l.ensure(ctx, topic, masters); err != nil {
 			return err
 		}

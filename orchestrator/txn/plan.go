@@ -124,9 +124,10 @@ func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 	if eff.Decided {
 		p.Decides = next.Status.Outcome()
 	}
+	barred := next.barred()
 	for _, b := range next.Branches {
 		switch {
-		case b.State == Skipped || b.State == Refused:
+		case b.State == Skipped || b.State == Refused || barred[b.ID]:
 			p.Leaves = append(p.Leaves, b.ID)
 		case b.NeedsPhaseTwo():
 			call := PlannedCall{BranchID: b.ID, Kind: b.Kind, Op: next.Status.Outcome(), Resource: b.Resource}
@@ -137,8 +138,27 @@ func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 		}
 	}
 	p.After = p.end(next)
-	p.frees(g, next)
+	p.frees(g, next, barred)
 	return p, nil
+}
+
+// barred returns the AT branches whose undo has its turn after that of a branch of the same resource that has refused.
+func (g *Global) barred() map[int64]bool {
+	if g.Status != RollingBack {
+		return nil
+	}
+	barred, refused := map[int64]bool{}, map[string]bool{}
+	for i := len(g.Branches) - 1; i >= 0; i-- {
+		b := g.Branches[i]
+		switch {
+		case b.Kind != AT || !b.NeedsPhaseTwo():
+		case b.State == Refused:
+			refused[b.Resource] = true
+		case refused[b.Resource]:
+			barred[b.ID] = true
+		}
+	}
+	return barred
 }
 
 // end returns the status when every call has succeeded: one that leaves a refused branch behind does not end.
@@ -155,13 +175,14 @@ func (p *Plan) end(next *Global) Status {
 }
 
 // frees lists the rows that g holds and that are free after the operation or after the calls.
-func (p *Plan) frees(g, next *Global) {
+func (p *Plan) frees(g, next *Global, barred map[int64]bool) {
 	for i, b := range g.Branches {
 		if b.LockKey == "" || b.Released || g.Status.Ended() {
 			continue
 		}
 		after := next.Branches[i]
-		if after.Released || p.After.Ended() || after.NeedsPhaseTwo() && after.State != Refused {
+		called := after.NeedsPhaseTwo() && after.State != Refused && !barred[b.ID]
+		if after.Released || p.After.Ended() || called {
 			p.Frees = append(p.Frees, PlannedRelease{
 				BranchID: b.ID, Resource: b.Resource, Rows: LockCount(b.LockKey), Now: after.Released,
 			})

@@ -21,7 +21,7 @@ func TestTopicBranchOverHTTP(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	status, got, header := r.do(t, "POST", "/api/v1/transactions", `{"application":"shop","group":"g","name":"buy"}`,
 		"traceparent", trace)
-	if status != 201 || got["xid"] != "10.0.0.5:8091:1000" || got["timeoutMillis"] != 60000.0 ||
+	if status != 201 || got["xid"] != "10.0.0.5:8091:1000" || got["timeoutMs"] != 60000.0 ||
 		got["status"] != "Active" || header.Get("Location") != "/api/v1/transactions/1000" || r.all[1000].Trace != trace {
 		t.Fatalf("begin: %d %v", status, got)
 	}
@@ -84,11 +84,11 @@ func TestTopicBranchOverHTTP(t *testing.T) {
 	if b, _ := r.all[1000].Branch(1001); b.State != txn.Finished {
 		t.Errorf("after the report: %+v", b)
 	}
-	status, got, _ = r.do(t, "POST", "/api/v1/transactions", `{"timeoutMillis":-1}`)
+	status, got, _ = r.do(t, "POST", "/api/v1/transactions", `{"timeoutMs":-1}`)
 	if status != 400 {
 		t.Errorf("a negative timeout: %d %v", status, got)
 	}
-	r.do(t, "POST", "/api/v1/transactions", `{"timeoutMillis":5}`, "traceparent", "nonsense")
+	r.do(t, "POST", "/api/v1/transactions", `{"timeoutMs":5}`, "traceparent", "nonsense")
 	if g := r.all[2002]; g == nil || g.Trace != "" || g.Timeout.Milliseconds() != 5 {
 		t.Errorf("began %+v", g)
 	}

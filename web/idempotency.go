@@ -1,0 +1,211 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/web/access"
+)
+
+// A POST with an Idempotency-Key is carried out once: its reply is stored, and whoever sends the same request with the
+// same key again gets it. A key belongs to the principal, the method and the path.
+
+// The headers of idempotent requests.
+const (
+	idempotencyHeader = "Idempotency-Key"
+	replayedHeader    = "Idempotency-Replayed"
+)
+
+const (
+	// replyKind is the kind of the documents that hold replies, replyKept how long they are kept.
+	replyKind = "reply"
+	replyKept = 24 * time.Hour
+	// claimKept is how long a request may be under way before somebody else with its key may try: longer than any lasts.
+	claimKept = 2 * answerWait
+)
+
+// storedReply is the value of a document. Status is 0 while the request is under way.
+type storedReply struct {
+	Request     string `json:"request"` // hash of the body
+	Status      int    `json:"status"`
+	ContentType string `json:"contentType,omitempty"`
+	Location    string `json:"location,omitempty"`
+	Body        []byte `json:"body,omitempty"`
+}
+
+var (
+	problemKeyMalformed = Problem{
+		Status: http.StatusBadRequest, Code: "idempotencyKeyInvalid",
+		Title: "An Idempotency-Key has 1 to 200 printable characters.",
+	}
+	problemKeyReused = Problem{
+		Status: http.StatusUnprocessableEntity, Code: "idempotencyKeyReused",
+		Title: "This Idempotency-Key belongs to a request with another body.",
+	}
+	problemKeyBusy = Problem{
+		Status: http.StatusConflict, Code: "requestUnderWay", Retryable: true,
+		Title: "A request with this Idempotency-Key is under way; ask again for its reply.",
+	}
+)
+
+// idempotent carries a POST with an Idempotency-Key out once.
+func (s *Server) idempotent(c *gin.Context) {
+	given := c.GetHeader(idempotencyHeader)
+	r, _ := s.ruleOf(c)
+	if given == "" || c.Request.Method != http.MethodPost || s.o.Documents == nil || r.secret {
+		return
+	}
+	if clean(given, keyBytesMax) != given {
+		s.refuse(c, problemKeyMalformed)
+		return
+	}
+	body, err := io.ReadAll(c.Request.Body)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	c.Request.Body = io.NopCloser(bytes.NewReader(body))
+	sum := sha256.Sum256(body)
+	claim := storedReply{Request: hex.EncodeToString(sum[:])}
+	key := hashOf(access.From(c).ID, c.Request.Method, c.Request.URL.Path, given)
+	version, known, err := s.claim(c, key, claim)
+	switch {
+	case err != nil:
+		s.fail(c, err)
+	case known == nil:
+		s.carryOut(c, key, version, claim)
+	case known.Request != claim.Request:
+		s.refuse(c, problemKeyReused)
+	case known.Status == 0:
+		s.refuse(c, problemKeyBusy)
+	default:
+		c.Header(replayedHeader, "true")
+		if known.Location != "" {
+			c.Header("Location", known.Location)
+		}
+		c.Data(known.Status, known.ContentType, known.Body)
+		c.Abort()
+	}
+}
+
+// claim notes that a request is under way. It returns what is known of the key already, or nil and the version of the
+// claim.
+func (s *Server) claim(ctx context.Context, key string, claim storedReply) (uint64, *storedReply, error) {
+	value, err := json.Marshal(claim)
+	if err != nil {
+		return 0, nil, err
+	}
+	d := orchestrator.Document{
+		Kind: replyKind, Key: key, Version: 1, Value: value, ExpiresAt: s.o.Clock.Now().Add(claimKept),
+	}
+	err = s.o.Documents.PutDocument(ctx, d)
+	if !errors.Is(err, orchestrator.ErrConflict) {
+		return d.Version, nil, err
+	}
+	stored, err := s.o.Documents.GetDocument(ctx, replyKind, key)
+	if errors.Is(err, orchestrator.ErrNoDocument) { // it has expired between the two
+		err = orchestrator.ErrConflict
+	}
+	var known storedReply
+	if err == nil {
+		err = json.Unmarshal(stored.Value, &known)
+	}
+	return 0, &known, err
+}
+
+// carryOut runs the request and stores its reply before it is sent. Replies that say "try again" are not stored.
+func (s *Server) carryOut(c *gin.Context, key string, version uint64, claim storedReply) {
+	w := &recorder{ResponseWriter: c.Writer, status: http.StatusOK}
+	c.Writer = w
+	defer w.send()
+	c.Next()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), storeWait)
+	defer cancel()
+	if w.status >= http.StatusInternalServerError || w.status == http.StatusTooManyRequests || w.large() {
+		if err := s.o.Documents.DeleteDocument(ctx, replyKind, key, version); err != nil {
+			s.o.Logger.WarnContext(c, "claim of an idempotency key stays until it expires", "err", err)
+		}
+		return
+	}
+	claim.Status, claim.ContentType = w.status, w.Header().Get("Content-Type")
+	claim.Location, claim.Body = w.Header().Get("Location"), w.body.Bytes()
+	value, err := json.Marshal(claim)
+	if err == nil {
+		err = s.o.Documents.PutDocument(ctx, orchestrator.Document{
+			Kind: replyKind, Key: key, Version: version + 1, Value: value, ExpiresAt: s.o.Clock.Now().Add(replyKept),
+		})
+	}
+	if err != nil {
+		s.o.Logger.WarnContext(c, "reply to an idempotent request was not stored", "err", err)
+	}
+}
+
+// storeWait bounds how long a reply may take to be stored.
+const storeWait = 5 * time.Second
+
+// recorder keeps a reply back until it is stored.
+type recorder struct {
+	gin.ResponseWriter
+	status int
+	body   bytes.Buffer
+	wrote  bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(status int) { w.status, w.wrote = status, true }
+
+// WriteHeaderNow implements gin.ResponseWriter.
+func (w *recorder) WriteHeaderNow() { w.wrote = true }
+
+// Write implements io.Writer.
+func (w *recorder) Write(p []byte) (int, error) {
+	w.wrote = true
+	return w.body.Write(p)
+}
+
+// WriteString implements io.StringWriter.
+func (w *recorder) WriteString(p string) (int, error) {
+	w.wrote = true
+	return w.body.WriteString(p)
+}
+
+// Status implements gin.ResponseWriter.
+func (w *recorder) Status() int { return w.status }
+
+// Size implements gin.ResponseWriter.
+func (w *recorder) Size() int { return w.body.Len() }
+
+// Written implements gin.ResponseWriter.
+func (w *recorder) Written() bool { return w.wrote }
+
+// large reports whether the reply is too long to be stored.
+func (w *recorder) large() bool { return w.body.Len() > orchestrator.DocumentBytesMax/2 }
+
+// send sends the reply.
+func (w *recorder) send() {
+	if !w.wrote {
+		return // a panic is under way; the handler above answers it
+	}
+	w.ResponseWriter.WriteHeader(w.status)
+	_, _ = w.ResponseWriter.Write(w.body.Bytes()) // a client that is gone asks again with its key
+}
+
+// hashOf makes a key of texts; none of them can be taken for a part of another.
+func hashOf(parts ...string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		sum := sha256.Sum256([]byte(part))
+		h.Write(sum[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
