@@ -3,7 +3,7 @@
 #
 #   rocketmq.sh install            Java, Maven and the jars, if they are missing (Java needs root)
 #   rocketmq.sh start DIR [SET]    SET: single (default), 2m2s, dledger; the name server's HOST:PORT in DIR/namesrv
-#   rocketmq.sh stop DIR           end the processes of DIR and no others
+#   rocketmq.sh stop DIR [KILL]    end the processes of DIR and no others, with KILL at once
 #   rocketmq.sh kill DIR NAME      kill -9 one process: namesrv; broker-a; 2m2s: also broker-b, broker-a-slave,
 #                                  broker-b-slave; dledger: n0, n1, n2 (all of broker RaftNode00)
 #   rocketmq.sh run DIR NAME       run one process again, on its old port and data; returns when it listens
@@ -320,6 +320,7 @@ case "${1-} $#" in
 "start 2") start "$2" single ;;
 "start 3") start "$2" "$3" ;;
 "stop 2") stop "$2" ;;
+"stop 3") stop "$2" "$3" ;;
 "kill 3") end "$(place "$2" "$3")" 9 ;;
 "run 3") at=$(place "$2" "$3") && run_process "$(dirname "$at")" "$(basename "$at")" ;;
 "leader 2") leader "$(cd "$2" && pwd)" ;;

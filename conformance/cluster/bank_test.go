@@ -5,7 +5,6 @@ package cluster_test
 import (
 	"bufio"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,30 +21,59 @@ import (
 	"github.com/concord-tx/concord/audit"
 )
 
-// The bank's size.
+// The size of a bank.
 const (
-	clerks         = 12
 	accounts       = 60
 	openingBalance = 100_000
 	// bankTimeoutMillis is the timeout of its transactions: what a fault leaves behind ends that soon.
 	bankTimeoutMillis = 10_000
 )
 
-// bank is the Java process with the clients and the participants of AT and TCC.
-type bank struct {
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	answers chan string
-	history string
-	log     string
-	seen    *watcher
+// generation is a version of Seata's client with which a bank is built.
+type generation struct {
+	name    string // as in its Generation.java
+	profile string // of Maven; "": none
+	clerks  int
+	classes string // class path, once it is built
 }
 
-// schemas are the tables of the bank's three databases.
+// generations are the banks that every set of brokers gets. They share the cluster and nothing else: Seata's clients
+// cannot undo what one of another generation has written into its undo log.
+func generations() []*generation {
+	return []*generation{{name: "2.x", clerks: 8}, {name: "1.x", profile: "seata-1.8.0", clerks: 4}}
+}
+
+// build compiles the Java process into a folder.
+func (g *generation) build(folder string) error {
+	args := []string{"-B", "-ntp", "-q", "-f", "pom.xml", "-Dbank.folder=" + folder, "compile",
+		"dependency:copy-dependencies", "-DincludeScope=runtime"}
+	if g.profile != "" {
+		args = append(args, "-P"+g.profile)
+	}
+	if out, err := exec.Command("mvn", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("mvn %v: %w\n%s", args, err, out)
+	}
+	g.classes = filepath.Join(folder, "classes") + ":" + filepath.Join(folder, "lib", "*")
+	return nil
+}
+
+// bank is a Java process with clients and participants of AT and TCC, and databases of its own.
+type bank struct {
+	generation *generation
+	server     *mariadb
+	prefix     string // of its databases
+	cmd        *exec.Cmd
+	in         io.WriteCloser
+	answers    chan string
+	log        string
+	seen       *watcher
+}
+
+// schemas are the tables of a bank's three databases.
 var schemas = map[string][]string{
-	"bank_west":  {undoLog, accountTable, entryTable},
-	"bank_east":  {undoLog, accountTable, entryTable},
-	"bank_purse": {fenceTable, purseTable, deedTable},
+	"west":  {undoLog, accountTable, entryTable},
+	"east":  {undoLog, accountTable, entryTable},
+	"purse": {fenceTable, purseTable, deedTable},
 }
 
 const (
@@ -66,124 +94,115 @@ const (
  branch_id BIGINT NOT NULL, purse BIGINT NOT NULL, action VARCHAR(16) NOT NULL, amount BIGINT NOT NULL)`
 )
 
-// openBanks makes the databases with their accounts.
-func openBanks(t testing.TB, m *mariadb) {
-	t.Helper()
-	for name, tables := range schemas {
-		execute(t, m.dsn(""), append([]string{"CREATE DATABASE " + name, "USE " + name}, tables...)...)
-	}
-	reset(t, m)
-}
+// db is the name of one of the bank's databases.
+func (b *bank) db(name string) string { return b.prefix + "_" + name }
 
-// reset gives every account its opening balance and forgets what was done.
-func reset(t testing.TB, m *mariadb) {
-	t.Helper()
+// open makes the databases, with every account at its opening balance. They are new, so nothing that was done before
+// can be in them, and they are there before the first clerk, so nothing that is done can be missed.
+func (b *bank) open() error {
 	var vault, purse []string
 	for id := 1; id <= accounts; id++ {
 		vault = append(vault, fmt.Sprintf("(%d, %d, 0)", id, openingBalance))
 		purse = append(purse, fmt.Sprintf("(%d, %d, 0, 0)", id, openingBalance))
 	}
-	for _, name := range []string{"bank_west", "bank_east"} {
-		execute(t, m.dsn(name), "TRUNCATE undo_log", "TRUNCATE entry", "TRUNCATE account",
-			"INSERT INTO account VALUES "+strings.Join(vault, ","))
+	for name, tables := range schemas {
+		statements := append([]string{"CREATE DATABASE " + b.db(name), "USE " + b.db(name)}, tables...)
+		if name == "purse" {
+			statements = append(statements, "INSERT INTO purse VALUES "+strings.Join(purse, ","))
+		} else {
+			statements = append(statements, "INSERT INTO account VALUES "+strings.Join(vault, ","))
+		}
+		if err := execute(b.server.dsn(""), statements...); err != nil {
+			return err
+		}
 	}
-	execute(t, m.dsn("bank_purse"), "TRUNCATE tcc_fence_log", "TRUNCATE deed", "TRUNCATE purse",
-		"INSERT INTO purse VALUES "+strings.Join(purse, ","))
+	return nil
 }
 
 // execute runs statements on one connection.
-func execute(t testing.TB, dsn string, statements ...string) {
-	t.Helper()
+func execute(dsn string, statements ...string) error {
 	db, err := sql.Open("mysql", dsn)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer func() { _ = db.Close() }()
 	db.SetMaxOpenConns(1)
 	for _, s := range statements {
 		if _, err := db.Exec(s); err != nil {
-			t.Fatalf("%.60s: %v", s, err)
+			return fmt.Errorf("%.60s: %w", s, err)
 		}
 	}
+	return nil
 }
 
-// participants is what `concord audit` is told of the bank.
-func participants(t testing.TB, m *mariadb, path string) {
-	t.Helper()
-	var b strings.Builder
-	b.WriteString("databases:\n")
-	for _, name := range []string{"bank_west", "bank_east"} {
-		fmt.Fprintf(&b, `  - name: %s
-    dsn: %s
-    resource: /%s
+// participants is what `concord audit` is told of banks.
+func participants(path string, banks []*bank) error {
+	var databases, totals strings.Builder
+	for _, b := range banks {
+		for _, name := range []string{"west", "east"} {
+			fmt.Fprintf(&databases, `  - name: %[1]s
+    dsn: %[2]s
+    resource: /%[1]s
     undoLog: undo_log
     effects: SELECT xid, 'AT', 0, 'try' FROM entry
     kinds: [AT]
     sequence: SELECT account, seq FROM entry ORDER BY account, seq
-`, name, m.dsn(name), name)
-	}
-	fmt.Fprintf(&b, `  - name: bank_purse
+`, b.db(name), b.server.dsn(b.db(name)))
+		}
+		fmt.Fprintf(&databases, `  - name: %s
     dsn: %s
-    resource: purse-
+    resource: purse-%s-
     fence: tcc_fence_log
     effects: SELECT xid, 'TCC', branch_id, action FROM deed
     kinds: [TCC]
-totals:
-  - name: all money
-    want: %d
+`, b.db("purse"), b.server.dsn(b.db("purse")), b.generation.name)
+		fmt.Fprintf(&totals, `  - name: all money of %[1]s
+    want: %[2]d
     terms:
-      - {database: bank_west, query: SELECT SUM(balance) FROM account}
-      - {database: bank_east, query: SELECT SUM(balance) FROM account}
-      - {database: bank_purse, query: SELECT SUM(balance) FROM purse}
-  - name: reserved money
+      - {database: %[1]s_west, query: SELECT SUM(balance) FROM account}
+      - {database: %[1]s_east, query: SELECT SUM(balance) FROM account}
+      - {database: %[1]s_purse, query: SELECT SUM(balance) FROM purse}
+  - name: reserved money of %[1]s
     want: 0
-    terms: [{database: bank_purse, query: SELECT SUM(frozen) + SUM(pending) FROM purse}]
-  - name: balances that differ from their entries
+    terms: [{database: %[1]s_purse, query: SELECT SUM(frozen) + SUM(pending) FROM purse}]
+  - name: balances of %[1]s that differ from their entries
     want: 0
     terms:
-`, m.dsn("bank_purse"), 3*accounts*openingBalance)
-	for _, name := range []string{"bank_west", "bank_east"} {
-		fmt.Fprintf(&b, "      - {database: %s, query: %q}\n", name, fmt.Sprintf("SELECT COUNT(*) FROM account a WHERE "+
-			"a.balance <> %d + (SELECT COALESCE(SUM(amount), 0) FROM entry e WHERE e.account = a.id)", openingBalance))
+`, b.prefix, 3*accounts*openingBalance)
+		for _, name := range []string{"west", "east"} {
+			query := fmt.Sprintf("SELECT COUNT(*) FROM account a WHERE a.balance <> %d + "+
+				"(SELECT COALESCE(SUM(amount), 0) FROM entry e WHERE e.account = a.id)", openingBalance)
+			fmt.Fprintf(&totals, "      - {database: %s, query: %q}\n", b.db(name), query)
+		}
 	}
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	return os.WriteFile(path, []byte("databases:\n"+databases.String()+"totals:\n"+totals.String()), 0o644)
 }
 
-// startBank builds and starts the Java process, which finds the cluster by itself.
-func startBank(t testing.TB, c *cleaner, work string, banks *mariadb, zookeeper int) *bank {
-	t.Helper()
-	here, err := filepath.Abs("target")
-	if err != nil {
-		t.Fatal(err)
-	}
-	build := exec.Command("mvn", "-B", "-ntp", "-q", "-f", "pom.xml", "compile", "dependency:copy-dependencies",
-		"-DincludeScope=runtime")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("mvn: %v\n%s", err, out)
-	}
-	b := &bank{answers: make(chan string, 8), log: filepath.Join(work, "bank.log")}
-	classes := filepath.Join(here, "classes") + ":" + filepath.Join(here, "lib", "*")
-	b.cmd = exec.Command("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Dregistry.zk.serverAddr="+local(zookeeper), "-cp", classes,
-		"conformance.cluster.Bank", local(banks.port), fmt.Sprint(clerks), fmt.Sprint(accounts),
+// start starts the process, which finds the cluster of that name by itself, and waits until it is ready.
+func (b *bank) start(c *cleaner, folder, name string, zookeeper int) error {
+	base := filepath.Join(folder, b.prefix)
+	b.log, b.seen = base+".log", &watcher{path: base + ".jsonl", begun: map[string]int{}}
+	b.answers = make(chan string, 8)
+	b.cmd = exec.Command("java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-Dregistry.zk.serverAddr="+local(zookeeper), "-Dregistry.zk.cluster="+name,
+		"-Dservice.vgroupMapping.bank="+name, "-cp", b.generation.classes, "conformance.cluster.Bank",
+		local(b.server.port), b.prefix, fmt.Sprint(b.generation.clerks), fmt.Sprint(accounts),
 		fmt.Sprint(bankTimeoutMillis))
 	log, err := os.Create(b.log)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	b.cmd.Stderr = log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if b.in, err = b.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	c.add(func() {
 		_ = b.cmd.Process.Kill()
@@ -196,46 +215,45 @@ func startBank(t testing.TB, c *cleaner, work string, banks *mariadb, zookeeper 
 			b.answers <- lines.Text()
 		}
 	}()
-	b.expect(t, "ready", 60*time.Second)
-	return b
+	if _, err := b.expect("ready", 60*time.Second); err != nil {
+		return err
+	}
+	return b.tell("history "+b.seen.path, 10*time.Second)
 }
 
-func (b *bank) expect(t testing.TB, start string, within time.Duration) string {
-	t.Helper()
+func (b *bank) expect(start string, within time.Duration) (string, error) {
 	select {
 	case line, open := <-b.answers:
 		if !open || !strings.HasPrefix(line, start) {
-			t.Fatalf("the bank says %q instead of %q; its log: %s", line, start, tail(b.log))
+			return "", fmt.Errorf("bank %s says %q instead of %q; its log: %s", b.prefix, line, start, tail(b.log))
 		}
-		return line
+		return line, nil
 	case <-time.After(within):
-		t.Fatalf("the bank does not say %q within %v; its log: %s", start, within, tail(b.log))
+		return "", fmt.Errorf("bank %s does not say %q within %v; its log: %s", b.prefix, start, within, tail(b.log))
 	}
-	return ""
 }
 
-func (b *bank) tell(t testing.TB, command string, within time.Duration) string {
-	t.Helper()
+// tell gives a command and waits until it is done.
+func (b *bank) tell(command string, within time.Duration) error {
 	if _, err := io.WriteString(b.in, command+"\n"); err != nil {
-		t.Fatalf("%v; the bank's log: %s", err, tail(b.log))
+		return fmt.Errorf("bank %s: %w; its log: %s", b.prefix, err, tail(b.log))
 	}
 	word, _, _ := strings.Cut(command, " ")
-	return b.expect(t, "done "+word, within)
-}
-
-// newHistory goes on in another file.
-func (b *bank) newHistory(t testing.TB, path string) {
-	t.Helper()
-	b.tell(t, "history "+path, 10*time.Second)
-	b.history, b.seen = path, &watcher{path: path, begun: map[string]int{}}
+	_, err := b.expect("done "+word, within)
+	return err
 }
 
 // pause returns when no clerk works any more.
-func (b *bank) pause(t testing.TB) {
-	t.Helper()
-	if line := b.tell(t, "pause", 130*time.Second); line != "done pause 0" {
-		t.Fatalf("clerks are still at it two minutes after the fault: %s; the bank's log: %s", line, tail(b.log))
+func (b *bank) pause() error {
+	if _, err := io.WriteString(b.in, "pause\n"); err != nil {
+		return fmt.Errorf("bank %s: %w; its log: %s", b.prefix, err, tail(b.log))
 	}
+	line, err := b.expect("done pause", 130*time.Second)
+	if err == nil && line != "done pause 0" {
+		err = fmt.Errorf("clerks of bank %s are still at it two minutes after the fault: %s; its log: %s", b.prefix, line,
+			tail(b.log))
+	}
+	return err
 }
 
 // watcher follows a history while it grows.
@@ -249,13 +267,10 @@ type watcher struct {
 	begun map[string]int
 }
 
-// look reads what is new.
-func (w *watcher) look(t testing.TB) {
+// look reads what is new and returns what is known by then.
+func (w *watcher) look(t testing.TB) watcher {
 	t.Helper()
 	f, err := os.Open(w.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,6 +300,7 @@ func (w *watcher) look(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return *w
 }
 
 // gap is the longest time without a commit between two times.

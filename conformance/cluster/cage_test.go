@@ -4,8 +4,11 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -27,7 +30,7 @@ type cage struct {
 // newCage makes a namespace, which is removed in the end.
 func newCage(t testing.TB, c *cleaner) *cage {
 	t.Helper()
-	g := &cage{name: fmt.Sprintf("concord-%d", os.Getpid()), jobs: make(chan func())}
+	g := &cage{name: fmt.Sprintf("concord-%d-%d", os.Getpid(), rand.IntN(1_000_000)), jobs: make(chan func())}
 	c.add(func() { _ = exec.Command("ip", "netns", "del", g.name).Run() })
 	run(t, "ip", "netns", "add", g.name)
 	run(t, "ip", "netns", "exec", g.name, "ip", "link", "set", "lo", "up")
@@ -92,16 +95,32 @@ func (g *cage) reach(t testing.TB, c *cleaner, ports ...int) {
 	}
 }
 
-// expose lets the machine reach ports of what is in the cage.
-func (g *cage) expose(t testing.TB, c *cleaner, ports ...int) {
-	t.Helper()
+// expose lets the machine reach ports of a process in the cage, until it is done. While nobody listens inside, nobody
+// does outside: clients of a node that is gone must be refused, as they would be without the cage. Seata's clients can
+// need minutes to recover from an address that takes every connection and closes it.
+func (g *cage) expose(done <-chan struct{}, ports ...int) {
 	for _, port := range ports {
-		l, err := net.Listen("tcp", local(port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.add(func() { _ = l.Close() })
-		go forward(l, func() (net.Conn, error) { return g.dial(port) })
+		go func() {
+			for {
+				if conn, err := g.dial(port); err == nil {
+					_ = conn.Close()
+					break
+				}
+				select {
+				case <-done:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+			l, err := net.Listen("tcp", local(port))
+			if err != nil {
+				log.Printf("a node's port: %v", err) // the node will not become ready
+				return
+			}
+			go forward(l, func() (net.Conn, error) { return g.dial(port) })
+			<-done
+			_ = l.Close()
+		}()
 	}
 }
 
@@ -127,7 +146,8 @@ func (g *cage) dial(port int) (net.Conn, error) {
 	return net.FileConn(f)
 }
 
-// forward joins each connection with one of the other side until one of them ends.
+// forward joins each connection with one of the other side until one of them ends. While the other side is silent, so
+// is this one: who connects to a port that is cut off waits, and gets through when it is mended.
 func forward(l net.Listener, dial func() (net.Conn, error)) {
 	for {
 		in, err := l.Accept()
@@ -136,6 +156,9 @@ func forward(l net.Listener, dial func() (net.Conn, error)) {
 		}
 		go func() {
 			out, err := dial()
+			for tries := 0; err != nil && silent(err) && tries < silentTries; tries++ {
+				out, err = dial()
+			}
 			if err != nil {
 				_ = in.Close()
 				return
@@ -144,6 +167,14 @@ func forward(l net.Listener, dial func() (net.Conn, error)) {
 			pipe(out, in)
 		}()
 	}
+}
+
+// silentTries bounds how long a connection waits for the other side: two seconds each.
+const silentTries = 30
+
+// silent reports whether a connection got no answer, not even a refusal.
+func silent(err error) bool {
+	return errors.Is(err, syscall.EINPROGRESS) || errors.Is(err, syscall.EAGAIN) || os.IsTimeout(err)
 }
 
 // pipe copies until the end and closes both.
@@ -182,6 +213,7 @@ func (g *cage) iptables(t testing.TB, args ...string) {
 // TestACageCutsOff shows that a cut port is silent in both directions and comes back, so that the scenarios mean what
 // they say.
 func TestACageCutsOff(t *testing.T) {
+	t.Parallel()
 	c := &cleaner{}
 	t.Cleanup(c.run)
 	g := newCage(t, c)
@@ -232,5 +264,38 @@ func TestACageCutsOff(t *testing.T) {
 		}
 		defer func() { _ = conn.Close() }()
 		return ask(conn, time.Second)
+	})
+}
+
+// TestAPortInACageIsRefusedWithItsProcess shows that who connects to a node that is not up yet, or is gone, is refused.
+func TestAPortInACageIsRefusedWithItsProcess(t *testing.T) {
+	t.Parallel()
+	c := &cleaner{}
+	t.Cleanup(c.run)
+	g := newCage(t, c)
+	port, done := freePort(t), make(chan struct{})
+	g.expose(done, port)
+	connect := func() error {
+		conn, err := net.DialTimeout("tcp", local(port), time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	}
+	if err := connect(); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("before anybody listens inside: %v", err)
+	}
+	l, err := inside(g, func() (net.Listener, error) { return net.Listen("tcp", local(port)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, 10*time.Second, "a connection", connect)
+	_ = l.Close()
+	close(done)
+	until(t, 10*time.Second, "a refusal", func() error {
+		if err := connect(); !errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("after the process has ended: %w", err)
+		}
+		return nil
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,6 +51,20 @@ var errHopeless = errors.New("it cannot get better")
 
 // pass lets time pass: a fault lasts, clients work.
 func pass(d time.Duration) { <-time.After(d) }
+
+// together does things at the same time and fails with what went wrong.
+func together(t testing.TB, all ...func() error) {
+	t.Helper()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, do := range all {
+		wg.Go(func() { errs[i] = do() })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // cleaner ends what was started, last first, when the test ends and when the process is told to end.
 type cleaner struct {
@@ -139,19 +154,33 @@ type mariadb struct {
 	args []string
 }
 
-func startMariaDB(t testing.TB, c *cleaner, dir string) *mariadb {
-	t.Helper()
+func startMariaDB(c *cleaner, dir string) (*mariadb, error) {
 	c.add(func() { _, _ = runScript("mariadb.sh", "stop", dir) })
-	script(t, "mariadb.sh", "start", dir)
-	port, err := strconv.Atoi(fileText(t, filepath.Join(dir, "port")))
-	if err != nil {
-		t.Fatal(err)
+	if out, err := runScript("mariadb.sh", "start", dir); err != nil {
+		return nil, fmt.Errorf("mariadb.sh: %w: %s", err, out)
 	}
-	raw, err := os.ReadFile("/proc/" + fileText(t, filepath.Join(dir, "pid")) + "/cmdline")
+	port, err := readPort(filepath.Join(dir, "port"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return &mariadb{dir: dir, port: port, args: strings.Split(strings.TrimRight(string(raw), "\x00"), "\x00")}
+	pid, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	return &mariadb{dir: dir, port: port, args: strings.Split(strings.TrimRight(string(raw), "\x00"), "\x00")}, nil
+}
+
+// readPort reads a port that a script has written.
+func readPort(path string) (int, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(raw)))
 }
 
 func (m *mariadb) dsn(name string) string {
@@ -201,8 +230,8 @@ func (m *mariadb) run(t testing.TB) {
 type node struct {
 	id       string
 	tc, http int
-	cage     *cage // nil: it runs in the machine's own network
-	args     []string
+	cage     *cage    // nil: it runs in the machine's own network
+	args     []string // without --tc
 	env      []string
 	log      string
 	cmd      *exec.Cmd
@@ -212,7 +241,7 @@ type node struct {
 // start starts the process; ready waits for it.
 func (n *node) start(t testing.TB, c *cleaner) {
 	t.Helper()
-	args := n.args
+	args := append(slices.Clone(n.args), "--tc", local(n.tc))
 	if n.cage != nil {
 		args = append([]string{"ip", "netns", "exec", n.cage.name}, args...)
 	}
@@ -233,6 +262,9 @@ func (n *node) start(t testing.TB, c *cleaner) {
 		_ = cmd.Wait()
 		_ = out.Close()
 	}()
+	if n.cage != nil {
+		n.cage.expose(done, n.tc, n.http)
+	}
 	c.add(func() {
 		_ = cmd.Process.Signal(syscall.SIGCONT)
 		_ = cmd.Process.Kill()
@@ -297,6 +329,12 @@ func (n *node) stop(t testing.TB) {
 	case <-time.After(40 * time.Second):
 		t.Fatalf("node %s did not end within 40 s of SIGTERM: %s", n.id, tail(n.log))
 	}
+}
+
+// condition is what one would look at first if the node does not do what it should.
+func (n *node) condition() string {
+	ready, err := n.get("/readyz")
+	return fmt.Sprintf("node %s: %s %v; its log:\n%s", n.id, bytes.TrimSpace(ready), err, tail(n.log))
 }
 
 // tail is the end of a log.

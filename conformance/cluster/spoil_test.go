@@ -18,15 +18,15 @@ import (
 )
 
 // spoiled lists what is done to a cluster in which everything is right, and which parts of the audit must notice. Each
-// is a statement on the store ("") or on a database of the bank.
+// is a statement on the store ("") or on a database of a bank.
 var spoiled = []struct{ database, statement, part string }{
-	{"bank_west", "UPDATE account SET balance = balance + 1 WHERE id = 1", "I36/totals"},
-	{"bank_east", "DELETE FROM entry ORDER BY id DESC LIMIT 1", "I1/effects"},
-	{"bank_west", "UPDATE entry SET seq = seq + 1 ORDER BY id DESC LIMIT 1", "I15/sequence"},
-	{"bank_purse", "UPDATE tcc_fence_log SET status = 5 - status WHERE status IN (2, 3) LIMIT 1", "I1/fences"},
-	{"bank_purse", "INSERT INTO deed SELECT id + 1000000, xid, branch_id, purse, action, amount FROM deed LIMIT 1",
+	{"west", "UPDATE account SET balance = balance + 1 WHERE id = 1", "I36/totals"},
+	{"east", "DELETE FROM entry ORDER BY id DESC LIMIT 1", "I1/effects"},
+	{"west", "UPDATE entry SET seq = seq + 1 ORDER BY id DESC LIMIT 1", "I15/sequence"},
+	{"purse", "UPDATE tcc_fence_log SET status = 5 - status WHERE status IN (2, 3) LIMIT 1", "I1/fences"},
+	{"purse", "INSERT INTO deed SELECT id + 1000000, xid, branch_id, purse, action, amount FROM deed LIMIT 1",
 		"I20/effects"},
-	{"bank_west", "INSERT INTO undo_log SELECT 1, xid, '', '', 0, NOW(), NOW() FROM entry LIMIT 1", "Undo/rows"},
+	{"west", "INSERT INTO undo_log SELECT 1, xid, '', '', 0, NOW(), NOW() FROM entry LIMIT 1", "Undo/rows"},
 	{"", "DELETE FROM concord_finished ORDER BY id LIMIT 1", "I26/record"},
 	{"", "UPDATE concord_finished SET epoch = 1000000 ORDER BY id DESC LIMIT 1", "I12/writes"},
 	{"", "UPDATE concord_pack SET outcome = 2 WHERE outcome = 1 LIMIT 1", "I28/packs"},
@@ -39,11 +39,13 @@ var spoiled = []struct{ database, statement, part string }{
 // auditNotices spoils what is left of a set of brokers, and has the audit find each thing. It must come last.
 func (c *cluster) auditNotices(t *testing.T) {
 	for _, s := range spoiled {
-		m, name := c.banks, s.database
-		if name == "" {
-			m, name = c.coordinator, c.schema
+		dsn := c.store.dsn(c.schema)
+		if s.database != "" {
+			dsn = c.banks[0].server.dsn(c.banks[0].db(s.database))
 		}
-		execute(t, m.dsn(name), s.statement)
+		if err := execute(dsn, s.statement); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.forge(t)
 	report, text, err := c.audit("--at-rest")
@@ -74,7 +76,7 @@ func (c *cluster) auditNotices(t *testing.T) {
 
 // forge publishes a copy of a message with other content.
 func (c *cluster) forge(t *testing.T) {
-	namesrv := fileText(t, filepath.Join(c.brokers, "namesrv"))
+	namesrv := fileText(t, filepath.Join(c.brokers.dir, "namesrv"))
 	p, err := rmq.NewProducer(producer.WithNameServer([]string{namesrv}), producer.WithGroupName("forger"),
 		producer.WithInstanceName(fmt.Sprintf("forger-%d", os.Getpid())))
 	if err != nil {

@@ -42,7 +42,7 @@ func (mute) CheckLocalTransaction(*primitive.MessageExt) primitive.LocalTransact
 // halfStorm leaves ten thousand half messages without an end, as a node that dies leaves its own, and waits until the
 // check-backs have resolved them all: rolled back where the pack was never stored, delivered once more where it was.
 func (c *cluster) halfStorm(t *testing.T) {
-	namesrv := fileText(t, filepath.Join(c.brokers, "namesrv"))
+	namesrv := fileText(t, filepath.Join(c.brokers.dir, "namesrv"))
 	copies := c.publishedPacks(t, namesrv, copiedHalves)
 	abortedBefore, copiesBefore := c.aborted(t), c.copies(t, namesrv, copies)
 	rlog.SetLogLevel("fatal") // it logs every half that is not committed
@@ -107,7 +107,7 @@ func (c *cluster) halfStorm(t *testing.T) {
 // aborted is how many packs the store knows as aborted.
 func (c *cluster) aborted(t testing.TB) (n int) {
 	t.Helper()
-	db, err := sql.Open("mysql", c.coordinator.dsn(c.schema))
+	db, err := sql.Open("mysql", c.store.dsn(c.schema))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,8 @@ import org.apache.seata.tm.api.GlobalTransactionContext;
  * quit
  * </pre>
  *
- * Arguments: address of the banks' database, number of clerks, number of accounts, timeout in milliseconds.
+ * Arguments: address of the banks' database, what the names of its databases begin with, number of clerks, number of
+ * accounts, timeout in milliseconds.
  */
 public final class Bank {
     private static final int PAUSE_SECONDS_MAX = 120;
@@ -49,10 +50,10 @@ public final class Bank {
     private final AtomicInteger working = new AtomicInteger();
     private volatile boolean running;
 
-    private Bank(String database, int accounts, int timeoutMillis) {
-        west = new Vault(database, "bank_west");
-        east = new Vault(database, "bank_east");
-        purses = new Purses(database, "bank_purse");
+    private Bank(String database, String prefix, int accounts, int timeoutMillis) {
+        west = new Vault(database, prefix + "_west");
+        east = new Vault(database, prefix + "_east");
+        purses = new Purses(database, prefix + "_purse");
         this.accounts = accounts;
         this.timeoutMillis = timeoutMillis;
     }
@@ -61,11 +62,12 @@ public final class Bank {
         DefaultResourceManager.get();
         DefaultResourceManager.mockResourceManager(BranchType.AT, new Watch.At());
         DefaultResourceManager.mockResourceManager(BranchType.TCC, new Watch.Tcc());
-        TMClient.init("bank", "bank");
-        RMClient.init("bank", "bank");
+        TMClient.init("bank-" + Generation.NAME, "bank");
+        RMClient.init("bank-" + Generation.NAME, "bank");
         TransactionManagerHolder.set(new WatchedManager(TransactionManagerHolder.get()));
-        Bank bank = new Bank(arguments[0], Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
-        for (int i = 0; i < Integer.parseInt(arguments[1]); i++) {
+        Bank bank = new Bank(arguments[0], arguments[1], Integer.parseInt(arguments[3]),
+                Integer.parseInt(arguments[4]));
+        for (int i = 0; i < Integer.parseInt(arguments[2]); i++) {
             Random random = new Random(i);
             Thread clerk = new Thread(() -> bank.work(random), "clerk-" + i);
             clerk.setDaemon(true);

@@ -15,7 +15,7 @@ import java.nio.file.StandardOpenOption;
  */
 final class History {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final String CLIENT = "seata-2.2.0/" + ProcessHandle.current().pid();
+    private static final String CLIENT = "seata-" + Generation.NAME + "/" + ProcessHandle.current().pid();
     /** The clock of this process: the machine's at the start, then monotone. */
     private static final long START_MICROS = System.currentTimeMillis() * 1_000;
     private static final long START_NANOS = System.nanoTime();

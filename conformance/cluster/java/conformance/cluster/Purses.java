@@ -4,15 +4,10 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import javax.sql.DataSource;
-import org.apache.seata.integration.tx.api.util.ProxyUtil;
-import org.apache.seata.integration.tx.api.fence.DefaultCommonFenceHandler;
-import org.apache.seata.rm.fence.SpringFenceConfig;
-import org.apache.seata.rm.fence.SpringFenceHandler;
 import org.apache.seata.rm.tcc.api.BusinessActionContext;
 import org.apache.seata.rm.tcc.api.BusinessActionContextParameter;
 import org.apache.seata.rm.tcc.api.LocalTCC;
 import org.apache.seata.rm.tcc.api.TwoPhaseBusinessAction;
-import org.springframework.jdbc.datasource.DataSourceTransactionManager;
 import org.springframework.jdbc.datasource.DataSourceUtils;
 
 /**
@@ -23,8 +18,8 @@ final class Purses {
     /** Takes money out of a purse. */
     @LocalTCC
     public interface Debit {
-        @TwoPhaseBusinessAction(name = "purse-debit", commitMethod = "confirm", rollbackMethod = "cancel",
-                useTCCFence = true)
+        @TwoPhaseBusinessAction(name = "purse-" + Generation.NAME + "-debit", commitMethod = "confirm",
+                rollbackMethod = "cancel", useTCCFence = true)
         boolean reserve(BusinessActionContext context,
                 @BusinessActionContextParameter(paramName = "purse") long purse,
                 @BusinessActionContextParameter(paramName = "amount") long amount);
@@ -37,8 +32,8 @@ final class Purses {
     /** Puts money into a purse. */
     @LocalTCC
     public interface Credit {
-        @TwoPhaseBusinessAction(name = "purse-credit", commitMethod = "confirm", rollbackMethod = "cancel",
-                useTCCFence = true)
+        @TwoPhaseBusinessAction(name = "purse-" + Generation.NAME + "-credit", commitMethod = "confirm",
+                rollbackMethod = "cancel", useTCCFence = true)
         boolean announce(BusinessActionContext context,
                 @BusinessActionContextParameter(paramName = "purse") long purse,
                 @BusinessActionContextParameter(paramName = "amount") long amount);
@@ -153,10 +148,9 @@ final class Purses {
 
     Purses(String address, String name) {
         DataSource source = Vault.plain(address, name);
-        new SpringFenceConfig(source, new DataSourceTransactionManager(source)).afterPropertiesSet();
-        DefaultCommonFenceHandler.get().setFenceHandler(new SpringFenceHandler());
-        debit = Debit.class.cast(ProxyUtil.createProxy(new DebitAction(source)));
-        credit = Credit.class.cast(ProxyUtil.createProxy(new CreditAction(source)));
+        Generation.fence(source);
+        debit = Generation.enlist(Debit.class, new DebitAction(source));
+        credit = Generation.enlist(Credit.class, new CreditAction(source));
     }
 
     void take(long purse, long amount) {

@@ -1,0 +1,28 @@
+package conformance.cluster;
+
+import javax.sql.DataSource;
+import org.apache.seata.integration.tx.api.fence.DefaultCommonFenceHandler;
+import org.apache.seata.integration.tx.api.util.ProxyUtil;
+import org.apache.seata.rm.fence.SpringFenceConfig;
+import org.apache.seata.rm.fence.SpringFenceHandler;
+import org.springframework.jdbc.datasource.DataSourceTransactionManager;
+
+/** What differs between the generations of clients: this one is for 2.x. */
+final class Generation {
+    /** In the names of resources that two banks must not share. */
+    static final String NAME = "2.x";
+
+    private Generation() {
+    }
+
+    /** Registers an action as a resource, and returns a proxy whose try method registers a branch. */
+    static <T> T enlist(Class<T> action, T target) {
+        return action.cast(ProxyUtil.createProxy(target));
+    }
+
+    /** Has actions keep their fence in a database. */
+    static void fence(DataSource source) {
+        new SpringFenceConfig(source, new DataSourceTransactionManager(source)).afterPropertiesSet();
+        DefaultCommonFenceHandler.get().setFenceHandler(new SpringFenceHandler());
+    }
+}
