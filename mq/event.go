@@ -128,12 +128,13 @@ func Describe(dst []byte, ch *orchestrator.Change, epoch int64) []byte {
 	return AppendDecisionBy(dst, g, epoch)
 }
 
-// traceKey stands before the traceparent of an event. Inside of texts quotes are escaped, so nothing else looks like it.
-var traceKey = []byte(`,"traceparent":"`)
+// traceKey stands before the traceparent of an event. Inside of texts quotes are escaped, so nothing else looks like
+// it.
+const traceKey = `,"traceparent":"`
 
 // Trace returns the traceparent of an event that was made here, or "".
 func Trace(event []byte) string {
-	_, rest, found := bytes.Cut(event, traceKey)
+	_, rest, found := bytes.Cut(event, []byte(traceKey))
 	end := bytes.IndexByte(rest, '"')
 	if !found || end < 0 {
 		return ""

@@ -31,6 +31,7 @@ func edges() []struct {
 		{"store", append([]string{"migrations"}, adapter...)},
 		{"registry", adapter},
 		{"relay", adapter},
+		{"telemetry", adapter},
 		{"audit", adapter},
 		{"web", append([]string{"saga"}, adapter...)},
 		{"client", []string{"tc/seata", "saga/definition"}},
