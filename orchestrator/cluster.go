@@ -24,6 +24,11 @@ type Shared interface {
 	// rows are folded (see [txn.FoldTable]).
 	Holders(ctx context.Context, rows []txn.Row) ([]*LockedError, error)
 
+	// Hold claims transactions, as Due does, until a later time: no node gets them from Due before, unless a change sets
+	// another due time, or this node's lease ends. Those that are claimed until later, or are never due, stay as they
+	// are. Losing it has work done twice.
+	Hold(ctx context.Context, ids []int64, until txn.Millis) error
+
 	// ExchangeWaits replaces the wait edges that this node has stored by own and returns those of all other nodes
 	// whose lease holds.
 	ExchangeWaits(ctx context.Context, own []WaitEdge) (others []WaitEdge, err error)

@@ -61,6 +61,8 @@ type Coordinator struct {
 	ends  endWaits
 	rows  rowWaits
 	stats counters
+
+	flights flights // of a node of a cluster
 }
 
 // New builds a coordinator and reserves its first ids. It reads nothing else: what has to be recovered is found by the

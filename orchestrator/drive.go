@@ -95,6 +95,9 @@ func (c *Coordinator) send(e *entry, cmd *txn.Command) {
 	}
 	err := c.transport.Send(*cmd)
 	if err == nil {
+		if c.shared != nil {
+			c.flights.add(cmd.XID.ID, c.clock.Now())
+		}
 		return
 	}
 	c.stats.unreachable.Add(1)

@@ -16,6 +16,14 @@ type sharedStore struct {
 	node  string
 	edges map[string][]WaitEdge // by node
 	peeks int
+	held  map[int64]txn.Millis
+}
+
+func (s *sharedStore) Hold(_ context.Context, ids []int64, until txn.Millis) error {
+	for _, id := range ids {
+		s.held[id] = until
+	}
+	return nil
 }
 
 func (s *sharedStore) Peek(_ context.Context, ids []int64) ([]Glimpse, error) {
@@ -53,16 +61,17 @@ func (s *sharedStore) ExchangeWaits(_ context.Context, own []WaitEdge) (others [
 type pair struct {
 	a, b *table
 	gone bool // node a's lease is over
+	held map[int64]txn.Millis
 }
 
 func setupPair(t *testing.T, limits Limits) *pair {
 	t.Helper()
-	p := &pair{}
+	p := &pair{held: map[int64]txn.Millis{}}
 	store := newSlowStore()
 	edges := map[string][]WaitEdge{}
 	for node, tb := range map[string]**table{"a": &p.a, "b": &p.b} {
 		*tb = &table{t: t, now: 1_000_000, store: store}
-		shared := &sharedStore{slowStore: store, node: node, edges: edges}
+		shared := &sharedStore{slowStore: store, node: node, edges: edges, held: p.held}
 		c, err := New(context.Background(), Options{
 			Store: shared, Shared: shared, Log: store, Transport: *tb, Clock: *tb, Limits: limits,
 			Advertise: node + ":8091", Member: func() bool { return node == "b" || !p.gone },

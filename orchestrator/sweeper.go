@@ -29,6 +29,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		group.Go(func() error { return c.every(ctx, watchRowsEvery, c.WatchRows) })
 		group.Go(func() error { return c.every(ctx, watchEndsEvery, c.WatchEnds) })
 		group.Go(func() error { return c.every(ctx, watchEdgesEvery, c.WatchEdges) })
+		group.Go(func() error { return c.every(ctx, watchFlightsEvery, c.WatchFlights) })
 	}
 	err := group.Wait()
 	c.stopping.Store(true)

@@ -170,6 +170,9 @@ func (n *node) work() {
 			_ = n.c.WatchEdges(ctx)
 		}
 	})
+	if w.mutation != Lonely {
+		w.every(n, 500*time.Millisecond, func() { _ = n.c.WatchFlights(ctx) })
+	}
 	n.after(w.upTo(heartbeatEvery), n.member.beat)
 	w.every(n, time.Second, n.member.look)
 	w.every(n, time.Second, n.member.log.republish)

@@ -120,6 +120,11 @@ func (db *database) fence(epoch int) {
 	}
 	l.fenced = true
 	delete(db.waits, epoch)
+	for _, id := range db.core.live {
+		if st := db.core.all[id]; st.claimer == epoch {
+			st.claimed, st.claimer = 0, 0
+		}
+	}
 	db.w.logs.Fences = append(db.w.logs.Fences, check.Fence{
 		Seq: db.w.note("node declared dead", 0, int64(epoch), ""), Epoch: epoch,
 	})

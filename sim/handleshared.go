@@ -39,6 +39,18 @@ func (h *handle) Holders(_ context.Context, rows []txn.Row) (out []*orchestrator
 	return out, nil
 }
 
+// Hold implements [orchestrator.Shared].
+func (h *handle) Hold(_ context.Context, ids []int64, until txn.Millis) error {
+	epoch := h.n.epoch
+	return h.now(func() {
+		for _, id := range ids {
+			if st := h.db.core.all[id]; st != nil && st.claimed < until {
+				st.claimed, st.claimer = until, epoch
+			}
+		}
+	})
+}
+
 // ExchangeWaits implements [orchestrator.Shared].
 func (h *handle) ExchangeWaits(
 	_ context.Context, own []orchestrator.WaitEdge,

@@ -167,6 +167,11 @@ func (s sharedNode) Holders(ctx context.Context, rows []txn.Row) (out []*orchest
 	return out, err
 }
 
+func (s sharedNode) Hold(ctx context.Context, ids []int64, until txn.Millis) (err error) {
+	s.do(func(h *handle) { err = h.Hold(ctx, ids, until) })
+	return err
+}
+
 func (s sharedNode) ExchangeWaits(
 	ctx context.Context, own []orchestrator.WaitEdge,
 ) (out []orchestrator.WaitEdge, err error) {

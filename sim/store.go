@@ -81,6 +81,7 @@ type stored struct {
 	stuck   bool
 	due     txn.Millis
 	claimed txn.Millis // not due before this
+	claimer int        // the epoch that holds it, in a cluster
 }
 
 // held is a row that a transaction has locked, with as many of its branches as count says.
@@ -168,7 +169,7 @@ func (s *Store) remember(id int64, g *txn.Global, rec record) {
 		s.tally(st, -1)
 	}
 	if st.due != g.DueAt {
-		st.claimed = 0
+		st.claimed, st.claimer = 0, 0
 	}
 	st.rec, st.version, st.status, st.stuck, st.due = rec, g.Version, g.Status, g.Stuck != 0, g.DueAt
 	s.tally(st, 1)
@@ -257,7 +258,7 @@ func (s *Store) Due(_ context.Context, now txn.Millis, claim time.Duration, limi
 	slices.SortStableFunc(due, func(a, b int64) int { return int(s.all[a].due - s.all[b].due) })
 	due = due[:min(len(due), limit)]
 	for _, id := range due {
-		s.all[id].claimed = now.Add(claim)
+		s.all[id].claimed, s.all[id].claimer = now.Add(claim), 0
 	}
 	return due, nil
 }

@@ -16,7 +16,13 @@ const (
 	// selectDue reads the index k_look from its beginning.
 	selectDue = `SELECT id FROM concord_live FORCE INDEX (k_look) WHERE look_at > 0 AND look_at <= ?
 	AND (MOD(id, ?) = ? OR look_at <= ?) ORDER BY look_at, id LIMIT ?`
+	// selectClaims reads a part of the index k_look.
+	selectClaims = `SELECT id FROM concord_live FORCE INDEX (k_look) WHERE look_at > ? AND look_at <= ?
+	AND claim >= ? AND claim < ? ORDER BY look_at, id LIMIT ?`
 )
+
+// claimMost is the longest claim that is given free when its node is declared dead.
+const claimMost = time.Hour
 
 var (
 	// claimDue takes those that nobody has taken yet, by the primary key. The values before the list: the time of the
@@ -27,6 +33,15 @@ var (
 	}
 	// selectClaimed reads by the primary key.
 	selectClaimed = multi{`SELECT id FROM concord_live WHERE claim = ? AND id IN (`, `?`, `)`}
+	// holdLive and freeClaims work by the primary key.
+	holdLive = multi{
+		`UPDATE concord_live FORCE INDEX (PRIMARY) SET look_at = ?, claim = ?
+	WHERE look_at > 0 AND look_at < ? AND id IN (`, `?`, `)`,
+	}
+	freeClaims = multi{
+		`UPDATE concord_live FORCE INDEX (PRIMARY) SET look_at = ?
+	WHERE look_at > ? AND claim >= ? AND claim < ? AND id IN (`, `?`, `)`,
+	}
 )
 
 // Due implements [orchestrator.Store]. Nodes share the work: each takes what falls into its own slice at once, and what
@@ -96,3 +111,48 @@ func (s *Store) due(ctx context.Context, now, again txn.Millis, limit int) ([]in
 
 // claim returns a value that no claim has had before.
 func (s *Store) claim() int64 { return s.Epoch()<<tokenBits | s.claims.Add(1)&(1<<tokenBits-1) }
+
+// Hold implements [orchestrator.Shared]. Like a claim it carries no truth and is not fenced.
+func (s *Store) Hold(ctx context.Context, ids []int64, until txn.Millis) error {
+	for len(ids) > 0 {
+		n := min(len(ids), rowsMax)
+		args := []any{int64(until), s.claim(), int64(until)}
+		for _, id := range ids[:n] {
+			args = append(args, id)
+		}
+		err := patiently(ctx, s.opts.RetryFor, func() error {
+			_, err := s.pool.ExecContext(ctx, holdLive.text(n), args...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("hold transactions: %w", err)
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// release gives free what the life of a node has claimed, now that it is over.
+func (s *Store) release(ctx context.Context, epoch int64) error {
+	first, last := epoch<<tokenBits, (epoch+1)<<tokenBits
+	for {
+		now := s.Now()
+		var ids []any
+		err := each(ctx, s.keeper, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, selectClaims, int64(now), int64(now.Add(claimMost)), first, last, rowsMax)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		args := append([]any{int64(now), int64(now), first, last}, ids...)
+		if _, err := s.keeper.ExecContext(ctx, freeClaims.text(len(ids)), args...); err != nil {
+			return err
+		}
+		if len(ids) < rowsMax {
+			return nil
+		}
+	}
+}

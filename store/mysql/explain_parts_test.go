@@ -78,6 +78,7 @@ func TestNoQuerySorts(t *testing.T) {
 		{listApp, "concord_finished", "k_app", page(hash32("shop"))},
 		{listName, "concord_finished", "k_name", page(hash32("order"))},
 		{selectDue, "concord_live", "k_look", []any{far, int64(2), int64(1), int64(5), 100}},
+		{selectClaims, "concord_live", "k_look", []any{int64(5), far, int64(5), far, 100}},
 		{selectOld, "concord_finished", "k_state", []any{int64(16), int64(0), far, int64(0), int64(0), 500}},
 		{selectUnread, "concord_outbox", "k_recorded", []any{far, far, 100}},
 		{selectOutboxState, "concord_outbox", "k_recorded", nil},

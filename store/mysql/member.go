@@ -91,7 +91,7 @@ func (s *Store) join(ctx context.Context) error {
 	s.members.Lock()
 	defer s.members.Unlock()
 	sent := s.clock.local()
-	var epoch int64
+	var epoch, before int64
 	err := s.inTransaction(ctx, func(tx *sql.Tx) (err error) {
 		if epoch, err = count(ctx, tx, metaEpoch, 1); err != nil {
 			return err
@@ -104,10 +104,14 @@ func (s *Store) join(ctx context.Context) error {
 			}
 			epoch = had + 1
 		}
-		return s.joinAs(ctx, tx, epoch)
+		before, err = s.joinAs(ctx, tx, epoch)
+		return err
 	})
 	if err != nil {
 		return err
+	}
+	if err := s.release(ctx, before); err != nil { // the claims end by themselves
+		s.logger.Warn("claims of the life before could not be given free", "err", err)
 	}
 	s.epoch.Store(epoch)
 	s.member.lost.Store(false)
@@ -120,30 +124,31 @@ func (s *Store) join(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) joinAs(ctx context.Context, tx *sql.Tx, epoch int64) error {
+// joinAs returns the epoch of the life before, 0 if there is none.
+func (s *Store) joinAs(ctx context.Context, tx *sql.Tx, epoch int64) (before int64, err error) {
 	id := []byte(s.opts.Node.ID)
-	before, alive := int64(0), false
-	err := each(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&before, &alive) }, lockNode, id)
+	alive := false
+	err = each(ctx, tx, func(rows *sql.Rows) error { return rows.Scan(&before, &alive) }, lockNode, id)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if own := s.Epoch(); own > 0 && before > max(own, s.member.tried) && alive {
-		return errTakenOver
+		return 0, errTakenOver
 	}
 	s.member.tried = epoch
 	n := s.opts.Node
 	if _, err := tx.ExecContext(ctx, endLife, before); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := tx.ExecContext(ctx, startLife, epoch, id); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := tx.ExecContext(ctx, putNews, id, epoch); err != nil {
-		return err
+		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, putNode, id, epoch, s.opts.Lease.Milliseconds(), []byte(n.Advertise),
 		[]byte(n.Internal), []byte(n.Version))
-	return err
+	return before, err
 }
 
 // Run keeps the lease until ctx ends: it renews it every third of its length, measures the clock, declares dead nodes
@@ -277,6 +282,9 @@ func (s *Store) fenceOthers(ctx context.Context) error {
 		s.logger.Warn("node is declared dead, its lease is over", "node", string(l.id), "epoch", l.epoch)
 		if _, err := s.keeper.ExecContext(ctx, endLife, l.epoch); err != nil {
 			return fmt.Errorf("note the end of a node: %w", err)
+		}
+		if err := s.release(ctx, l.epoch); err != nil {
+			return fmt.Errorf("give free what a node has claimed: %w", err)
 		}
 	}
 	return nil

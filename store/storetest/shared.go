@@ -61,6 +61,7 @@ func RunShared(t *testing.T, open func(t *testing.T) Nodes) {
 		{"OverlappingRowsNeverFault", testSharedStorm},
 		{"IDsAreReservedForOneNode", testSharedIDs},
 		{"DueIsClaimedByOneNode", testSharedDue},
+		{"WhatIsHeldIsDueWhenItsNodeIsGone", testHold},
 		{"CountsAddUpOverNodes", testSharedCounts},
 		{"PeekTellsVersionAndStatus", testPeek},
 		{"HoldersAreNamed", testHolders},
@@ -243,6 +244,33 @@ func testSharedDue(t *testing.T, p *pair) {
 	}
 	if got := p.b.due(at, time.Hour, 10); len(got) != 0 {
 		t.Errorf("claimed once more: %v", got)
+	}
+}
+
+func testHold(t *testing.T, p *pair) {
+	held := p.a.must(nil, p.a.beginEvent("a", "n", time.Second))
+	moved := p.a.must(p.a.begin(), p.a.join(""))
+	other := p.b.must(nil, p.b.beginEvent("a", "n", time.Second))
+	at := max(held.DueAt, moved.DueAt)
+	if clock, ok := p.nodes.Node(0).(orchestrator.Clock); ok { // by which a node's end is judged
+		at = max(at, clock.Now())
+	}
+	at = at.Add(time.Minute)
+	ids := []int64{held.XID.ID, moved.XID.ID, 4711}
+	for _, more := range []time.Duration{10 * time.Minute, time.Second} { // the second one shortens nothing
+		if err := p.nodes.Node(0).Hold(t.Context(), ids, at.Add(more)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	moved = p.a.must(moved, commit()) // which has a due time of its own
+	at = at.Add(time.Minute)
+	got := append(p.a.due(at, time.Hour, 10), p.b.due(at, time.Hour, 10)...)
+	if want := []int64{moved.XID.ID, other.XID.ID}; !slices.Equal(sorted(got), want) {
+		t.Errorf("while it is held: %v, want %v", got, want)
+	}
+	p.nodes.Fence(t, 0)
+	if got = p.b.due(at, time.Hour, 10); !slices.Contains(got, held.XID.ID) || slices.Contains(got, other.XID.ID) {
+		t.Errorf("when its node is gone: %v", got)
 	}
 }
 
