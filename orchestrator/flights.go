@@ -81,8 +81,8 @@ func (c *Coordinator) WatchFlights(ctx context.Context) error {
 	return nil
 }
 
-// inFlight returns until when an answer to a command for the transaction may come; 0 if none is waited for. Participants
-// that were reached by a message are no matter: how long they have is stored.
+// inFlight returns until when an answer to a command for the transaction may come; 0 if none is waited for.
+// Participants that were reached by a message are no matter: how long they have is stored.
 func (c *Coordinator) inFlight(id int64, now txn.Millis) (until txn.Millis) {
 	s := c.shard(id)
 	s.mu.Lock()
