@@ -180,9 +180,9 @@ const (
 	// answerTimeout bounds the silence of a server. A server that was stopped does not close its connections.
 	answerTimeout = 10 * time.Second
 	// arriveTimeout bounds how long what was sent may take to arrive at the server's machine. That tells a network that
-	// is cut from a server that is slow, long before answerTimeout, and before those who wait are told that the
-	// database cannot be reached.
-	arriveTimeout = 3 * time.Second
+	// is cut from a server that is slow, long before answerTimeout, and when those who wait are told that the database
+	// cannot be reached. A server that reads nothing while more is sent than sockets hold is taken for cut off, too.
+	arriveTimeout = 4 * time.Second
 	// lockWaitSeconds is how long a statement waits for a row that another node's write has locked. Such writes take
 	// milliseconds.
 	lockWaitSeconds = "2"
