@@ -34,6 +34,7 @@ func newRegistry(s *Server) (*prometheus.Registry, *prometheus.HistogramVec) {
 		requests,
 		&collector{s},
 	)
+	registry.MustRegister(s.o.Collectors...)
 	return registry, requests
 }
 

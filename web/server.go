@@ -85,6 +85,8 @@ type Options struct {
 	Sessions func() []Session
 	// Samples returns the numbers of other parts for /metrics. Nil: none.
 	Samples func() []Sample
+	// Collectors are metrics of other parts that are no [Sample].
+	Collectors []prometheus.Collector
 	// HeaderTimeout, IdleTimeout and BodyBytesMax bound what a client may take; 0 means 5 s, 2 min and 1 MiB.
 	HeaderTimeout, IdleTimeout time.Duration
 	BodyBytesMax               int64

@@ -20,6 +20,7 @@ import (
 	"github.com/concord-tx/concord/relay"
 	"github.com/concord-tx/concord/store/mysql"
 	"github.com/concord-tx/concord/tc"
+	"github.com/concord-tx/concord/telemetry"
 	"github.com/concord-tx/concord/web"
 )
 
@@ -36,6 +37,7 @@ type cluster struct {
 	relay       *relay.Relay // nil: no hand-over
 	registry    *zookeeper.Registry
 	coordinator *orchestrator.Coordinator
+	telemetry   *telemetry.Telemetry
 	entered     atomic.Pointer[zookeeper.Registry] // registry, for callbacks of the store, which runs already
 	live        atomic.Pointer[liveSettings]
 }
@@ -50,7 +52,7 @@ const openLimit = 30 * time.Second
 func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	m.seata, m.id = n.seata, m.config.Node.ID
+	m.seata, m.id, m.telemetry = n.seata, m.config.Node.ID, n.telemetry
 	if m.id == "" {
 		m.id = n.advertise
 	}
@@ -102,7 +104,7 @@ func (m *cluster) openLog(ctx context.Context) (err error) {
 		NameServers: c.RocketMQ.Namesrv, Prefix: c.MQ.Prefix, Instance: m.id, Store: m.store, Clock: m.store,
 		Mode: modeOf(c), AccessKey: c.RocketMQ.AccessKey, SecretKey: c.RocketMQ.SecretKey, Epoch: m.store.Epoch,
 		Valid: m.store.Valid, OutboxAfter: c.RocketMQ.UnreadAfter, CreateTopics: c.RocketMQ.CreateTopics,
-		Logger: m.logger,
+		Halves: observeHalf(m.telemetry), Logger: m.logger,
 	})
 	if err != nil {
 		return fmt.Errorf("open the decision log: %w", err)

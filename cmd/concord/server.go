@@ -15,6 +15,7 @@ import (
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/tc"
+	"github.com/concord-tx/concord/telemetry"
 	"github.com/concord-tx/concord/web"
 )
 
@@ -25,6 +26,7 @@ type node struct {
 	engine      engine
 	seata       *tc.Server
 	coordinator *orchestrator.Coordinator
+	telemetry   *telemetry.Telemetry
 	listener    net.Listener
 	advertise   string
 	draining    atomic.Bool
@@ -91,6 +93,9 @@ func (n *node) open(ctx context.Context) (err error) {
 	o := orchestrator.Options{
 		Transport: n.seata, Rules: c.Rules(), Limits: c.Runtime(), Advertise: n.advertise, Logger: n.logger,
 	}
+	if err = n.openTelemetry(ctx, &o); err != nil {
+		return err
+	}
 	if err = n.engine.open(ctx, n, &o); err != nil {
 		return err
 	}
@@ -120,6 +125,7 @@ func listenSeata(c *config.Config, logger *slog.Logger) (*tc.Server, error) {
 // run runs the parts until ctx ends or one of them fails. Then Seata clients are let finish first, while everything
 // that they need goes on, and the rest ends after them.
 func (n *node) run(ctx context.Context) error {
+	defer n.sendTraces(ctx)()
 	group, ctx := errgroup.WithContext(ctx)
 	rest, stopRest := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRest()
@@ -221,7 +227,7 @@ func seataOptions(c *config.Config, logger *slog.Logger) tc.Options {
 func (n *node) webOptions() web.Options {
 	o := web.Options{
 		Coordinator: n.coordinator, Version: buildVersion(), Dev: n.config.Dev, Prefix: n.advertise, Ready: n.ready,
-		Degraded: n.engine.degraded,
+		Degraded: n.engine.degraded, Collectors: n.collectors(),
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
 	}

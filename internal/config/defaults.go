@@ -60,7 +60,8 @@ func Default() Config {
 			UndoLogDelete: 24 * time.Hour,
 			UndoLogDays:   7,
 		},
-		Auth: Auth{Mode: "off"},
-		Web:  Web{HeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, BodyBytesMax: MiB},
+		Trace: Trace{Sample: 0.01},
+		Auth:  Auth{Mode: "off"},
+		Web:   Web{HeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, BodyBytesMax: MiB},
 	}
 }

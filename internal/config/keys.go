@@ -26,7 +26,7 @@ type Key struct {
 	Name string
 	// Doc is what it does, in whole sentences.
 	Doc string
-	// Type is what a value looks like: "text", "list", "bool", "number", "duration" or "bytes".
+	// Type is what a value looks like: "text", "list", "bool", "number", "ratio", "duration" or "bytes".
 	Type string
 	// GroupDoc says what the key's group is about; empty for keys without a group.
 	GroupDoc string
@@ -156,6 +156,8 @@ func typeName(t reflect.Type) string {
 		return "duration"
 	case t == reflect.TypeFor[Bytes]():
 		return "bytes"
+	case t == reflect.TypeFor[Ratio]():
+		return "ratio"
 	case t.Kind() == reflect.Bool:
 		return "bool"
 	case t.Kind() == reflect.Int:

@@ -39,6 +39,8 @@ type Config struct {
 	ZooKeeper ZooKeeper `koanf:"zookeeper"`
 	// This node's place in a cluster; used with store.engine mysql.
 	Node Node `koanf:"node"`
+	// Traces, sent in OpenTelemetry's protocol.
+	Trace Trace `koanf:"trace"`
 	// Connections of Seata clients.
 	Session Session `koanf:"session"`
 	// Who may connect as a Seata client.
@@ -238,6 +240,19 @@ type Auth struct {
 	// Access keys, each as "accessKey:secretKey", the same as in the clients' configuration. Prefer the file: flags
 	// can be read by every user of the machine.
 	Keys []string `koanf:"keys" secret:"true"`
+}
+
+// Trace says where traces are sent.
+type Trace struct {
+	// URL of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318; without a path it is /v1/traces.
+	// Empty traces nothing. The standard variables OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME and
+	// OTEL_EXPORTER_OTLP_CERTIFICATE count as well.
+	Endpoint string `koanf:"endpoint"`
+	// Share of the transactions that begin without a traceparent of their own that are traced, as 0.01 or 1%. Those that
+	// come with one are traced if it says so. Each costs some microseconds and ten or more spans.
+	Sample Ratio `koanf:"sample"`
+	// Headers that are sent to the collector, each as NAME=VALUE.
+	Headers []string `koanf:"headers" secret:"true"`
 }
 
 // Web sets up the HTTP server.

@@ -49,6 +49,7 @@ func (l *Loaded) check() []error {
 		c.failIf(!found || access == "" || secret == "", "auth.keys", "entry %d is not accessKey:secretKey", i+1)
 	}
 	c.cluster(&l.Config)
+	c.trace(&l.Trace)
 	c.limits(&l.Limits)
 	c.retry(&l.Retry)
 	c.rest(&l.Config)

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/concord-tx/concord/mq"
+	"github.com/concord-tx/concord/mq/rocketmq"
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/telemetry"
+)
+
+// openTelemetry builds what observes the coordinator. It sends nothing before sendTraces.
+func (n *node) openTelemetry(ctx context.Context, o *orchestrator.Options) (err error) {
+	c := n.config.Trace
+	n.telemetry, err = telemetry.New(ctx, telemetry.Options{
+		Endpoint: c.Endpoint, Sample: float64(c.Sample), Headers: c.HeaderMap(), Instance: n.advertise,
+		Version: buildVersion().Version, Logger: n.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open traces: %w", err)
+	}
+	o.Observer = n.telemetry
+	return nil
+}
+
+// sendTraces sends traces until the returned function is called, which returns when what is left is sent. It is called
+// when nothing else runs any more, because all parts make spans until their end.
+func (n *node) sendTraces(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = n.telemetry.Run(ctx) // always nil
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// collectors are the metrics that telemetry feeds.
+func (n *node) collectors() []prometheus.Collector { return n.telemetry.Collectors() }
+
+// observeHalf tells the telemetry how a message of decisions went out.
+func observeHalf(t *telemetry.Telemetry) func(rocketmq.Half) {
+	return func(h rocketmq.Half) {
+		again := len(h.Entries) > 0 && h.Entries[0].Pack != h.Pack
+		t.ObserveHalf(telemetry.Half{
+			Pack: string(h.Pack), Topic: h.Topic, Broker: h.Broker, Decisions: len(h.Entries), Again: again, From: h.From,
+			To: h.To, Sent: h.Sent, Err: h.Err,
+		}, func(yield func(string)) {
+			for _, e := range h.Entries {
+				yield(mq.Trace(e.Event))
+			}
+		})
+	}
+}
