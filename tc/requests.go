@@ -244,7 +244,7 @@ func (s *session) registerBranch(o *operation, m *seata.BranchRegisterRequest, w
 	o.data = m.ApplicationData
 	s.server.coordinator.Register(orchestrator.RegisterRequest{
 		ID: o.xid, Kind: kind, Resource: s.intern(m.ResourceID), Client: s.who.Load().client,
-		LockKey: m.LockKey, Data: m.ApplicationData, Wait: wait,
+		LockKey: m.LockKey, Data: m.ApplicationData, Trace: traceIn(m.ApplicationData), Wait: wait,
 	}, o.registered)
 }
 
