@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -225,15 +226,19 @@ func testFencedDocuments(t *testing.T, nodes Nodes, docs func(i int) orchestrato
 		t.Fatal(err)
 	}
 	nodes.Fence(t, 0)
+	var wg sync.WaitGroup // each may wait for a while whether the node joins again
 	for name, change := range map[string]func() error{
 		"create": func() error { return docs(0).PutDocument(t.Context(), document("key", "b", 1, "y")) },
 		"change": func() error { return docs(0).PutDocument(t.Context(), document("key", "a", 2, "y")) },
 		"delete": func() error { return docs(0).DeleteDocument(t.Context(), "key", "a", 0) },
 	} {
-		if err := change(); !errors.Is(err, orchestrator.ErrNotMember) {
-			t.Errorf("%s: got %v, want %v", name, err, orchestrator.ErrNotMember)
-		}
+		wg.Go(func() {
+			if err := change(); !errors.Is(err, orchestrator.ErrNotMember) {
+				t.Errorf("%s: got %v, want %v", name, err, orchestrator.ErrNotMember)
+			}
+		})
 	}
+	wg.Wait()
 	all, err := docs(1).ListDocuments(t.Context(), orchestrator.DocumentQuery{Kind: "key"})
 	if err != nil || len(all) != 1 || string(all[0].Value) != "x" {
 		t.Fatalf("%v, %v", all, err)

@@ -159,8 +159,11 @@ func (s *shelf) pages(q orchestrator.DocumentQuery) (all []orchestrator.Document
 		if len(page) == 0 {
 			return all, n
 		}
-		all, n = append(all, page...), n+1
-		q.After = page[len(page)-1].Key
+		last := page[len(page)-1].Key
+		if last == q.After || q.After != "" && (last < q.After) != q.Newest {
+			s.t.Fatalf("list %+v ends with %q", q, last)
+		}
+		all, n, q.After = append(all, page...), n+1, last
 	}
 }
 
