@@ -74,6 +74,9 @@ func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) er
 	if err := m.openRelay(routes); err != nil {
 		return err
 	}
+	if err := n.openCallback(routes, m.store, m.store.Valid); err != nil {
+		return err
+	}
 	o.Transport = routes
 	return m.openRegistry(ctx, n)
 }

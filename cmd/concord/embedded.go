@@ -49,7 +49,7 @@ func (a *app) newEmbedded(c *config.Config, logger *slog.Logger) *oneMachine {
 	return &oneMachine{config: c, logger: logger, options: o}
 }
 
-func (m *oneMachine) open(ctx context.Context, _ *node, o *orchestrator.Options) (err error) {
+func (m *oneMachine) open(ctx context.Context, n *node, o *orchestrator.Options) (err error) {
 	m.store, err = pebble.Open(ctx, m.config.Data, m.options)
 	switch {
 	case errors.Is(err, pebble.ErrDamaged):
@@ -65,8 +65,9 @@ func (m *oneMachine) open(ctx context.Context, _ *node, o *orchestrator.Options)
 	}
 	m.messages = mq.NewTopicTransport(m.decisions.Publish)
 	o.Store, o.Log, o.Admit = m.store, m.decisions, m.store.Admit
-	o.Transport = orchestrator.Routes{txn.Topic: m.messages}.Fallback(o.Transport)
-	return nil
+	routes := orchestrator.Routes{txn.Topic: m.messages}.Fallback(o.Transport)
+	o.Transport = routes
+	return n.openCallback(routes, nil, nil)
 }
 
 func (m *oneMachine) bind(c *orchestrator.Coordinator) { m.messages.Bind(c.Reply) }

@@ -9,7 +9,7 @@ import (
 
 // samples are the numbers of the parts that package web does not know.
 func (n *node) samples() []web.Sample {
-	return append(n.seataSamples(), n.engine.samples()...)
+	return append(append(n.seataSamples(), n.callbackSamples()...), n.engine.samples()...)
 }
 
 func counter(name, help string, value int64) web.Sample {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/concord-tx/concord/callback"
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/tc"
@@ -25,6 +26,7 @@ type node struct {
 	logger      *slog.Logger
 	engine      engine
 	seata       *tc.Server
+	callback    *callback.Transport
 	coordinator *orchestrator.Coordinator
 	telemetry   *telemetry.Telemetry
 	listener    net.Listener
@@ -103,6 +105,7 @@ func (n *node) open(ctx context.Context) (err error) {
 		return fmt.Errorf("start the coordinator: %w", err)
 	}
 	n.engine.bind(n.coordinator)
+	n.callback.Bind(n.coordinator.Reply)
 	n.seata.Bind(n.coordinator)
 	return nil
 }
@@ -145,6 +148,7 @@ func (n *node) run(ctx context.Context) error {
 	})
 	group.Go(func() error { return n.coordinator.Run(rest) })
 	group.Go(func() error { return n.engine.run(rest) })
+	group.Go(func() error { return n.callback.Run(rest) })
 	group.Go(func() error { return web.New(n.webOptions()).Run(rest, n.listener, n.config.Limits.Drain) })
 	if err := group.Wait(); err != nil {
 		return err
@@ -230,6 +234,7 @@ func (n *node) webOptions() web.Options {
 		Degraded: n.engine.degraded, Collectors: n.collectors(),
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
+		CheckURL: n.callback.Check,
 	}
 	n.engine.web(&o)
 	return o

@@ -136,6 +136,10 @@ func TestMistakesNameTheKeyAndWhatToDo(t *testing.T) {
 		{name: "dev host", flags: []string{"--dev", "--http=example.org:8088"}, want: "must be a loopback"},
 		{name: "advertise", flags: []string{"--advertise=0.0.0.0:8091"}, want: "no address that a client"},
 		{name: "no keys", flags: []string{"--auth-mode=enforce"}, want: "auth.keys: auth.mode is enforce"},
+		{name: "call longer than its answer is awaited", flags: []string{"--callback-timeout=20s"},
+			want: "callback.timeout (flag --callback-timeout): 20s is not less than retry.answer"},
+		{name: "short secret stays secret", flags: []string{"--callback-secrets=hunter2"},
+			want: "callback.secrets (flag --callback-secrets): secret 1 has 7 bytes"},
 		{name: "secret stays secret", flags: []string{"--auth-keys=hunter2"}, want: "entry 1 is not accessKey:secretKey"},
 	}
 	for _, tt := range tests {

@@ -62,6 +62,10 @@ func Default() Config {
 		},
 		Trace: Trace{Sample: 0.01},
 		Auth:  Auth{Mode: "off"},
-		Web:   Web{HeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, BodyBytesMax: MiB},
+		Callback: Callback{
+			Timeout: 10 * time.Second, InFlight: 2048, PerTarget: 64, Queued: 16 << 10, Failures: 5, RetryPercent: 20,
+			RetryRate: 20,
+		},
+		Web: Web{HeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, BodyBytesMax: MiB},
 	}
 }

@@ -47,6 +47,8 @@ type Config struct {
 	Auth Auth `koanf:"auth"`
 	// The HTTP server.
 	Web Web `koanf:"web"`
+	// Calls to participants that are reached by HTTP.
+	Callback Callback `koanf:"callback"`
 }
 
 // Log says what is logged, and how.
@@ -263,4 +265,40 @@ type Web struct {
 	IdleTimeout time.Duration `koanf:"idleTimeout"`
 	// Length in bytes of the largest request body that is read.
 	BodyBytesMax Bytes `koanf:"bodyBytesMax"`
+}
+
+// Callback sets up the calls to participants that are reached by HTTP.
+type Callback struct {
+	// Targets that may be called, each a HOST, *.SUFFIX, * for any name, an address, or a network as in 10.0.0.0/8; with
+	// :PORT for that port alone. A name may lead to public addresses; any other address has to be listed, too, by itself
+	// or by its network, and those of metadata services by themselves. Empty calls nobody but, with dev, this machine.
+	Allow []string `koanf:"allow"`
+	// Permits http, not only https, to other machines. Payloads can be read and answers forged on the way.
+	Insecure bool `koanf:"insecure"`
+	// Proxy, as http://USER:PASSWORD@HOST:PORT, through which all calls go. It resolves the names, so that it has to
+	// refuse addresses itself. Empty uses none; those of the environment are never used.
+	Proxy string `koanf:"proxy" secret:"true"`
+	// File with certificates (PEM) of authorities that participants are trusted by besides those of the machine.
+	CA string `koanf:"ca"`
+	// Secrets that sign the calls, so that participants know where they come from; at least 16 bytes each, the newest
+	// first. Each signs, so that participants can be given a new one while the old one is still known to others.
+	// Without any, whoever reaches a participant can confirm and cancel in our name.
+	Secrets []string `koanf:"secrets" secret:"true"`
+	// Time that an attempt may take where the branch does not say. It is less than retry.answer, so that a call can wait
+	// for its turn for the rest of it; where it is not, two thirds of that count.
+	Timeout time.Duration `koanf:"timeout"`
+	// Number of calls that may be under way at once. Each needs a connection, so a file of the process's limit.
+	InFlight int `koanf:"inFlight"`
+	// Number of calls that may be under way at once to one target, a scheme, host and port.
+	PerTarget int `koanf:"perTarget"`
+	// Number of calls that may wait for one target; more come again later.
+	Queued int `koanf:"queued"`
+	// Number of failed connections and missing answers in a row after which a target is taken for dead: then one call at
+	// a time finds out whether it still is, and the others wait without costing anything.
+	Failures int `koanf:"failures"`
+	// Share of the first attempts at a target, in percent, that may be made again after failures, besides retryRate.
+	RetryPercent int `koanf:"retryPercent"`
+	// Number of attempts each second that may be made again at a target after failures, besides retryPercent. Attempts
+	// that succeed are not counted.
+	RetryRate int `koanf:"retryRate"`
 }

@@ -50,6 +50,7 @@ func (l *Loaded) check() []error {
 	}
 	c.cluster(&l.Config)
 	c.trace(&l.Trace)
+	c.callback(&l.Config)
 	c.limits(&l.Limits)
 	c.retry(&l.Retry)
 	c.rest(&l.Config)
