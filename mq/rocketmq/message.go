@@ -75,11 +75,11 @@ func body(entries []orchestrator.OutboxEntry) []byte {
 }
 
 // eventStart is how events begin.
-var eventStart = []byte(`{"specversion":"1.0","id":"`)
+const eventStart = `{"specversion":"1.0","id":"`
 
 // xidOf reads the xid of an event. All begin alike, so that the common case needs no decoder.
 func xidOf(event []byte) string {
-	if rest, ok := bytes.CutPrefix(event[:min(len(event), 400)], eventStart); ok {
+	if rest, ok := bytes.CutPrefix(event[:min(len(event), 400)], []byte(eventStart)); ok {
 		end := bytes.IndexByte(rest, '"')
 		if slash := bytes.LastIndexByte(rest[:max(end, 0)], '/'); slash > 0 && bytes.IndexByte(rest[:end], '\\') < 0 {
 			return string(rest[:slash])
