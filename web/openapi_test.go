@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -69,6 +70,7 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 		"EventDelivery": reflect.TypeFor[EventDelivery](), "EventLetter": reflect.TypeFor[EventLetter](),
 		"EventAnswers": reflect.TypeFor[answersBody](), "EventSeek": reflect.TypeFor[seekBody](),
 	}
+	maps.Copy(types, accessTypes())
 	for name, schema := range schemas {
 		properties, isObject := schema.(map[string]any)["properties"].(map[string]any)
 		if !isObject {

@@ -23,6 +23,8 @@ type rule struct {
 	long bool
 	// near: from this machine it is open to everybody.
 	near bool
+	// secret: its answer holds a secret, or its body does, so that nothing of it is stored for a repetition.
+	secret bool
 	// changes: it changes something although it is a GET, because a browser can do no other there.
 	changes bool
 }
@@ -70,7 +72,6 @@ func rules() map[string]rule {
 		"POST " + tx + "/rollback":                {role: access.Decider, scope: pathOf, action: "transaction.rollback"},
 		"POST " + tx + "/plan":                    {role: access.Operator, scope: pathOf},
 		"POST " + tx + "/operations":              {role: access.Operator, scope: pathOf, action: "transaction.operate"},
-		"POST " + tx + "/retry":                   {role: access.Operator, scope: pathOf, action: "transaction.retry"},
 
 		"POST " + v1 + "/messages":               {role: access.Service, scope: bodyOf, begins: true},
 		"POST " + v1 + "/messages/:xid/submit":   {role: access.Service, scope: pathOf},
@@ -96,6 +97,24 @@ func rules() map[string]rule {
 		"GET " + groups + "/deadletters":              {role: access.Member},
 		"POST " + groups + "/deadletters/:seq/replay": {role: access.Operator, action: "deadletter.replay"},
 		"DELETE " + groups + "/deadletters/:seq":      {role: access.Resolver, action: "deadletter.discard"},
+
+		"GET " + v1 + "/keys":         {role: access.Admin},
+		"POST " + v1 + "/keys":        {role: access.Admin, action: "key.create", secret: true},
+		"GET " + v1 + "/keys/:key":    {role: access.Admin},
+		"DELETE " + v1 + "/keys/:key": {role: access.Admin, action: "key.revoke"},
+
+		"GET /auth/ways":                    {role: access.Open, scope: freeOf},
+		"POST /auth/session":                {role: access.Open, scope: freeOf, secret: true},
+		"GET /auth/login":                   {role: access.Open, scope: freeOf},
+		"GET " + access.CallbackPath:        {role: access.Open, scope: freeOf, changes: true},
+		"POST /auth/logout":                 {role: access.Member, scope: freeOf, action: "signin.end"},
+		"GET " + v1 + "/me":                 {role: access.Member, scope: freeOf},
+		"GET " + v1 + "/signins":            {role: access.Admin},
+		"DELETE " + v1 + "/signins/:signin": {role: access.Admin, action: "signin.end"},
+
+		"GET " + v1 + "/journal":        viewing,
+		"GET " + v1 + "/journal/export": {role: access.Viewer, long: true},
+		"GET " + v1 + "/journal/verify": viewing,
 	}
 	return all
 }

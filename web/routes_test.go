@@ -23,7 +23,11 @@ func TestWithoutDevAndKeysTheAPIIsClosed(t *testing.T) {
 		path := strings.ReplaceAll(route.Path, ":xid", "100")
 		status, got, _ := r.do(t, route.Method, path, "", "Host", "concord.example")
 		switch path {
-		case "/healthz", "/readyz", "/openapi.yaml":
+		case "/auth/session", "/auth/login", "/auth/callback":
+			if status != 409 || got["code"] != "developmentMode" {
+				t.Errorf("%s: %d %v", path, status, got)
+			}
+		case "/healthz", "/readyz", "/openapi.yaml", "/auth/ways":
 			if status != 200 {
 				t.Errorf("%s: %d", path, status)
 			}

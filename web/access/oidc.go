@@ -421,3 +421,6 @@ func (g *Gate) token(ctx context.Context, raw string, from netip.Addr) (*Princip
 	g.tokens.put(hash, knownToken{who, min(now+millis(tokenCacheFor), txn.Millis(token.Expiry.UnixMilli()))})
 	return who, nil
 }
+
+// HasProvider reports whether people can sign in at an OpenID provider.
+func (g *Gate) HasProvider() bool { return g.o.Provider != nil }
