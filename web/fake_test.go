@@ -132,6 +132,9 @@ func (f *fake) Decide(req orchestrator.DecideRequest, done func(*txn.Global, err
 
 func (f *fake) List(_ context.Context, q orchestrator.Query) (orchestrator.Page, error) {
 	f.query = q
+	if q.Cursor == "more" {
+		return orchestrator.Page{}, f.listErr
+	}
 	page := orchestrator.Page{Next: "more"}
 	for _, g := range f.all {
 		page.Items = append(page.Items, g)

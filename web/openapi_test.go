@@ -62,6 +62,8 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 		"PlanRequest": reflect.TypeFor[planBody](), "Operation": reflect.TypeFor[operationBody](),
 		"Plan": reflect.TypeFor[PlanView](), "PlannedCall": reflect.TypeFor[PlannedCall](),
 		"PlannedRelease": reflect.TypeFor[PlannedRelease](), "PlannedMessage": reflect.TypeFor[PlannedMessage](),
+		"Job": reflect.TypeFor[Job](), "JobFilter": reflect.TypeFor[JobFilter](), "JobItem": reflect.TypeFor[JobItem](),
+		"JobRequest": reflect.TypeFor[jobBody](), "JobStart": reflect.TypeFor[startBody](),
 		"Retry": reflect.TypeFor[retryBody](), "Message": reflect.TypeFor[messageBody](),
 		"MessageCheck": reflect.TypeFor[checkBody](), "Delivery": reflect.TypeFor[deliveryBody](),
 		"Begin": reflect.TypeFor[beginBody](), "BranchRegistration": reflect.TypeFor[branchBody](),

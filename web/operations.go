@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/web/access"
 )
 
 // What people do to transactions: first a plan, then the operation, which is carried out only if its plan is still the
@@ -140,7 +142,14 @@ func (s *Server) operate(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	g, err := s.carryOutOperation(c, id, op, body.Digest, body.Reason)
+	if op.Action.Heuristic() {
+		if err := must(c, access.Resolver); err != nil {
+			s.fail(c, err)
+			return
+		}
+	}
+	who := operator{name: actorOf(c), reason: clean(body.Reason, reasonBytesMax)}
+	g, err := s.carryOutOperation(c, who, id, op, body.Digest)
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -148,24 +157,24 @@ func (s *Server) operate(c *gin.Context) {
 	c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
 }
 
+// operator is who asks for an operation, and why.
+type operator struct{ name, reason string }
+
 // carryOutOperation does what an operator asks for.
 func (s *Server) carryOutOperation(
-	c *gin.Context, id int64, op txn.Operation, digest, reason string,
+	ctx context.Context, who operator, id int64, op txn.Operation, digest string,
 ) (*txn.Global, error) {
-	actor := principalName(c) + ": " + clean(reason, reasonBytesMax)
+	actor := who.name + ": " + who.reason
 	req := orchestrator.OperateRequest{ID: id, Operation: op, Digest: digest, Actor: actor, NoticeTopic: s.o.NoticeTopic}
 	if s.o.Notice != nil {
 		req.Notice = func(g *txn.Global, id int64) string { return s.o.Notice(g, op, id, actor) }
 	}
-	g, err := await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Operate(req, done) })
+	g, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Operate(req, done) })
 	if err == nil {
-		s.o.Logger.InfoContext(c, "operator acted", "xid", g.XID.String(), "action", op.Action.String(), "actor", actor)
+		s.o.Logger.InfoContext(ctx, "operator acted", "xid", g.XID.String(), "action", op.Action.String(), "actor", actor)
 	}
 	return g, err
 }
-
-// principalName is who asks.
-func principalName(c *gin.Context) string { return actorOf(c) }
 
 func (s *Server) viewPlan(p txn.Plan) PlanView {
 	v := PlanView{

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/web/access"
 )
 
 // Problem is the answer to a request that was not carried out: RFC 9457, with a stable code.
@@ -89,7 +90,11 @@ func (e *argumentError) Error() string { return e.text }
 func (s *Server) fail(c *gin.Context, err error) {
 	var argument *argumentError
 	var large *http.MaxBytesError
+	var refusal *access.Refusal
 	switch {
+	case errors.As(err, &refusal):
+		s.deny(c, err)
+		return
 	case errors.As(err, &argument):
 		p := problemArgument
 		p.Detail = argument.text

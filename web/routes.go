@@ -77,6 +77,13 @@ func rules() map[string]rule {
 		"POST " + v1 + "/messages/:xid/submit":   {role: access.Service, scope: pathOf},
 		"POST " + v1 + "/messages/:xid/withdraw": {role: access.Service, scope: pathOf},
 
+		"GET " + v1 + "/jobs":              viewing,
+		"POST " + v1 + "/jobs":             {role: access.Operator, action: "job.make"},
+		"GET " + v1 + "/jobs/:job":         viewing,
+		"GET " + v1 + "/jobs/:job/items":   viewing,
+		"POST " + v1 + "/jobs/:job/start":  {role: access.Operator, action: "job.start"},
+		"POST " + v1 + "/jobs/:job/cancel": {role: access.Operator, action: "job.cancel"},
+
 		"GET " + v1 + "/locks":         viewing,
 		"GET " + v1 + "/waits":         viewing,
 		"GET " + v1 + "/sessions":      viewing,

@@ -131,6 +131,7 @@ type Server struct {
 	requests *prometheus.HistogramVec
 	crossing *http.CrossOriginProtection
 	streams  atomic.Int64  // open event streams
+	jobs     atomic.Int64  // jobs that this node runs
 	closing  chan struct{} // closed when Run begins to shut down
 }
 
@@ -203,6 +204,12 @@ func (s *Server) routes() {
 	v1.POST("/messages", s.prepareMessage)
 	v1.POST("/messages/:xid/submit", s.settleMessage(txn.Commit))
 	v1.POST("/messages/:xid/withdraw", s.settleMessage(txn.Rollback))
+	v1.GET("/jobs", s.listJobs)
+	v1.POST("/jobs", s.makeJob)
+	v1.GET("/jobs/:job", s.showJob)
+	v1.GET("/jobs/:job/items", s.listJobItems)
+	v1.POST("/jobs/:job/start", s.startJob)
+	v1.POST("/jobs/:job/cancel", s.cancelJob)
 	v1.GET("/locks", s.listLocks)
 	v1.GET("/waits", s.listWaits)
 	v1.GET("/sessions", s.listSessions)

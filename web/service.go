@@ -12,6 +12,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/web/access"
 )
 
 // What services call to run a transaction: begin, branches, reports, commit and rollback.
@@ -58,19 +59,26 @@ func (s *Server) start(c *gin.Context, req orchestrator.BeginRequest) {
 
 // beginRequest checks the body of a begin and makes what the runtime wants.
 func (s *Server) beginRequest(c *gin.Context, body *beginBody) (req orchestrator.BeginRequest, err error) {
-	trace := c.GetHeader("traceparent")
-	if !txn.ValidTrace(trace) {
-		trace = "" // as W3C Trace Context asks for: a header that is not understood is passed over
-	}
 	if body.TimeoutMs < 0 {
 		return req, &argumentError{"timeoutMs is a positive number"}
 	}
+	if err := allowed(access.From(c), body.Application, body.Group); err != nil {
+		return req, err
+	}
 	req = orchestrator.BeginRequest{
-		Application: body.Application, Group: body.Group, Name: body.Name, Trace: trace, Data: payloadText(body.Data),
+		Application: body.Application, Group: body.Group, Name: body.Name, Trace: traceOf(c), Data: payloadText(body.Data),
 		Timeout: orDefault(millis(body.TimeoutMs), timeoutDefault),
 	}
 	req.Branches, err = s.registrations(body.Branches, clientOf(c))
 	return req, err
+}
+
+// traceOf returns the traceparent of a request. One that is not understood is passed over, as W3C Trace Context asks for.
+func traceOf(c *gin.Context) string {
+	if trace := c.GetHeader("traceparent"); txn.ValidTrace(trace) {
+		return trace
+	}
+	return ""
 }
 
 // clientOf names who registers a branch: the principal and its address.
@@ -89,6 +97,7 @@ func (s *Server) registerBranch(c *gin.Context) {
 	var req orchestrator.RegisterRequest
 	if err == nil {
 		req, err = s.registration(&body, clientOf(c))
+		req.Trace = traceOf(c)
 	}
 	if err != nil {
 		s.fail(c, err)

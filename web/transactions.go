@@ -69,13 +69,13 @@ const (
 	lookMax   = 500 * time.Millisecond
 )
 
-// awaitEnd returns a transaction when it has ended, or as it is after the given time.
+// awaitEnd returns a transaction when it has ended or only a person can go on, or as it is after the given time.
 func (s *Server) awaitEnd(ctx context.Context, id int64, wait time.Duration) (*txn.Global, error) {
 	over := time.Now().Add(wait)
 	for pause := lookFirst; ; pause = min(2*pause, lookMax) {
 		g, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
 		left := time.Until(over)
-		if err != nil || g.Status.Ended() || left <= 0 {
+		if err != nil || g.Status.Ended() || g.Stuck == txn.StuckRefused || left <= 0 {
 			return g, err
 		}
 		select {

@@ -84,7 +84,7 @@ func TestReserveAboveTheFreeSpaceAtStart(t *testing.T) {
 	if b.Exception != seata.ExceptionBeginFailed {
 		t.Errorf("begin: %+v", b)
 	}
-	contains(t, s.ok("tx", "commit", xid), "Committ")
+	contains(t, s.ok("tx", "commit", xid, "--yes", "--reason", "test"), "Committ")
 }
 
 // TestFailedSyncEndsTheProcessAndLosesNothing breaks the disk under many requests.
@@ -130,7 +130,7 @@ func TestFailedSyncEndsTheProcessAndLosesNothing(t *testing.T) {
 	}
 	select {
 	case m := <-late:
-		if r := m.(*seata.GlobalCommitResponse); r.Code == seata.Success {
+		if r, ok := m.(*seata.GlobalCommitResponse); ok && r.Code == seata.Success {
 			t.Errorf("a decision was answered as done on a broken disk: %+v", r)
 		}
 	default:
@@ -144,8 +144,8 @@ func TestFailedSyncEndsTheProcessAndLosesNothing(t *testing.T) {
 	contains(t, s.ok("tx", "show", done), "Committing")
 	p = connect(t, s.tc)
 	p.answer(seata.BranchCommitted, seata.BranchRollbacked)
-	s.do("tx", "retry", done) // unless it went by itself already
+	s.do("tx", "retry", done, "--yes", "--reason", "test") // unless it went by itself already
 	s.eventually("Committed", "tx", "show", done)
-	contains(t, s.ok("tx", "rollback", open), "RolledBack")
+	contains(t, s.ok("tx", "rollback", open, "--yes", "--reason", "test"), "RolledBack")
 	contains(t, s.ok("locks"), "No locked row matches.")
 }

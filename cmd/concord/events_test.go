@@ -137,7 +137,7 @@ func TestMessagesComeAgainWithoutAReport(t *testing.T) {
 	contains(t, s.ok("tx", "show", tx.ID), "no report within 200ms")
 	s.post("POST", "/transactions/"+tx.ID+"/branches/"+branch.ID+"/report", `{"state":"refused","message":"no"}`, nil)
 	s.eventually(`"refused"`, "tx", "list", "--stuck", "-o", "json")
-	s.post("POST", "/transactions/"+tx.ID+"/retry", "", nil)
+	s.ok("tx", "retry", tx.ID, "--yes", "--no-wait", "--reason", "test")
 	s.post("POST", "/transactions/"+tx.ID+"/branches/"+branch.ID+"/report", `{"state":"done"}`, nil)
 	s.eventually("Committed", "tx", "show", tx.ID)
 }

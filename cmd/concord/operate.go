@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -52,12 +53,15 @@ may change them, and a later undo would then be refused. Consumers are told by a
 	},
 }
 
+// operationFlags are the flags of an operation.
+type operationFlags struct {
+	reason, branch    string
+	yes, plan, noWait bool
+}
+
 // operation is a command that changes transactions: it shows the plan, asks, and carries it out.
 func (a *app) operation(verb string) *cobra.Command {
-	var f struct {
-		reason, branch string
-		yes, plan      bool
-	}
+	var f operationFlags
 	o := operations[verb]
 	cmd := &cobra.Command{
 		Use:   verb + " XID...",
@@ -72,7 +76,7 @@ What would be done is shown first and asked for once; with --yes it is done at o
 				return usageError{fmt.Errorf("say why with --reason; it is kept in the history")}
 			}
 			for _, xid := range args {
-				if err := a.operate(cmd, xid, verb, f.branch, f.reason, f.yes, f.plan); err != nil {
+				if err := a.operate(cmd, xid, f, verb); err != nil {
 					return fmt.Errorf("%s of %s: %w", verb, xid, err)
 				}
 			}
@@ -82,16 +86,17 @@ What would be done is shown first and asked for once; with --yes it is done at o
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why; it is kept in the history")
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "only show what would be done")
+	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the end of phase two")
 	if o.branch {
 		cmd.Flags().StringVar(&f.branch, "branch", "", "the branch that is meant; all, if absent")
 	}
 	return cmd
 }
 
-func (a *app) operate(cmd *cobra.Command, xid, verb, branch, reason string, yes, planOnly bool) error {
+func (a *app) operate(cmd *cobra.Command, xid string, f operationFlags, verb string) error {
 	body := map[string]string{"action": verb}
-	if branch != "" {
-		body["branch"] = branch
+	if f.branch != "" {
+		body["branch"] = f.branch
 	}
 	var plan web.PlanView
 	raw, err := a.call(cmd.Context(), http.MethodPost, path(xid, "plan"), body, &plan)
@@ -99,11 +104,11 @@ func (a *app) operate(cmd *cobra.Command, xid, verb, branch, reason string, yes,
 		return err
 	}
 	switch {
-	case planOnly && a.output == "json":
+	case f.plan && a.output == "json":
 		return a.printJSON(raw)
-	case planOnly:
+	case f.plan:
 		return a.drawPlan(a.stdout, &plan)
-	case !yes:
+	case !f.yes:
 		if err := a.drawPlan(a.stderr, &plan); err != nil {
 			return err
 		}
@@ -111,10 +116,16 @@ func (a *app) operate(cmd *cobra.Command, xid, verb, branch, reason string, yes,
 			return err
 		}
 	}
-	body["digest"], body["reason"] = plan.Digest, reason
+	body["digest"], body["reason"] = plan.Digest, f.reason
 	var g web.TransactionDetail
 	if raw, err = a.call(cmd.Context(), http.MethodPost, path(xid, "operations"), body, &g); err != nil {
 		return err
+	}
+	if !f.noWait {
+		wait := url.Values{"waitMs": {"10000"}}
+		if raw, err = a.get(cmd.Context(), path(xid, ""), wait, &g); err != nil {
+			return fmt.Errorf("it is done, but what became of it is not known: %w", err)
+		}
 	}
 	if err := a.showOutcome(verb, raw, &g); err != nil {
 		return err

@@ -1,0 +1,384 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/web/access"
+)
+
+// A job is an operation on everything that matches a filter. Making one fixes which transactions are meant and what
+// would be done to each; starting it carries that out, each only if its plan is still the same. What became of each is
+// kept for jobKept. A job belongs to the node that runs it; one whose node is gone is shown as interrupted and may be
+// started again, which goes on with what is not done.
+
+const (
+	jobKind   = "job"
+	chunkKind = "job-items"
+
+	jobKept    = 7 * 24 * time.Hour
+	plannedFor = 15 * time.Minute // how long a job may be looked at before it is started
+	// jobItemsMax bounds the transactions of a job, chunkItems those that are stored in one document.
+	jobItemsMax = 100_000
+	chunkItems  = 500
+	// jobRateMax and jobRate are the most and the usual number of operations a second.
+	jobRateMax = 5000
+	jobRate    = 200
+	// heartbeatLate is after how long without a word a running job counts as interrupted.
+	heartbeatLate = 30 * time.Second
+	// jobSample is how many plans are shown.
+	jobSample = 5
+)
+
+// JobState is where a job stands.
+type JobState string
+
+// The states of a job. Interrupted is never stored: it is what a running job of a node that is gone looks like.
+const (
+	JobPlanned     JobState = "planned"
+	JobRunning     JobState = "running"
+	JobDone        JobState = "done"
+	JobCancelled   JobState = "cancelled"
+	JobInterrupted JobState = "interrupted"
+)
+
+// JobFilter says which transactions are meant. All fields may be missing, but not all of them.
+type JobFilter struct {
+	Status      string `json:"status,omitempty"`
+	Stuck       bool   `json:"stuck,omitempty"`
+	Live        bool   `json:"live,omitempty"`
+	Application string `json:"application,omitempty"`
+	Name        string `json:"name,omitempty"`
+	// Since and Until are times or ages, as in a list.
+	Since string `json:"since,omitempty"`
+	Until string `json:"until,omitempty"`
+}
+
+// Job is how a job looks, and how it is stored.
+type Job struct {
+	ID     string    `json:"id"`
+	State  JobState  `json:"state"`
+	Action string    `json:"action"`
+	Filter JobFilter `json:"filter"`
+	// RatePerSecond bounds how many operations begin in a second.
+	RatePerSecond int `json:"ratePerSecond"`
+	// Total is how many transactions are meant, More that there were more than a job can have. Refused are those among
+	// the matching for which the operation is not allowed; they are not part of the job.
+	Total   int  `json:"total"`
+	More    bool `json:"more"`
+	Refused int  `json:"refused"`
+	// Calls, Rows and Leaves add up what the plans say.
+	Calls  int `json:"calls"`
+	Rows   int `json:"rows"`
+	Leaves int `json:"leaves"`
+	// Done, Moved and Failed count the results: carried out; passed over, because the plan had changed; failed.
+	Done   int `json:"done"`
+	Moved  int `json:"moved"`
+	Failed int `json:"failed"`
+	// Sample has the first plans.
+	Sample []PlanView `json:"sample"`
+	Digest string     `json:"digest"`
+	Actor  string     `json:"actor"`
+	Reason string     `json:"reason,omitempty"`
+	Node   string     `json:"node,omitempty"`
+	// CreatedAt, StartedAt, UpdatedAt and EndedAt are times, absent before they have come.
+	CreatedAt string `json:"createdAt"`
+	StartedAt string `json:"startedAt,omitempty"`
+	UpdatedAt string `json:"updatedAt"`
+	EndedAt   string `json:"endedAt,omitempty"`
+}
+
+// JobItem is one transaction of a job.
+type JobItem struct {
+	XID string `json:"xid"`
+	// Result is pending, done, moved or failed; Code and Detail say why not done.
+	Result string `json:"result"`
+	Code   string `json:"code,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// storedItem is a JobItem with what is needed to carry it out.
+type storedItem struct {
+	JobItem
+	Number int64  `json:"id"`
+	Digest string `json:"digest"`
+}
+
+// jobBody asks for a job.
+type jobBody struct {
+	Action        string    `json:"action"`
+	Filter        JobFilter `json:"filter"`
+	RatePerSecond int       `json:"ratePerSecond"`
+}
+
+// startBody starts a job.
+type startBody struct {
+	Digest string `json:"digest"`
+	Reason string `json:"reason"`
+}
+
+var (
+	problemNoJob = Problem{
+		Status: http.StatusNotFound, Code: "jobNotFound", Title: "There is no such job, or it is past retention.",
+	}
+	problemJobState = Problem{
+		Status: http.StatusConflict, Code: "jobStateInvalid", Title: "The job is not in a state for that.",
+	}
+	problemJobDigest = Problem{
+		Status: http.StatusPreconditionFailed, Code: "planChanged", Title: "This is not the digest of the job's plan.",
+	}
+)
+
+// makeJob answers POST /api/v1/jobs.
+func (s *Server) makeJob(c *gin.Context) {
+	var body jobBody
+	err := readBody(c, &body)
+	var op txn.Operation
+	if err == nil {
+		op, err = operationOf(body.Action, "")
+	}
+	var q orchestrator.Query
+	if err == nil {
+		q, err = s.jobQuery(body.Filter)
+	}
+	if err == nil && (body.RatePerSecond < 0 || body.RatePerSecond > jobRateMax) {
+		err = &argumentError{fmt.Sprintf("ratePerSecond is a number from 1 to %d", jobRateMax)}
+	}
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	if op.Action.Heuristic() {
+		if err := must(c, access.Resolver); err != nil {
+			s.fail(c, err)
+			return
+		}
+	}
+	now := when(s.o.Clock.Now())
+	job := &Job{
+		ID: strings.ToLower(rand.Text()), State: JobPlanned, Action: body.Action, Filter: body.Filter,
+		RatePerSecond: orDefault(body.RatePerSecond, jobRate), Actor: actorOf(c), CreatedAt: now, UpdatedAt: now,
+		Sample: []PlanView{},
+	}
+	job.ID = fmt.Sprintf("%013d-%s", s.o.Clock.Now(), job.ID[:8])
+	items, err := s.selectItems(c, job, q, op)
+	if err == nil {
+		err = s.storeJob(c, job, items)
+	}
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	c.Header("Location", "/api/v1/jobs/"+job.ID)
+	c.JSON(http.StatusCreated, job)
+}
+
+// jobQuery checks a filter.
+func (s *Server) jobQuery(f JobFilter) (q orchestrator.Query, err error) {
+	if f == (JobFilter{}) {
+		return q, &argumentError{"filter is empty: say which transactions are meant"}
+	}
+	q = orchestrator.Query{
+		Live: f.Live, Stuck: f.Stuck, Application: f.Application, Name: f.Name, Limit: orchestrator.PageItemsMax,
+	}
+	var ok bool
+	if f.Status != "" {
+		if q.Status, ok = txn.ParseStatus(f.Status); !ok {
+			return q, &argumentError{fmt.Sprintf("filter.status: %q is no status", f.Status)}
+		}
+	}
+	for text, at := range map[*string]*txn.Millis{&f.Since: &q.BeganFrom, &f.Until: &q.BeganTo} {
+		if *text == "" {
+			continue
+		}
+		if *at, ok = parseTime(*text, s.o.Clock.Now()); !ok {
+			return q, &argumentError{fmt.Sprintf("filter: %q is no time and no age such as 15m", *text)}
+		}
+	}
+	return q, nil
+}
+
+// selectItems fixes what is meant, and adds up what would be done.
+func (s *Server) selectItems(
+	ctx context.Context, job *Job, q orchestrator.Query, op txn.Operation,
+) (items []storedItem, err error) {
+	var digests strings.Builder
+	for {
+		page, err := s.o.Coordinator.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page.Items {
+			if len(items) == jobItemsMax {
+				job.More = true
+				break
+			}
+			plan, err := await(ctx, func(done func(txn.Plan, error)) { s.o.Coordinator.Plan(g.XID.ID, op, done) })
+			var illegal *txn.IllegalEventError
+			switch {
+			case errors.As(err, &illegal), errors.Is(err, orchestrator.ErrNotFound):
+				job.Refused++
+				continue
+			case err != nil:
+				return nil, err
+			}
+			view := s.viewPlan(plan)
+			item := storedItem{JobItem: JobItem{XID: view.XID, Result: "pending"}, Number: g.XID.ID, Digest: view.Digest}
+			items = append(items, item)
+			digests.WriteString(view.Digest)
+			job.Calls, job.Leaves = job.Calls+len(view.Calls), job.Leaves+len(view.Leaves)
+			for _, f := range view.Frees {
+				job.Rows += f.Rows
+			}
+			if len(job.Sample) < jobSample {
+				job.Sample = append(job.Sample, view)
+			}
+		}
+		if q.Cursor = page.Next; page.Next == "" || job.More {
+			break
+		}
+	}
+	job.Total = len(items)
+	job.Digest = hashOf(job.Action, digests.String())[:32]
+	return items, nil
+}
+
+// storeJob stores a new job: first its items, so that a job that is seen has them.
+func (s *Server) storeJob(ctx context.Context, job *Job, items []storedItem) error {
+	until := s.o.Clock.Now().Add(jobKept)
+	for n := 0; n*chunkItems < len(items); n++ {
+		chunk := items[n*chunkItems : min(len(items), (n+1)*chunkItems)]
+		if err := s.put(ctx, chunkKind, chunkKey(job.ID, n), 1, chunk, until); err != nil {
+			return err
+		}
+	}
+	return s.put(ctx, jobKind, job.ID, 1, job, until)
+}
+
+func chunkKey(id string, n int) string { return fmt.Sprintf("%s/%05d", id, n) }
+
+func (s *Server) put(ctx context.Context, kind, key string, version uint64, v any, until txn.Millis) error {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.o.Documents.PutDocument(ctx, orchestrator.Document{
+		Kind: kind, Key: key, Version: version, Value: value, ExpiresAt: until,
+	})
+}
+
+// job reads a job as it looks now.
+func (s *Server) job(ctx context.Context, id string) (*Job, uint64, error) {
+	d, err := s.o.Documents.GetDocument(ctx, jobKind, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	var job Job
+	if err := json.Unmarshal(d.Value, &job); err != nil {
+		return nil, 0, fmt.Errorf("read job %s: %w", id, err)
+	}
+	s.judge(&job)
+	return &job, d.Version, nil
+}
+
+// judge notes that a running job has not been heard of for too long.
+func (s *Server) judge(job *Job) {
+	at, err := time.Parse(time.RFC3339, job.UpdatedAt)
+	if job.State == JobRunning && (err != nil || s.o.Clock.Now().Time().Sub(at) > heartbeatLate) {
+		job.State = JobInterrupted
+	}
+}
+
+// failJob answers an error that came of a job.
+func (s *Server) failJob(c *gin.Context, err error) {
+	if errors.Is(err, orchestrator.ErrNoDocument) {
+		s.refuse(c, problemNoJob)
+		return
+	}
+	s.fail(c, err)
+}
+
+// listJobs answers GET /api/v1/jobs.
+func (s *Server) listJobs(c *gin.Context) {
+	p := s.parameters(c, "limit", "cursor")
+	q := orchestrator.DocumentQuery{Kind: jobKind, After: p.text("cursor"), Newest: true, Limit: p.limit()}
+	if p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	all, err := s.o.Documents.ListDocuments(c, q)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	out := Page[Job]{Items: []Job{}}
+	for _, d := range all {
+		var job Job
+		if json.Unmarshal(d.Value, &job) == nil {
+			s.judge(&job)
+			out.Items = append(out.Items, job)
+		}
+	}
+	if len(all) == orDefault(q.Limit, orchestrator.PageItemsDefault) {
+		out.Next = all[len(all)-1].Key
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+// showJob answers GET /api/v1/jobs/{job}.
+func (s *Server) showJob(c *gin.Context) {
+	job, _, err := s.job(c, c.Param("job"))
+	if err != nil {
+		s.failJob(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, job)
+}
+
+// listJobItems answers GET /api/v1/jobs/{job}/items.
+func (s *Server) listJobItems(c *gin.Context) {
+	p := s.parameters(c, "cursor")
+	from := p.number("cursor", 0)
+	if p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	job, _, err := s.job(c, c.Param("job"))
+	if err != nil {
+		s.failJob(c, err)
+		return
+	}
+	out := Page[JobItem]{Items: []JobItem{}}
+	if int(from)*chunkItems < job.Total {
+		items, _, err := s.chunk(c, job.ID, int(from))
+		if err != nil {
+			s.failJob(c, err)
+			return
+		}
+		for _, item := range items {
+			out.Items = append(out.Items, item.JobItem)
+		}
+		if (int(from)+1)*chunkItems < job.Total {
+			out.Next = fmt.Sprint(from + 1)
+		}
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+func (s *Server) chunk(ctx context.Context, id string, n int) (items []storedItem, version uint64, err error) {
+	d, err := s.o.Documents.GetDocument(ctx, chunkKind, chunkKey(id, n))
+	if err == nil {
+		err = json.Unmarshal(d.Value, &items)
+	}
+	return items, d.Version, err
+}
