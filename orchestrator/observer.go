@@ -152,9 +152,9 @@ func (c *Coordinator) observe(e *entry, req request, eff txn.Effects) {
 	s := Step{XID: g.XID, Trace: g.Trace, Global: g, From: moment(req.at), To: time.Now()}
 	switch ev := req.ev.(type) {
 	case txn.Register:
-		c.observeJoined(g, eff.Touched, s, ev.Trace)
+		c.observeJoined(g, eff.Touched, s, []txn.Register{ev})
 	case txn.Enlist:
-		c.observeJoined(g, eff.Touched, s, "")
+		c.observeJoined(g, eff.Touched, s, ev.Branches)
 	case txn.Wake:
 		if req.late > 0 {
 			late := s
@@ -178,17 +178,19 @@ func (c *Coordinator) observe(e *entry, req request, eff txn.Effects) {
 	}
 }
 
-// observeJoined tells of the branches that a change has added: the touched ones.
-func (c *Coordinator) observeJoined(g *txn.Global, touched []int, s Step, link string) {
+// observeJoined tells of the branches that a change has added: the touched ones, which are among those asked for.
+func (c *Coordinator) observeJoined(g *txn.Global, touched []int, s Step, all []txn.Register) {
 	if !c.tracing {
 		return
 	}
 	s.Kind = StepRegister
-	if link != g.Trace {
-		s.Link = link
-	}
 	for _, i := range touched {
-		s.Branch, s.BranchID = g.Branches[i], g.Branches[i].ID
+		s.Branch, s.BranchID, s.Link = g.Branches[i], g.Branches[i].ID, ""
+		for j := range all {
+			if all[j].BranchID == s.BranchID && all[j].Trace != g.Trace {
+				s.Link = all[j].Trace
+			}
+		}
 		c.observer.Observe(s)
 	}
 }
@@ -209,6 +211,10 @@ func (c *Coordinator) observeWrite(req request, eff txn.Effects, err error) {
 	switch ev := req.ev.(type) {
 	case txn.Register:
 		s.Within, s.BranchID = StepRegister, ev.BranchID
+	case txn.Enlist:
+		if len(ev.Branches) == 1 {
+			s.Within, s.BranchID = StepRegister, ev.Branches[0].BranchID
+		}
 	case txn.Reply:
 		s.Within, s.BranchID, s.Reply = StepAttempt, ev.BranchID, ev
 	}

@@ -92,6 +92,8 @@ func (s shared) Holders(context.Context, []txn.Row) ([]*orchestrator.LockedError
 	return nil, nil
 }
 
+func (s shared) Hold(context.Context, []int64, txn.Millis) error { return nil }
+
 func (s shared) ExchangeWaits(context.Context, []orchestrator.WaitEdge) ([]orchestrator.WaitEdge, error) {
 	return nil, nil
 }

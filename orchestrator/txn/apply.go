@@ -115,6 +115,9 @@ func (r Rules) enlist(g *Global, ev Enlist, now Millis) (Effects, error) {
 	d := edit(g)
 	for i := range ev.Branches {
 		if d.named(ev.Branches[i].Key) == nil {
+			if d.Trace == "" {
+				d.Trace = ev.Branches[i].Trace
+			}
 			b := ev.Branches[i].branch(now)
 			d.tell(now, HistoryRegistered, b.ID, "")
 			d.join(b)
