@@ -73,10 +73,18 @@ type cleaner struct {
 	ending sync.Mutex
 	mu     sync.Mutex
 	all    []func()
+	ended  bool
 }
 
+// add has end called in the end. If that has been already, the process was told to end: what has just been started is
+// ended, and nothing more is.
 func (c *cleaner) add(end func()) {
 	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		end()
+		select {}
+	}
 	defer c.mu.Unlock()
 	c.all = append(c.all, end)
 }
@@ -86,7 +94,7 @@ func (c *cleaner) run() {
 	defer c.ending.Unlock()
 	c.mu.Lock()
 	all := c.all
-	c.all = nil
+	c.all, c.ended = nil, true
 	c.mu.Unlock()
 	for i := len(all) - 1; i >= 0; i-- {
 		all[i]()
