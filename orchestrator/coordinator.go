@@ -247,6 +247,7 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 	}
 	if req.swept && g.DueAt != 0 {
 		req.late = max(c.clock.Now()-g.DueAt, 1)
+		c.stats.foundLate(int64(req.late))
 	}
 	return c.write(e, req, eff)
 }

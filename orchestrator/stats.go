@@ -15,6 +15,7 @@ type counters struct {
 	commands, retries, failures, unreachable       atomic.Int64
 	stuck, operatorRetries                         atomic.Int64
 	conflicts, writeErrors, sweepErrors, panics    atomic.Int64
+	due, overdue, overdueNow                       atomic.Int64
 }
 
 // Stats are the runtime's numbers since its start.
@@ -40,6 +41,9 @@ type Stats struct {
 	// Live is how many transactions have not ended; Cached how many are in memory; LockWaiters how many registrations
 	// wait for a row now.
 	Live, Cached, LockWaiters int64
+	// Due is how many transactions the last sweep found due, Overdue how late, in milliseconds, the latest was of those
+	// that the sweep before had found.
+	Due, Overdue int64
 }
 
 // Stats returns the present numbers.
@@ -54,7 +58,17 @@ func (c *Coordinator) Stats() Stats {
 		Failures: s.failures.Load(), Unreachable: s.unreachable.Load(), Stuck: s.stuck.Load(),
 		OperatorRetries: s.operatorRetries.Load(), Conflicts: s.conflicts.Load(), WriteErrors: s.writeErrors.Load(),
 		SweepErrors: s.sweepErrors.Load(), Panics: s.panics.Load(), Live: c.live.Load(), Cached: c.cached.Load(),
-		LockWaiters: c.rows.waiting.Load(),
+		LockWaiters: c.rows.waiting.Load(), Due: s.due.Load(), Overdue: s.overdue.Load(),
+	}
+}
+
+// foundLate notes how late something was found due.
+func (s *counters) foundLate(late int64) {
+	for {
+		latest := s.overdueNow.Load()
+		if late <= latest || s.overdueNow.CompareAndSwap(latest, late) {
+			return
+		}
 	}
 }
 

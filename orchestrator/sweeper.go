@@ -72,15 +72,19 @@ func (c *Coordinator) Sweep(ctx context.Context) error {
 			return err
 		}
 	}
+	c.stats.overdue.Store(c.stats.overdueNow.Swap(0))
+	found := 0
 	for {
 		ids, err := c.store.Due(ctx, c.clock.Now(), c.limits().SweepClaim, c.limits().SweepSlice)
 		if err != nil {
 			return fmt.Errorf("look for due transactions: %w", err)
 		}
 		for _, id := range ids {
-			c.handle(id, request{ev: txn.Wake{}, check: true, swept: c.observer != nil})
+			c.handle(id, request{ev: txn.Wake{}, check: true, swept: true})
 		}
+		found += len(ids)
 		if len(ids) < c.limits().SweepSlice || ctx.Err() != nil {
+			c.stats.due.Store(int64(found))
 			return nil
 		}
 	}

@@ -106,6 +106,11 @@ func (s *Server) runtimeSamples() []Sample {
 		count("tx_store_errors_total", "Changes that the store failed to write.", st.WriteErrors),
 		count("tx_sweep_errors_total", "Rounds of background work that failed.", st.SweepErrors),
 		count("tx_panics_total", "Defects of Concord that were caught.", st.Panics),
+		{Name: "tx_due", Help: "Transactions that the last sweep found due.", Value: float64(st.Due)},
+		{
+			Name: "tx_due_late_millis", Help: "How late the latest of those was that the sweep before had found.",
+			Value: float64(st.Overdue),
+		},
 		{Name: "tx_cached", Help: "Transactions in memory.", Value: float64(st.Cached)},
 		{Name: "tx_lock_waiters", Help: "Registrations that wait for a row now.", Value: float64(st.LockWaiters)},
 		{Name: "tx_live", Help: "Transactions that have not ended, also those not stored yet.", Value: float64(st.Live)},

@@ -117,7 +117,12 @@ func (m *oneMachine) lag() (lag int64) {
 func (m *oneMachine) samples() []web.Sample {
 	p := m.store.Metrics()
 	first, next := m.store.OutboxBounds()
+	writable := int64(1)
+	if m.store.Writable() != nil {
+		writable = 0
+	}
 	samples := []web.Sample{
+		gauge("tx_store_writable", "1 while there is room for new work on the disk.", writable),
 		gauge("tx_store_disk_bytes", "Size of the data directory.", int64(p.DiskSpaceUsage())),
 		gauge("tx_store_wal_bytes", "Size of the write-ahead log.", int64(p.WAL.Size)),
 		counter("tx_store_wal_written_bytes_total", "Bytes written to the log.", int64(p.WAL.BytesWritten)),
