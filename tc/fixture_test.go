@@ -218,6 +218,12 @@ func (f *fixture) dialFrom(t testing.TB, ip string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newClient(t, conn)
+}
+
+// newClient speaks over a connection.
+func newClient(t testing.TB, conn net.Conn) *client {
+	t.Helper()
 	c := &client{
 		t: t, conn: conn, frames: make(chan seata.Frame, 100_000),
 		env: seata.Envelope{Codec: seata.CodecSeata, Version: seata.MakeClientVersion(1, 8, 0)},

@@ -1,6 +1,7 @@
 package tc
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -15,6 +16,9 @@ type Options struct {
 	Auth AuthMode
 	// Keys maps access keys to their secrets. Read only.
 	Keys map[string]string
+	// TLS has the port speak TLS and nothing else; nil: plain TCP. Its certificates are chosen for each connection by
+	// GetConfigForClient.
+	TLS *tls.Config
 	// Limits bound what clients may use.
 	Limits Limits
 	// Logger gets one line per refused peer, at a bounded rate; nil discards.

@@ -2,6 +2,7 @@ package tc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,7 +70,7 @@ type Server struct {
 func Listen(o Options) (*Server, error) {
 	silenceGetty()
 	s := newServer(o)
-	if err := s.listen(o.Address); err != nil {
+	if err := s.listen(o.Address, o.TLS); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -110,8 +111,14 @@ func (silence) Warnf(string, ...any)  {}
 func (silence) Errorf(string, ...any) {}
 func (silence) Debugf(string, ...any) {}
 
+// tlsBuilder hands a configuration to getty.
+type tlsBuilder struct{ config *tls.Config }
+
+// BuildTlsConfig implements getty.TlsConfigBuilder.
+func (b tlsBuilder) BuildTlsConfig() (*tls.Config, error) { return b.config, nil }
+
 // listen starts getty's server, which panics if it cannot listen.
-func (s *Server) listen(address string) (err error) {
+func (s *Server) listen(address string, secure *tls.Config) (err error) {
 	if address == "" {
 		address = AddressDefault
 	}
@@ -120,7 +127,11 @@ func (s *Server) listen(address string) (err error) {
 			err = fmt.Errorf("listen on %s: %v", address, firstLine(p))
 		}
 	}()
-	endpoint, ok := getty.NewTCPServer(getty.WithLocalAddress(address)).(getty.StreamServer)
+	options := []getty.ServerOption{getty.WithLocalAddress(address)}
+	if secure != nil {
+		options = append(options, getty.WithServerSslEnabled(true), getty.WithServerTlsConfigBuilder(tlsBuilder{secure}))
+	}
+	endpoint, ok := getty.NewTCPServer(options...).(getty.StreamServer)
 	if !ok {
 		return errors.New("listen: getty's TCP server has no listener")
 	}
@@ -164,7 +175,7 @@ func (s *Server) accept(gs getty.Session) error {
 		return orchestrator.ErrBusy
 	}
 	conn := gs.Conn()
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := plain(conn).(*net.TCPConn); ok {
 		_ = tcp.SetNoDelay(true)
 		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
 			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,

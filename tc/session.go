@@ -1,6 +1,7 @@
 package tc
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -111,7 +112,15 @@ func (s *session) kill(why Fault, err error) {
 	s.reason, s.cause = why, err
 	close(s.reasoned)
 	s.out.close()
-	_ = s.conn.Close() // getty's pending read returns
+	_ = plain(s.conn).Close() // getty's pending read returns; closing TLS in good order could wait for the peer
+}
+
+// plain returns the connection under TLS, or conn itself.
+func plain(conn net.Conn) net.Conn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return conn
 }
 
 // finish closes the session without losing what was answered: no more requests are taken, those that still wait are
@@ -133,13 +142,16 @@ func (s *session) finishWriting() {
 	if !s.finishAt.CompareAndSwap(0, s.server.clock.Load()+int64(s.server.limits.FinishLimit)) {
 		return
 	}
-	conn, ok := s.conn.(*net.TCPConn)
+	conn, ok := plain(s.conn).(*net.TCPConn)
 	if !ok {
 		return
 	}
 	if s.out.paced.Load() {
 		_ = conn.SetLinger(0)
 		return
+	}
+	if secure, ok := s.conn.(*tls.Conn); ok {
+		_ = secure.CloseWrite() // the end in terms of TLS; it takes 5 s at most
 	}
 	_ = conn.CloseWrite()
 }
