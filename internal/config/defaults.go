@@ -67,5 +67,10 @@ func Default() Config {
 			RetryRate: 20,
 		},
 		Web: Web{HeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, BodyBytesMax: MiB},
+		Access: Access{
+			Idle: 15 * time.Minute, Absolute: 12 * time.Hour, OIDCScopes: []string{"profile", "email"},
+			OIDCRolesClaim: "groups",
+		},
+		TLS: TLS{Seata: "off"},
 	}
 }

@@ -47,6 +47,10 @@ type Config struct {
 	Auth Auth `koanf:"auth"`
 	// The HTTP server.
 	Web Web `koanf:"web"`
+	// Who may use the HTTP API.
+	Access Access `koanf:"access"`
+	// TLS of the ports.
+	TLS TLS `koanf:"tls"`
 	// Calls to participants that are reached by HTTP.
 	Callback Callback `koanf:"callback"`
 }
@@ -265,6 +269,53 @@ type Web struct {
 	IdleTimeout time.Duration `koanf:"idleTimeout"`
 	// Length in bytes of the largest request body that is read.
 	BodyBytesMax Bytes `koanf:"bodyBytesMax"`
+}
+
+// Access says who may use the HTTP API. Without dev it needs API keys, or people of an OpenID provider.
+type Access struct {
+	// Token that counts as an admin's key; at least 32 bytes. For installations that programs set up, and the way back
+	// in when all keys are lost. Whoever has it can do everything: take it out when there are keys.
+	Token string `koanf:"token" secret:"true"`
+	// URL at which browsers reach this server, without a path. With https it also says that a proxy before this server
+	// speaks TLS: then cookies are sent over TLS alone.
+	PublicURL string `koanf:"publicURL"`
+	// Time without use after which a browser has to sign in again.
+	Idle time.Duration `koanf:"idle"`
+	// Time after which a browser has to sign in again in any case.
+	Absolute time.Duration `koanf:"absolute"`
+	// Shows /metrics to everybody. Otherwise it is for this machine, and for keys with the role viewer.
+	MetricsOpen bool `koanf:"metricsOpen"`
+	// URL of an OpenID provider at which people sign in; empty for none.
+	OIDCIssuer string `koanf:"oidcIssuer"`
+	// Name by which the provider knows this server. PUBLICURL/auth/callback is where it sends people back to.
+	OIDCClient string `koanf:"oidcClient"`
+	// Secret by which the provider knows this server; empty for a public client.
+	OIDCSecret string `koanf:"oidcSecret" secret:"true"`
+	// Scopes that the provider is asked for besides openid.
+	OIDCScopes []string `koanf:"oidcScopes"`
+	// Audience of tokens of the provider that programs may send instead of an API key; empty takes none.
+	OIDCAudience string `koanf:"oidcAudience"`
+	// Claim whose values give roles. A dot leads into a nested claim, as in realm_access.roles.
+	OIDCRolesClaim string `koanf:"oidcRolesClaim"`
+	// Roles that values of that claim give, each as VALUE=ROLE; the value * is had by everybody whom the provider knows.
+	// The roles are viewer, operator, resolver, admin and service.
+	OIDCRoles []string `koanf:"oidcRoles"`
+}
+
+// TLS sets up TLS 1.3 of the ports. New files count without a restart: they are looked at every 10 s, and on SIGHUP.
+type TLS struct {
+	// File with the certificate (PEM) and those between it and its authority. With it the HTTP port speaks TLS alone.
+	Cert string `koanf:"cert"`
+	// File with the certificate's private key (PEM).
+	Key string `koanf:"key"`
+	// File with the authorities (PEM) whose certificates all clients of ports with TLS have to show; empty asks for
+	// none. Browsers and health checks have to show one, too.
+	ClientCA string `koanf:"clientCA"`
+	// Whether the port for Seata clients speaks TLS: off, or require, which refuses clients that do not.
+	Seata string `koanf:"seata"`
+	// File with the authorities (PEM) by which other nodes are known when this node calls them; empty trusts the
+	// machine's.
+	NodeCA string `koanf:"nodeCA"`
 }
 
 // Callback sets up the calls to participants that are reached by HTTP.

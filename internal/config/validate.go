@@ -51,6 +51,8 @@ func (l *Loaded) check() []error {
 	c.cluster(&l.Config)
 	c.trace(&l.Trace)
 	c.callback(&l.Config)
+	c.access(&l.Config)
+	c.tls(&l.TLS)
 	c.limits(&l.Limits)
 	c.retry(&l.Retry)
 	c.rest(&l.Config)
