@@ -26,6 +26,7 @@ type operation struct {
 	pkg        seata.ProtoPackage
 	asked      asked
 	reported   seata.GlobalStatus
+	began      time.Time // zero if nobody observes requests
 	over       atomic.Bool
 
 	// Guarded by underway.mu.
@@ -89,6 +90,7 @@ func (s *session) operation(kind seata.TypeCode) *operation {
 	h := &s.in.header
 	o := &operation{
 		session: s, id: h.ID, kind: kind, codec: h.Codec, compressor: h.Compressor, pkg: s.in.pkg,
+		began: s.server.beganAt(),
 	}
 	s.underway.add(o)
 	return o
@@ -116,6 +118,7 @@ func (o *operation) finish(msg seata.Message) {
 	if !o.claim() {
 		return
 	}
+	o.session.server.observe(o, msg)
 	if o.parent != nil {
 		o.parent.messages[o.index] = msg
 		o.parent.done()
@@ -144,6 +147,7 @@ func (o *operation) unknowable(err error) {
 	if !o.claim() {
 		return
 	}
+	s.server.observe(o, nil)
 	s.kill(FaultUnknowable, err)
 	if o.parent != nil {
 		o.parent.done()

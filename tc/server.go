@@ -39,6 +39,7 @@ type Server struct {
 	logger      *slog.Logger
 	now         func() time.Time
 	coordinator Coordinator
+	observer    Observer // nil: none
 
 	endpoint getty.StreamServer
 	addr     net.Addr

@@ -38,6 +38,7 @@ type numbers struct {
 	waits        [waitEnds]prometheus.Observer
 	halves       [2]prometheus.Observer // sent, not sent
 	late         prometheus.Observer
+	requests     *prometheus.HistogramVec
 }
 
 // Bounds of buckets in seconds: calls and writes take from a part of a millisecond to the longest timeout, waits and
@@ -87,6 +88,8 @@ func newNumbers(t *Telemetry) *numbers {
 	halves := times("tx_mq_half_seconds", "From a half message to the acknowledgement of its end.", callBuckets(), "sent")
 	n.halves = [2]prometheus.Observer{halves.WithLabelValues("yes"), halves.WithLabelValues("no")}
 	n.late = times("tx_due_late_seconds", "How late the sweeper came to what was due.", longBuckets()).WithLabelValues()
+	n.requests = times("tx_seata_request_seconds", "Time to answer requests of Seata clients.", callBuckets(),
+		"request", "result")
 	own := func(name, help string, read func() int64) {
 		n.all = append(n.all, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 			func() float64 { return float64(read()) }))
@@ -99,6 +102,13 @@ func newNumbers(t *Telemetry) *numbers {
 
 // Collectors returns the metrics, to be registered once.
 func (t *Telemetry) Collectors() []prometheus.Collector { return t.numbers.all }
+
+// Requests returns what observes the time of answers, that were good or failed, to requests of a kind. The names of the
+// kinds are a bounded set.
+func (t *Telemetry) Requests(kind string) (good, failed prometheus.Observer) {
+	v := t.numbers.requests
+	return v.WithLabelValues(kind, "ok"), v.WithLabelValues(kind, "failed")
+}
 
 // observe feeds the metrics.
 func (n *numbers) observe(s *orchestrator.Step) {

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/mq/rocketmq"
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/tc/seata"
 	"github.com/concord-tx/concord/telemetry"
 )
 
@@ -23,6 +25,7 @@ func (n *node) openTelemetry(ctx context.Context, o *orchestrator.Options) (err 
 		return fmt.Errorf("open traces: %w", err)
 	}
 	o.Observer = n.telemetry
+	n.observeRequests()
 	return nil
 }
 
@@ -39,6 +42,31 @@ func (n *node) sendTraces(ctx context.Context) (stop func()) {
 		cancel()
 		<-ended
 	}
+}
+
+// requestKinds are the requests of Seata clients whose answers are timed.
+func requestKinds() []seata.TypeCode {
+	return []seata.TypeCode{
+		seata.TypeGlobalBegin, seata.TypeGlobalCommit, seata.TypeGlobalRollback, seata.TypeGlobalStatus,
+		seata.TypeGlobalReport, seata.TypeBranchRegister, seata.TypeBranchReport, seata.TypeGlobalLockQuery,
+	}
+}
+
+// observeRequests has the answers to Seata clients timed.
+func (n *node) observeRequests() {
+	var kinds [32][2]prometheus.Observer
+	for _, kind := range requestKinds() {
+		kinds[kind][0], kinds[kind][1] = n.telemetry.Requests(kind.String())
+	}
+	n.seata.Observe(func(request seata.TypeCode, failed bool, took time.Duration) {
+		i := 0
+		if failed {
+			i = 1
+		}
+		if request >= 0 && int(request) < len(kinds) && kinds[request][i] != nil {
+			kinds[request][i].Observe(took.Seconds())
+		}
+	})
 }
 
 // collectors are the metrics that telemetry feeds.

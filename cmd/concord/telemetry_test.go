@@ -21,6 +21,8 @@ import (
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/concord-tx/concord/tc/seata"
 )
 
 // spans takes traces as a collector does, for a program that is a process of its own.
@@ -213,4 +215,16 @@ func TestNumbersOfTelemetryAreShown(t *testing.T) {
 	contains(t, text, `tx_branch_attempts_total{kind="TOPIC",result="published"} 1`,
 		`tx_decision_causes_total{cause="requested",outcome="commit"} 1`, "tx_store_write_seconds_bucket",
 		"tx_lock_wait_seconds_bucket", "tx_due_late_seconds_bucket", "tx_trace_spans_dropped_total 0")
+}
+
+func TestRequestsOfSeataClientsAreTimed(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir())
+	c := connect(t, p.tc)
+	c.begin("buy", "orders:1")
+	c.ask(&seata.BranchRegisterRequest{XID: p.advertise + ":1", BranchType: seata.BranchTCC, ResourceID: "r"})
+	_, text := p.get("/metrics")
+	contains(t, text, `tx_seata_request_seconds_count{request="GlobalBeginRequest",result="ok"} 1`,
+		`tx_seata_request_seconds_count{request="BranchRegisterRequest",result="ok"} 1`,
+		`tx_seata_request_seconds_count{request="BranchRegisterRequest",result="failed"} 1`)
 }

@@ -16,6 +16,9 @@ type Result struct {
 	Msg string
 }
 
+// Failed reports whether the request was not done.
+func (r Result) Failed() bool { return r.Code == Failed }
+
 // Succeeded returns the result of a request that was done.
 func Succeeded() Result { return Result{Code: Success} }
 
