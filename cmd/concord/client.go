@@ -88,6 +88,9 @@ func (a *app) call(ctx context.Context, method, path string, body, out any) (jso
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Concord-Actor", a.actor())
+	if token := a.env(config.EnvToken); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, a.unreachable(err)

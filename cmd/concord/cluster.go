@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ type cluster struct {
 	registry    *zookeeper.Registry
 	coordinator *orchestrator.Coordinator
 	telemetry   *telemetry.Telemetry
+	client      *http.Client                       // for calls to other nodes; nil: the relay's own
 	entered     atomic.Pointer[zookeeper.Registry] // registry, for callbacks of the store, which runs already
 	live        atomic.Pointer[liveSettings]
 }
@@ -52,7 +54,7 @@ const openLimit = 30 * time.Second
 func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	m.seata, m.id, m.telemetry = n.seata, m.config.Node.ID, n.telemetry
+	m.seata, m.id, m.telemetry, m.client = n.seata, m.config.Node.ID, n.telemetry, n.nodeClient()
 	if m.id == "" {
 		m.id = n.advertise
 	}
@@ -128,7 +130,7 @@ func (m *cluster) openRelay(routes orchestrator.Routes) (err error) {
 		return nil
 	}
 	m.relay, err = relay.New(relay.Options{
-		Self: m.id, Local: m.seata, Directory: m.store, Secret: []byte(m.config.Node.Secret),
+		Self: m.id, Client: m.client, Local: m.seata, Directory: m.store, Secret: []byte(m.config.Node.Secret),
 		Reply:    func(id int64, r txn.Reply) { m.coordinator.Reply(id, r) },
 		Sessions: m.seata.SessionEntries, Changed: m.seata.SessionsChanged(), Valid: m.store.Valid, Clock: m.store,
 		Limits: relay.Limits{AnswerLimit: m.config.Retry.Answer}, Logger: m.logger,
@@ -279,6 +281,8 @@ func (m *cluster) degraded() []web.Reason {
 	}
 	return reasons
 }
+
+func (m *cluster) documents() (orchestrator.Documents, orchestrator.Clock) { return m.store, m.store }
 
 func (m *cluster) web(o *web.Options) {
 	o.Clock, o.Node, o.Nodes, o.Settings = m.store, m.id, m.store.Nodes, m

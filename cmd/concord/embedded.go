@@ -93,6 +93,10 @@ func (m *oneMachine) web(o *web.Options) {
 	publishes(o, m.config.MQ.Prefix, orchestrator.SystemClock{})
 }
 
+func (m *oneMachine) documents() (orchestrator.Documents, orchestrator.Clock) {
+	return m.store, orchestrator.SystemClock{}
+}
+
 func (m *oneMachine) describe() []any { return []any{"data", m.config.Data} }
 
 func (m *oneMachine) close() error {

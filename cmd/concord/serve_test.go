@@ -132,25 +132,6 @@ func TestTermEndsWithZeroAndASecondOneAtOnce(t *testing.T) {
 	}
 }
 
-func TestWithoutDevTheAPIIsClosed(t *testing.T) {
-	t.Parallel()
-	s := start(t, t.TempDir())
-	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
-		if code, body := s.get(path); code != 200 {
-			t.Errorf("%s: %d %s", path, code, body)
-		}
-	}
-	code, body := s.get("/api/v1/transactions")
-	if code != 403 {
-		t.Errorf("%d %s", code, body)
-	}
-	r := s.do("tx", "list")
-	if r.code != exitFailure {
-		t.Errorf("%+v", r)
-	}
-	contains(t, r.errors, "has no keys yet", "--dev")
-}
-
 func TestEveryMetricIsDocumented(t *testing.T) {
 	t.Parallel()
 	operations, err := os.ReadFile("../../docs/OPERATIONS.md")

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,11 +17,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/concord-tx/concord/callback"
+	"github.com/concord-tx/concord/internal/certs"
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/tc"
 	"github.com/concord-tx/concord/telemetry"
 	"github.com/concord-tx/concord/web"
+	"github.com/concord-tx/concord/web/access"
+	"github.com/concord-tx/concord/web/journal"
 )
 
 // node is a running coordinator: its parts, from the bottom up.
@@ -29,6 +36,11 @@ type node struct {
 	callback    *callback.Transport
 	coordinator *orchestrator.Coordinator
 	telemetry   *telemetry.Telemetry
+	access      *access.Gate // nil: development mode
+	journal     *journal.Journal
+	certs       *certs.Keeper  // nil: no TLS
+	nodeRoots   *x509.CertPool // nil: the machine's
+	hangups     chan os.Signal // gets SIGHUP; nil: not opened yet
 	listener    net.Listener
 	advertise   string
 	draining    atomic.Bool
@@ -39,6 +51,8 @@ type node struct {
 type engine interface {
 	// open opens the parts and adds them to what the coordinator is built from. The addresses of n are bound already.
 	open(ctx context.Context, n *node, o *orchestrator.Options) error
+	// documents returns what the API remembers things in, and the clock that counts there.
+	documents() (orchestrator.Documents, orchestrator.Clock)
 	// bind tells the parts of the coordinator.
 	bind(c *orchestrator.Coordinator)
 	// run does the parts' own work until ctx ends, or one of them fails for good.
@@ -64,6 +78,9 @@ func (a *app) runServer(ctx context.Context, c *config.Config) error {
 	if err := n.open(ctx); err != nil {
 		return n.close(err)
 	}
+	if err := n.openAccess(ctx, a.stderr); err != nil {
+		return n.close(err)
+	}
 	n.banner()
 	err := n.run(ctx)
 	return n.close(err)
@@ -84,7 +101,10 @@ func (n *node) open(ctx context.Context) (err error) {
 	if n.listener, err = listen("http", c.HTTPAddress()); err != nil {
 		return err
 	}
-	if n.seata, err = listenSeata(c, n.logger); err != nil {
+	if err = n.openCerts(); err != nil {
+		return err
+	}
+	if n.seata, err = listenSeata(c, n.seataTLS(), n.logger); err != nil {
 		return err
 	}
 	interfaces, err := net.InterfaceAddrs()
@@ -111,8 +131,10 @@ func (n *node) open(ctx context.Context) (err error) {
 }
 
 // listenSeata binds the address for Seata clients.
-func listenSeata(c *config.Config, logger *slog.Logger) (*tc.Server, error) {
-	server, err := tc.Listen(seataOptions(c, logger))
+func listenSeata(c *config.Config, secure *tls.Config, logger *slog.Logger) (*tc.Server, error) {
+	o := seataOptions(c, logger)
+	o.TLS = secure
+	server, err := tc.Listen(o)
 	if err == nil {
 		return server, nil
 	}
@@ -148,8 +170,9 @@ func (n *node) run(ctx context.Context) error {
 	})
 	group.Go(func() error { return n.coordinator.Run(rest) })
 	group.Go(func() error { return n.engine.run(rest) })
+	group.Go(func() error { return n.followCerts(rest) })
 	group.Go(func() error { return n.callback.Run(rest) })
-	group.Go(func() error { return web.New(n.webOptions()).Run(rest, n.listener, n.config.Limits.Drain) })
+	group.Go(func() error { return web.New(n.webOptions()).Run(rest, n.httpListener(), n.config.Limits.Drain) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -163,6 +186,9 @@ func (n *node) close(err error) error {
 		if err == nil {
 			err = e
 		}
+	}
+	if n.hangups != nil {
+		signal.Stop(n.hangups)
 	}
 	keep(n.engine.close())
 	if n.seata != nil {
@@ -183,8 +209,8 @@ func (n *node) banner() {
 	}, n.engine.describe()...)...)
 	if n.config.Dev {
 		n.logger.Warn("development mode: whoever reaches the http address can end transactions; it is on loopback only")
-	} else {
-		n.logger.Info("http answers only /healthz, /readyz and /metrics; the API has no keys yet, --dev opens it on loopback")
+	} else if n.certs == nil && !loopback(n.listener.Addr()) && !n.config.Access.BehindTLS() {
+		n.logger.Warn("keys are sent in the clear to the http address; set tls.cert and tls.key, or put TLS before it")
 	}
 	if n.config.Auth.Mode == "off" && !loopback(n.seata.Addr()) {
 		n.logger.Warn("every client that reaches the seata address is accepted; set auth.mode and auth.keys to change that")
@@ -237,5 +263,6 @@ func (n *node) webOptions() web.Options {
 		CheckURL: n.callback.Check,
 	}
 	n.engine.web(&o)
+	n.webAccess(&o)
 	return o
 }

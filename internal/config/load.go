@@ -21,6 +21,8 @@ const (
 	envPrefix = "CONCORD_"
 	// EnvServer names the server for the commands that talk to one; it is not a setting of the server itself.
 	EnvServer = envPrefix + "SERVER"
+	// EnvToken is the API key of those commands.
+	EnvToken = envPrefix + "TOKEN"
 	// EnvFile names the configuration file when no flag does.
 	EnvFile = envPrefix + "CONFIG"
 )
@@ -145,7 +147,7 @@ func (l *loader) environment(environ []string) {
 		switch {
 		case found:
 			l.set(k.Name, value, "environment "+name)
-		case name == EnvServer || name == EnvFile || serviceLink.MatchString(name):
+		case name == EnvServer || name == EnvToken || name == EnvFile || serviceLink.MatchString(name):
 		default:
 			l.fail("unknown environment variable %s%s", name, l.advice(name, Key.Env))
 		}

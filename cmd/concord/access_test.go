@@ -1,0 +1,203 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/web/access"
+)
+
+// tokenForm finds API keys in a text.
+var tokenForm = regexp.MustCompile(`concord_[a-z0-9]+_[A-Z2-7]{26}`)
+
+func TestTheFirstStartPrintsATokenOnce(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := start(t, data)
+	token := tokenForm.FindString(s.logs())
+	if token == "" || strings.Count(s.logs(), token) != 1 {
+		t.Fatalf("not one token in\n%s", s.logs())
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml"} {
+		if code, body := s.get(path); code != 200 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	if code, body := s.get("/api/v1/transactions"); code != 401 {
+		t.Errorf("%d %s", code, body)
+	}
+	if r := s.do("tx", "list"); r.code != exitFailure {
+		t.Errorf("%+v", r)
+	}
+	environ := []string{"CONCORD_SERVER=http://" + s.http, "CONCORD_TOKEN=" + token}
+	if r := run(t, environ, "tx", "list"); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+	s.signal(syscall.SIGTERM)
+	if code := s.wait(); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	secret := []byte(token[len(token)-26:])
+	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if strings.Contains(string(text), string(secret)) {
+			t.Errorf("%s has the secret", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, data)
+	if found := tokenForm.FindString(again.logs()); found != "" {
+		t.Errorf("a second start prints %s", found)
+	}
+	environ[0] = "CONCORD_SERVER=http://" + again.http
+	if r := run(t, environ, "tx", "list"); r.code != exitOK {
+		t.Errorf("after a restart: %+v", r)
+	}
+}
+
+func TestAConfiguredTokenIsTheWayBackIn(t *testing.T) {
+	t.Parallel()
+	const token = "0123456789abcdef0123456789abcdef"
+	data := t.TempDir()
+	args := []string{"serve", "--data", data, "--tc", "127.0.0.1:0", "--http", "127.0.0.1:0"}
+	s := launch(t, command(t.Context(), []string{"CONCORD_ACCESS_TOKEN=" + token}, args...))
+	if strings.Contains(s.logs(), token) || tokenForm.MatchString(s.logs()) {
+		t.Errorf("a token is in the log:\n%s", s.logs())
+	}
+	if r := run(t, []string{"CONCORD_SERVER=http://" + s.http, "CONCORD_TOKEN=" + token}, "locks"); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+}
+
+// issue writes a certificate that is its own authority, and its key.
+func issue(t *testing.T, dir, name string) (cert, key string, pool *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(100 * 24 * time.Hour), IsCA: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{
+		cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: raw},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AddCert(parsed)
+	return cert, key, pool
+}
+
+func TestBothPortsSpeakTLSAndFollowTheFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key, pool := issue(t, dir, "first")
+	s := start(t, t.TempDir(), "--tls-cert", cert, "--tls-key", key, "--tls-seata", "require")
+	shown := func(address string, roots *x509.CertPool) string {
+		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, InsecureSkipVerify: roots == nil})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
+	}
+	for _, address := range []string{s.http, s.tc} {
+		if name := shown(address, pool); name != "first" {
+			t.Errorf("%s shows %s", address, name)
+		}
+	}
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true,
+	}}
+	resp, err := client.Get("https://" + s.http + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 || resp.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("%s %v", resp.Status, resp.Header)
+	}
+	if code, body := s.get("/readyz"); code == 200 {
+		t.Errorf("without TLS: %s", body)
+	}
+	issue(t, dir, "second")
+	s.signal(syscall.SIGHUP)
+	s.until("certificate was replaced", s.logs)
+	for _, address := range []string{s.http, s.tc} {
+		if name := shown(address, nil); name != "second" {
+			t.Errorf("%s shows %s", address, name)
+		}
+	}
+	if err := os.WriteFile(cert, []byte("spoiled"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(syscall.SIGHUP)
+	s.until("the old one is kept", s.logs)
+	if name := shown(s.http, nil); name != "second" {
+		t.Errorf("%s is shown", name)
+	}
+	s.signal(syscall.SIGTERM)
+	if code := s.wait(); code != exitOK {
+		t.Errorf("exit code %d:\n%s", code, s.logs())
+	}
+}
+
+func TestSIGHUPWithoutTLSEndsNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--dev")
+	s.signal(syscall.SIGHUP)
+	s.until("nothing is read again", s.logs)
+	if code, body := s.get("/healthz"); code != 200 {
+		t.Errorf("%d %s", code, body)
+	}
+}
+
+func TestConfiguredRolesAreThoseOfTheAPI(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff(access.Grantable(), config.AccessRoles()); diff != "" {
+		t.Error(diff)
+	}
+}
