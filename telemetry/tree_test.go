@@ -26,14 +26,14 @@ const (
 
 // disk is what several coordinators share, one after the other or at the same time.
 type disk struct {
-	t     *testing.T
+	t     testing.TB
 	store *pebble.Store
 
 	mu        sync.Mutex
 	published map[string][]string // traceparents of events by topic
 }
 
-func newDisk(t *testing.T) *disk {
+func newDisk(t testing.TB) *disk {
 	t.Helper()
 	o := pebble.DefaultOptions()
 	o.DiskReserveBytes = 0
@@ -105,6 +105,7 @@ type peerOptions struct {
 	refuse   bool // participants
 	deaf     bool // reads no decisions, sweeps nothing
 	cluster  bool
+	bare     bool // nobody observes
 }
 
 // peer starts a coordinator on the disk. It ends with the test, or when stop is called.
@@ -132,6 +133,9 @@ func (d *disk) peer(o peerOptions) *peer {
 		Store: d.store, Log: recorder{d, p.log}, Advertise: "tc:8091", Observer: tel, Rules: rules,
 		Limits:    orchestrator.Limits{SweepEvery: 10 * time.Millisecond, SweepClaim: 50 * time.Millisecond},
 		Transport: orchestrator.Routes{txn.Topic: topics}.Fallback(participants{p}),
+	}
+	if o.bare {
+		options.Observer = nil
 	}
 	if o.cluster {
 		options.Shared = shared{d.store}
@@ -174,7 +178,7 @@ func (d *disk) saw(topic string, event []byte) {
 }
 
 // answer waits for a completion function.
-func answer[T any](t *testing.T, start func(done func(T, error))) T {
+func answer[T any](t testing.TB, start func(done func(T, error))) T {
 	t.Helper()
 	type result struct {
 		value T
@@ -195,7 +199,7 @@ func answer[T any](t *testing.T, start func(done func(T, error))) T {
 }
 
 // commit begins a transaction with one branch of each kind that is reached from here and commits it.
-func (p *peer) commit(t *testing.T, trace string) txn.XID {
+func (p *peer) commit(t testing.TB, trace string) txn.XID {
 	t.Helper()
 	xid := p.begun(t, trace)
 	answer(t, func(done func(*txn.Global, error)) {
@@ -204,7 +208,7 @@ func (p *peer) commit(t *testing.T, trace string) txn.XID {
 	return xid
 }
 
-func (p *peer) begun(t *testing.T, trace string) txn.XID {
+func (p *peer) begun(t testing.TB, trace string) txn.XID {
 	t.Helper()
 	xid := answer(t, func(done func(txn.XID, error)) {
 		p.Begin(orchestrator.BeginRequest{Application: "shop", Name: "order", Trace: trace, Timeout: time.Minute}, done)
