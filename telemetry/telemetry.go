@@ -75,12 +75,17 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.exporter = otlptracehttp.NewUnstarted(
-		otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithHeaders(o.Headers),
+	options := []otlptracehttp.Option{
+		otlptracehttp.WithEndpointURL(endpoint),
 		otlptracehttp.WithCompression(otlptracehttp.GzipCompression), otlptracehttp.WithTimeout(exportWithin),
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{
 			Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: exportWithin,
-		}))
+		}),
+	}
+	if len(o.Headers) > 0 { // else those of the standard variable count
+		options = append(options, otlptracehttp.WithHeaders(o.Headers))
+	}
+	t.exporter = otlptracehttp.NewUnstarted(options...)
 	// What the standard variables OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say comes last, so it counts.
 	t.source.scope = instrumentation.Scope{Name: scopeName, Version: o.Version}
 	t.source.resource, err = resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -170,6 +171,30 @@ func TestWhatIsLeftIsSentAtTheEnd(t *testing.T) {
 	defer c.mu.Unlock()
 	if len(c.spans) != 2000 {
 		t.Errorf("%d spans came", len(c.spans))
+	}
+}
+
+func TestStandardVariablesCount(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "X-Key=secret")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	t.Setenv("OTEL_SERVICE_NAME", "payments")
+	off, err := New(t.Context(), Options{})
+	if err != nil || off.Tracing() {
+		t.Errorf("the address alone turns traces on, or %v", err)
+	}
+	c := newCollector(t)
+	tel, err := New(t.Context(), Options{Endpoint: c.server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel.Observe(step(1, clientTrace))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = tel.Run(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.headers.Get("X-Key") != "secret" || !slices.Contains(c.services, "payments") {
+		t.Errorf("headers %v, services %v", c.headers, c.services)
 	}
 }
 

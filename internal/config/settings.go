@@ -251,8 +251,8 @@ type Auth struct {
 // Trace says where traces are sent.
 type Trace struct {
 	// URL of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318; without a path it is /v1/traces.
-	// Empty traces nothing. The standard variables OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME and
-	// OTEL_EXPORTER_OTLP_CERTIFICATE count as well.
+	// Empty traces nothing. The standard variables OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME,
+	// OTEL_EXPORTER_OTLP_HEADERS and OTEL_EXPORTER_OTLP_CERTIFICATE count as well.
 	Endpoint string `koanf:"endpoint"`
 	// Share of the transactions that begin without a traceparent of their own that are traced, as 0.01 or 1%. Those that
 	// come with one are traced if it says so. Each costs some microseconds and ten or more spans.
