@@ -45,7 +45,9 @@ violated, 1 if something is, 2 if a source could not be read.
 
 --participants names a YAML file with the participants' databases, and --history files with one JSON object a line for
 each call of a client; docs/AUDIT.md describes both. Credentials of brokers with access control are taken from
-CONCORD_ROCKETMQ_ACCESS_KEY and CONCORD_ROCKETMQ_SECRET_KEY.`,
+CONCORD_ROCKETMQ_ACCESS_KEY and CONCORD_ROCKETMQ_SECRET_KEY.
+
+The commands below are about something else: the journal of what people did.`,
 		Example: `  concord audit --mysql-dsn 'root@tcp(10.0.0.5:3306)/concord' --rocketmq-namesrv 10.0.0.6:9876
   concord audit --participants bank.yaml --history clerks.jsonl --at-rest --json`,
 		Args: noArguments,
@@ -64,6 +66,7 @@ CONCORD_ROCKETMQ_ACCESS_KEY and CONCORD_ROCKETMQ_SECRET_KEY.`,
 	flags.DurationVar(&f.grace, "grace", 2*time.Minute, "how long past its time something may still be under way")
 	flags.DurationVar(&f.retention, "retention", 72*time.Hour, "the cluster's store.retention")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Minute, "how long reading may take")
+	cmd.AddCommand(a.auditLog()...)
 	return cmd
 }
 

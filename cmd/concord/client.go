@@ -74,6 +74,31 @@ func (a *app) get(ctx context.Context, path string, query url.Values, out any) (
 func (a *app) call(ctx context.Context, method, path string, body, out any) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
+	req, err := a.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, a.unreachable(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", a.server, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, a.refused(resp.StatusCode, raw)
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return nil, fmt.Errorf("the answer of %s is not Concord's; does --server name the HTTP address of a "+
+			"coordinator? (%w)", a.server, err)
+	}
+	return raw, nil
+}
+
+// request makes a request to the server; a body of nil is none.
+func (a *app) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
 	var reader io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -91,23 +116,7 @@ func (a *app) call(ctx context.Context, method, path string, body, out any) (jso
 	if token := a.env(config.EnvToken); token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, a.unreachable(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
-	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", a.server, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, a.refused(resp.StatusCode, raw)
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return nil, fmt.Errorf("the answer of %s is not Concord's; does --server name the HTTP address of a "+
-			"coordinator? (%w)", a.server, err)
-	}
-	return raw, nil
+	return req, nil
 }
 
 // actor is who asks: the user's name if the environment tells it.
@@ -144,6 +153,20 @@ func (a *app) refused(status int, raw []byte) error {
 		return usageError{&p}
 	}
 	return &p
+}
+
+// orPrint prints an answer, unless there was an error instead.
+func orPrint(a *app, raw json.RawMessage, err error) error {
+	if err != nil {
+		return err
+	}
+	return a.printJSON(raw)
+}
+
+// printValue writes a value as JSON.
+func (a *app) printValue(v any) error {
+	raw, err := json.Marshal(v)
+	return orPrint(a, raw, err)
 }
 
 // printJSON writes an answer as it came, indented.

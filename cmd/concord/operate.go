@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,12 +16,23 @@ import (
 	"github.com/concord-tx/concord/web"
 )
 
-// operations are what a person can do to transactions.
-var operations = map[string]struct {
+// operationHelp describes an operation.
+type operationHelp struct {
 	short, long string
 	branch      bool     // takes --branch
 	wanted      []string // statuses that it should lead to
-}{
+}
+
+func (o *operationHelp) example(verb string) string {
+	if verb == "skip" {
+		return `  concord tx skip 10.0.0.5:8091:4194305 --branch 4194307 --reason "paid back by hand, ticket 4711"`
+	}
+	return "  concord tx " + verb + ` 10.0.0.5:8091:4194305 --reason "ticket 4711"` + "\n" +
+		"  concord tx " + verb + ` --application shop --since 2h --plan`
+}
+
+// operations are what a person can do to transactions.
+var operations = map[string]operationHelp{
 	"commit": {
 		short: "Commit active transactions",
 		long: `Decide commit for active transactions, as the service that began them would. A decision is never reversed: a
@@ -57,6 +69,7 @@ may change them, and a later undo would then be refused. Consumers are told by a
 type operationFlags struct {
 	reason, branch    string
 	yes, plan, noWait bool
+	bulk              bulkFlags
 }
 
 // operation is a command that changes transactions: it shows the plan, asks, and carries it out.
@@ -69,11 +82,22 @@ func (a *app) operation(verb string) *cobra.Command {
 		Long: o.long + `
 
 What would be done is shown first and asked for once; with --yes it is done at once, with --plan it is only shown.`,
-		Example: "  concord tx " + verb + ` 10.0.0.5:8091:4194305 --reason "ticket 4711"`,
-		Args:    xidArgs,
+		Example: o.example(verb),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.bulk.given() && len(args) > 0 {
+				return errors.New("name transactions or give a filter, not both")
+			}
+			if f.bulk.given() {
+				return nil
+			}
+			return xidArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.reason == "" && !f.plan {
 				return usageError{fmt.Errorf("say why with --reason; it is kept in the history")}
+			}
+			if f.bulk.given() {
+				return a.bulk(cmd, verb, f)
 			}
 			for _, xid := range args {
 				if err := a.operate(cmd, xid, f, verb); err != nil {
@@ -87,6 +111,9 @@ What would be done is shown first and asked for once; with --yes it is done at o
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&f.plan, "plan", false, "only show what would be done")
 	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "do not wait for the end of phase two")
+	if verb != "skip" {
+		f.bulk.add(cmd)
+	}
 	if o.branch {
 		cmd.Flags().StringVar(&f.branch, "branch", "", "the branch that is meant; all, if absent")
 	}

@@ -93,12 +93,12 @@ and look at it from another terminal:
 			return cmd.Help()
 		},
 		PersistentPreRun:  func(*cobra.Command, []string) { a.began = true },
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.serve(), a.health(), a.tx(), a.locks(), a.events(), a.nodes(), a.settings(), a.migrate(), a.audit(),
+	root.AddCommand(a.serve(), a.health(), a.tx(), a.job(), a.locks(), a.keys(), a.events(), a.nodes(), a.settings(), a.migrate(), a.audit(),
 		a.version())
 	return root
 }
