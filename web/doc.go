@@ -7,8 +7,9 @@
 //   - Every error is a problem document (RFC 9457) whose code comes from [orchestrator.Describe] or from the table in
 //     problem.go.
 //   - Ids are strings, times are RFC 3339 in UTC with milliseconds, names are camelCase.
-//   - The API has no keys yet. So it answers only in development mode, on loopback, to requests that name a loopback
-//     host and do not come from another site's page; otherwise only /healthz, /readyz and /metrics answer.
+//   - Each route has a row in the table of routes.go with the one role that it needs; one without a row is closed. In
+//     development mode everybody on loopback is an admin who names a loopback host and is no page of another site.
+//   - What people change is in the journal: what is asked for before it is done, its outcome before the answer.
 //   - Nothing blocks without a deadline, and no body is read without a bound.
 //
 // # Where to start reading
