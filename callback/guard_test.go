@@ -148,17 +148,15 @@ func TestWhoMayBeCalled(t *testing.T) {
 	}
 }
 
-func TestAddressesThatNamesMayResolveTo(t *testing.T) {
-	t.Parallel()
-	e, err := parseURL("https://stock.example/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	wide := []string{"stock.example", "0.0.0.0/0", "::/0"}
-	for _, tt := range []struct {
-		addr           string
-		alone, listing bool // may be called with the name alone; with every network listed
-	}{
+// reachable is an address, and whether it may be called for a name that is listed: with the name alone, and with every
+// network listed besides.
+type reachable struct {
+	addr           string
+	alone, listing bool
+}
+
+func addressTable() []reachable {
+	return []reachable{
 		{"93.184.216.34", true, true},
 		{"2606:2800:220:1::1", true, true},
 		{"64:ff9b::5db8:d822", true, true}, // NAT64 of a public address
@@ -213,7 +211,17 @@ func TestAddressesThatNamesMayResolveTo(t *testing.T) {
 		{"64:ff9b:1:a9fe:a9:fe00::", false, false},
 		{"2002:a9fe:a9fe::1", false, false},
 		{"2606:4700::5efe:169.254.169.254", false, false},
-	} {
+	}
+}
+
+func TestAddressesThatNamesMayResolveTo(t *testing.T) {
+	t.Parallel()
+	e, err := parseURL("https://stock.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := []string{"stock.example", "0.0.0.0/0", "::/0"}
+	for _, tt := range addressTable() {
 		addr := netip.MustParseAddr(tt.addr)
 		if err := guarded(t, "stock.example").dials(&e, addr, 443); (err == nil) != tt.alone {
 			t.Errorf("%s for the name alone: %v", tt.addr, err)
@@ -238,7 +246,8 @@ func TestEntriesThatAreMistakes(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{
 		"", "http://stock.example", "stock.example/path", "stock.example:0", "stock.example:x", "stock.example:70000",
-		"st*ck", "*stock", "*.*", "10.0.0.1/8", "10.0.0.0/33", "::ffff:10.0.0.0/104", "[fd00::", "[fd00::]8", "a b", "127.1", "0x7f.1",
+		"st*ck", "*stock", "*.*", "10.0.0.1/8", "10.0.0.0/33", "::ffff:10.0.0.0/104", "[fd00::", "[fd00::]8",
+		"a b", "127.1", "0x7f.1",
 	} {
 		if err := new(guard).add(entry); err == nil {
 			t.Errorf("%q is accepted", entry)
