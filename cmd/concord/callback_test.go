@@ -21,7 +21,7 @@ type called struct {
 	status atomic.Int32
 }
 
-func participant(t *testing.T) *called {
+func calledParticipant(t *testing.T) *called {
 	t.Helper()
 	p := &called{asked: make(chan *http.Request, 1000)}
 	p.status.Store(200)
@@ -56,7 +56,7 @@ func TestParticipantsAreCalledByHTTP(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--dev", "--callback-secrets", "another-secret-16,"+signingSecret,
 		"--retry-first", "50ms", "--retry-max", "200ms", "--limits-end-wait", "100ms")
-	p, dead := participant(t), participant(t)
+	p, dead := calledParticipant(t), calledParticipant(t)
 	dead.Close()
 	begin := func(name, at string) string {
 		var tx web.TransactionDetail
@@ -109,7 +109,7 @@ func TestParticipantsAreCalledByHTTP(t *testing.T) {
 func TestSendersOfSilentMessagesAreAsked(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), "--dev", "--retry-first", "50ms", "--retry-max", "200ms", "--limits-end-wait", "100ms")
-	sender, receiver := participant(t), participant(t)
+	sender, receiver := calledParticipant(t), calledParticipant(t)
 	sender.status.Store(404)
 	prepare := func() string {
 		var tx web.TransactionDetail

@@ -22,7 +22,7 @@ func (p *process) timeoutOf() int64 {
 	p.t.Helper()
 	var tx web.TransactionDetail
 	p.post("POST", "/transactions", `{"timeoutMs": 600000}`, &tx)
-	return tx.TimeoutMillis
+	return tx.TimeoutMs
 }
 
 // TestSettingsAreInForceOnAllNodes: what is set at one node counts at the others within seconds, survives a restart,
