@@ -125,13 +125,29 @@ func (s *Server) claim(ctx context.Context, key string, claim storedReply) (uint
 
 // carryOut runs the request and stores its reply before it is sent. Replies that say "try again" are not stored.
 func (s *Server) carryOut(c *gin.Context, key string, version uint64, claim storedReply) {
-	w := &recorder{ResponseWriter: c.Writer, status: http.StatusOK}
+	w := &held{ResponseWriter: c.Writer, status: http.StatusOK}
 	c.Writer = w
-	defer w.send()
+	finished := false
+	defer func() {
+		c.Writer = w.ResponseWriter
+		if !finished { // a panic, which is answered above
+			w.status = http.StatusInternalServerError
+		}
+		s.keepReply(c, key, version, claim, w)
+		if finished {
+			w.release()
+		}
+	}()
 	c.Next()
+	finished = true
+}
+
+// keepReply stores a reply, or gives the key free.
+func (s *Server) keepReply(c *gin.Context, key string, version uint64, claim storedReply, w *held) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), storeWait)
 	defer cancel()
-	if w.status >= http.StatusInternalServerError || w.status == http.StatusTooManyRequests || w.large() {
+	large := w.Size() > orchestrator.DocumentBytesMax/2
+	if w.status >= http.StatusInternalServerError || w.status == http.StatusTooManyRequests || large {
 		if err := s.o.Documents.DeleteDocument(ctx, replyKind, key, version); err != nil {
 			s.o.Logger.WarnContext(c, "claim of an idempotency key stays until it expires", "err", err)
 		}
@@ -152,53 +168,6 @@ func (s *Server) carryOut(c *gin.Context, key string, version uint64, claim stor
 
 // storeWait bounds how long a reply may take to be stored.
 const storeWait = 5 * time.Second
-
-// recorder keeps a reply back until it is stored.
-type recorder struct {
-	gin.ResponseWriter
-	status int
-	body   bytes.Buffer
-	wrote  bool
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *recorder) WriteHeader(status int) { w.status, w.wrote = status, true }
-
-// WriteHeaderNow implements gin.ResponseWriter.
-func (w *recorder) WriteHeaderNow() { w.wrote = true }
-
-// Write implements io.Writer.
-func (w *recorder) Write(p []byte) (int, error) {
-	w.wrote = true
-	return w.body.Write(p)
-}
-
-// WriteString implements io.StringWriter.
-func (w *recorder) WriteString(p string) (int, error) {
-	w.wrote = true
-	return w.body.WriteString(p)
-}
-
-// Status implements gin.ResponseWriter.
-func (w *recorder) Status() int { return w.status }
-
-// Size implements gin.ResponseWriter.
-func (w *recorder) Size() int { return w.body.Len() }
-
-// Written implements gin.ResponseWriter.
-func (w *recorder) Written() bool { return w.wrote }
-
-// large reports whether the reply is too long to be stored.
-func (w *recorder) large() bool { return w.body.Len() > orchestrator.DocumentBytesMax/2 }
-
-// send sends the reply.
-func (w *recorder) send() {
-	if !w.wrote {
-		return // a panic is under way; the handler above answers it
-	}
-	w.ResponseWriter.WriteHeader(w.status)
-	_, _ = w.ResponseWriter.Write(w.body.Bytes()) // a client that is gone asks again with its key
-}
 
 // hashOf makes a key of texts; none of them can be taken for a part of another.
 func hashOf(parts ...string) string {

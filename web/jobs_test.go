@@ -243,6 +243,25 @@ func TestKeyedRequestsAreCarriedOutOnce(t *testing.T) {
 	}
 }
 
+// TestAPanicGivesTheKeyFree: and is answered.
+func TestAPanicGivesTheKeyFree(t *testing.T) {
+	t.Parallel()
+	r := setup(t, func(o *Options) { o.Documents = webtest.NewDocuments(o.Clock) })
+	r.begin(t, 100)
+	plan := func() int {
+		status, _, _ := r.do(t, "POST", "/api/v1/transactions/100/plan", `{"action":"rollback"}`, idempotencyHeader, "k")
+		return status
+	}
+	r.broken = true
+	if status := plan(); status != 500 {
+		t.Errorf("broken: %d", status)
+	}
+	r.broken = false
+	if status := plan(); status != 200 {
+		t.Errorf("mended: %d", status)
+	}
+}
+
 // TestKeysBelongToPrincipals: what one has asked for is not told to another one with the same key.
 func TestKeysBelongToPrincipals(t *testing.T) {
 	t.Parallel()
