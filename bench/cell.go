@@ -39,11 +39,22 @@ func newBench(ctx context.Context, o options, start func(context.Context, option
 		}
 		return nil, err
 	}
-	f, err := startFleet(s.addresses(), o.clients, o.rms, workload{}, o.seed)
+	f, err := startClients(s, o)
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return &bench{o: o, server: s, fleet: f}, nil
+}
+
+// startClients connects what drives the workload of the options.
+func startClients(s *server, o options) (*fleet, error) {
+	if o.w.enlist == "" {
+		return startFleet(s.addresses(), o.clients, o.rms, workload{}, o.seed)
+	}
+	f := &fleet{clock: newClock(), stop: make(chan struct{}), faults: make(chan error, 8)}
+	var err error
+	f.services, err = startServices(f, s.http, o.seed)
+	return f, err
 }
 
 func (b *bench) close() error {
@@ -94,8 +105,7 @@ func (b *bench) run(ctx context.Context, c cell) (result, error) {
 		starts := schedule(c.arrival, c.rate, c.warmup+c.window, b.o.seed)
 		go func() { pacing <- b.fleet.pace(starts, origin, b.o.openMax, stop) }()
 	} else {
-		b.fleet.startClosed(c.inFlight, c.count)
-		pacing <- nil
+		pacing <- b.fleet.startClosed(c.inFlight, c.count)
 	}
 	first, last, backlog, err := b.watch(ctx, c, from, to)
 	syncs := syncCount{}

@@ -56,7 +56,12 @@ const settleWait = 20 * time.Second
 
 // checkEnd asks the server whether everything ended as asked.
 func (b *bench) checkEnd(ctx context.Context, c cell, before metrics, t tally) []string {
-	faults := b.checkStatuses()
+	var faults []string
+	if b.fleet.services != nil {
+		faults = b.fleet.services.check()
+	} else {
+		faults = b.checkStatuses()
+	}
 	if before == nil {
 		return faults
 	}

@@ -18,5 +18,5 @@
 //   - CPU is the server process's own user and system time, from /proc.
 //
 // Start reading at main.go, then cell.go (one measurement), client.go (the transaction as the driver sees it) and
-// suite.go (which cells there are).
+// suite.go (which cells there are); services.go and caller.go are what uses the API over HTTP.
 package main

@@ -15,6 +15,8 @@ type fleet struct {
 	readers sync.WaitGroup
 	stop    chan struct{}
 	faults  chan error
+	// services are in the place of clients where the workload is one of HTTP.
+	services *services
 }
 
 // pingEvery keeps idle connections alive: servers close them after 15 to 30 s.
@@ -43,6 +45,9 @@ func startFleet(addresses []string, n, rms int, w workload, seed uint64) (*fleet
 
 func (f *fleet) close() {
 	close(f.stop)
+	if f.services != nil {
+		f.services.close()
+	}
 	for _, c := range f.clients {
 		c.close()
 	}
@@ -102,6 +107,9 @@ func (f *fleet) hand(from *client, s stray, now int64) error {
 
 // reset forgets what was measured so far; transactions go on.
 func (f *fleet) reset(w workload, from, to int64) {
+	if f.services != nil {
+		f.services.reset(w, from, to)
+	}
 	f.each(func(i int, c *client) {
 		c.w, c.choose.w = w, w
 		c.resources = c.resources[:0]
@@ -114,7 +122,10 @@ func (f *fleet) reset(w workload, from, to int64) {
 }
 
 // startClosed puts n transactions in flight; each end starts another one until limit were begun (0: until stopLoop).
-func (f *fleet) startClosed(n int, limit int64) {
+func (f *fleet) startClosed(n int, limit int64) error {
+	if f.services != nil {
+		return f.services.start(n, limit)
+	}
 	now := f.clock.now()
 	f.each(func(i int, c *client) {
 		share := n / len(f.clients)
@@ -134,9 +145,13 @@ func (f *fleet) startClosed(n int, limit int64) {
 			}
 		}
 	})
+	return nil
 }
 
 func (f *fleet) stopLoop() {
+	if f.services != nil {
+		f.services.stopped.Store(true)
+	}
 	f.each(func(_ int, c *client) { c.again = false })
 }
 
@@ -193,6 +208,9 @@ func (f *fleet) total() tally {
 		sum.add(c.tally)
 		c.mu.Unlock()
 	}
+	if f.services != nil {
+		f.services.each(func(c *caller) { sum.add(c.tally) })
+	}
 	return sum
 }
 
@@ -203,6 +221,9 @@ func (f *fleet) latencies() *latencies {
 		c.mu.Lock()
 		sum.add(c.lat)
 		c.mu.Unlock()
+	}
+	if f.services != nil {
+		f.services.each(func(c *caller) { sum.add(c.lat) })
 	}
 	return sum
 }

@@ -59,7 +59,7 @@ and prints what it measured.
 
   go run ./bench -suite short            about 3 minutes: closed loop AT and TCC, a short ladder, 100,000 live
   go run ./bench -suite full             everything, about 20 minutes
-  go run ./bench -suite closed           one of: closed, sustained, ladder, live, lists, mix, connections
+  go run ./bench -suite closed           one of: closed, sustained, ladder, live, lists, mix, connections, http
   go run ./bench -suite cluster          MySQL (MariaDB) and RocketMQ: publication on and off in turns, half load
   go run ./bench -store mysql -mq off    one cell on MySQL without publication
   go run ./bench -inflight 64 -kind tcc  one closed-loop cell
@@ -75,7 +75,7 @@ Flags:
 // parseOptions reads the command line. Errors were printed already.
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
-	var kind, spacing string
+	var kind, spacing, enlist string
 	var timeout time.Duration
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
@@ -84,7 +84,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.suite, "suite", "", "run these cells: short, full, closed, sustained, ladder, live, lists, mix, "+
-		"connections, cluster")
+		"connections, http, cluster")
 	flags.StringVar(&o.concord, "concord", "", "server binary; built from the working tree if empty")
 	flags.StringVar(&o.serverFlags, "server-flags", "", "more flags for concord serve, separated by blanks")
 	flags.StringVar(&o.dir, "dir", defaultDir(), "where data directories are made; a real disk, to measure fsync")
@@ -105,7 +105,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.Float64Var(&o.rate, "rate", 0, "one cell, open loop: transactions per second")
 	flags.Int64Var(&o.held, "held", 0, "one cell: hold so many transactions undecided meanwhile")
 	flags.StringVar(&spacing, "arrival", "poisson", "open loop: poisson or constant")
-	flags.StringVar(&kind, "kind", "at", "of branches: at or tcc")
+	flags.StringVar(&kind, "kind", "at", "of branches: at, tcc or http-tcc")
+	flags.StringVar(&enlist, "enlist", enlistTogether, "with -kind http-tcc: branches join together, in the begin, or singly")
 	flags.IntVar(&o.w.branches, "branches", 2, "branches of a transaction")
 	flags.IntVar(&o.w.rollback, "rollback", 0, "percent of transactions that are rolled back")
 	flags.IntVar(&o.w.keys, "keys", 0, "rows that AT branches lock, chosen at random; few are hot; 0: no row twice")
@@ -124,6 +125,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if err == nil {
 		o.w.timeout = int32(timeout.Milliseconds())
 		o.w.kind, err = parseKind(kind)
+		if kind == kindHTTP {
+			o.w.enlist = enlist
+		}
 	}
 	if err == nil {
 		o.arrival, err = parseArrival(spacing)
@@ -146,6 +150,10 @@ func (o options) validate() error {
 		return errParts
 	case o.store != storeMySQL && o.store != "pebble" || o.mq != mqOff && o.mq != mqRocket:
 		return fmt.Errorf("store is pebble or mysql, mq is off or rocketmq")
+	case o.w.enlist != "" && (o.rate > 0 || o.held > 0 || o.store == storeMySQL):
+		return fmt.Errorf("kind http-tcc runs closed loops on the embedded store only")
+	case o.w.enlist != "" && o.w.enlist != enlistTogether && o.w.enlist != enlistSingly:
+		return fmt.Errorf("enlist is together or singly")
 	case o.warmup < 0, o.window <= 0:
 		return fmt.Errorf("window must be positive")
 	}

@@ -64,7 +64,7 @@ func (b *bench) result(c cell, first, last reading) result {
 	answered := last.total.Answered - first.total.Answered
 	r := result{
 		Cell: c.name, Label: c.label, Server: "fake", Machine: b.o.machine, At: time.Now().UTC().Format(time.RFC3339),
-		Kind: c.w.kind.String(), Branches: c.w.branches, RollbackPct: c.w.rollback, Keys: c.w.keys,
+		Kind: c.w.name(), Branches: c.w.branches, RollbackPct: c.w.rollback, Keys: c.w.keys,
 		Connections: b.o.clients * (1 + b.o.rms), Loop: "closed", InFlight: c.inFlight, Offered: c.rate, Held: c.held,
 		Seconds: seconds, Begin: lat.begin.quantiles(), Register: lat.register.quantiles(), End: lat.end.quantiles(),
 		PhaseTwo: lat.phaseTwo.quantiles(), Whole: lat.whole.quantiles(), Finished: lat.finished.quantiles(),

@@ -30,6 +30,7 @@ func (s *suite) run(ctx context.Context) error {
 		"lists":       {s.lists},
 		"mix":         {s.mix},
 		"connections": {s.connections},
+		"http":        {s.services},
 		suiteCluster:  {s.cluster},
 		"short":       {s.shorten, s.closed, s.ladder, s.live},
 		"full":        {s.closed, s.ladder, s.sustained, s.mix, s.connections, s.live, s.lists},
@@ -106,10 +107,26 @@ func (s *suite) of(kind seata.BranchType) workload {
 // one runs the cell that the flags describe.
 func (s *suite) one(ctx context.Context) error {
 	c := cell{
-		name: "one " + s.o.w.kind.String(), w: s.o.w, inFlight: s.o.inFlight, rate: s.o.rate, arrival: s.o.arrival,
+		name: "one " + s.o.w.name(), w: s.o.w, inFlight: s.o.inFlight, rate: s.o.rate, arrival: s.o.arrival,
 		held: s.o.held,
 	}
 	return s.fresh(ctx, c)
+}
+
+// services measures transactions over HTTP, with branches in the begin and one by one.
+func (s *suite) services(ctx context.Context) error {
+	over := *s
+	for _, how := range []string{enlistTogether, enlistSingly} {
+		for _, n := range []int{1, 16, 64, 256} {
+			over.o.w.enlist = how
+			c := cell{name: "closed " + kindHTTP, label: how, w: over.of(seata.BranchTCC), inFlight: n}
+			if err := over.fresh(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	s.failed = s.failed || over.failed
+	return nil
 }
 
 // closed finds the maximum.

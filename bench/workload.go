@@ -16,16 +16,29 @@ type workload struct {
 	keys     int // AT: rows of one table that branches lock, chosen at random; 0: never the same row twice
 	timeout  int32
 	hold     bool // register and then never decide
+	// enlist is "" for the Seata protocol; else the transactions run over HTTP, and it says how branches join.
+	enlist string
+}
+
+// kindHTTP is the kind whose transactions and branches are driven over HTTP.
+const kindHTTP = "http-tcc"
+
+// name is that of the kind.
+func (w workload) name() string {
+	if w.enlist != "" {
+		return kindHTTP
+	}
+	return w.kind.String()
 }
 
 func parseKind(text string) (seata.BranchType, error) {
 	switch text {
 	case "at", "AT":
 		return seata.BranchAT, nil
-	case "tcc", "TCC":
+	case "tcc", "TCC", kindHTTP:
 		return seata.BranchTCC, nil
 	}
-	return 0, fmt.Errorf("unknown kind %q: write at or tcc", text)
+	return 0, fmt.Errorf("unknown kind %q: write at, tcc or http-tcc", text)
 }
 
 // resource names what branch number i works on.
