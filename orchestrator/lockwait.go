@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -57,6 +58,7 @@ type rowWaits struct {
 	waiting   atomic.Int64 // number of waits; 0 lets everybody pass without the mutex
 	published atomic.Bool  // the store has wait edges of this node
 	patience  patience
+	hot       hotRows
 
 	mu       sync.Mutex
 	seq      uint64
@@ -117,7 +119,7 @@ func (r *rowWaits) tried(c *Coordinator, w *rowWait, err error) {
 	first := w.conflict == nil
 	if first && int(r.waiting.Load()) >= c.limits().LockWaitersMax {
 		r.mu.Unlock()
-		c.stats.lockConflicts.Add(1)
+		c.countLocked(locked)
 		w.done(0, locked)
 		return
 	}
@@ -222,11 +224,10 @@ func (r *rowWaits) leave(c *Coordinator, w *rowWait, err error) {
 	}
 	conflict := w.conflict
 	r.mu.Unlock()
+	counted := c.countLocked(err)
 	if waited {
 		c.observeWait(w, conflict, err)
-	}
-	if err != nil {
-		c.countLocked(err)
+		r.waited(c, w, conflict, counted)
 	}
 	w.done(w.ev.BranchID, err)
 	if head != nil {
@@ -236,6 +237,15 @@ func (r *rowWaits) leave(c *Coordinator, w *rowWait, err error) {
 		c.stats.cycles.Add(1)
 		r.stop(c, v, &DeadlockError{Locked: v.conflict, Cycle: []int64{v.id, w.id}})
 	}
+}
+
+// waited notes in the count of hot rows how long w has waited. Its conflict may be counted already, as a refusal.
+func (r *rowWaits) waited(c *Coordinator, w *rowWait, conflict *LockedError, counted bool) {
+	now, n := c.clock.Now(), int64(1)
+	if counted {
+		n = 0
+	}
+	r.hot.met(conflict, n, time.Duration(max(now-w.since, 0))*time.Millisecond, now)
 }
 
 // handOver notes that w's transaction holds the row now that the others wait for, and returns those whose wait closes

@@ -23,9 +23,7 @@ func (r *rowWaits) awaited(limit int) []txn.Row {
 		}
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b txn.Row) int {
-		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Table, b.Table), cmp.Compare(a.PK, b.PK))
-	})
+	slices.SortFunc(rows, compareRows)
 	return rows
 }
 

@@ -214,12 +214,15 @@ func (c *Coordinator) Enlist(id int64, all []RegisterRequest, done func(*txn.Glo
 	c.handle(id, request{ev: ev, at: c.traceStamp(), done: done})
 }
 
-// countLocked counts refusals for a locked row.
-func (c *Coordinator) countLocked(err error) {
+// countLocked counts refusals for a locked row, and reports whether err is one.
+func (c *Coordinator) countLocked(err error) bool {
 	var locked *LockedError
-	if errors.As(err, &locked) {
-		c.stats.lockConflicts.Add(1)
+	if !errors.As(err, &locked) {
+		return false
 	}
+	c.stats.lockConflicts.Add(1)
+	c.rows.hot.met(locked, 1, 0, c.clock.Now())
+	return true
 }
 
 // ReportRequest tells the state of a branch's phase one.
