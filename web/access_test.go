@@ -325,3 +325,13 @@ func TestAFaultOfTheStoreIsNoRefusal(t *testing.T) {
 		t.Errorf("%d %v", status, got)
 	}
 }
+
+func TestAViewerReadsEventsButTakesNone(t *testing.T) {
+	t.Parallel()
+	g := guarded(t, func(o *Options) { o.Events = newFakeEvents(3) })
+	viewer := g.withRoles(t, "viewer")
+	status, got, _ := g.do(t, "GET", "/api/v1/events/stream?group=g", "", "Authorization", viewer)
+	if status != 403 || got["code"] != "roleMissing" {
+		t.Errorf("%d %v", status, got)
+	}
+}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -41,27 +42,42 @@ const (
 	pathOf
 	// queryOf lets them list what belongs to the application in the query.
 	queryOf
-	// bodyOf leaves it to the handler, which calls [Server.allowed] as soon as it knows the application.
+	// bodyOf leaves it to the handler, which calls allowed as soon as it knows the application.
 	bodyOf
 )
 
+// v1 begins the routes of the API.
+const v1 = "/api/v1"
+
 // rules is the table of all routes. A route without a row is closed to everybody; a test finds it.
 func rules() map[string]rule {
-	const (
-		v1     = "/api/v1"
-		tx     = v1 + "/transactions/:xid"
-		groups = v1 + "/events/groups/:group"
-	)
 	viewing := rule{role: access.Viewer}
 	all := map[string]rule{
-		"GET /healthz":           {role: access.Open, scope: freeOf},
-		"HEAD /healthz":          {role: access.Open, scope: freeOf},
-		"GET /readyz":            {role: access.Open, scope: freeOf},
-		"HEAD /readyz":           {role: access.Open, scope: freeOf},
-		"GET /metrics":           {role: access.Viewer, near: true},
-		"GET /openapi.yaml":      {role: access.Open, scope: freeOf},
-		"GET " + v1 + "/version": {role: access.Member, scope: freeOf},
+		"GET /healthz":                 {role: access.Open, scope: freeOf},
+		"HEAD /healthz":                {role: access.Open, scope: freeOf},
+		"GET /readyz":                  {role: access.Open, scope: freeOf},
+		"HEAD /readyz":                 {role: access.Open, scope: freeOf},
+		"GET /metrics":                 {role: access.Viewer, near: true},
+		"GET /openapi.yaml":            {role: access.Open, scope: freeOf},
+		"GET " + v1 + "/version":       {role: access.Member, scope: freeOf},
+		"GET " + v1 + "/locks":         viewing,
+		"GET " + v1 + "/waits":         viewing,
+		"GET " + v1 + "/sessions":      viewing,
+		"GET " + v1 + "/nodes":         viewing,
+		"GET " + v1 + "/settings":      viewing,
+		"PUT " + v1 + "/settings/:key": {role: access.Admin, action: "setting.change"},
+	}
+	maps.Copy(all, transactionRules())
+	maps.Copy(all, eventRules())
+	maps.Copy(all, accessRules())
+	return all
+}
 
+// transactionRules are those of transactions, messages and jobs.
+func transactionRules() map[string]rule {
+	const tx = v1 + "/transactions/:xid"
+	viewing := rule{role: access.Viewer}
+	return map[string]rule{
 		"GET " + v1 + "/transactions":             {role: access.Viewer, scope: queryOf},
 		"POST " + v1 + "/transactions":            {role: access.Service, scope: bodyOf, begins: true},
 		"GET " + tx:                               {role: access.Member, scope: pathOf},
@@ -72,25 +88,22 @@ func rules() map[string]rule {
 		"POST " + tx + "/rollback":                {role: access.Decider, scope: pathOf, action: "transaction.rollback"},
 		"POST " + tx + "/plan":                    {role: access.Operator, scope: pathOf},
 		"POST " + tx + "/operations":              {role: access.Operator, scope: pathOf, action: "transaction.operate"},
+		"POST " + v1 + "/messages":                {role: access.Service, scope: bodyOf, begins: true},
+		"POST " + v1 + "/messages/:xid/submit":    {role: access.Service, scope: pathOf},
+		"POST " + v1 + "/messages/:xid/withdraw":  {role: access.Service, scope: pathOf},
+		"GET " + v1 + "/jobs":                     viewing,
+		"POST " + v1 + "/jobs":                    {role: access.Operator, action: "job.make"},
+		"GET " + v1 + "/jobs/:job":                viewing,
+		"GET " + v1 + "/jobs/:job/items":          viewing,
+		"POST " + v1 + "/jobs/:job/start":         {role: access.Operator, action: "job.start"},
+		"POST " + v1 + "/jobs/:job/cancel":        {role: access.Operator, action: "job.cancel"},
+	}
+}
 
-		"POST " + v1 + "/messages":               {role: access.Service, scope: bodyOf, begins: true},
-		"POST " + v1 + "/messages/:xid/submit":   {role: access.Service, scope: pathOf},
-		"POST " + v1 + "/messages/:xid/withdraw": {role: access.Service, scope: pathOf},
-
-		"GET " + v1 + "/jobs":              viewing,
-		"POST " + v1 + "/jobs":             {role: access.Operator, action: "job.make"},
-		"GET " + v1 + "/jobs/:job":         viewing,
-		"GET " + v1 + "/jobs/:job/items":   viewing,
-		"POST " + v1 + "/jobs/:job/start":  {role: access.Operator, action: "job.start"},
-		"POST " + v1 + "/jobs/:job/cancel": {role: access.Operator, action: "job.cancel"},
-
-		"GET " + v1 + "/locks":         viewing,
-		"GET " + v1 + "/waits":         viewing,
-		"GET " + v1 + "/sessions":      viewing,
-		"GET " + v1 + "/nodes":         viewing,
-		"GET " + v1 + "/settings":      viewing,
-		"PUT " + v1 + "/settings/:key": {role: access.Admin, action: "setting.change"},
-
+// eventRules are those of the events of decisions.
+func eventRules() map[string]rule {
+	const groups = v1 + "/events/groups/:group"
+	return map[string]rule{
 		"GET " + v1 + "/events":                       {role: access.Member},
 		"GET " + streamPath:                           {role: access.Member, long: true, changes: true},
 		"GET " + v1 + "/events/groups":                {role: access.Member},
@@ -104,12 +117,17 @@ func rules() map[string]rule {
 		"GET " + groups + "/deadletters":              {role: access.Member},
 		"POST " + groups + "/deadletters/:seq/replay": {role: access.Operator, action: "deadletter.replay"},
 		"DELETE " + groups + "/deadletters/:seq":      {role: access.Resolver, action: "deadletter.discard"},
+	}
+}
 
-		"GET " + v1 + "/keys":         {role: access.Admin},
-		"POST " + v1 + "/keys":        {role: access.Admin, action: "key.create", secret: true},
-		"GET " + v1 + "/keys/:key":    {role: access.Admin},
-		"DELETE " + v1 + "/keys/:key": {role: access.Admin, action: "key.revoke"},
-
+// accessRules are those of keys, signing in, and the journal.
+func accessRules() map[string]rule {
+	viewing := rule{role: access.Viewer}
+	return map[string]rule{
+		"GET " + v1 + "/keys":               {role: access.Admin},
+		"POST " + v1 + "/keys":              {role: access.Admin, action: "key.create", secret: true},
+		"GET " + v1 + "/keys/:key":          {role: access.Admin},
+		"DELETE " + v1 + "/keys/:key":       {role: access.Admin, action: "key.revoke"},
 		"GET /auth/ways":                    {role: access.Open, scope: freeOf},
 		"POST /auth/session":                {role: access.Open, scope: freeOf, secret: true},
 		"GET /auth/login":                   {role: access.Open, scope: freeOf},
@@ -118,12 +136,10 @@ func rules() map[string]rule {
 		"GET " + v1 + "/me":                 {role: access.Member, scope: freeOf},
 		"GET " + v1 + "/signins":            {role: access.Admin},
 		"DELETE " + v1 + "/signins/:signin": {role: access.Admin, action: "signin.end"},
-
-		"GET " + v1 + "/journal":        viewing,
-		"GET " + v1 + "/journal/export": {role: access.Viewer, long: true},
-		"GET " + v1 + "/journal/verify": viewing,
+		"GET " + v1 + "/journal":            viewing,
+		"GET " + v1 + "/journal/export":     {role: access.Viewer, long: true},
+		"GET " + v1 + "/journal/verify":     viewing,
 	}
-	return all
 }
 
 // ruleOf returns the row of the route that a request matched. ok is false if it matched none.

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/web/access"
 )
 
 // How events are read without a group: a page at a time, or as a stream of server-sent events.
@@ -122,6 +123,12 @@ func (s *Server) streamEvents(c *gin.Context, e Events) {
 	if group != "" && s.fromElsewhere(c.Request) {
 		s.refuse(c, problemCrossSite)
 		return
+	}
+	if group != "" { // to read as a group is to take deliveries
+		if err := must(c, access.Service); err != nil {
+			s.fail(c, err)
+			return
+		}
 	}
 	if s.streams.Add(1) > streamsMax {
 		s.streams.Add(-1)

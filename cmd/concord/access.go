@@ -100,7 +100,8 @@ func (n *node) followCerts(ctx context.Context) error {
 	}
 }
 
-// openAccess sets up who may use the API, and what they did. Where nobody could, a first token is made and written to w.
+// openAccess sets up who may use the API, and what they did. Where nobody could, a first token is made and written to
+// w.
 func (n *node) openAccess(ctx context.Context, w io.Writer) error {
 	documents, clock := n.engine.documents()
 	n.journal = journal.New(journal.Options{

@@ -29,7 +29,7 @@ Settings come from their defaults, then a YAML file (--config), then environment
 later ones win. 'concord serve --print-config' shows them all, what they mean, and where each came from.
 
 The HTTP API wants an API key. Where there is none yet, the first start makes one for an admin and prints it once. With
---dev the API is open without keys, on loopback only. Seata clients connect in both cases. docs/SECURITY.md has the rest.
+--dev the API is open without keys, on loopback only. Seata clients connect in both cases. See docs/SECURITY.md.
 
 SIGTERM or SIGINT lets what is under way finish and ends the process with 0; a second one ends it at once.`,
 		Example: `  concord serve --dev

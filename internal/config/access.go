@@ -49,8 +49,8 @@ func (c *checker) provider(a *Access, dev bool) {
 	c.failIf(dev, "access.oidcIssuer", "with dev nobody is asked who they are; start without --dev")
 	c.failIf(a.OIDCClient == "", "access.oidcClient", "access.oidcIssuer is set, so name the client")
 	c.failIf(a.PublicURL == "", "access.publicURL", "access.oidcIssuer is set, so say where browsers come back to")
-	c.failIf(len(a.OIDCRoles) == 0, "access.oidcRoles", "access.oidcIssuer is set, but nobody gets a role; say who, as in "+
-		"concord-admins=admin")
+	c.failIf(len(a.OIDCRoles) == 0, "access.oidcRoles",
+		"access.oidcIssuer is set, but nobody gets a role; say who, as in concord-admins=admin")
 	for i, entry := range a.OIDCRoles {
 		value, role, found := cutLast(entry, "=")
 		c.failIf(!found || value == "" || !slices.Contains(accessRoles[:], role), "access.oidcRoles",

@@ -10,8 +10,8 @@ import (
 func TestAccessAndTLSFitTogether(t *testing.T) {
 	t.Parallel()
 	oidc := []string{
-		"--access-oidc-issuer=https://id.example", "--access-oidc-client=concord", "--access-oidc-roles=ops=operator,*=viewer",
-		"--access-public-url=https://concord.example",
+		"--access-oidc-issuer=https://id.example", "--access-oidc-client=concord",
+		"--access-oidc-roles=ops=operator,*=viewer", "--access-public-url=https://concord.example",
 	}
 	for _, tt := range []struct {
 		name  string
@@ -19,7 +19,7 @@ func TestAccessAndTLSFitTogether(t *testing.T) {
 		want  string // part of the error; "" for none
 	}{
 		{name: "token", flags: []string{"--access-token=0123456789abcdef0123456789abcdef"}},
-		{name: "short token", flags: []string{"--access-token=hunter2"}, want: "access.token (flag --access-token): it is sho"},
+		{name: "short token", flags: []string{"--access-token=hunter2"}, want: "(flag --access-token): it is shorter"},
 		{name: "provider", flags: oidc},
 		{name: "provider on this machine", flags: append(oidc[1:], "--access-oidc-issuer=http://127.0.0.1:5556")},
 		{name: "provider in the clear", flags: append(oidc[1:], "--access-oidc-issuer=http://id.example"), want: "https URL"},
