@@ -6,11 +6,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/concord-tx/concord/web"
 )
@@ -101,6 +103,14 @@ func (a *app) drawJobPlan(to io.Writer, job *web.Job) error {
 // followEvery is the time between two looks at a job.
 const followEvery = 250 * time.Millisecond
 
+// terminal is where something that moves is drawn: nowhere if a person does not look.
+func (a *app) terminal() io.Writer {
+	if f, ok := a.stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return io.Discard
+}
+
 // followJob shows the progress of a job until it has ended, and then what became of it.
 func (a *app) followJob(ctx context.Context, id string) error {
 	var job web.Job
@@ -112,7 +122,7 @@ func (a *app) followJob(ctx context.Context, id string) error {
 			return err
 		}
 		if bar == nil {
-			bar = progressbar.NewOptions(job.Total, progressbar.OptionSetWriter(a.stderr), progressbar.OptionShowCount(),
+			bar = progressbar.NewOptions(job.Total, progressbar.OptionSetWriter(a.terminal()), progressbar.OptionShowCount(),
 				progressbar.OptionSetDescription(job.Action), progressbar.OptionSetWidth(30), progressbar.OptionShowIts(),
 				progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 		}

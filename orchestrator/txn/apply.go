@@ -211,6 +211,10 @@ func (d *draft) settle(ev Decide) {
 	for i, b := range d.Branches {
 		done := ev.AllDone
 		switch {
+		case b.Kind == Check:
+			nb := d.branch(i)
+			nb.State, nb.InFlightUntil, nb.NextAt, nb.Failure = Finished, 0, 0, ""
+			continue
 		case b.Kind == Topic:
 			done = ev.Outcome == Rollback
 		case b.Call != nil:

@@ -109,5 +109,5 @@ func (r Rules) checked(g *Global, ev Reply, now Millis) Effects {
 	if err != nil {
 		panic("txn: an active transaction refused a decision: " + err.Error())
 	}
-	return eff
+	return eff // settle has closed the check
 }

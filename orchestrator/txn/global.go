@@ -257,8 +257,8 @@ const (
 func (k Kind) Called() bool { return k == HTTP || k == HTTPTCC || k == Check }
 
 // Detached reports whether nobody waits for a commit of such branches: that of AT only deletes undo logs, and what
-// became of a message is none of its sender's business.
-func (k Kind) Detached() bool { return k == AT || k == Topic }
+// became of a message is none of its sender's business. A check has nothing to commit.
+func (k Kind) Detached() bool { return k == AT || k == Topic || k == Check }
 
 // String returns Seata's name for the kind; those that Seata does not know are TOPIC, HTTP, HTTP_TCC and CHECK.
 func (k Kind) String() string {
