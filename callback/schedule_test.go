@@ -205,6 +205,28 @@ func TestACallThatWaitedTooLongDoesNotBegin(t *testing.T) {
 	})
 }
 
+func TestACallThatIsLateWhenItsTurnComesDoesNotBegin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begun := 0
+		f := simulated(t, Limits{PerTarget: 1}, map[string]fake{"slow": func(ctx context.Context, c *call) outcome {
+			begun++
+			return taking(5*time.Second+tick/2)(ctx, c) // between two looks at those that wait
+		}})
+		f.call(t, "slow", 1, 1)
+		f.call(t, "slow", 2, 1) // has to begin within 5 s
+		if r := (<-f.reports).r; r.BranchID != 1 || r.Result != txn.ResultDone {
+			t.Errorf("%+v", r)
+		}
+		if r := (<-f.reports).r; r.BranchID != 2 || r.Result != txn.ResultUnreachable || begun != 1 {
+			t.Errorf("%+v, %d have begun", r, begun)
+		}
+		if s := f.state("slow"); s.Calls != 1 || s.Failed != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestAQueueHasABound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -91,6 +91,23 @@ func TestWhatAParticipantGets(t *testing.T) {
 	}
 }
 
+func TestNothingOfAnXIDBecomesAHeaderOfItsOwn(t *testing.T) {
+	t.Parallel()
+	got := make(chan *http.Request, 1)
+	server := participant(t, func(_ http.ResponseWriter, r *http.Request) { got <- r })
+	cmd := command(server.URL)
+	cmd.XID.Prefix = "a\r\nEvil: yes\r\n\x00&concord-branch=5#ü b"
+	if r := setup(t, nil).ask(t, cmd); r.Result != txn.ResultDone {
+		t.Fatalf("%+v", r)
+	}
+	r := <-got
+	query := r.URL.Query()
+	if r.Header.Get("Evil") != "" || len(query["concord-branch"]) != 1 || query.Get("concord-xid") != cmd.XID.String() ||
+		query.Get("idempotency-key") != cmd.XID.String()+"/71/commit" {
+		t.Errorf("%s\n%v", r.RequestURI, r.Header)
+	}
+}
+
 func TestHeadersThatABranchCannotHave(t *testing.T) {
 	t.Parallel()
 	for _, h := range []txn.CallHeader{
@@ -319,7 +336,11 @@ func TestAShutdownEndsEverythingOnce(t *testing.T) {
 	for range 3 {
 		<-reached
 	}
+	begunAt := time.Now()
 	f.stop()
+	if took := time.Since(begunAt); took > 5*time.Second {
+		t.Errorf("it took %v, as long as the participant", took)
+	}
 	results := map[txn.Result]int{}
 	seen := map[int64]bool{}
 	for range 50 {
