@@ -208,9 +208,7 @@ func (k *keys) put(ctx context.Context, record *keyRecord, version uint64) error
 
 // list returns all keys in order of their ids.
 func (k *keys) list(ctx context.Context) ([]Key, error) {
-	docs, err := k.documents.ListDocuments(ctx, orchestrator.DocumentQuery{
-		Kind: keyKind, Limit: orchestrator.PageItemsMax,
-	})
+	docs, err := listAll(ctx, k.documents, keyKind, KeysMax)
 	if err != nil {
 		return nil, fmt.Errorf("list the keys: %w", err)
 	}
@@ -221,6 +219,24 @@ func (k *keys) list(ctx context.Context) ([]Key, error) {
 			return nil, fmt.Errorf("read key %s: %w", d.Key, err)
 		}
 		all = append(all, record.Key)
+	}
+	return all, nil
+}
+
+// listAll returns all documents of a kind, at most so many.
+func listAll(ctx context.Context, d orchestrator.Documents, kind string, most int) ([]orchestrator.Document, error) {
+	var all []orchestrator.Document
+	q := orchestrator.DocumentQuery{Kind: kind, Limit: orchestrator.PageItemsMax}
+	for len(all) < most {
+		docs, err := d.ListDocuments(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if len(docs) == 0 { // nothing else says that there is no more
+			break
+		}
+		all = append(all, docs...)
+		q.After = docs[len(docs)-1].Key
 	}
 	return all, nil
 }

@@ -224,6 +224,22 @@ func TestTheLastAdminCannotBeRevoked(t *testing.T) {
 	}
 }
 
+func TestListsOfTheStoreThatEndEarlyHideNoKey(t *testing.T) {
+	t.Parallel()
+	r := setup(t, nil)
+	r.documents.EndEarly(2)
+	for i := range 7 {
+		r.key(t, NewKey{Name: string(rune('a' + i)), Roles: []string{"admin"}})
+	}
+	all, err := r.Keys(t.Context())
+	if err != nil || len(all) != 7 {
+		t.Errorf("%d keys, %v", len(all), err)
+	}
+	if token, err := r.FirstKey(t.Context()); token != "" || err != nil {
+		t.Errorf("%q %v", token, err)
+	}
+}
+
 func TestTheFirstKeyIsMadeOnceByOneNode(t *testing.T) {
 	t.Parallel()
 	r := setup(t, nil)

@@ -30,6 +30,9 @@ const CSRFHeader = "X-CSRF-Token"
 // sessionKind is the kind of the documents of sessions.
 const sessionKind = "session"
 
+// sessionsListed is how many sessions are shown at most.
+const sessionsListed = 10_000
+
 // seenEvery is how coarse the time of a session's last use is.
 const seenEvery = time.Minute
 
@@ -117,9 +120,7 @@ func (s *sessions) find(ctx context.Context, secret string) (*Session, error) {
 
 // list returns all sessions.
 func (s *sessions) list(ctx context.Context) ([]Session, error) {
-	docs, err := s.documents.ListDocuments(ctx, orchestrator.DocumentQuery{
-		Kind: sessionKind, Limit: orchestrator.PageItemsMax,
-	})
+	docs, err := listAll(ctx, s.documents, sessionKind, sessionsListed)
 	if err != nil {
 		return nil, fmt.Errorf("list the sessions: %w", err)
 	}

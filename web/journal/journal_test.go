@@ -141,6 +141,24 @@ func TestEveryTamperingIsFound(t *testing.T) {
 	}
 }
 
+func TestListsOfTheStoreThatEndEarlyHideNothing(t *testing.T) {
+	t.Parallel()
+	r := setup(t)
+	r.record(t, 20)
+	r.documents.EndEarly(3)
+	if got := r.verify(t, 0, Anchor{}); !got.Whole || got.Entries != 20 {
+		t.Errorf("%+v", got)
+	}
+	page, err := r.List(t.Context(), Query{Limit: 15})
+	if err != nil || len(page.Items) != 15 || page.Next != 6 {
+		t.Errorf("%d entries, next %d, %v", len(page.Items), page.Next, err)
+	}
+	r.documents.Spoil(kind, keyOf(17), func([]byte) []byte { return nil })
+	if got := r.verify(t, 0, Anchor{}); got.Whole || got.Seq != 17 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAnEntryBehindAGapDoesNotHideIt(t *testing.T) {
 	t.Parallel()
 	r := setup(t)

@@ -45,7 +45,7 @@ func (j *Journal) List(ctx context.Context, q Query) (Page, error) {
 	if q.Before != 0 {
 		after = keyOf(q.Before)
 	}
-	for range scanMax / orchestrator.PageItemsMax {
+	for seen := 0; seen < scanMax; {
 		docs, err := j.o.Documents.ListDocuments(ctx, orchestrator.DocumentQuery{
 			Kind: kind, Newest: true, After: after, Limit: orchestrator.PageItemsMax,
 		})
@@ -69,10 +69,11 @@ func (j *Journal) List(ctx context.Context, q Query) (Page, error) {
 				return page, nil
 			}
 		}
-		if len(docs) < orchestrator.PageItemsMax {
+		if len(docs) == 0 {
 			page.Next = 0
 			return page, nil
 		}
+		seen += len(docs)
 	}
 	return page, nil
 }
@@ -97,14 +98,14 @@ func (j *Journal) each(ctx context.Context, after uint64, do func(orchestrator.D
 		if err != nil {
 			return fmt.Errorf("read the journal: %w", err)
 		}
+		if len(docs) == 0 {
+			return nil
+		}
 		for _, d := range docs {
 			if err := do(d); err != nil {
 				return err
 			}
 			from = d.Key
-		}
-		if len(docs) < orchestrator.PageItemsMax {
-			return nil
 		}
 	}
 }

@@ -4,7 +4,8 @@
 // # Invariants
 //
 //   - It is imported by tests only.
-//   - The documents pass the contract of all stores, storetest.RunDocuments.
+//   - The documents keep to the contract of orchestrator.Documents, and use what it leaves open against the caller:
+//     lists end early, answers are lost.
 //
 // # Where to start reading
 //

@@ -42,6 +42,7 @@ type Documents struct {
 	all   map[string]orchestrator.Document
 	fault error
 	lost  int // so many puts are stored and say that they were not
+	page  int // no list is longer; 0: as long as asked for
 }
 
 // NewDocuments returns no documents yet.
@@ -64,6 +65,13 @@ func (d *Documents) LoseAnswers(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lost = n
+}
+
+// EndEarly has lists end after n documents, as those do that would be too long.
+func (d *Documents) EndEarly(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.page = n
 }
 
 // Spoil changes the value of a document behind everybody's back; nil removes it.
@@ -176,6 +184,9 @@ func (d *Documents) ListDocuments(
 	limit := min(q.Limit, orchestrator.PageItemsMax)
 	if limit <= 0 {
 		limit = orchestrator.PageItemsDefault
+	}
+	if d.page > 0 {
+		limit = min(limit, d.page)
 	}
 	return out[:min(len(out), limit)], nil
 }
