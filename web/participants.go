@@ -172,14 +172,17 @@ func (s *Server) checkURL(u named) error {
 	case len(u.value) > callURLBytesMax:
 		return &argumentError{fmt.Sprintf("%s is longer than %d bytes", u.name, callURLBytesMax)}
 	}
-	parsed, err := url.Parse(u.value)
-	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-		return &argumentError{fmt.Sprintf("%s is an http or https URL, not %.80q", u.name, u.value)}
-	}
-	if s.o.CheckURL != nil {
+	scheme, rest, _ := strings.Cut(u.value, "://")
+	wrong := rest == "" || rest[0] == '/' || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https")
+	if !wrong && s.o.CheckURL != nil { // it reads the URL itself, and more strictly than is done here
 		if err := s.o.CheckURL(u.value); err != nil {
 			return &argumentError{fmt.Sprintf("%s: %v", u.name, err)}
 		}
+		return nil
+	}
+	parsed, err := url.Parse(u.value)
+	if wrong || err != nil || parsed.Host == "" {
+		return &argumentError{fmt.Sprintf("%s is an http or https URL, not %.80q", u.name, u.value)}
 	}
 	return nil
 }
