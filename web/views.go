@@ -140,12 +140,26 @@ const locksShown = 100
 // timeFormat is RFC 3339 with milliseconds and zone.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-// when returns the text of a time, "" for none.
+// when returns the text of a time in timeFormat, "" for none. An answer has a dozen of them.
 func when(m txn.Millis) string {
 	if m == 0 {
 		return ""
 	}
-	return m.Time().Format(timeFormat)
+	t := m.Time()
+	if t.Year() < 0 || t.Year() > 9999 {
+		return t.Format(timeFormat)
+	}
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	const digits = "0123456789"
+	b := [...]byte{
+		digits[year/1000], digits[year/100%10], digits[year/10%10], digits[year%10], '-',
+		digits[month/10], digits[month%10], '-', digits[day/10], digits[day%10], 'T',
+		digits[hour/10], digits[hour%10], ':', digits[minute/10], digits[minute%10], ':',
+		digits[second/10], digits[second%10], '.',
+	}
+	millis := t.Nanosecond() / 1e6
+	return string(append(b[:], digits[millis/100], digits[millis/10%10], digits[millis%10], 'Z'))
 }
 
 func decimal(id int64) string { return strconv.FormatInt(id, 10) }

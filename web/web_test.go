@@ -293,3 +293,14 @@ func TestHealthAnswersHEAD(t *testing.T) {
 		}
 	}
 }
+
+func TestTimesAreRFC3339InMilliseconds(t *testing.T) {
+	t.Parallel()
+	for _, m := range []txn.Millis{
+		1, 999, 1_700_000_000_123, 951_782_400_000, 253_402_300_799_999, 253_402_300_800_000, -1, -62_167_219_200_001,
+	} {
+		if got, want := when(m), m.Time().Format(timeFormat); got != want {
+			t.Errorf("%d: %s instead of %s", int64(m), got, want)
+		}
+	}
+}
