@@ -139,6 +139,10 @@ func (t *Transport) ask(w *worker, c *call, cn *conn, deadline time.Time) (o out
 	if writeErr != nil && n == 0 {
 		return t.unsent(c, writeErr), used && !isTimeout(writeErr)
 	}
+	if plainAnswer(cn.reader) {
+		keep = writeErr == nil
+		return outcome{result: txn.ResultDone, health: alive}, false
+	}
 	resp, err := readAnswer(cn.reader)
 	if err != nil {
 		return t.unanswered(c, cn, err), used && !cn.got && !isTimeout(err)
