@@ -17,9 +17,9 @@ func (a *app) keys() *cobra.Command {
 	return a.clientFlags(group(&cobra.Command{
 		Use:   "key",
 		Short: "Make, list and revoke keys of the API",
-		Long: `Make, list and revoke keys of the API. A service gets the role service; people get viewer, operator, resolver or
-admin, each of which has the rights of those before it. The token is shown once, when the key is made; commands take it
-from the environment variable CONCORD_TOKEN.`,
+		Long: `Make, list and revoke keys of the API. A service gets the role service; people get viewer, operator, resolver
+or admin, each of which has the rights of those before it. The token is shown once, when the key is made; commands take
+it from the environment variable CONCORD_TOKEN.`,
 	}, a.keyCreate(), a.keyList(), a.keyRevoke()))
 }
 
