@@ -106,7 +106,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.Int64Var(&o.held, "held", 0, "one cell: hold so many transactions undecided meanwhile")
 	flags.StringVar(&spacing, "arrival", "poisson", "open loop: poisson or constant")
 	flags.StringVar(&kind, "kind", "at", "of branches: at, tcc or http-tcc")
-	flags.StringVar(&enlist, "enlist", enlistTogether, "with -kind http-tcc: branches join together (in the begin) or singly")
+	flags.StringVar(&enlist, "enlist", enlistTogether, "with -kind http-tcc: branches join together, or singly")
 	flags.IntVar(&o.w.branches, "branches", 2, "branches of a transaction")
 	flags.IntVar(&o.w.rollback, "rollback", 0, "percent of transactions that are rolled back")
 	flags.IntVar(&o.w.keys, "keys", 0, "rows that AT branches lock, chosen at random; few are hot; 0: no row twice")

@@ -15,7 +15,7 @@ import (
 var (
 	plainAnswers = []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 11:00:00 GMT\r\nContent-Type: application/json\r\ncontent-length:2\r\n\r\n{}",
+		"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 11:00:00 GMT\r\nContent-Type: text/plain\r\ncontent-length:2\r\n\r\n{}",
 		"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n\x00",
 	}
 	otherAnswers = []string{
