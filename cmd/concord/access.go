@@ -120,7 +120,7 @@ func (n *node) openAccess(ctx context.Context, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		provider.Clock = clock
+		provider.Clock, provider.Logger = clock, n.logger
 		o.Provider = access.NewProvider(provider)
 	}
 	n.access = access.New(o)

@@ -8,11 +8,15 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"io/fs"
+	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -199,5 +203,45 @@ func TestConfiguredRolesAreThoseOfTheAPI(t *testing.T) {
 	t.Parallel()
 	if diff := cmp.Diff(access.Grantable(), config.AccessRoles()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestNodesCallEachOtherByTLS(t *testing.T) {
+	t.Parallel()
+	cert, key, pool := issue(t, t.TempDir(), "node")
+	n := &node{config: &config.Config{TLS: config.TLS{Cert: cert, Key: key, ClientCA: cert, NodeCA: cert}}}
+	n.logger = slog.New(slog.DiscardHandler)
+	if err := n.openCerts(); err != nil {
+		t.Fatal(err)
+	}
+	defer signal.Stop(n.hangups)
+	var err error
+	if n.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+	}), ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = server.Serve(n.httpListener()) }()
+	defer func() { _ = server.Close() }()
+	client := n.nodeClient()
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://" + n.listener.Addr().String()) // the relay knows nothing of TLS
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if name, err := io.ReadAll(resp.Body); string(name) != "node" || err != nil {
+		t.Errorf("the other node sees %q, %v", name, err)
+	}
+	n.nodeRoots = x509.NewCertPool() // trusts nobody
+	if resp, err := n.nodeClient().Get("http://" + n.listener.Addr().String()); err == nil {
+		_ = resp.Body.Close()
+		t.Error("a node that nobody vouches for is called")
+	}
+	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	if resp, err := stranger.Get("https://" + n.listener.Addr().String()); err == nil {
+		_ = resp.Body.Close()
+		t.Error("a client without a certificate is served")
 	}
 }

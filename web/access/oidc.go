@@ -7,8 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -43,6 +43,7 @@ type ProviderOptions struct {
 	Clock orchestrator.Clock
 	// Transport is used to reach the provider; nil: http.DefaultTransport.
 	Transport http.RoundTripper
+	Logger    *slog.Logger // nil: discarded
 }
 
 // Provider is an OpenID provider. It is asked what it is when it is needed first, so that it may be away at the start.
@@ -91,6 +92,9 @@ func NewProvider(o ProviderOptions) *Provider {
 	}
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	return &Provider{o: o, client: &http.Client{
@@ -144,10 +148,11 @@ func (p *Provider) ask() (*discovered, error) {
 	ctx := oidc.ClientContext(context.Background(), p.client)
 	provider, err := oidc.NewProvider(ctx, p.o.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", &Refusal{
+		p.o.Logger.Warn("provider does not say what it is", "issuer", p.o.Issuer, "err", err)
+		return nil, &Refusal{
 			Status: http.StatusServiceUnavailable, Code: "providerAway", Title: providerAwayTitle,
 			Detail: "Its description could not be read.", RetryAfter: providerPause,
-		}, err)
+		}
 	}
 	now := func() time.Time { return time.UnixMilli(int64(p.o.Clock.Now())) }
 	found := &discovered{
@@ -278,8 +283,10 @@ func (p *Provider) person(r *http.Request, l login) (*Principal, error) {
 	if err != nil {
 		var denied *oauth2.RetrieveError
 		if errors.As(err, &denied) && denied.Response.StatusCode < http.StatusInternalServerError {
+			p.o.Logger.Warn("provider does not take a code", "status", denied.Response.StatusCode, "code", denied.ErrorCode)
 			return nil, refused("The provider does not take the code.")
 		}
+		p.o.Logger.Warn("code could not be exchanged at the provider", "err", err)
 		return nil, &Refusal{
 			Status: http.StatusServiceUnavailable, Code: "providerAway", Title: providerAwayTitle,
 			Detail: "The code could not be exchanged.", RetryAfter: providerPause,
@@ -288,6 +295,7 @@ func (p *Provider) person(r *http.Request, l login) (*Principal, error) {
 	raw, _ := answer.Extra("id_token").(string)
 	token, err := found.people.Verify(ctx, raw)
 	if err != nil {
+		p.o.Logger.Warn("token of the provider does not count", "err", err)
 		return nil, refused("The provider's token does not count.")
 	}
 	if subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(l.Nonce)) != 1 {
@@ -412,6 +420,7 @@ func (g *Gate) token(ctx context.Context, raw string, from netip.Addr) (*Princip
 	token, err := found.programs.Verify(ctx, raw)
 	if err != nil {
 		g.failures.count(from, g.now())
+		g.o.Logger.InfoContext(ctx, "token of a program does not count", "from", addressText(from), "err", err)
 		return nil, wrong
 	}
 	who, err := p.principal(token, ByToken)

@@ -63,6 +63,9 @@ type liveSet struct {
 // pruneEvery bounds how often a full set is looked through.
 const pruneEvery = time.Second
 
+// prunedMax is how many transactions are looked at each time.
+const prunedMax = 2000
+
 // reserve makes room for one more, and reports whether there is any. ended says whether a transaction has ended.
 func (s *liveSet) reserve(now time.Time, ended func(id int64) bool) bool {
 	s.mu.Lock()
@@ -76,9 +79,11 @@ func (s *liveSet) reserve(now time.Time, ended func(id int64) bool) bool {
 		return false
 	}
 	s.pruned = now
-	ids := make([]int64, 0, len(s.ids))
-	for id := range s.ids {
-		ids = append(ids, id)
+	ids := make([]int64, 0, min(len(s.ids), prunedMax))
+	for id := range s.ids { // in no order, so that all come by
+		if ids = append(ids, id); len(ids) == prunedMax {
+			break
+		}
 	}
 	s.mu.Unlock()
 
