@@ -189,7 +189,7 @@ func (s *Server) checkURL(u named) error {
 
 // ourHeaders are those that the coordinator sets itself, or that are the connection's business.
 var ourHeaders = []string{
-	"connection", "content-length", "cookie", "host", "idempotency-key", "keep-alive", "proxy-authorization",
+	"connection", "content-length", "cookie", "expect", "host", "idempotency-key", "keep-alive", "proxy-authorization",
 	"proxy-connection", "te", "traceparent", "trailer", "transfer-encoding", "upgrade", "user-agent",
 }
 
