@@ -41,7 +41,9 @@ func TestNoticesArePublishedWhateverTheOutcome(t *testing.T) {
 	})
 	var reply txn.Reply
 	transport.Bind(func(_ int64, r txn.Reply) { reply = r })
-	cmd := txn.Command{XID: txn.XID{ID: 5}, BranchID: 6, Kind: txn.Topic, Op: txn.Rollback, Resource: NoticeTopic(""), Data: "{}"}
+	cmd := txn.Command{
+		XID: txn.XID{ID: 5}, BranchID: 6, Kind: txn.Topic, Op: txn.Rollback, Resource: NoticeTopic(""), Data: "{}",
+	}
 	if err := transport.Send(cmd); err != nil {
 		t.Fatal(err)
 	}

@@ -44,8 +44,8 @@ type OperateRequest struct {
 	Notice      func(g *txn.Global, branchID int64) string
 }
 
-// Operate carries out an operation and calls done with the state after it, durable. Errors: those of [Coordinator.Plan],
-// [ErrPlanChanged], [ErrBusy], faults, after which the outcome is unknown.
+// Operate carries out an operation and calls done with the state after it, durable. Errors: those of
+// [Coordinator.Plan], [ErrPlanChanged], [ErrBusy], faults, after which the outcome is unknown.
 func (c *Coordinator) Operate(req OperateRequest, done func(*txn.Global, error)) {
 	var notice txn.Notice
 	if req.Operation.Action.Heuristic() && req.Notice != nil {

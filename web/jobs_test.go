@@ -173,7 +173,8 @@ func TestWrongJobs(t *testing.T) {
 		if path == "/start" {
 			body = `{"digest":"d","reason":"r"}`
 		}
-		if status, got, _ := r.do(t, method, "/api/v1/jobs/nothing"+path, body); status != 404 || got["code"] != "jobNotFound" {
+		status, got, _ := r.do(t, method, "/api/v1/jobs/nothing"+path, body)
+		if status != 404 || got["code"] != "jobNotFound" {
 			t.Errorf("%s: %d %v", path, status, got)
 		}
 	}

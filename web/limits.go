@@ -2,8 +2,8 @@ package web
 
 import "time"
 
-// The bounds of what the API takes. Those of the runtime, which hold for Seata clients too, are orchestrator.Limits; the
-// length of a whole body is the setting web.bodyBytesMax.
+// The bounds of what the API takes. Those of the runtime, which hold for Seata clients too, are orchestrator.Limits;
+// the length of a whole body is the setting web.bodyBytesMax.
 const (
 	// branchesPerRequestMax bounds the branches that are registered with one request.
 	branchesPerRequestMax = 200

@@ -73,7 +73,7 @@ func (s *Server) beginRequest(c *gin.Context, body *beginBody) (req orchestrator
 	return req, err
 }
 
-// traceOf returns the traceparent of a request. One that is not understood is passed over, as W3C Trace Context asks for.
+// traceOf returns the traceparent of a request. One that is not understood is passed over, as W3C Trace Context asks.
 func traceOf(c *gin.Context) string {
 	if trace := c.GetHeader("traceparent"); txn.ValidTrace(trace) {
 		return trace

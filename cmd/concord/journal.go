@@ -113,8 +113,8 @@ func (a *app) copy(ctx context.Context, path string) error {
 func (a *app) journalVerify() *cobra.Command {
 	return &cobra.Command{
 		Use: "verify", Short: "Check the chain of hashes of the journal", Args: noArguments,
-		Long: `Check the chain of hashes of the journal: that no entry was changed, removed or put elsewhere. The exit code is 1
-if one was.`,
+		Long: `Check the chain of hashes of the journal: that no entry was changed, removed or put elsewhere. The exit code is
+1 if one was.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all uint64
 			q := url.Values{}

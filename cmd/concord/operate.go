@@ -59,8 +59,8 @@ stays what it is, but whether this participant follows it is up to you. Consumer
 	},
 	"release": {
 		short: "Unlock rows whose undo is not done",
-		long: `Unlock the rows of a transaction that is rolling back although their undo is not done, which is heuristic: others
-may change them, and a later undo would then be refused. Consumers are told by a message.`,
+		long: `Unlock the rows of a transaction that is rolling back although their undo is not done, which is heuristic:
+others may change them, and a later undo would then be refused. Consumers are told by a message.`,
 		branch: true,
 	},
 }

@@ -28,7 +28,8 @@ func TestOperatorFindsAndMendsAStuckTransaction(t *testing.T) {
 	contains(t, s.ok("tx", "show", xid), "└─", "locks 2 rows", "It is open", "jdbc:mysql://db/shop")
 
 	p.answer(0, seata.BranchRollbackFailedUnretryable)
-	contains(t, s.ok("tx", "rollback", xid, "--yes", "--reason", "ticket 7"), "RollingBack", "Stuck", "concord tx retry "+xid)
+	contains(t, s.ok("tx", "rollback", xid, "--yes", "--reason", "ticket 7"), "RollingBack", "Stuck",
+		"concord tx retry "+xid)
 	contains(t, s.ok("tx", "list", "--stuck"), xid, "STUCK (refused)")
 	contains(t, s.ok("tx", "show", xid, "-o", "json"), `"stuck": true`, `"stuckReason": "refused"`)
 	if r := s.do("tx", "commit", xid, "--yes", "--reason", "no"); r.code != exitFailure {
@@ -104,7 +105,8 @@ func TestTermEndsWithZeroAndASecondOneAtOnce(t *testing.T) {
 	s = start(t, t.TempDir(), "--dev", "--limits-drain", "10m", "--retry-answer", "10m")
 	p := connect(t, s.tc)
 	xid := p.begin("slow", "orders:1")
-	s.ok("tx", "rollback", xid, "--no-wait", "--yes", "--reason", "test") // its command is never answered, so draining takes long
+	// Its command is never answered, so draining takes long.
+	s.ok("tx", "rollback", xid, "--no-wait", "--yes", "--reason", "test")
 	for p.commands() == 0 {
 		s.ok("tx", "show", xid)
 	}
@@ -247,7 +249,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{exitUsage, `"hello" is no xid`, []string{"tx", "show", "hello"}},
 		{exitUsage, "cursor was not made", []string{"tx", "list", "--cursor", "!!"}},
 		{exitFailure, "1.2.3.4:1:99: There is no such transaction", []string{"tx", "show", "1.2.3.4:1:99"}},
-		{exitFailure, "rollback of 1.2.3.4:1:99: There is no such", []string{"tx", "rollback", "1.2.3.4:1:99", "--yes", "--reason", "x"}},
+		{exitFailure, "rollback of 1.2.3.4:1:99: There is no such",
+			[]string{"tx", "rollback", "1.2.3.4:1:99", "--yes", "--reason", "x"}},
 		{exitUsage, "say why with --reason", []string{"tx", "rollback", "1.2.3.4:1:99"}},
 		{exitFailure, "does --server name the HTTP address", []string{"tx", "list", "--server", "http://" + s.http + "/x"}},
 		{exitFailure, "does not speak HTTP", []string{"tx", "list", "--server", "http://" + s.tc}},
