@@ -27,6 +27,9 @@ type fake struct {
 	nextID  int64
 	silent  bool // answers nothing
 	broken  bool // panics
+	waits   []orchestrator.LockWait
+	edges   []orchestrator.WaitEdge
+	hot     []orchestrator.HotRow
 }
 
 // Now makes the fake its own clock.
@@ -157,6 +160,37 @@ func (f *fake) Counts(context.Context) (orchestrator.Counts, error) {
 func (f *fake) Waits(int) []orchestrator.LockWait {
 	return []orchestrator.LockWait{{Row: txn.Row{Table: "orders", PK: "7"}, Waiter: 8, Holder: 5, Since: f.now - 1500}}
 }
+
+func (f *fake) WaitsOf(id int64, limit int) (own, behind []orchestrator.LockWait) {
+	for _, w := range f.waits {
+		switch id {
+		case w.Waiter:
+			own = append(own, w)
+		case w.Holder:
+			behind = append(behind, w)
+		}
+	}
+	return own[:min(len(own), limit)], behind[:min(len(behind), limit)]
+}
+
+func (f *fake) WaitersOf(rows []txn.Row) []int {
+	if f.waits == nil {
+		return nil
+	}
+	counts := make([]int, len(rows))
+	for i, row := range rows {
+		for _, w := range f.waits {
+			if w.Row == row {
+				counts[i]++
+			}
+		}
+	}
+	return counts
+}
+
+func (f *fake) WaitEdges(context.Context) ([]orchestrator.WaitEdge, error) { return f.edges, f.listErr }
+
+func (f *fake) HotRows(limit int) []orchestrator.HotRow { return f.hot[:min(limit, len(f.hot))] }
 
 func (f *fake) Stats() orchestrator.Stats {
 	return orchestrator.Stats{Begun: 42, DecidedCommit: 7, Live: 3}

@@ -73,6 +73,7 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 		"EventAnswers": reflect.TypeFor[answersBody](), "EventSeek": reflect.TypeFor[seekBody](),
 	}
 	maps.Copy(types, accessTypes())
+	maps.Copy(types, viewTypes())
 	for name, schema := range schemas {
 		properties, isObject := schema.(map[string]any)["properties"].(map[string]any)
 		if !isObject {
@@ -101,6 +102,9 @@ func jsonNames(t reflect.Type) []string {
 		f := t.Field(i)
 		if f.Anonymous {
 			names = append(names, jsonNames(f.Type)...)
+			continue
+		}
+		if !f.IsExported() {
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")

@@ -82,6 +82,7 @@ func transactionRules() map[string]rule {
 		"POST " + v1 + "/transactions":            {role: access.Service, scope: bodyOf, begins: true},
 		"GET " + tx:                               {role: access.Member, scope: pathOf},
 		"GET " + tx + "/history":                  {role: access.Member, scope: pathOf},
+		"GET " + tx + "/why":                      {role: access.Member, scope: pathOf},
 		"POST " + tx + "/branches":                {role: access.Service, scope: pathOf},
 		"POST " + tx + "/branches/:branch/report": {role: access.Service, scope: pathOf},
 		"POST " + tx + "/commit":                  {role: access.Decider, scope: pathOf, action: "transaction.commit"},

@@ -34,6 +34,10 @@ type Coordinator interface {
 	Locks(ctx context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error)
 	Counts(ctx context.Context) (orchestrator.Counts, error)
 	Waits(limit int) []orchestrator.LockWait
+	WaitsOf(id int64, limit int) (own, behind []orchestrator.LockWait)
+	WaitersOf(rows []txn.Row) []int
+	WaitEdges(ctx context.Context) ([]orchestrator.WaitEdge, error)
+	HotRows(limit int) []orchestrator.HotRow
 	Stats() orchestrator.Stats
 }
 
@@ -83,6 +87,12 @@ type Options struct {
 	Heartbeat, StreamWriteLimit time.Duration
 	// Sessions lists the connected clients. Nil: none.
 	Sessions func() []Session
+	// RemoteSessions lists who is connected to other nodes. Nil: one machine, or nothing is handed over.
+	RemoteSessions func(ctx context.Context) ([]orchestrator.RemoteSession, error)
+	// Targets is what is known of the places that participants are called at. Nil: nothing.
+	Targets func() []Target
+	// Publication is how far decisions are ahead of what is published. Nil: both are one write.
+	Publication func(ctx context.Context) (Publication, error)
 	// Samples returns the numbers of other parts for /metrics. Nil: none.
 	Samples func() []Sample
 	// Collectors are metrics of other parts that are no [Sample].
@@ -197,6 +207,7 @@ func (s *Server) routes() {
 	v1.POST("/transactions/:xid/branches/:branch/report", s.reportBranch)
 	v1.GET("/transactions/:xid", s.showTransaction)
 	v1.GET("/transactions/:xid/history", s.showHistory)
+	v1.GET("/transactions/:xid/why", s.showWhy)
 	v1.POST("/transactions/:xid/commit", s.decide(txn.Commit))
 	v1.POST("/transactions/:xid/rollback", s.decide(txn.Rollback))
 	v1.POST("/transactions/:xid/plan", s.planOperation)

@@ -289,6 +289,7 @@ func (m *cluster) web(o *web.Options) {
 	if m.relay != nil {
 		o.Internal = m.relay.Handler()
 	}
+	m.webViews(o)
 	prefix := m.config.MQ.Prefix
 	if m.topics == nil {
 		o.EventsElsewhere = "It publishes none: --mq is off."

@@ -263,6 +263,7 @@ func (n *node) webOptions() web.Options {
 		CheckURL: n.callback.Check,
 	}
 	n.engine.web(&o)
+	n.webViews(&o)
 	n.webAccess(&o)
 	return o
 }

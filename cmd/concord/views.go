@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+
+	"github.com/concord-tx/concord/callback"
+	"github.com/concord-tx/concord/web"
+)
+
+// webViews adds what people look at beside transactions: the targets of calls.
+func (n *node) webViews(o *web.Options) { o.Targets = n.targets }
+
+// targets is what is known of the places that participants are called at.
+func (n *node) targets() []web.Target {
+	if n.callback == nil {
+		return nil
+	}
+	var out []web.Target
+	for _, t := range n.callback.Targets() {
+		out = append(out, web.Target{
+			Origin: t.Origin, Dead: t.State != callback.CircuitClosed, Probing: t.State == callback.CircuitHalfOpen,
+			Full: t.Queued >= n.config.Callback.Queued, Since: t.Since, ProbeAt: t.Probe, InFlight: t.InFlight,
+			Queued: t.Queued, Calls: t.Calls, Failed: t.Failed, LastError: t.LastError,
+		})
+	}
+	return out
+}
+
+// publication is how far decisions are ahead of what is published.
+func (m *cluster) publication(ctx context.Context) (web.Publication, error) {
+	n, oldest, err := m.store.OutboxState(ctx)
+	return web.Publication{Pending: n, OldestAt: oldest}, err
+}
+
+// webViews adds what is in the database and at the broker.
+func (m *cluster) webViews(o *web.Options) {
+	if m.relay != nil {
+		o.RemoteSessions = m.store.RemoteSessions
+	}
+	if m.decisions != nil {
+		o.Publication = m.publication
+	}
+}

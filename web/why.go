@@ -1,0 +1,163 @@
+package web
+
+import (
+	"context"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/web/access"
+)
+
+// Why says why a transaction has not ended, and what one can do.
+type Why struct {
+	XID     string `json:"xid"`
+	Status  string `json:"status"`
+	Outcome string `json:"outcome"`
+	// Sentence is the first cause, or the outcome and when.
+	Sentence string `json:"sentence"`
+	EndedAt  string `json:"endedAt,omitempty"`
+	// Causes are the reasons, the weightiest first; CauseCount counts those that are not shown, too.
+	Causes     []Cause `json:"causes"`
+	CauseCount int     `json:"causeCount"`
+	// Actions are what is allowed now. Each begins with a plan.
+	Actions []PossibleAction `json:"actions"`
+}
+
+// PossibleAction is something that a person may do now.
+type PossibleAction struct {
+	Action string `json:"action"`
+	Branch string `json:"branch,omitempty"`
+	// Role is what it takes, Plan the address that a plan is asked for at with action and branch.
+	Role string `json:"role"`
+	Plan string `json:"plan"`
+	// Sentence says what it means.
+	Sentence string `json:"sentence"`
+}
+
+// showWhy answers GET /api/v1/transactions/{xid}/why.
+func (s *Server) showWhy(c *gin.Context) {
+	if p := s.parameters(c); p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	s.withTransaction(c, func(g *txn.Global) any {
+		k := s.know(c, g)
+		out := Why{
+			XID: g.XID.String(), Status: g.Status.String(), Outcome: outcomeOf(g), EndedAt: when(g.EndedAt),
+			Actions: s.possible(c, g),
+		}
+		out.Causes, out.CauseCount = k.causes()
+		switch {
+		case g.Status.Ended():
+			out.Sentence = endSentence(g)
+		case len(out.Causes) > 0:
+			out.Sentence = out.Causes[0].Sentence
+		}
+		return out
+	})
+}
+
+func endSentence(g *txn.Global) string {
+	end := "committed"
+	if g.Status == txn.RolledBack {
+		end = "rolled back"
+	}
+	end = "It has ended: " + end + " at " + when(g.EndedAt) + ", decided by " + g.Cause.String() + "."
+	if g.Heuristic {
+		end += " A person has given up that its effects are all or nothing."
+	}
+	return end
+}
+
+// waitsLooked bounds the waits that are looked at for one transaction.
+const waitsLooked = 1000
+
+// know gathers what causes are found from. What cannot be read is left out, since the rest may explain that.
+func (s *Server) know(ctx context.Context, g *txn.Global) *known {
+	k := &known{g: g, now: s.o.Clock.Now(), prefix: s.o.Prefix, holders: map[int64]*txn.Global{}}
+	if g.Status.Ended() {
+		return k
+	}
+	k.own, k.behind = s.o.Coordinator.WaitsOf(g.XID.ID, waitsLooked)
+	k.own = k.own[:min(len(k.own), waitersMax)]
+	for _, w := range k.own {
+		if h, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(w.Holder, done) }); err == nil {
+			k.holders[w.Holder] = h
+		}
+	}
+	if s.o.Sessions != nil {
+		k.sessions = s.o.Sessions()
+	}
+	if s.o.RemoteSessions != nil {
+		var err error
+		k.elsewhere, err = s.o.RemoteSessions(ctx)
+		k.elsewhereUnknown = err != nil
+	}
+	if s.o.Targets != nil {
+		k.targets = map[string]Target{}
+		for _, t := range s.o.Targets() {
+			k.targets[t.Origin] = t
+		}
+	}
+	if s.o.Publication != nil {
+		if p, err := s.o.Publication(ctx); err == nil {
+			k.publication = p
+		}
+	}
+	if s.o.Ready != nil {
+		k.reasons = s.o.Ready()
+	}
+	if s.o.Degraded != nil {
+		k.limits = s.o.Degraded()
+	}
+	return k
+}
+
+// skipsShown bounds the branches for which skipping is offered.
+const skipsShown = 20
+
+// possible lists what the rules allow now.
+func (s *Server) possible(ctx context.Context, g *txn.Global) []PossibleAction {
+	out := []PossibleAction{}
+	if g.Status.Ended() {
+		return out
+	}
+	all := []txn.Operation{{Action: txn.ActionRetry}}
+	if !g.Status.Decided() { // what is decided may be asked for again, which does nothing
+		all = []txn.Operation{{Action: txn.ActionCommit}, {Action: txn.ActionRollback}}
+	}
+	for _, b := range g.Branches {
+		if b.NeedsPhaseTwo() && len(all) < skipsShown {
+			all = append(all, txn.Operation{Action: txn.ActionSkip, BranchID: b.ID})
+		}
+	}
+	all = append(all, txn.Operation{Action: txn.ActionRelease})
+	for _, op := range all {
+		_, err := await(ctx, func(done func(txn.Plan, error)) { s.o.Coordinator.Plan(g.XID.ID, op, done) })
+		if err == nil {
+			out = append(out, s.viewAction(g, op))
+		}
+	}
+	return out
+}
+
+func (s *Server) viewAction(g *txn.Global, op txn.Operation) PossibleAction {
+	v := PossibleAction{
+		Action: op.Action.String(), Role: access.Operator.String(), Plan: "/api/v1/transactions/" + g.XID.String() + "/plan",
+	}
+	if op.Action.Heuristic() {
+		v.Role = access.Resolver.String()
+	}
+	if op.BranchID != 0 {
+		v.Branch = decimal(op.BranchID)
+	}
+	v.Sentence = map[txn.Action]string{
+		txn.ActionCommit:   "Decide that it commits, in place of who began it.",
+		txn.ActionRollback: "Decide that it rolls back, in place of who began it.",
+		txn.ActionRetry:    "Ask the branches that are not done again now.",
+		txn.ActionSkip:     "Give up phase two of this branch: its effects stay as they are.",
+		txn.ActionRelease:  "Unlock the rows that it holds, although they are not as decided.",
+	}[op.Action]
+	return v
+}
