@@ -249,6 +249,32 @@ func TestRestrictedKeysSeeTheirOwnOnly(t *testing.T) {
 	}
 }
 
+func TestRestrictedKeysBeginForTheirOwnOnly(t *testing.T) {
+	t.Parallel()
+	g := guarded(t, nil)
+	own := g.token(t, access.NewKey{
+		Name: "own", Roles: []string{"service"}, Applications: []string{"shop"}, Groups: []string{"g"},
+	})
+	const message = `"name":"n","check":{"url":"https://a.example/check"},"deliveries":[{"url":"https://a.example/do"}]}`
+	for _, tt := range []struct {
+		path, body string
+		want       int
+	}{
+		{"/api/v1/transactions", `{"name":"n","application":"shop","group":"g"}`, 201},
+		{"/api/v1/transactions", `{"name":"n","application":"bank","group":"g"}`, 403},
+		{"/api/v1/transactions", `{"name":"n","application":"shop","group":"h"}`, 403},
+		{"/api/v1/transactions", `{"name":"n"}`, 403},
+		{"/api/v1/messages", `{"application":"shop","group":"g",` + message, 201},
+		{"/api/v1/messages", `{"application":"bank","group":"g",` + message, 403},
+	} {
+		begun := len(g.all)
+		status, got, _ := g.do(t, "POST", tt.path, tt.body, "Authorization", own)
+		if status != tt.want || status == 403 && (got["code"] != "applicationNotAllowed" || len(g.all) != begun) {
+			t.Errorf("%s %s: %d %v", tt.path, tt.body, status, got)
+		}
+	}
+}
+
 func TestLimitsOfAKeyAreAnswered(t *testing.T) {
 	t.Parallel()
 	g := guarded(t, nil)
