@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -139,6 +140,8 @@ type Record struct {
 	Branches                 []Branch
 	// ClientSaga says that a client's saga engine runs it, which may add branches after the decision.
 	ClientSaga bool
+	// Heuristic says that a person has skipped a branch or released rows: its effects need not be all or nothing.
+	Heuristic bool
 	// Decisions are the decisions in the history, in order.
 	Decisions []txn.Outcome
 }
@@ -153,6 +156,8 @@ type Branch struct {
 	// FinishedAt is when the participant's confirmation was recorded; 0: never.
 	FinishedAt txn.Millis
 	Released   bool
+	// Freed says that a person has released its rows, or skipped it.
+	Freed bool
 	// Late says that the history has its registration after the decision.
 	Late bool
 	// Rows are the rows that it locks; the strings are shared.
@@ -301,11 +306,15 @@ func (e *Evidence) AddRecord(g *txn.Global, epoch int64) {
 		XID: g.XID.String(), Application: e.intern(g.Application), Group: e.intern(g.Group), Name: e.intern(g.Name),
 		Status: g.Status, Cause: g.Cause, Stuck: g.Stuck, Version: g.Version, Epoch: epoch, BeganAt: g.BeganAt,
 		DecidedAt: g.DecidedAt, EndedAt: g.EndedAt, Timeout: g.Timeout, ClientSaga: g.ClientSaga(),
-		LastAt: max(g.BeganAt, g.DecidedAt, g.EndedAt),
+		Heuristic: g.Heuristic,
+		LastAt:    max(g.BeganAt, g.DecidedAt, g.EndedAt),
 	}
 	index := make(map[int64]int, len(g.Branches))
-	for i, b := range g.Branches {
-		index[b.ID] = i
+	for _, b := range g.Branches {
+		if b.Kind == txn.Topic && strings.HasSuffix(b.Resource, noticeSuffix) {
+			continue // the event that tells of a person's operation: no participant
+		}
+		index[b.ID] = len(r.Branches)
 		r.Branches = append(r.Branches, Branch{
 			ID: b.ID, Kind: b.Kind, State: b.State, Resource: e.intern(b.Resource), RegisteredAt: b.RegisteredAt,
 			Released: b.Released, Rows: e.rowsOf(b),
@@ -323,6 +332,8 @@ func (e *Evidence) AddRecord(g *txn.Global, epoch int64) {
 			r.Branches[i].Late = len(r.Decisions) > 0
 		case h.Kind == txn.HistoryFinished && known:
 			r.Branches[i].FinishedAt = h.At
+		case (h.Kind == txn.HistorySkipped || h.Kind == txn.HistoryReleased) && known:
+			r.Branches[i].Freed = true
 		}
 	}
 	s.Record = r
@@ -409,5 +420,12 @@ func (s *Story) branch(id int64) *Branch {
 
 // needsPhaseTwo reports whether a branch still has something to do once its transaction is decided.
 func (b *Branch) needsPhaseTwo() bool {
-	return b.State != txn.PhaseOneFailed && b.State != txn.ReadOnly && b.State != txn.Finished
+	switch b.State {
+	case txn.PhaseOneFailed, txn.ReadOnly, txn.Finished, txn.Skipped:
+		return false
+	}
+	return b.Kind != txn.Check
 }
+
+// noticeSuffix ends the topics on which heuristic operations are told; see docs/EVENTS.md.
+const noticeSuffix = "-heuristic"

@@ -211,7 +211,7 @@ func releasedAfterUndo(_ *Evidence, s *Story, f *Findings) bool {
 	}
 	for i := range s.Record.Branches {
 		b := &s.Record.Branches[i]
-		if b.Released && b.State != txn.Finished && b.State != txn.PhaseOneFailed {
+		if b.Released && !b.Freed && b.State != txn.Finished && b.State != txn.PhaseOneFailed {
 			f.fail(s, "branch %d has freed its rows, but it is %s", b.ID, b.State)
 		}
 	}

@@ -77,7 +77,7 @@ func atomicEffects(e *Evidence, s *Story, f *Findings) bool {
 		}
 		return e.AtRest && len(s.Effects) > 0
 	}
-	if !s.ended() {
+	if !s.ended() || s.Record.Heuristic { // a person has taken it upon themselves
 		return false
 	}
 	for d := range e.Databases {
@@ -253,7 +253,7 @@ func rollbackEffects(e *Evidence, s *Story, f *Findings) bool {
 			told = c.Status
 		}
 	}
-	if told == "" {
+	if told == "" || s.Record != nil && s.Record.Heuristic {
 		return false
 	}
 	for _, effect := range s.Effects {
