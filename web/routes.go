@@ -59,6 +59,8 @@ func rules() map[string]rule {
 		"HEAD /readyz":                 {role: access.Open, scope: freeOf},
 		"GET /metrics":                 {role: access.Viewer, near: true},
 		"GET /openapi.yaml":            {role: access.Open, scope: freeOf},
+		"GET /docs":                    {role: access.Open, scope: freeOf},
+		"GET /docs/style.css":          {role: access.Open, scope: freeOf},
 		"GET " + v1 + "/version":       {role: access.Member, scope: freeOf},
 		"GET " + v1 + "/locks":         viewing,
 		"GET " + v1 + "/waits":         viewing,

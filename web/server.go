@@ -199,6 +199,7 @@ func (s *Server) routes() {
 	}
 	s.engine.GET("/metrics", s.metrics())
 	s.engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", openAPI) })
+	s.docsRoutes()
 	v1 := s.engine.Group("/api/v1")
 	v1.GET("/version", func(c *gin.Context) { c.JSON(http.StatusOK, s.o.Version) })
 	v1.GET("/transactions", s.listTransactions)

@@ -1,0 +1,103 @@
+package web
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func docsHTML(t *testing.T) (*rig, string) {
+	t.Helper()
+	r := setup(t, func(o *Options) { o.Dev = false })
+	w := r.raw(t, "GET", "/docs", "", "Host", "concord.example")
+	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("%d %v", w.Code, w.Header())
+	}
+	if w.Header().Get("Content-Security-Policy") != contentPolicy {
+		t.Errorf("%v", w.Header())
+	}
+	return r, w.Body.String()
+}
+
+func TestDocsShowEveryRouteAndSchema(t *testing.T) {
+	t.Parallel()
+	r, page := docsHTML(t)
+	for _, route := range r.server.engine.Routes() {
+		path := pathParameter.ReplaceAllString(route.Path, "{$1}")
+		if !strings.Contains(page, ">"+route.Method+"</span> <code>"+path+"</code>") {
+			t.Errorf("%s %s is not on the page", route.Method, path)
+		}
+	}
+	if n := strings.Count(page, "<pre>curl"); n != len(r.server.engine.Routes()) {
+		t.Errorf("%d examples", n)
+	}
+	for _, want := range []string{
+		`<a href="#schema-TransactionDetail">TransactionDetail</a>`, `<section id="schema-Transaction">`,
+		"Role: <b>resolver</b>", "-H &#34;Authorization: Bearer $CONCORD_KEY&#34;", "<code>transaction.operate</code>",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is not on the page", want)
+		}
+	}
+}
+
+func TestDocsLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	_, page := docsHTML(t)
+	ids := map[string]int{}
+	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		if ids[m[1]]++; ids[m[1]] > 1 {
+			t.Errorf("two places are called %s", m[1])
+		}
+	}
+	links := regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(page, -1)
+	if len(links) < 100 {
+		t.Fatalf("%d links", len(links))
+	}
+	for _, m := range links {
+		at, inPage := strings.CutPrefix(m[1], "#")
+		switch {
+		case inPage && ids[at] == 0:
+			t.Errorf("#%s leads nowhere", at)
+		case !inPage && m[1] != "/openapi.yaml" && m[1] != "/docs/style.css":
+			t.Errorf("%s is fetched from elsewhere", m[1])
+		}
+	}
+}
+
+// What the policy forbids would not be shown, or would not work.
+func TestDocsKeepThePolicy(t *testing.T) {
+	t.Parallel()
+	r, page := docsHTML(t)
+	for _, forbidden := range []string{"<script", "<style", " style=", "javascript:", " onclick=", "ZgotmplZ"} {
+		if strings.Contains(page, forbidden) {
+			t.Errorf("%s is on the page", forbidden)
+		}
+	}
+	d := xml.NewDecoder(strings.NewReader(page))
+	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := r.raw(t, "GET", "/docs/style.css", "", "Host", "concord.example")
+	if w.Code != 200 || w.Header().Get("Content-Type") != "text/css; charset=utf-8" ||
+		strings.Contains(w.Body.String(), "url(") || strings.Contains(w.Body.String(), "@import") {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+func TestDocsOfADamagedDescriptionAreAnError(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "a: [", "\t"} {
+		if _, err := readDocs([]byte(text), rules()); err == nil {
+			t.Errorf("%q is read", text)
+		}
+	}
+}
