@@ -15,7 +15,7 @@ func TestExamplesInTheDocumentationAreTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 2 {
+	if len(blocks) != 3 {
 		t.Fatalf("%d examples", len(blocks))
 	}
 	for _, b := range blocks {
@@ -23,11 +23,15 @@ func TestExamplesInTheDocumentationAreTrue(t *testing.T) {
 		if strings.Contains(b[1], EventTypeBranch) {
 			schema = MessageSchema
 		}
+		if strings.Contains(b[1], EventTypeHeuristic) {
+			schema = HeuristicSchema
+		}
 		if err := validate(compile(t, schema, ""), []byte(b[1])); err != nil {
 			t.Errorf("%v\n%s", err, b[1])
 		}
 	}
-	for _, want := range []string{TopicCommit, TopicRollback, EventTypeCommit, EventTypeRollback, ContentTypeBatch} {
+	for _, want := range []string{TopicCommit, TopicRollback, EventTypeCommit, EventTypeRollback, ContentTypeBatch,
+		NoticeTopic(""), EventTypeHeuristic} {
 		if !strings.Contains(string(text), "`"+want+"`") {
 			t.Errorf("%s is not explained", want)
 		}
