@@ -245,3 +245,43 @@ func TestNodesCallEachOtherByTLS(t *testing.T) {
 		t.Error("a client without a certificate is served")
 	}
 }
+
+func TestASessionAndTheJournalSurviveARestart(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := start(t, data)
+	token := tokenForm.FindString(s.logs())
+	resp, err := http.Post("http://"+s.http+"/auth/session", "application/json", strings.NewReader(`{"key":"`+token+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 || len(resp.Cookies()) != 1 {
+		t.Fatalf("%s\n%s", resp.Status, s.logs())
+	}
+	s.kill()
+	again := start(t, data)
+	for path, want := range map[string]string{
+		"/api/v1/me":             `"kind":"keySession"`,
+		"/api/v1/journal/verify": `"whole":true,"entries":2`,
+		"/api/v1/journal":        `"action":"signin.begin"`,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+again.http+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.AddCookie(resp.Cookies()[0])
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %s %s %v", path, answer.Status, body, err)
+		}
+	}
+	if strings.Contains(again.logs()+s.logs(), resp.Cookies()[0].Value) {
+		t.Error("the cookie is in the log")
+	}
+}
