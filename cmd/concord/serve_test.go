@@ -31,6 +31,7 @@ func TestOperatorFindsAndMendsAStuckTransaction(t *testing.T) {
 	contains(t, s.ok("tx", "rollback", xid, "--yes", "--reason", "ticket 7"), "RollingBack", "Stuck",
 		"concord tx retry "+xid)
 	contains(t, s.ok("tx", "list", "--stuck"), xid, "STUCK (refused)")
+	contains(t, s.ok("tx", "why", xid), "branchRefused", "what you can do", "concord tx retry "+xid)
 	contains(t, s.ok("tx", "show", xid, "-o", "json"), `"stuck": true`, `"stuckReason": "refused"`)
 	if r := s.do("tx", "commit", xid, "--yes", "--reason", "no"); r.code != exitFailure {
 		t.Errorf("commit after rollback: %+v", r)

@@ -20,8 +20,8 @@ func (a *app) tx() *cobra.Command {
 		Example: `  concord tx list --stuck
   concord tx show 10.0.0.5:8091:4194305
   concord tx retry 10.0.0.5:8091:4194305 --reason "participant is back"`,
-	}, a.txList(), a.txShow(), a.txHistory(), a.operation("commit"), a.operation("rollback"), a.operation("retry"),
-		a.operation("skip"), a.operation("release")))
+	}, a.txList(), a.txShow(), a.txWhy(), a.txHistory(), a.operation("commit"), a.operation("rollback"),
+		a.operation("retry"), a.operation("skip"), a.operation("release")))
 }
 
 // pagesMax bounds how many short pages are read for one list.
