@@ -27,7 +27,10 @@ it is tried again, and what is wrong with the parts that it needs; and what you 
 				return a.printJSON(raw)
 			}
 			var b strings.Builder
-			fmt.Fprintf(&b, "%s  %s\n%s\n", why.XID, why.Status, why.Sentence)
+			fmt.Fprintf(&b, "%s  %s\n", why.XID, why.Status)
+			if len(why.Causes) == 0 {
+				fmt.Fprintf(&b, "\n%s\n", why.Sentence)
+			}
 			for _, c := range why.Causes {
 				fmt.Fprintf(&b, "\n- %s (%s)\n", c.Sentence, c.Code)
 			}
