@@ -32,9 +32,14 @@ func (s *Server) listLocks(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	out := Page[Lock]{Items: []Lock{}, Next: page.Next}
+	out, now := Page[Lock]{Items: []Lock{}, Next: page.Next}, s.o.Clock.Now()
+	rows := make([]txn.Row, 0, len(page.Items))
 	for _, l := range page.Items {
-		out.Items = append(out.Items, viewLock(l))
+		out.Items = append(out.Items, viewLock(l, now))
+		rows = append(rows, l.Row)
+	}
+	for i, n := range s.o.Coordinator.WaitersOf(rows) {
+		out.Items[i].Waiters = n
 	}
 	c.JSON(http.StatusOK, out)
 }

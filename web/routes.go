@@ -63,6 +63,8 @@ func rules() map[string]rule {
 		"GET /docs/style.css":          {role: access.Open, scope: freeOf},
 		"GET " + v1 + "/version":       {role: access.Member, scope: freeOf},
 		"GET " + v1 + "/locks":         viewing,
+		"GET " + v1 + "/locks/graph":   viewing,
+		"GET " + v1 + "/locks/hottest": viewing,
 		"GET " + v1 + "/waits":         viewing,
 		"GET " + v1 + "/sessions":      viewing,
 		"GET " + v1 + "/nodes":         viewing,

@@ -223,6 +223,8 @@ func (s *Server) routes() {
 	v1.POST("/jobs/:job/start", s.startJob)
 	v1.POST("/jobs/:job/cancel", s.cancelJob)
 	v1.GET("/locks", s.listLocks)
+	v1.GET("/locks/graph", s.showLockGraph)
+	v1.GET("/locks/hottest", s.listHotLocks)
 	v1.GET("/waits", s.listWaits)
 	v1.GET("/sessions", s.listSessions)
 	v1.GET("/nodes", s.listNodes)

@@ -99,6 +99,9 @@ type Lock struct {
 	Holder       string `json:"holder"`
 	HolderStatus string `json:"holderStatus"`
 	Since        string `json:"since"`
+	AgeMs        int64  `json:"ageMs"`
+	// Waiters is how many registrations wait for it on the node that answers.
+	Waiters int `json:"waiters"`
 }
 
 // Wait is a registration that waits for a row.
@@ -230,10 +233,11 @@ func viewBranch(b *txn.Branch, now txn.Millis) Branch {
 	return view
 }
 
-func viewLock(l orchestrator.Lock) Lock {
+func viewLock(l orchestrator.Lock, now txn.Millis) Lock {
 	return Lock{
 		HeldLock: HeldLock{Resource: l.Row.Resource, Table: l.Row.Table, PK: l.Row.PK, Branch: decimal(l.Branch)},
 		Holder:   l.Holder.String(), HolderStatus: l.HolderStatus.String(), Since: when(l.Since),
+		AgeMs: int64(max(now-l.Since, 0)),
 	}
 }
 

@@ -6,6 +6,9 @@ import "reflect"
 func viewTypes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"Why": reflect.TypeFor[Why](), "CauseData": reflect.TypeFor[CauseData](), "Row": reflect.TypeFor[RowView](),
+		"LockGraph": reflect.TypeFor[LockGraph](), "LockNode": reflect.TypeFor[LockNode](),
+		"LockEdge": reflect.TypeFor[LockEdge](), "HotLocks": reflect.TypeFor[HotLocks](),
+		"HotLock":        reflect.TypeFor[HotLock](),
 		"PossibleAction": reflect.TypeFor[PossibleAction](), "Cause": reflect.TypeFor[Cause](),
 	}
 }
