@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -349,6 +350,31 @@ func TestAFaultOfTheStoreIsNoRefusal(t *testing.T) {
 	status, got, _ := g.do(t, "GET", "/api/v1/me", "", "Authorization", token)
 	if status != http.StatusServiceUnavailable || got["code"] != "unavailable" {
 		t.Errorf("%d %v", status, got)
+	}
+}
+
+func TestAStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	g := guarded(t, func(o *Options) { o.Events, o.Heartbeat = newFakeEvents(1), 10*time.Millisecond })
+	g.withRoles(t, "admin")
+	token := g.withRoles(t, "viewer")
+	at, _ := g.serve(t)
+	all := events(t, at+"/api/v1/events/stream?from=oldest", "Authorization", token)
+	expect(t, all, block("5", "5"), ": alive", ": alive")
+	id := strings.Split(token, "_")[1]
+	if _, err := g.gate.DeleteKey(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.After(30 * time.Second)
+	for {
+		select {
+		case _, open := <-all:
+			if !open {
+				return
+			}
+		case <-deadline:
+			t.Fatal("the stream goes on")
+		}
 	}
 }
 

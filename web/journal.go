@@ -266,7 +266,7 @@ func (s *Server) exportJournal(c *gin.Context, j *journal.Journal) {
 	w := &patient{c.Writer, http.NewResponseController(c.Writer)}
 	err := export(c.Request.Context(), w, after)
 	switch {
-	case err == nil || c.Request.Context().Err() != nil:
+	case err == nil:
 	case !c.Writer.Written():
 		c.Writer.Header().Del("Content-Disposition")
 		s.fail(c, err)

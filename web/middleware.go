@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -289,12 +290,44 @@ func loopbackName(hostport string) bool {
 func (s *Server) bound(c *gin.Context) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.o.BodyBytesMax)
 	if r, _ := s.ruleOf(c); r.long {
-		c.Next() // it lasts until one of both ends goes away
+		s.whileAllowed(c, r.role) // it lasts until one of both ends goes away
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), answerWait)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
+	c.Next()
+}
+
+// whileAllowed carries on until whoever asks has lost the role: a stream must not outlive its key.
+func (s *Server) whileAllowed(c *gin.Context, role access.Role) {
+	if s.o.Access == nil || s.o.Dev {
+		c.Next()
+		return
+	}
+	asked := c.Request
+	ctx, cancel := context.WithCancel(asked.Context())
+	c.Request = asked.WithContext(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		defer cancel()
+		ticker := time.NewTicker(orDefault(s.o.Heartbeat, heartbeat))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			p, err := s.o.Access.Recheck(asked.WithContext(ctx))
+			var refusal *access.Refusal
+			if errors.As(err, &refusal) && refusal.Status == http.StatusUnauthorized || err == nil && !p.Roles.Has(role) {
+				return
+			}
+		}
+	})
+	defer watch.Wait()
+	defer cancel()
 	c.Next()
 }
 

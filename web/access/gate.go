@@ -66,7 +66,13 @@ func New(o Options) *Gate {
 
 // Authenticate returns who asks: nobody if there are no credentials at all. Errors: *[Refusal] if there are some that
 // do not count, and faults of the store.
-func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
+func (g *Gate) Authenticate(r *http.Request) (*Principal, error) { return g.authenticate(r, true) }
+
+// Recheck is [Gate.Authenticate] for a request that was let in before and goes on. It does not count as use of a
+// browser's session: an open stream keeps nobody signed in.
+func (g *Gate) Recheck(r *http.Request) (*Principal, error) { return g.authenticate(r, false) }
+
+func (g *Gate) authenticate(r *http.Request, use bool) (*Principal, error) {
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, token, _ := strings.Cut(header, " ")
 		token = strings.TrimSpace(token)
@@ -76,7 +82,7 @@ func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
 		return g.bearer(r.Context(), token, addressOf(r))
 	}
 	if cookie := g.sessionCookie(r); cookie != "" {
-		return g.browser(r, cookie)
+		return g.browser(r, cookie, use)
 	}
 	return &Principal{}, nil
 }

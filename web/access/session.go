@@ -92,8 +92,8 @@ func (s *sessions) put(ctx context.Context, hash string, x *Session, version uin
 	})
 }
 
-// find returns the session that a secret opens. Errors: errNoSession, faults.
-func (s *sessions) find(ctx context.Context, secret string) (*Session, error) {
+// find returns the session that a secret opens; use says that somebody uses it. Errors: errNoSession, faults.
+func (s *sessions) find(ctx context.Context, secret string, use bool) (*Session, error) {
 	hash := hashOf(secret)
 	d, err := s.documents.GetDocument(ctx, sessionKind, hash)
 	if errors.Is(err, orchestrator.ErrNoDocument) {
@@ -110,7 +110,7 @@ func (s *sessions) find(ctx context.Context, secret string) (*Session, error) {
 	if now >= x.EndsAt || now >= x.SeenAt+millis(s.idle+seenEvery) {
 		return nil, errNoSession
 	}
-	if now-x.SeenAt >= millis(seenEvery) {
+	if use && now-x.SeenAt >= millis(seenEvery) {
 		x.SeenAt = now
 		// Two requests at once: one of them notes it. A fault shows itself in the request's own work.
 		_ = s.put(ctx, hash, x, d.Version+1)
@@ -206,8 +206,8 @@ func (g *Gate) SetSession(w http.ResponseWriter, r *http.Request, secret string)
 }
 
 // browser judges a session's cookie.
-func (g *Gate) browser(r *http.Request, secret string) (*Principal, error) {
-	x, err := g.sessions.find(r.Context(), secret)
+func (g *Gate) browser(r *http.Request, secret string, use bool) (*Principal, error) {
+	x, err := g.sessions.find(r.Context(), secret, use)
 	var p *Principal
 	switch {
 	case err != nil:

@@ -116,6 +116,16 @@ func TestASessionEndsWhenIdleAndAfterItsTime(t *testing.T) {
 	if used(idle) {
 		t.Error("it lasts although nobody uses it")
 	}
+	open, _ := r.signIn(t, token)
+	for range 17 { // a stream that is open is no use
+		if _, err := r.Recheck(with(request("GET"), open)); err != nil {
+			t.Fatal(err)
+		}
+		r.clock.Advance(millis(time.Minute))
+	}
+	if used(open) {
+		t.Error("an open stream keeps somebody signed in")
+	}
 	busy, _ := r.signIn(t, token)
 	began := r.clock.Now()
 	for used(busy) {
