@@ -97,6 +97,27 @@ func (a *app) call(ctx context.Context, method, path string, body, out any) (jso
 	return raw, nil
 }
 
+// open asks the server for an answer of any length; the caller closes it.
+func (a *app) open(ctx context.Context, path string) (io.ReadCloser, error) {
+	req, err := a.request(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, a.unreachable(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", a.server, err)
+	}
+	return nil, a.refused(resp.StatusCode, raw)
+}
+
 // request makes a request to the server; a body of nil is none.
 func (a *app) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
 	var reader io.Reader

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -91,24 +90,12 @@ and takes nothing away from them.`,
 
 // tail prints the data lines of an event stream.
 func (a *app) tail(ctx context.Context, query url.Values, count int) error {
-	address := strings.TrimSuffix(a.server, "/") + "/api/v1/events/stream?" + query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	answer, err := a.open(ctx, "/events/stream?"+query.Encode())
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return a.unreachable(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		raw, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
-		if err != nil {
-			return fmt.Errorf("read the answer of %s: %w", a.server, err)
-		}
-		return a.refused(resp.StatusCode, raw)
-	}
-	lines := bufio.NewScanner(resp.Body)
+	defer func() { _ = answer.Close() }()
+	lines := bufio.NewScanner(answer)
 	lines.Buffer(nil, answerBytesMax)
 	gap := false
 	for lines.Scan() {

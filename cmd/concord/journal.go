@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -88,23 +87,12 @@ func (a *app) journalExport() *cobra.Command {
 
 // copy writes an answer of any length to standard output as it comes.
 func (a *app) copy(ctx context.Context, path string) error {
-	req, err := a.request(ctx, http.MethodGet, path, nil)
+	answer, err := a.open(ctx, path)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return a.unreachable(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		raw, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
-		if err != nil {
-			return fmt.Errorf("read the answer of %s: %w", a.server, err)
-		}
-		return a.refused(resp.StatusCode, raw)
-	}
-	if _, err := io.Copy(a.stdout, resp.Body); err != nil {
+	defer func() { _ = answer.Close() }()
+	if _, err := io.Copy(a.stdout, answer); err != nil {
 		return fmt.Errorf("the answer of %s was cut off: %w", a.server, err)
 	}
 	return nil
