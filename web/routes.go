@@ -109,6 +109,11 @@ func transactionRules() map[string]rule {
 func eventRules() map[string]rule {
 	const groups = v1 + "/events/groups/:group"
 	return map[string]rule{
+		"GET " + v1 + "/decisions":        {role: access.Viewer},
+		"GET " + v1 + "/decisions/stream": {role: access.Viewer, long: true},
+		"GET " + v1 + "/decisions/halves": {role: access.Viewer},
+		"GET " + v1 + "/decisions/:xid":   {role: access.Member, scope: pathOf},
+
 		"GET " + v1 + "/events":                       {role: access.Member},
 		"GET " + streamPath:                           {role: access.Member, long: true, changes: true},
 		"GET " + v1 + "/events/groups":                {role: access.Member},

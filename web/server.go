@@ -70,6 +70,10 @@ type Options struct {
 	// Events are the published events. Nil: they are elsewhere, and EventsElsewhere says where.
 	Events          Events
 	EventsElsewhere string
+	// Decisions shows what was published. Nil: the decisions among Events, if there are any.
+	Decisions Decisions
+	// Halves are the half messages without an end. Nil: there can be none.
+	Halves func(ctx context.Context) (Halves, error)
 	// CheckTopic says why a branch cannot have a topic, for people. Nil: it may have any.
 	CheckTopic func(topic string) error
 	// CheckURL says why a branch cannot have a URL, for people. Nil: it may have any.
@@ -231,6 +235,7 @@ func (s *Server) routes() {
 	v1.GET("/settings", s.listSettings)
 	v1.PUT("/settings/:key", s.putSetting)
 	s.eventRoutes(v1)
+	s.decisionRoutes(v1)
 	s.keyRoutes(v1)
 	s.signinRoutes(v1)
 	s.journalRoutes(v1)

@@ -8,7 +8,10 @@ func viewTypes() map[string]reflect.Type {
 		"Why": reflect.TypeFor[Why](), "CauseData": reflect.TypeFor[CauseData](), "Row": reflect.TypeFor[RowView](),
 		"LockGraph": reflect.TypeFor[LockGraph](), "LockNode": reflect.TypeFor[LockNode](),
 		"LockEdge": reflect.TypeFor[LockEdge](), "HotLocks": reflect.TypeFor[HotLocks](),
-		"HotLock":        reflect.TypeFor[HotLock](),
+		"HotLock":  reflect.TypeFor[HotLock](),
+		"Decision": reflect.TypeFor[DecisionEntry](), "DecisionReport": reflect.TypeFor[DecisionReport](),
+		"DecisionCopy": reflect.TypeFor[DecisionCopy](), "Halves": reflect.TypeFor[HalvesView](),
+		"GivenUpHalf":    reflect.TypeFor[GivenUpHalfView](),
 		"PossibleAction": reflect.TypeFor[PossibleAction](), "Cause": reflect.TypeFor[Cause](),
 	}
 }

@@ -1,0 +1,354 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Decisions is what the API needs to show what was published.
+type Decisions interface {
+	// Decisions returns published decisions in the order of the log; next is "" at the end. A page may be short, even
+	// empty, and still have a next. Errors: orchestrator.ErrCursor, ErrUnavailable, faults.
+	Decisions(ctx context.Context, q DecisionQuery) (page []PublishedDecision, next string, err error)
+}
+
+// DecisionQuery selects published decisions. Zero fields select all.
+type DecisionQuery struct {
+	XID     int64
+	Outcome txn.Outcome
+	// From and Until bound when they were published, as far as the log knows: from ≤ t < until; 0 is no bound.
+	From, Until txn.Millis
+	Limit       int
+	Cursor      string
+}
+
+// PublishedDecision is one copy of a decision in the log.
+type PublishedDecision struct {
+	XID     txn.XID
+	Outcome txn.Outcome
+	At      txn.Millis
+	Topic   string
+	// Broker and Queue say where Offset counts; on one machine there is one log, and they are "" and 0.
+	Broker string
+	Queue  int
+	Offset int64
+	// Pack is the message that carried it, "" on one machine.
+	Pack  string
+	Event []byte
+}
+
+// DecisionEntry is how a published decision looks.
+type DecisionEntry struct {
+	XID     string          `json:"xid"`
+	Outcome string          `json:"outcome"` // commit or rollback
+	At      string          `json:"at"`
+	Topic   string          `json:"topic"`
+	Broker  string          `json:"broker,omitempty"`
+	Queue   int             `json:"queue"`
+	Offset  int64           `json:"offset"`
+	Pack    string          `json:"pack,omitempty"`
+	Event   json.RawMessage `json:"event"`
+}
+
+// DecisionReport compares what is stored with what was published.
+type DecisionReport struct {
+	XID     string `json:"xid"`
+	Status  string `json:"status"`
+	Outcome string `json:"outcome"` // commit, rollback or undecided
+	Cause   string `json:"cause,omitempty"`
+	// DecidedAt is when it was decided.
+	DecidedAt string `json:"decidedAt,omitempty"`
+	// Published are the copies that were found. None may mean that the log has not kept it.
+	Published []DecisionCopy `json:"published"`
+	// Agrees is true if each copy says what is stored, and all are the same, byte by byte.
+	Agrees bool `json:"agrees"`
+}
+
+// DecisionCopy is one copy of a decision.
+type DecisionCopy struct {
+	DecisionEntry
+	// SHA256 is that of the event's bytes; Agrees says that it says what is stored.
+	SHA256 string `json:"sha256"`
+	Agrees bool   `json:"agrees"`
+}
+
+// decisionLog returns what shows decisions, or nil.
+func (s *Server) decisionLog() Decisions {
+	switch {
+	case s.o.Decisions != nil:
+		return s.o.Decisions
+	case s.o.Events != nil:
+		return ownDecisions{s.o.Events}
+	}
+	return nil
+}
+
+func (s *Server) withDecisions(handle func(c *gin.Context, d Decisions)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if d := s.decisionLog(); d != nil {
+			handle(c, d)
+			return
+		}
+		s.refuse(c, Problem{
+			Status: http.StatusConflict, Code: "decisionsNotPublished", Title: "This server publishes no decisions.",
+			Detail: s.o.EventsElsewhere,
+		})
+	}
+}
+
+// decisionRoutes are the routes under /api/v1/decisions.
+func (s *Server) decisionRoutes(v1 *gin.RouterGroup) {
+	v1.GET("/decisions", s.withDecisions(s.listDecisions))
+	v1.GET("/decisions/stream", s.withEvents(s.streamDecisions))
+	v1.GET("/decisions/halves", s.listHalves)
+	v1.GET("/decisions/:xid", s.withDecisions(s.showDecision))
+}
+
+// listDecisions answers GET /api/v1/decisions.
+func (s *Server) listDecisions(c *gin.Context, d Decisions) {
+	p := s.parameters(c, "xid", "outcome", "since", "until", "limit", "cursor")
+	q := DecisionQuery{
+		From: p.time("since"), Until: p.time("until"), Cursor: p.text("cursor"),
+		Limit: orDefault(p.limit(), orchestrator.PageItemsDefault),
+	}
+	switch text := p.text("outcome"); text {
+	case "":
+	case txn.Commit.String():
+		q.Outcome = txn.Commit
+	case txn.Rollback.String():
+		q.Outcome = txn.Rollback
+	default:
+		p.fail("outcome is commit or rollback, not %q", text)
+	}
+	if text := p.text("xid"); text != "" {
+		id, err := xidOf(text)
+		if err != nil && p.err == nil {
+			p.err = err
+		}
+		q.XID = id
+	}
+	if p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	all, next, err := d.Decisions(c, q)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	out := Page[DecisionEntry]{Items: []DecisionEntry{}, Next: next}
+	for _, x := range all {
+		out.Items = append(out.Items, viewDecision(x))
+	}
+	answerEvents(c, out)
+}
+
+func viewDecision(d PublishedDecision) DecisionEntry {
+	return DecisionEntry{
+		XID: d.XID.String(), Outcome: d.Outcome.String(), At: when(d.At), Topic: d.Topic, Broker: d.Broker, Queue: d.Queue,
+		Offset: d.Offset, Pack: d.Pack, Event: d.Event,
+	}
+}
+
+// streamDecisions answers GET /api/v1/decisions/stream.
+func (s *Server) streamDecisions(c *gin.Context, e Events) {
+	p := s.parameters(c, "from")
+	from := p.from(e, fromNext)
+	if id := c.GetHeader("Last-Event-ID"); id != "" {
+		last, err := strconv.ParseUint(id, 10, 64)
+		if err != nil {
+			p.fail("Last-Event-ID is the number of an entry, not %q", id)
+		}
+		from = last + 1
+	}
+	if p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	s.streaming(c, func(ctx context.Context, st *stream) error { return st.read(ctx, e, from, nil) })
+}
+
+// streaming runs a stream of server-sent events until its reader goes, it ends, or the server stops.
+func (s *Server) streaming(c *gin.Context, write func(ctx context.Context, st *stream) error) {
+	if s.streams.Add(1) > streamsMax {
+		s.streams.Add(-1)
+		s.fail(c, orchestrator.ErrBusy)
+		return
+	}
+	defer s.streams.Add(-1)
+	st := s.openStream(c)
+	ctx, cancel := s.untilClosing(c)
+	defer cancel()
+	switch err := write(ctx, st); {
+	case err == nil || c.Request.Context().Err() != nil:
+	case st.begun:
+		s.o.Logger.DebugContext(c, "stream ended", "err", err)
+	default:
+		s.fail(c, err)
+	}
+}
+
+const (
+	// publishedBefore and publishedAfter are how far from its decision a copy is looked for, copiesMax how many are shown.
+	publishedBefore = 10 * time.Second
+	publishedAfter  = 10 * time.Minute
+	copiesMax       = 20
+)
+
+// showDecision answers GET /api/v1/decisions/{xid}.
+func (s *Server) showDecision(c *gin.Context, d Decisions) {
+	if p := s.parameters(c); p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	id, err := xidOf(c.Param("xid"))
+	var g *txn.Global
+	if err == nil {
+		g, err = await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
+	}
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	out := DecisionReport{
+		XID: g.XID.String(), Status: g.Status.String(), Outcome: g.Status.Outcome().String(), Cause: g.Cause.String(),
+		DecidedAt: when(g.DecidedAt), Published: []DecisionCopy{},
+	}
+	q := DecisionQuery{
+		XID: id, From: g.DecidedAt.Add(-publishedBefore), Until: g.DecidedAt.Add(publishedAfter), Limit: copiesMax,
+	}
+	for g.Status.Decided() {
+		all, next, err := d.Decisions(c, q)
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		for _, x := range all {
+			sum := sha256.Sum256(x.Event)
+			out.Published = append(out.Published, DecisionCopy{
+				DecisionEntry: viewDecision(x), SHA256: hex.EncodeToString(sum[:]), Agrees: saysStored(x.Event, g),
+			})
+		}
+		if q.Cursor = next; next == "" || len(out.Published) >= copiesMax {
+			break
+		}
+	}
+	out.Agrees = len(out.Published) > 0
+	for _, x := range out.Published {
+		same := bytes.Equal(x.Event, out.Published[0].Event)
+		out.Agrees = out.Agrees && x.Agrees && same
+	}
+	answerEvents(c, out)
+}
+
+// saysStored reports whether an event says of a decision what is stored of it.
+func saysStored(event []byte, g *txn.Global) bool {
+	var e struct {
+		Subject string `json:"subject"`
+		Data    struct {
+			XID       string    `json:"xid"`
+			Outcome   string    `json:"outcome"`
+			Cause     string    `json:"cause"`
+			DecidedAt time.Time `json:"decidedAt"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(event, &e) != nil {
+		return false
+	}
+	xid := g.XID.String()
+	return e.Subject == xid && e.Data.XID == xid && e.Data.Outcome == g.Status.Outcome().String() &&
+		e.Data.Cause == g.Cause.String() && txn.MillisOf(e.Data.DecidedAt) == g.DecidedAt
+}
+
+// ownDecisions shows the decisions of a log that keeps its events itself.
+type ownDecisions struct{ log Events }
+
+// Decisions implements [Decisions]. The cursor is the number of an entry.
+func (o ownDecisions) Decisions(_ context.Context, q DecisionQuery) (all []PublishedDecision, next string, err error) {
+	first, end := o.log.Bounds()
+	from := first
+	if q.Cursor != "" {
+		if from, err = strconv.ParseUint(q.Cursor, 10, 64); err != nil {
+			return nil, "", orchestrator.ErrCursor
+		}
+	} else if q.From > 0 {
+		if from, err = o.since(first, end, q.From.Add(-publishedBefore)); err != nil {
+			return nil, "", err
+		}
+	}
+	scanned, size, more := 0, 0, false
+	at := from
+	err = o.log.Read(from, func(x orchestrator.EventEntry) bool {
+		if q.Until > 0 && x.At >= q.Until.Add(publishedBefore) {
+			return false
+		}
+		if more = len(all) == q.Limit || scanned == scannedMax || size > pageBytesMax; more {
+			return false
+		}
+		scanned++
+		at = x.Seq + 1
+		if d, ok := o.wants(&x, &q); ok {
+			size += len(d.Event)
+			all = append(all, d)
+		}
+		return true
+	})
+	if more {
+		next = strconv.FormatUint(at, 10)
+	}
+	return all, next, err
+}
+
+// wants returns the decision of an entry if it is one that is asked for.
+func (o ownDecisions) wants(x *orchestrator.EventEntry, q *DecisionQuery) (d PublishedDecision, ok bool) {
+	if x.XID == 0 || q.XID != 0 && x.XID != q.XID || x.At < q.From || q.Until > 0 && x.At >= q.Until {
+		return d, false
+	}
+	var e struct {
+		Subject string `json:"subject"`
+		Data    struct {
+			Outcome string `json:"outcome"`
+		} `json:"data"`
+	}
+	_ = json.Unmarshal(x.Event, &e) // what is no event is shown with what is known
+	d = PublishedDecision{At: x.At, Topic: x.Topic, Offset: int64(x.Seq), Event: x.Event}
+	if d.XID, ok = txn.ParseXID(e.Subject); !ok {
+		d.XID = txn.XID{ID: x.XID}
+	}
+	switch e.Data.Outcome {
+	case txn.Commit.String():
+		d.Outcome = txn.Commit
+	case txn.Rollback.String():
+		d.Outcome = txn.Rollback
+	}
+	return d, q.Outcome == 0 || q.Outcome == d.Outcome
+}
+
+// since finds the first entry that is not older than a time. Entries are in order of time, but for moments.
+func (o ownDecisions) since(first, end uint64, at txn.Millis) (uint64, error) {
+	if end <= first {
+		return first, nil
+	}
+	var err error
+	n := sort.Search(int(end-first), func(i int) bool {
+		found := txn.Millis(0)
+		e := o.log.Read(first+uint64(i), func(x orchestrator.EventEntry) bool { found = x.At; return false })
+		if e != nil && err == nil {
+			err = e
+		}
+		return found == 0 || found >= at
+	})
+	return first + uint64(n), err
+}
