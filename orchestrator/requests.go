@@ -41,7 +41,7 @@ func (c *Coordinator) Start(req BeginRequest, done func(*txn.Global, error)) {
 		return
 	}
 	if c.shared != nil || len(req.Branches) > 0 {
-		c.beginStored(eff.Next, from, done)
+		c.beginStored(eff, from, done)
 		return
 	}
 	g := eff.Next
@@ -107,9 +107,10 @@ func (c *Coordinator) enlist(all []RegisterRequest) (txn.Enlist, error) {
 }
 
 // beginStored stores the record before it tells the xid.
-func (c *Coordinator) beginStored(g *txn.Global, from int64, done func(*txn.Global, error)) {
+func (c *Coordinator) beginStored(eff txn.Effects, from int64, done func(*txn.Global, error)) {
+	g := eff.Next
 	g.Version++ // nobody else has it yet
-	c.store.Apply(&Change{Global: g}, func(err error) {
+	c.store.Apply(&Change{Global: g, Touched: eff.Touched}, func(err error) {
 		if err != nil {
 			c.stats.writeErrors.Add(1)
 			done(nil, err)
