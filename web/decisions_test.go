@@ -16,8 +16,8 @@ import (
 func (f *fakeEvents) decided(id int64, outcome txn.Outcome, at txn.Millis) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	event := fmt.Sprintf(`{"subject":"h:1:%d","data":{"xid":"h:1:%d","outcome":"%s","cause":"requested","decidedAt":"%s"}}`,
-		id, id, outcome, when(at))
+	const form = `{"subject":"h:1:%d","data":{"xid":"h:1:%d","outcome":"%s","cause":"requested","decidedAt":"%s"}}`
+	event := fmt.Sprintf(form, id, id, outcome, when(at))
 	f.entries = append(f.entries, orchestrator.EventEntry{
 		Seq: f.first + uint64(len(f.entries)), XID: id, Topic: "concord-" + outcome.String(), At: at, Event: []byte(event),
 	})

@@ -138,15 +138,17 @@ type Session struct {
 
 // Server is the HTTP server.
 type Server struct {
-	o        Options
-	engine   *gin.Engine
-	rules    map[string]rule // by method and path
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-	crossing *http.CrossOriginProtection
-	streams  atomic.Int64  // open event streams
-	jobs     atomic.Int64  // jobs that this node runs
-	closing  chan struct{} // closed when Run begins to shut down
+	o         Options
+	engine    *gin.Engine
+	rules     map[string]rule // by method and path
+	registry  *prometheus.Registry
+	requests  *prometheus.HistogramVec
+	crossing  *http.CrossOriginProtection
+	streams   atomic.Int64 // open event streams
+	watchers  atomic.Int64 // those of them that look again and again
+	overviews overviews
+	jobs      atomic.Int64  // jobs that this node runs
+	closing   chan struct{} // closed when Run begins to shut down
 }
 
 // openAPI is the description of the API.
@@ -213,6 +215,9 @@ func (s *Server) routes() {
 	v1.GET("/transactions/:xid", s.showTransaction)
 	v1.GET("/transactions/:xid/history", s.showHistory)
 	v1.GET("/transactions/:xid/why", s.showWhy)
+	v1.GET("/transactions/:xid/stream", s.streamTransaction)
+	v1.GET("/overview", s.showOverview)
+	v1.GET("/stream", s.streamOverview)
 	v1.POST("/transactions/:xid/commit", s.decide(txn.Commit))
 	v1.POST("/transactions/:xid/rollback", s.decide(txn.Rollback))
 	v1.POST("/transactions/:xid/plan", s.planOperation)

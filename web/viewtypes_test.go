@@ -11,7 +11,8 @@ func viewTypes() map[string]reflect.Type {
 		"HotLock":  reflect.TypeFor[HotLock](),
 		"Decision": reflect.TypeFor[DecisionEntry](), "DecisionReport": reflect.TypeFor[DecisionReport](),
 		"DecisionCopy": reflect.TypeFor[DecisionCopy](), "Halves": reflect.TypeFor[HalvesView](),
-		"GivenUpHalf":    reflect.TypeFor[GivenUpHalfView](),
+		"GivenUpHalf": reflect.TypeFor[GivenUpHalfView](),
+		"Overview":    reflect.TypeFor[Overview](), "Rates": reflect.TypeFor[Rates](),
 		"PossibleAction": reflect.TypeFor[PossibleAction](), "Cause": reflect.TypeFor[Cause](),
 	}
 }
