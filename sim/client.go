@@ -22,6 +22,7 @@ type client struct {
 	began   time.Duration
 	timeout time.Duration
 	saga    *resource
+	message bool // a two-phase message
 	step    int
 }
 
@@ -42,6 +43,10 @@ func (w *World) newClient() {
 		c.timeout = time.Hour
 	}
 	c.plan()
+	if c.message {
+		c.prepare()
+		return
+	}
 	name := "transfer"
 	if c.saga != nil {
 		name = txn.SagaNamePrefix + "order"
@@ -77,9 +82,17 @@ func (c *client) plan() {
 	case bank, hot:
 		c.transfer()
 		return
+	case called:
+		if w.chance(0.5) {
+			c.message = true
+			c.planMessage()
+			return
+		}
 	}
 	for range n {
 		switch {
+		case kind == called && w.chance(0.8):
+			c.jobs = append(c.jobs, job{r: w.byRM[[...]string{confirmable, plainHTTP}[w.rng.IntN(2)]]})
 		case w.chance(0.1) && !w.plan.sweeperOff:
 			c.jobs = append(c.jobs, job{r: w.ofKind(txn.Topic)})
 		case kind == tcc || kind == many && w.chance(0.4):

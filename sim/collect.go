@@ -45,7 +45,7 @@ func (w *World) collect() {
 			continue
 		}
 		for _, b := range g.Branches {
-			if b.Kind == txn.TCC && g.Status == txn.Committing && g.Cause == txn.CauseOperator &&
+			if (b.Kind == txn.TCC || b.Call != nil && b.Call.RollbackURL != "") && g.Status == txn.Committing && g.Cause == txn.CauseOperator &&
 				!w.byRM[b.Resource].fenceOf(b.ID).tried {
 				w.hopeless(b.ID) // a person has committed what was never tried
 			}
@@ -82,6 +82,10 @@ func (w *World) collect() {
 		}
 	}
 	e.Panics = w.stats.Panics
+	e.Submitted = make(map[int64]bool)
+	for id, what := range w.byRM[senderHTTP].senders {
+		e.Submitted[id] = what == submitted
+	}
 	if w.cluster != nil {
 		w.cluster.collect(e)
 	} else {

@@ -28,6 +28,7 @@ const (
 	Forgetful             // a change that was reported as unknown is taken back
 	SlowRelease           // rows are freed long after the change that frees them
 	Reorder               // a write makes its changes durable in another order
+	HastyCheck            // a sender that is still at it is taken for one that has rolled back
 
 	// Defects of clusters.
 
@@ -54,7 +55,7 @@ func (m Mutation) String() string {
 	return [...]string{
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
-		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
+		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
 		"AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
 	}[m]
 }
@@ -66,6 +67,8 @@ func (m Mutation) prepare(p *plan) {
 		p.crashes = 60
 	case EarlyRelease, NoLocks, LeakLocks, PartialGrant, SlowRelease:
 		p.kinds, p.sweeperOff = bank, false
+	case HastyCheck:
+		p.kinds, p.sweeperOff = called, false
 	case WrongOrder:
 		p.kinds = sagas
 	case NeverDue:

@@ -34,6 +34,7 @@ func TestCheckersFindDefects(t *testing.T) {
 		Forgetful:    {"I8", "I3"},
 		SlowRelease:  {"Waits"},
 		Reorder:      {"I9"},
+		HastyCheck:   {"Messages"},
 		NoFencing:    {"I12"},
 		FromMemory:   {"I28"},
 		PartPack:     {"I26", "Packs"},

@@ -9,7 +9,7 @@ import (
 )
 
 // resource is a participant: a process with a session to the coordinator, and a database that survives everything.
-// It is one of the four kinds; the others' fields are nil.
+// It is of one kind; the others' fields are nil.
 type resource struct {
 	w     *World
 	name  string
@@ -18,8 +18,10 @@ type resource struct {
 	home  int  // in a cluster: the node that it is connected to, if it is only one
 	moods map[int64]mood
 	table *table           // AT
-	fence map[int64]*fence // TCC and XA, by branch: written in the same local transaction as the effect
+	fence map[int64]*fence // TCC, XA, HTTP and topics, by branch: written in the same local transaction as the effect
 	sagas map[int64]*instance
+	// senders are the messages that this process has sent, by transaction.
+	senders map[int64]sent
 }
 
 // mood is what a participant has in mind for one branch.
@@ -41,7 +43,8 @@ const (
 	sagaApp   = "engine"
 )
 
-// addResources builds the participants: two of AT, two of TCC, one of XA, one saga engine and one behind a topic.
+// addResources builds the participants: two of AT, two of TCC, one of XA, one saga engine, one behind
+// a topic, and those of service.go, which are called by HTTP.
 func (w *World) addResources() {
 	add := func(name string, kind txn.Kind) {
 		r := &resource{w: w, name: name, kind: kind, moods: make(map[int64]mood), fence: make(map[int64]*fence)}
@@ -50,6 +53,8 @@ func (w *World) addResources() {
 			r.table = newTable(r, w.plan.rows)
 		case txn.Saga:
 			r.sagas = make(map[int64]*instance)
+		case txn.Check:
+			r.senders = make(map[int64]sent)
 		}
 		w.rms = append(w.rms, r)
 		w.byRM[name] = r
@@ -61,6 +66,9 @@ func (w *World) addResources() {
 	add("xa:e", txn.XA)
 	add(sagaApp+"#"+sagaGroup, txn.Saga)
 	add("topic:f", txn.Topic)
+	add(confirmable, txn.HTTPTCC)
+	add(plainHTTP, txn.HTTP)
+	add(senderHTTP, txn.Check)
 }
 
 // ofKind draws a resource of the kind.
@@ -127,6 +135,14 @@ func (w *World) hopeless(branch int64) {
 // command does one attempt at phase two and replies, or never does.
 func (r *resource) command(cmd txn.Command, reply func(txn.Result, string)) {
 	w := r.w
+	if r.kind == txn.Check {
+		r.answerCheck(cmd, reply)
+		return
+	}
+	if r.kind.Called() && w.trouble(w.plan.fail/2) {
+		reply(txn.ResultOngoing, "")
+		return
+	}
 	switch m := r.mood(cmd.BranchID); {
 	case m == refusing || m == hopeless:
 		reply(txn.ResultRefused, "it can never be done")
@@ -157,8 +173,10 @@ func (r *resource) perform(cmd txn.Command, reply func(txn.Result, string)) {
 	switch r.kind {
 	case txn.AT:
 		r.table.phaseTwo(cmd, reply)
-	case txn.TCC:
+	case txn.TCC, txn.HTTPTCC:
 		r.phaseTwoTCC(cmd, reply)
+	case txn.HTTP:
+		r.phaseTwoHTTP(cmd, reply)
 	case txn.XA:
 		r.phaseTwoXA(cmd, reply)
 	case txn.Saga:

@@ -13,7 +13,7 @@ func (c *client) phaseOne(j job) {
 	switch j.r.kind {
 	case txn.AT:
 		c.phaseOneAT(j)
-	case txn.TCC:
+	case txn.TCC, txn.HTTPTCC, txn.HTTP:
 		c.phaseOneTCC(j)
 	case txn.XA:
 		c.phaseOneXA(j)
@@ -26,10 +26,14 @@ func (c *client) phaseOne(j job) {
 const clientOfRM = "engine:10.0.0.1:9000"
 
 func (c *client) registration(j job, key string) orchestrator.RegisterRequest {
-	return orchestrator.RegisterRequest{
+	req := orchestrator.RegisterRequest{
 		ID: c.id, Kind: j.r.kind, Resource: j.r.name, Client: clientOfRM, LockKey: key, Data: c.w.payloadOf(),
 		Wait: c.w.plan.lockWait > 0 && c.w.chance(0.8),
 	}
+	if j.r.kind.Called() {
+		req.Call = c.w.callOf(j.r)
+	}
+	return req
 }
 
 // lockRetries is how often a participant registers again after a lock conflict.

@@ -65,13 +65,14 @@ const (
 	tcc
 	xa
 	sagas
-	many // many branches each
+	many   // many branches each
+	called // participants that are called by HTTP, and two-phase messages
 	workloads
 )
 
 // kindsOf is from where a seed draws its workload: rows are the hardest, so they come often.
 func kindsOf() []workload {
-	return []workload{mixed, mixed, bank, bank, hot, hot, hot, tcc, xa, sagas, many}
+	return []workload{mixed, mixed, bank, bank, hot, hot, hot, tcc, xa, sagas, many, called}
 }
 
 // newPlan draws a plan. Half of the seeds have few kinds of trouble, so that single causes are found alone.

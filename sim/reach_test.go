@@ -71,7 +71,7 @@ func (m reached) run(l *check.Logs) {
 		xaUnknown = xaUnknown || d.Result == txn.ResultXANotFound
 		localAbort = localAbort || d.Result == txn.ResultFailed && d.Kind == txn.AT
 	}
-	for _, kind := range []txn.Kind{txn.AT, txn.TCC, txn.XA, txn.Saga, txn.Topic} {
+	for _, kind := range []txn.Kind{txn.AT, txn.TCC, txn.XA, txn.Saga, txn.Topic, txn.HTTP, txn.HTTPTCC} {
 		m.add("effect of "+kind.String(), kinds[kind])
 	}
 	m.add("late try refused", tryRefused)
@@ -96,15 +96,21 @@ func (m reached) run(l *check.Logs) {
 	for class := check.OK; class <= check.Unknown; class++ {
 		m.add("answer "+class.String(), classes[class])
 	}
-	reported, multi := false, false
+	reported, multi, ongoing, messages := false, false, false, map[txn.Cause]bool{}
 	for _, g := range l.End.Records {
 		multi = multi || len(g.Branches) > 9
+		messages[g.Cause] = messages[g.Cause] || g.Checked()
 		for _, b := range g.Branches {
+			ongoing = ongoing || b.Ongoing > 0
 			reported = reported || b.State == txn.PhaseOneFailed || b.State == txn.ReadOnly
 		}
 	}
 	m.add("branch without phase two", reported)
 	m.add("many branches", multi)
+	for _, c := range []txn.Cause{txn.CauseRequested, txn.CauseChecked} {
+		m.add("message decided: "+c.String(), messages[c])
+	}
+	m.add("call that goes on", ongoing)
 	m.add("topic only", l.End.TopicOnly)
 	m.add("clock jump", l.End.ClockJumped)
 	m.add("second node", l.End.SecondNode)

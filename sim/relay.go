@@ -11,7 +11,7 @@ type clusterTransport struct{ n *node }
 
 // reaches reports whether the node has a session of the participant.
 func (m *member) reaches(r *resource) bool {
-	return m.joined && !r.down && !m.p.cut[toParticipants] && (!m.n.w.plan.oneSession || r.home == m.place)
+	return m.joined && !r.down && !m.p.cut[toParticipants] && (!m.n.w.plan.oneSession || r.kind.Called() || r.home == m.place)
 }
 
 // Send implements [orchestrator.Transport].

@@ -44,7 +44,11 @@ func (t nodeTransport) Send(cmd txn.Command) error {
 		return err
 	}
 	x := &exchange{t: t, cmd: cmd}
-	w.after(rules().Retry.Answer, func() { x.report(txn.ResultNoAnswer, "no answer in time") })
+	patience := rules().Retry.Answer
+	if cmd.Call != nil && cmd.Call.Timeout > 0 {
+		patience = cmd.Call.Timeout
+	}
+	w.after(patience, func() { x.report(txn.ResultNoAnswer, "no answer in time") })
 	if !w.trouble(w.plan.loss) {
 		w.after(w.about(w.plan.delay), func() { x.arrive(r) })
 	}

@@ -198,6 +198,19 @@ func (r *run) final(id int64) *txn.Global {
 	panic("no such record")
 }
 
+// asMessage makes a transaction a two-phase message that was decided for a reason.
+func (r *run) asMessage(id int64, cause txn.Cause) {
+	for _, w := range r.Writes {
+		if w.ID() != id || !w.Global.Status.Decided() {
+			continue
+		}
+		g := *w.Global
+		g.Cause = cause
+		g.Branches = append([]*txn.Branch{{ID: 1, Kind: txn.Check, State: txn.Finished}}, g.Branches...)
+		w.Global = &g
+	}
+}
+
 // bad lists, for each checker, ways to spoil the good run that it must find.
 func bad() map[string][]func(r *run) {
 	return map[string][]func(r *run){
@@ -406,6 +419,25 @@ func bad() map[string][]func(r *run) {
 			r.Answers = append(r.Answers, a, b)
 		}},
 		"Defects": {func(r *run) { r.End.Panics = 1 }},
+		"Messages": {
+			func(r *run) { r.asMessage(committed, txn.CauseRequested) },
+			func(r *run) { r.asMessage(committed, txn.CauseTimeout) },
+			func(r *run) {
+				r.asMessage(committed, txn.CauseChecked)
+				r.End.Submitted = map[int64]bool{committed: true}
+			},
+			func(r *run) {
+				r.asMessage(committed, txn.CauseRequested)
+				r.End.Submitted = map[int64]bool{committed: true}
+				for i := range r.Deeds {
+					r.Deeds[i].Effect = r.Deeds[i].Effect && r.Deeds[i].ID != committed
+				}
+			},
+			func(r *run) {
+				r.asMessage(rolledBack, txn.CauseRequested)
+				r.End.Submitted = map[int64]bool{rolledBack: true}
+			},
+		},
 	}
 }
 

@@ -21,6 +21,7 @@ type Story struct {
 	Writes    []*Write // durable ones
 	Lost      []*Write
 	Sent      []*Sent
+	Asked     []*Sent // questions to the sender of a message, which are not phase two
 	Deeds     []*Deed
 	Published []*Published
 	// Final is its record in the end, Decision the durable write that decided it; nil if there is none.
@@ -50,6 +51,10 @@ func NewIndex(l *Logs) *Index {
 	}
 	for i := range l.Sent {
 		s := x.of(l.Sent[i].Command.XID.ID)
+		if l.Sent[i].Command.Kind == txn.Check {
+			s.Asked = append(s.Asked, &l.Sent[i])
+			continue
+		}
 		s.Sent = append(s.Sent, &l.Sent[i])
 	}
 	for i := range l.Deeds {

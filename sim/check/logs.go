@@ -232,6 +232,8 @@ type End struct {
 	Outbox int
 	// HalfFirst is true if no decision may be made before the broker has its half message.
 	HalfFirst bool
+	// Submitted lists the messages whose senders have committed.
+	Submitted map[int64]bool
 	// Hopeless lists branches whose participant refuses for ever; Failing those that it fails for ever.
 	Hopeless map[int64]bool
 	// Restless is true if there was no end of events.
@@ -300,5 +302,6 @@ func All() []Checker {
 	out := append(outcomeCheckers(), stateCheckers()...)
 	out = append(out, lockCheckers()...)
 	out = append(out, effectCheckers()...)
+	out = append(out, messageCheckers()...)
 	return append(out, endCheckers()...)
 }
