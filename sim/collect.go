@@ -45,7 +45,8 @@ func (w *World) collect() {
 			continue
 		}
 		for _, b := range g.Branches {
-			if (b.Kind == txn.TCC || b.Call != nil && b.Call.RollbackURL != "") && g.Status == txn.Committing && g.Cause == txn.CauseOperator &&
+			tries := b.Kind == txn.TCC || b.Call != nil && b.Call.RollbackURL != ""
+			if tries && g.Status == txn.Committing && g.Cause == txn.CauseOperator &&
 				!w.byRM[b.Resource].fenceOf(b.ID).tried {
 				w.hopeless(b.ID) // a person has committed what was never tried
 			}

@@ -55,8 +55,8 @@ func (m Mutation) String() string {
 	return [...]string{
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
-		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
-		"AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
+		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "NoFencing", "FromMemory", "PartPack",
+		"EarlyClear", "AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
 	}[m]
 }
 

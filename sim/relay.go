@@ -11,7 +11,8 @@ type clusterTransport struct{ n *node }
 
 // reaches reports whether the node has a session of the participant.
 func (m *member) reaches(r *resource) bool {
-	return m.joined && !r.down && !m.p.cut[toParticipants] && (!m.n.w.plan.oneSession || r.kind.Called() || r.home == m.place)
+	anywhere := !m.n.w.plan.oneSession || r.kind.Called()
+	return m.joined && !r.down && !m.p.cut[toParticipants] && (anywhere || r.home == m.place)
 }
 
 // Send implements [orchestrator.Transport].
