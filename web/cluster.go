@@ -63,23 +63,30 @@ func (s *Server) listNodes(c *gin.Context) {
 		s.fail(c, p.err)
 		return
 	}
-	out := Page[NodeView]{Items: []NodeView{}}
-	if s.o.Nodes == nil {
-		out.Items = append(out.Items, NodeView{
-			ID: s.o.Prefix, Advertise: s.o.Prefix, Version: s.o.Version.Version, State: "alive", Self: true,
-		})
-		c.JSON(http.StatusOK, out)
-		return
-	}
-	nodes, err := s.o.Nodes(c)
+	all, err := s.nodeViews(c)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	for _, n := range nodes {
-		out.Items = append(out.Items, viewNode(n, s.o.Node))
+	c.JSON(http.StatusOK, Page[NodeView]{Items: all})
+}
+
+// nodeViews lists the nodes of the cluster; one machine lists itself.
+func (s *Server) nodeViews(ctx context.Context) ([]NodeView, error) {
+	if s.o.Nodes == nil {
+		return []NodeView{{
+			ID: s.o.Prefix, Advertise: s.o.Prefix, Version: s.o.Version.Version, State: "alive", Self: true,
+		}}, nil
 	}
-	c.JSON(http.StatusOK, out)
+	nodes, err := s.o.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []NodeView{}
+	for _, n := range nodes {
+		out = append(out, viewNode(n, s.o.Node))
+	}
+	return out, nil
 }
 
 func viewNode(n orchestrator.Node, self string) NodeView {

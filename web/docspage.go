@@ -162,7 +162,7 @@ func groupOf(path string) string {
 			return "locks"
 		case "me", "signins":
 			return "signing in"
-		case "nodes", "settings", "sessions", "version", "config", "resources", "applications":
+		case "nodes", "settings", "sessions", "version", "config", "resources", "applications", "overview", "stream":
 			return "cluster"
 		}
 		return name

@@ -93,6 +93,8 @@ type Options struct {
 	Sessions func() []Session
 	// RemoteSessions lists who is connected to other nodes. Nil: one machine, or nothing is handed over.
 	RemoteSessions func(ctx context.Context) ([]orchestrator.RemoteSession, error)
+	// Config lists the settings in force, without secrets. Nil: none are shown.
+	Config func() []ConfigEntry
 	// Targets is what is known of the places that participants are called at. Nil: nothing.
 	Targets func() []Target
 	// Publication is how far decisions are ahead of what is published. Nil: both are one write.
@@ -241,6 +243,7 @@ func (s *Server) routes() {
 	v1.PUT("/settings/:key", s.putSetting)
 	s.eventRoutes(v1)
 	s.decisionRoutes(v1)
+	s.clusterRoutes(v1)
 	s.keyRoutes(v1)
 	s.signinRoutes(v1)
 	s.journalRoutes(v1)

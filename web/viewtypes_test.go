@@ -13,6 +13,8 @@ func viewTypes() map[string]reflect.Type {
 		"DecisionCopy": reflect.TypeFor[DecisionCopy](), "Halves": reflect.TypeFor[HalvesView](),
 		"GivenUpHalf": reflect.TypeFor[GivenUpHalfView](),
 		"Overview":    reflect.TypeFor[Overview](), "Rates": reflect.TypeFor[Rates](),
+		"Cluster": reflect.TypeFor[ClusterView](), "Target": reflect.TypeFor[TargetView](),
+		"Place": reflect.TypeFor[Place](), "ConfigEntry": reflect.TypeFor[ConfigEntry](),
 		"PossibleAction": reflect.TypeFor[PossibleAction](), "Cause": reflect.TypeFor[Cause](),
 	}
 }

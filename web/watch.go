@@ -249,8 +249,8 @@ func (s *Server) overview(ctx context.Context) (Overview, error) {
 func ratesOf(a, b orchestrator.Stats, since time.Duration) *Rates {
 	rate := func(before, after int64) float64 { return float64(after-before) / since.Seconds() }
 	return &Rates{
-		Begun: rate(a.Begun, b.Begun), Committed: rate(a.Committed, b.Committed), RolledBack: rate(a.RolledBack, b.RolledBack),
-		TimedOut: rate(a.DecidedTimeout, b.DecidedTimeout), LockConflicts: rate(a.LockConflicts, b.LockConflicts),
-		Failures: rate(a.Failures, b.Failures),
+		Begun: rate(a.Begun, b.Begun), Committed: rate(a.Committed, b.Committed),
+		RolledBack: rate(a.RolledBack, b.RolledBack), TimedOut: rate(a.DecidedTimeout, b.DecidedTimeout),
+		LockConflicts: rate(a.LockConflicts, b.LockConflicts), Failures: rate(a.Failures, b.Failures),
 	}
 }

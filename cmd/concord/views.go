@@ -4,11 +4,24 @@ import (
 	"context"
 
 	"github.com/concord-tx/concord/callback"
+	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/web"
 )
 
-// webViews adds what people look at beside transactions: the targets of calls.
-func (n *node) webViews(o *web.Options) { o.Targets = n.targets }
+// webViews adds what people look at beside transactions: the targets of calls, and the settings.
+func (n *node) webViews(o *web.Options) { o.Targets, o.Config = n.targets, n.settings }
+
+// settings lists the settings in force, without secrets. Those that were changed for the whole cluster are under
+// /api/v1/settings.
+func (n *node) settings() []web.ConfigEntry {
+	usual := config.Default()
+	var out []web.ConfigEntry
+	for _, k := range config.Keys() {
+		value := k.Text(n.config)
+		out = append(out, web.ConfigEntry{Key: k.Name, Value: value, Default: value == k.Text(&usual), Doc: k.Doc})
+	}
+	return out
+}
 
 // targets is what is known of the places that participants are called at.
 func (n *node) targets() []web.Target {
