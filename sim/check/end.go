@@ -27,7 +27,7 @@ func termination(x *Index, fail func(int64, string, ...any)) {
 	for _, g := range x.End.Records {
 		switch {
 		case g.Status.Ended():
-		case x.End.TopicOnly && (g.Status == txn.Active || x.End.Excused[g.XID.ID]):
+		case x.End.TopicOnly && (g.Status == txn.Active || x.End.Excused[g.XID.ID] || x.byID[g.XID.ID].shared()):
 		case g.Stuck == 0:
 			fail(g.XID.ID, "still %s at the end (%v), due in %d ms, not stuck", g.Status, x.End.At, g.DueAt-x.End.Now)
 		case !hopeless(x, g):
@@ -48,6 +48,17 @@ func termination(x *Index, fail func(int64, string, ...any)) {
 			fail(a.ID, "%s asked at %d was answered after %v", a.Op, a.Asked, a.Waited)
 		}
 	}
+}
+
+// shared reports whether several nodes have sent commands. What one of them has learned the store may have refused for
+// what the other had written; then it is for the sweeper to ask again.
+func (s *Story) shared() bool {
+	for _, c := range s.Sent {
+		if c.Epoch != s.Sent[0].Epoch {
+			return true
+		}
+	}
+	return false
 }
 
 // hopeless reports whether a transaction has a branch whose participant will never do phase two.
