@@ -15,5 +15,5 @@
 // # Where to start reading
 //
 // server.go for the routes, transactions.go for the handlers, views.go for what they show; events.go and stream.go for
-// the events of decisions.
+// the events of decisions; causes.go for why a transaction has not ended; docspage.go for the page at /docs.
 package web

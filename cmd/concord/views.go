@@ -51,6 +51,6 @@ func (m *cluster) webViews(o *web.Options) {
 		o.RemoteSessions = m.store.RemoteSessions
 	}
 	if m.decisions != nil {
-		o.Publication = m.publication
+		o.Publication, o.Halves, o.Decisions = m.publication, m.halves, newTopicDecisions(m.config)
 	}
 }

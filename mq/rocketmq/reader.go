@@ -19,6 +19,8 @@ type ReadOptions struct {
 	Topics []string
 	// Slaves allows to read a broker whose master is gone from its slave, which may lack the newest messages.
 	Slaves bool
+
+	from *Place // where to begin, nil: at the oldest
 }
 
 // Message is one message of a topic.
@@ -54,6 +56,7 @@ func Read(ctx context.Context, o ReadOptions, yield func(Message) error) error {
 	w := newWire(o.AccessKey, o.SecretKey, nil)
 	defer w.close()
 	names := &nameServers{wire: w, all: servers}
+	o.Topics = topics
 	for _, topic := range topics {
 		r, err := names.route(ctx, topic)
 		if errors.Is(err, errNoTopic) && topic == givenUpTopic {
@@ -81,7 +84,12 @@ func readTopic(
 			return fmt.Errorf("read topic %s: broker %s has no master", topic, broker)
 		}
 		for id := range r.read[broker] {
-			if err := readQueue(ctx, w, addr, Group(o.Prefix)+"-audit", queue{topic, broker, id}, yield); err != nil {
+			q := queue{topic, broker, id}
+			from, over := o.from.begin(q, o.Topics)
+			if over {
+				continue
+			}
+			if err := readQueue(ctx, w, addr, Group(o.Prefix)+"-audit", q, from, yield); err != nil {
 				return err
 			}
 		}
@@ -89,7 +97,9 @@ func readTopic(
 	return nil
 }
 
-func readQueue(ctx context.Context, w *wire, addr, group string, q queue, yield func(Message) error) error {
+func readQueue(
+	ctx context.Context, w *wire, addr, group string, q queue, from int64, yield func(Message) error,
+) error {
 	describe := func(err error) error {
 		return fmt.Errorf("read queue %d of topic %s on %s: %w", q.id, q.topic, q.broker, err)
 	}
@@ -101,7 +111,7 @@ func readQueue(ctx context.Context, w *wire, addr, group string, q queue, yield 
 	if err != nil {
 		return describe(err)
 	}
-	for next := first; next < end; {
+	for next := max(first, from); next < end; {
 		messages, to, _, err := w.pull(ctx, addr, pull{group: group, queue: q, offset: next})
 		if err != nil {
 			return describe(err)
