@@ -90,9 +90,10 @@ var errTakenOver = errors.New("another process has joined under this node's id: 
 func (s *Store) join(ctx context.Context) error {
 	s.members.Lock()
 	defer s.members.Unlock()
-	sent := s.clock.local()
+	var sent time.Duration
 	var epoch, before int64
 	err := s.inTransaction(ctx, func(tx *sql.Tx) (err error) {
+		sent = s.clock.local() // the lease counts from here, not from before the connection was waited for
 		if epoch, err = count(ctx, tx, metaEpoch, 1); err != nil {
 			return err
 		}
