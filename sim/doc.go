@@ -11,8 +11,8 @@
 // There are two kinds of worlds. In the one there is one node with its own disk. In the other there are two or three
 // nodes on one database and one message broker, with leases, epochs and hand-over of commands (cluster.go).
 //
-// Time, the disk and the store on it, the decision log, the network, clients, participants with their databases,
-// operators, and every fault among them. In a cluster also: the connections to the database, on which statements and
+// Time, the disk and the store on it, the decision log, the network, clients, participants with their databases and
+// those that are called by HTTP, senders of two-phase messages, operators, and every fault among them. In a cluster also: the connections to the database, on which statements and
 // their answers are lost, slow, or carried out when everybody has given them up; the broker with its half messages,
 // ends, check-backs, restarts that forget, and messages that come twice and in any order; the packs of the decision
 // log, in both modes; nodes that are paused for longer than their lease, cut off from the store, the broker,
@@ -45,7 +45,7 @@
 // # Where to start reading
 //
 // world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
-// transport.go for its three seams, client.go for the workload, participant.go for the other side of phase two,
+// transport.go for its three seams, client.go for the workload, participant.go and service.go for the other side of phase two,
 // mutation.go for the defects by which the checkers are checked.
 //
 // For clusters cluster.go for nodes and faults, member.go for leases, database.go for what the shared store does at
