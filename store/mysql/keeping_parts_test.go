@@ -119,6 +119,30 @@ func TestAFormerPrimaryIsLeft(t *testing.T) {
 	}
 }
 
+// TestALeaseCountsFromTheAttemptThatJoined: a join that had to wait for the database gives a whole lease, not what the
+// wait has left of it.
+func TestALeaseCountsFromTheAttemptThatJoined(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, "127.0.0.1:"+maria.port)
+	name := newDatabase(t)
+	o := options(t, name, "n1")
+	o.DSN, o.RetryFor, o.Lease = rootDSN(p.port(), name), 30*time.Second, 3*time.Second
+	s := openNode(t, o)
+	until := s.member.until.Load()
+	p.down.Store(true)
+	p.cutAll()
+	joined := make(chan error, 1)
+	go func() { joined <- s.join(t.Context()) }()
+	eventually(t, "the lease of the life before is over", func() bool { return int64(s.clock.local()) > until })
+	p.down.Store(false)
+	if err := <-joined; err != nil {
+		t.Fatal(err)
+	}
+	if !s.Valid() {
+		t.Errorf("joined with a lease that ended %v ago", s.clock.local()-time.Duration(s.member.until.Load()))
+	}
+}
+
 func reserve(t *testing.T, s *Store) int64 {
 	t.Helper()
 	first, err := s.ReserveIDs(t.Context(), 1000)

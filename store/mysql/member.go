@@ -93,7 +93,7 @@ func (s *Store) join(ctx context.Context) error {
 	var sent time.Duration
 	var epoch, before int64
 	err := s.inTransaction(ctx, func(tx *sql.Tx) (err error) {
-		sent = s.clock.local() // the lease counts from here, not from before the connection was waited for
+		sent = s.clock.local() // of the last attempt: those before have granted no lease that counts
 		if epoch, err = count(ctx, tx, metaEpoch, 1); err != nil {
 			return err
 		}
