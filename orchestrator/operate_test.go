@@ -46,6 +46,9 @@ func TestBeginWithBranchesIsOneWrite(t *testing.T) {
 	if len(tb.store.pending) != 1 {
 		t.Fatalf("%d writes", len(tb.store.pending))
 	}
+	if touched := tb.store.last.Touched; len(touched) != 2 || touched[0] != 0 || touched[1] != 1 {
+		t.Errorf("the write says that it touches %v", touched)
+	}
 	tb.flush()
 	tb.restart(Limits{})
 	if g := tb.store.globals[xid.ID]; g == nil || len(g.Branches) != 2 || g.Data != "{}" {

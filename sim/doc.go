@@ -12,8 +12,9 @@
 // nodes on one database and one message broker, with leases, epochs and hand-over of commands (cluster.go).
 //
 // Time, the disk and the store on it, the decision log, the network, clients, participants with their databases and
-// those that are called by HTTP, senders of two-phase messages, operators, and every fault among them. In a cluster also: the connections to the database, on which statements and
-// their answers are lost, slow, or carried out when everybody has given them up; the broker with its half messages,
+// those that are called by HTTP, senders of two-phase messages, operators, and every fault among them. In a cluster
+// also: the connections to the database, on which statements and their answers are lost, slow, or carried out when
+// everybody has given them up; the broker with its half messages,
 // ends, check-backs, restarts that forget, and messages that come twice and in any order; the packs of the decision
 // log, in both modes; nodes that are paused for longer than their lease, cut off from the store, the broker,
 // participants or clients, drained and restarted; wall clocks that are an hour wrong.
@@ -45,8 +46,8 @@
 // # Where to start reading
 //
 // world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
-// transport.go for its three seams, client.go for the workload, participant.go and service.go for the other side of phase two,
-// mutation.go for the defects by which the checkers are checked.
+// transport.go for its three seams, client.go for the workload, participant.go and service.go for the other side of
+// phase two, mutation.go for the defects by which the checkers are checked.
 //
 // For clusters cluster.go for nodes and faults, member.go for leases, database.go for what the shared store does at
 // one instant, handle.go for what can go wrong on the way to it, packs.go for the decision log, broker.go, relay.go.
