@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS concord_finished (
     data LONGBLOB NOT NULL,
     PRIMARY KEY (id),
     KEY k_state (state, began_at, id),
-    KEY k_app (app_hash, began_at, id),
-    KEY k_name (name_hash, began_at, id)
+    KEY k_app (app_hash, began_at, id, state, name_hash),
+    KEY k_name (name_hash, began_at, id, state, app_hash)
 ) ENGINE = InnoDB;
 
 -- What does not fit into a record, of live and of finished transactions: kind 1 is a branch and seq its index, kind 2 a
