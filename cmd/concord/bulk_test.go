@@ -60,3 +60,27 @@ func TestJournalTellsWhatPeopleDid(t *testing.T) {
 		contains(t, r.errors, "development mode")
 	}
 }
+
+// TestEverythingCanBeLookedAt: each command has something to say, and the same as JSON.
+func TestEverythingCanBeLookedAt(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "--dev")
+	p := connect(t, s.tc)
+	xid := p.begin("buy", "orders:1")
+	s.ok("tx", "rollback", xid, "--yes", "--reason", "test", "--no-wait")
+	for _, tt := range []struct {
+		want string
+		args []string
+	}{
+		{xid, []string{"decisions", "list"}},
+		{"No published decision", []string{"decisions", "list", "--outcome", "commit"}},
+		{"as stored", []string{"decisions", "show", xid}},
+		{"given up no half", []string{"decisions", "halves"}},
+		{"takes new work", []string{"cluster"}},
+		{"Nobody waits.", []string{"locks", "graph"}},
+		{"no conflicts", []string{"locks", "hottest"}},
+	} {
+		contains(t, s.ok(tt.args...), tt.want)
+		contains(t, s.ok(append(tt.args, "-o", "json")...), "{")
+	}
+}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/url"
 
 	"github.com/spf13/cobra"
@@ -55,5 +57,49 @@ func (a *app) locks() *cobra.Command {
 	flags.StringVar(&f.holder, "holder", "", "only rows that this xid holds")
 	flags.BoolVar(&f.waits, "waits", false, "show who waits for rows instead")
 	pageFlags(cmd, &f.limit, &f.cursor)
+	cmd.AddCommand(a.lockGraph(), a.lockHottest())
 	return a.clientFlags(cmd)
+}
+
+func (a *app) lockGraph() *cobra.Command {
+	return &cobra.Command{
+		Use: "graph", Short: "Show who waits for whom, with cycles marked", Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var g web.LockGraph
+			raw, err := a.get(cmd.Context(), "/locks/graph", nil, &g)
+			if err != nil || a.output == "json" {
+				return orPrint(a, raw, err)
+			}
+			header := "WAITER\tHOLDER\tRESOURCE\tTABLE\tPK\tFOR\tCYCLE"
+			return a.table("Nobody waits.", header, len(g.Edges), func(w io.Writer, i int) {
+				e := &g.Edges[i]
+				cycle := ""
+				if e.InCycle {
+					cycle = "CYCLE"
+				}
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d ms\t%s\n", e.Waiter, e.Holder, e.Row.Resource, e.Row.Table,
+					e.Row.PK, e.WaitMs, dash(cycle))
+			})
+		},
+	}
+}
+
+func (a *app) lockHottest() *cobra.Command {
+	return &cobra.Command{
+		Use: "hottest", Short: "Show the rows that were fought for most in the last minutes, on the node that answers",
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var h web.HotLocks
+			raw, err := a.get(cmd.Context(), "/locks/hottest", nil, &h)
+			if err != nil || a.output == "json" {
+				return orPrint(a, raw, err)
+			}
+			header := "RESOURCE\tTABLE\tPK\tCONFLICTS\tWAITED\tLONGEST\tWAITING NOW\tLAST HOLDER"
+			return a.table("There were no conflicts.", header, len(h.Items), func(w io.Writer, i int) {
+				x := &h.Items[i]
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d ms\t%d ms\t%d\t%s\n", x.Resource, x.Table, x.PK, x.Conflicts,
+					x.WaitedMs, x.LongestMs, x.Waiters, x.Holder)
+			})
+		},
+	}
 }

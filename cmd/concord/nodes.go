@@ -29,17 +29,22 @@ lets its clients go; or gone, when it has left or its lease is over. The epoch g
 			if a.output == "json" {
 				return a.printJSON(raw)
 			}
-			header := "NODE\tSTATE\tEPOCH\tADVERTISED\tINTERNAL\tVERSION\tJOINED"
-			return a.table("There is no node.", header, len(page.Items), func(w io.Writer, i int) {
-				n := &page.Items[i]
-				state := n.State
-				if n.Self {
-					state += " (asked)"
-				}
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", n.ID, state, n.Epoch, n.Advertise, dash(n.Internal),
-					n.Version, dash(ago(n.JoinedAt)))
-			})
+			return a.drawNodes(page.Items)
 		},
+	})
+}
+
+// drawNodes prints nodes.
+func (a *app) drawNodes(nodes []web.NodeView) error {
+	header := "NODE\tSTATE\tEPOCH\tADVERTISED\tINTERNAL\tVERSION\tJOINED"
+	return a.table("There is no node.", header, len(nodes), func(w io.Writer, i int) {
+		n := &nodes[i]
+		state := n.State
+		if n.Self {
+			state += " (asked)"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", n.ID, state, n.Epoch, n.Advertise, dash(n.Internal),
+			n.Version, dash(ago(n.JoinedAt)))
 	})
 }
 
