@@ -106,7 +106,8 @@ func (a *app) decisionShow() *cobra.Command {
 
 func (a *app) decisionHalves() *cobra.Command {
 	return &cobra.Command{
-		Use: "halves", Short: "Show half messages without an end, and decisions that are not published yet", Args: noArguments,
+		Use: "halves", Short: "Show half messages without an end, and decisions that are not published yet",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var h web.HalvesView
 			raw, err := a.get(cmd.Context(), "/decisions/halves", nil, &h)
