@@ -331,7 +331,7 @@ func TestABrokerThatDoesNotTakeEndsIsLeftAlone(t *testing.T) {
 	})
 	l := checkLog(t, &fenceStore{}, addr)
 	l.allowance.at, l.allowance.spent = time.Now(), time.Hour
-	answered := int64(0) // the store is fast: one may be answered while it is left
+	answered := uint64(0) // the store is fast: one may be answered while it is left
 	for i := range 2000 {
 		h := half{pack: orchestrator.PackID(fmt.Sprint("p", i)), born: time.Now(), topic: "t", host: addr}
 		if v, _ := l.check(h); v != unknown {
