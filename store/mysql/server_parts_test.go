@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -178,20 +179,11 @@ func TestStoppedServerIsGivenUp(t *testing.T) {
 	if err := begin(s, 100).whole("t:1"); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(dir + "/pid")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || syscall.Kill(pid, syscall.SIGSTOP) != nil {
-		t.Fatalf("stop %s: %v", text, err)
-	}
+	goOn := freeze(t, dir)
 	start := time.Now()
 	other := begin(s, 200)
-	err = other.whole("t:2")
-	if contErr := syscall.Kill(pid, syscall.SIGCONT); contErr != nil {
-		t.Fatal(contErr)
-	}
+	err := other.whole("t:2")
+	goOn()
 	if !errors.Is(err, orchestrator.ErrUnavailable) || time.Since(start) > 10*time.Second {
 		t.Errorf("after %v: %v", time.Since(start), err)
 	}
@@ -216,12 +208,7 @@ func TestNobodyWaitsForAWriteOfALostLease(t *testing.T) {
 	if err := st.step(txn.Begin{Application: "a", Timeout: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(fileOf(t, dir+"/pid")))
-	if err != nil || syscall.Kill(pid, syscall.SIGSTOP) != nil {
-		t.Fatalf("stop %d: %v", pid, err)
-	}
-	goOn := sync.OnceFunc(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
-	defer goOn()
+	goOn := freeze(t, dir)
 	for _, when := range []string{"before the loss", "after the loss"} {
 		start := time.Now()
 		err := st.step(txn.Register{BranchID: 101, Kind: txn.AT, Resource: "r", LockKey: "t:1"})
@@ -236,6 +223,33 @@ func TestNobodyWaitsForAWriteOfALostLease(t *testing.T) {
 	if err := st.step(txn.Register{BranchID: 101, Kind: txn.AT, Resource: "r", LockKey: "t:1"}); err != nil {
 		t.Errorf("when it goes on: %v", err)
 	}
+}
+
+// freeze stops the process of a server and returns when each of its threads has stopped, which the signal alone does not
+// wait for. What it returns has the server go on; the end of the test does so too.
+func freeze(t *testing.T, dir string) (goOn func()) {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(fileOf(t, dir+"/pid")))
+	if err != nil || syscall.Kill(pid, syscall.SIGSTOP) != nil {
+		t.Fatalf("stop %d: %v", pid, err)
+	}
+	goOn = sync.OnceFunc(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	t.Cleanup(goOn)
+	eventually(t, "the server stands still", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(threads) == 0 {
+			t.Fatalf("threads of %d: %v", pid, err)
+		}
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread) // one that ends meanwhile is gone
+			_, state, _ := strings.Cut(string(text), ") ")
+			if err == nil && !strings.HasPrefix(state, "T") {
+				return false
+			}
+		}
+		return true
+	})
+	return goOn
 }
 
 func fileOf(t *testing.T, path string) string {
