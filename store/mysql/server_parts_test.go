@@ -225,8 +225,8 @@ func TestNobodyWaitsForAWriteOfALostLease(t *testing.T) {
 	}
 }
 
-// freeze stops the process of a server and returns when each of its threads has stopped, which the signal alone does not
-// wait for. What it returns has the server go on; the end of the test does so too.
+// freeze stops the process of a server and returns when each of its threads has stopped, which the signal alone does
+// not wait for. What it returns has the server go on; the end of the test does so too.
 func freeze(t *testing.T, dir string) (goOn func()) {
 	t.Helper()
 	pid, err := strconv.Atoi(strings.TrimSpace(fileOf(t, dir+"/pid")))
