@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -128,7 +127,7 @@ func (s *Server) settleMessage(outcome txn.Outcome) gin.HandlerFunc {
 		g, err := await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
 		switch {
 		case err != nil:
-			s.fail(c, fmt.Errorf("%w", err))
+			s.fail(c, err)
 		case !g.Checked():
 			s.refuse(c, problemNoMessage)
 		default:
