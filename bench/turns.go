@@ -14,7 +14,7 @@ const suiteCluster = "cluster"
 const clusterRounds = 3
 
 // clusterFlight saturates a cluster: its database answers in milliseconds.
-const clusterFlight = 512
+const clusterFlight = 1024
 
 // cluster measures one node on MySQL with publication on and off in turns, and then half the maximum with a consumer.
 func (s *suite) cluster(ctx context.Context) error {
@@ -60,7 +60,7 @@ func (s *suite) cluster(ctx context.Context) error {
 }
 
 // warmTime is how long the broker, whose code is compiled while it runs, is made warm. Its row is not a result.
-const warmTime = 20 * time.Second
+const warmTime = 100 * time.Second
 
 func (s *suite) warm(ctx context.Context) error {
 	warm := *s

@@ -198,12 +198,20 @@ func appendText(dst []byte, s string) []byte {
 
 const hexDigits = "0123456789abcdef"
 
+// plain says of each byte whether it stands for itself inside a JSON string.
+var plain = func() (t [256]bool) {
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // appendEscaped appends s as it stands inside a JSON string. What is not UTF-8 becomes U+FFFD, byte by byte.
 func appendEscaped(dst []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' {
+		if plain[c] {
 			i++
 			continue
 		}

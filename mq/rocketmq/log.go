@@ -229,6 +229,9 @@ func (l *Log) Close() error {
 		if ln.timer != nil {
 			ln.timer.Stop()
 		}
+		if ln.pacer != nil {
+			ln.pacer.Stop()
+		}
 		left = append(left, ln.waiting...)
 		ln.waiting = nil // its timer may be firing
 	}

@@ -69,6 +69,9 @@ type Options struct {
 	LanePacks int
 	// GateWithin is the longest that a decision waits for a pack before it; then it goes without. Default 25 ms.
 	GateWithin time.Duration
+	// Pace is how long after a large pack the next one of its topic and tag goes, unless it is full before: a message
+	// costs the broker the same whatever it carries. Default 16 ms.
+	Pace time.Duration
 	// InFlightMax bounds the halves that are in flight, all topics and tags together. Default 64.
 	InFlightMax int
 	// QueueMax bounds the decisions that wait for a pack; beyond it they are refused as busy. Default 65,536.
@@ -164,6 +167,7 @@ func (o *Options) complete() error {
 	setDefault(&o.PackBytesMax, 1<<20)
 	setDefault(&o.LanePacks, 1)
 	setDefault(&o.GateWithin, 25*time.Millisecond)
+	setDefault(&o.Pace, 16*time.Millisecond)
 	setDefault(&o.InFlightMax, 64)
 	setDefault(&o.QueueMax, 1<<16)
 	setDefault(&o.OutboxAfter, 30*time.Second)

@@ -23,6 +23,8 @@ const (
 	executeWithin = 2 * time.Second
 	// repackWithin bounds the store write of a pack that is published again.
 	repackWithin = 5 * time.Second
+	// pacedFrom is what part of the largest pack is a large one, after which the next is paced.
+	pacedFrom = 4
 )
 
 type laneKey struct{ topic, tag string }
@@ -40,6 +42,8 @@ type lane struct {
 	waiting []decision
 	halves  int         // packs in flight
 	timer   *time.Timer // gives the waiting ones up to a pack of their own
+	pacer   *time.Timer // has the next pack made when it is time, nil if none is awaited
+	next    time.Time   // when, if the last pack was large; zero: whenever it can go
 	starves bool        // it is among those that starve
 }
 
@@ -133,8 +137,15 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 			}
 			break
 		}
+		if !mute && !force && !full && mode == Queue && l.paced(ln) {
+			break
+		}
 		p := l.take(ln)
 		p.mute, p.mode = mute, mode
+		ln.next = time.Time{}
+		if len(p.members) >= l.opts.PackMax/pacedFrom {
+			ln.next = time.Now().Add(l.opts.Pace)
+		}
 		if !mute {
 			ln.halves++
 			l.halves++
@@ -143,13 +154,39 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 		l.packs[p.id] = p
 		packs = append(packs, p)
 	}
+	if len(packs) > 0 && ln.timer != nil { // it was for those that have gone
+		ln.timer.Stop()
+		ln.timer = nil
+	}
 	switch {
 	case len(ln.waiting) > 0 && ln.timer == nil && mode == Queue:
 		ln.timer = time.AfterFunc(l.opts.GateWithin, func() { l.flush(ln) })
-	case len(ln.waiting) == 0 && ln.halves == 0 && ln.timer == nil:
+	case len(ln.waiting) == 0 && ln.halves == 0 && ln.timer == nil && ln.pacer == nil:
 		delete(l.lanes, ln.key)
 	}
 	return packs
+}
+
+// paced reports whether a lane lets more decisions gather, because there are many: a message costs the broker the same
+// whatever it carries. It has the lane looked at again. l.mu is held.
+func (l *Log) paced(ln *lane) bool {
+	if ln.next.IsZero() {
+		return false
+	}
+	left := time.Until(ln.next)
+	if left <= 0 {
+		return false
+	}
+	if ln.pacer == nil {
+		ln.pacer = time.AfterFunc(left, func() {
+			l.mu.Lock()
+			ln.pacer = nil
+			packs := l.form(ln, false)
+			l.mu.Unlock()
+			l.startAll(packs)
+		})
+	}
+	return true
 }
 
 // ended notes that a half is in flight no more and returns the packs that can go: those of lanes that have none first,
@@ -180,8 +217,11 @@ func (l *Log) ended(p *pack) (packs []*pack) {
 // flush sends what has waited long enough for the packs before it.
 func (l *Log) flush(ln *lane) {
 	l.mu.Lock()
-	ln.timer = nil
-	packs := l.form(ln, true)
+	var packs []*pack
+	if ln.timer != nil {
+		ln.timer = nil
+		packs = l.form(ln, true)
+	}
 	l.mu.Unlock()
 	l.startAll(packs)
 }

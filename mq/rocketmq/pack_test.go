@@ -13,6 +13,9 @@ import (
 func formLog(t *testing.T, o Options) *Log {
 	t.Helper()
 	o.Store, o.GateWithin = newMemStoreFor(t), time.Hour
+	if o.Pace == 0 {
+		o.Pace = -1
+	}
 	if err := o.complete(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +114,34 @@ func TestOneMorePackIsInFlightInModeRefuse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestThePackAfterALargeOneGathers: unless it is full before its time.
+func TestThePackAfterALargeOneGathers(t *testing.T) {
+	t.Parallel()
+	key := laneKey{"t", "g"}
+	l := formLog(t, Options{LanePacks: 8, PackMax: 40, Pace: time.Hour})
+	if got := sizes(l.enqueue(key, decisions(ids(1, 9)...)...)); !slices.Equal(got, []int{9}) {
+		t.Errorf("small: %v", got)
+	}
+	if got := sizes(l.enqueue(key, decisions(ids(10, 10)...)...)); !slices.Equal(got, []int{10}) {
+		t.Errorf("after a small one: %v", got)
+	}
+	if got := sizes(l.enqueue(key, decisions(ids(20, 39)...)...)); got != nil {
+		t.Errorf("after a large one: %v", got)
+	}
+	if l.lanes[key].pacer == nil {
+		t.Error("nothing has the lane looked at again")
+	}
+	if got := sizes(l.enqueue(key, decisions(60)...)); !slices.Equal(got, []int{40}) {
+		t.Errorf("full: %v", got)
+	}
+	l.enqueue(key, decisions(ids(100, 5)...)...)
+	l.lanes[key].next = time.Now()
+	if got := sizes(l.enqueue(key, decisions(200)...)); !slices.Equal(got, []int{6}) {
+		t.Errorf("in time: %v", got)
+	}
+	l.lanes[key].pacer.Stop()
 }
 
 func TestATransactionIsInAPackOnce(t *testing.T) {

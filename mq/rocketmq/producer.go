@@ -29,6 +29,9 @@ const (
 	retireAfter = 8 * time.Second
 	// publishersMax bounds the ordinary messages that are under way.
 	publishersMax = 64
+	// compressOver is the size from which bodies are compressed. A usual pack is smaller: compressing costs each node that
+	// reads it more than the bytes cost the broker.
+	compressOver = 256 << 10
 )
 
 // client is one pair of the library's producers. When masters change it is replaced, because the library would not
@@ -50,7 +53,7 @@ func (l *Log) newClient(masters map[string]string) (*client, error) {
 			producer.WithInstanceName(l.opts.Instance + "-" + role + "-" + unique()),
 			producer.WithRetry(0),
 			producer.WithQueueSelector(selector{l.table}),
-			producer.WithCompressMsgBodyOverHowmuch(64 << 10),
+			producer.WithCompressMsgBodyOverHowmuch(compressOver),
 			producer.WithCompressLevel(1),
 			shortWaits(),
 		}

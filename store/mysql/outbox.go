@@ -162,6 +162,10 @@ func entriesOf(pack orchestrator.PackID, events []byte) ([]orchestrator.OutboxEn
 	return all, nil
 }
 
+// wideRow is from how many bytes the events of a pack are sent by a prepared statement: these are neither escaped here
+// nor scanned there, which for a large pack costs more than the statement of its own.
+const wideRow = 8 << 10
+
 // outboxRow is the row of a pack, or what is left of it.
 type outboxRow struct {
 	n      int
@@ -236,6 +240,14 @@ func (s *Store) writeOutbox(ctx context.Context, x executor, b *batch) error {
 			})
 		}
 		row := rowOf(entries)
+		if tx, ok := x.(*sql.Tx); ok && len(row.events) >= wideRow {
+			_, err := tx.StmtContext(ctx, s.insertWide).ExecContext(
+				ctx, []byte(pack), int64(row.oldest), row.n, b.epoch, row.events)
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		created.add([]byte(pack), int64(row.oldest), row.n, b.epoch, row.events)
 	}
 	for _, l := range b.left {

@@ -21,10 +21,12 @@ type Store struct {
 	logger  *slog.Logger
 	server  server
 	writers *sql.DB
-	keeper  *sql.DB // keeps the lease, and does not queue behind those who read lists
-	clock   clock
-	health  health
-	stats   statistics
+	// insertWide is insertOutbox for one row, prepared on the writers.
+	insertWide *sql.Stmt
+	keeper     *sql.DB // keeps the lease, and does not queue behind those who read lists
+	clock      clock
+	health     health
+	stats      statistics
 
 	// members is held for reading by a write and for writing while the node joins, so that no write sees half a join.
 	// It is taken before mu.
@@ -137,6 +139,9 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	if err := checkSchema(ctx, s.pool); err != nil {
 		return err
+	}
+	if s.insertWide, err = s.writers.PrepareContext(ctx, insertOutbox.text(1)); err != nil {
+		return fmt.Errorf("prepare a statement: %w", startError(err))
 	}
 	if err := s.measure(ctx); err != nil {
 		return fmt.Errorf("read the database's clock: %w", startError(err))
