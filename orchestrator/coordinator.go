@@ -134,8 +134,9 @@ type entry struct {
 	g       *txn.Global // the state that may be shown; nil: not loaded
 	fresh   *txn.Global // the state before the first write, while the outcome of that is unknown; else nil
 	waiters []*endWait
-	lazy    int // lazy writes that are not durable yet
-	refused int // lazy writes that were refused
+	lazy    int      // lazy writes that are not durable yet
+	refused int      // lazy writes that were refused
+	parked  *request // the one under way, if it goes on when no lazy write is left
 
 	// The busy mark's owner's.
 	seen    int     // refused when the state was taken for the event
@@ -201,7 +202,7 @@ func (c *Coordinator) next(e *entry) (request, bool) {
 		return req, true
 	}
 	e.busy, e.queue = false, nil
-	if e.g == nil && e.fresh == nil && len(e.waiters) == 0 || e.g != nil && e.g.Status.Ended() {
+	if e.forgettable() {
 		c.remove(s, e)
 	}
 	return request{}, false
@@ -307,6 +308,9 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 		c.carryOut(e, req, eff)
 		return true
 	}
+	if eff.Decided && c.waitsForLazy(e, &req) {
+		return false
+	}
 	eff.Next.Version++ // nobody else has it yet
 	ch := &Change{
 		Global: eff.Next, Ended: eff.Ended, Acquire: eff.Acquire, Release: eff.Release,
@@ -334,45 +338,6 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 		return c.attempt(e, req)
 	}
 	return false
-}
-
-// holds carries out what is built on the state that was taken, unless that was a lazy change which the store has
-// refused meanwhile: then another node may have stored that version, and a change with the next one would replace it.
-// What is given to the store before it has told of the refusal, it refuses too; see [Store.Apply]. So the refusal and
-// what is carried out here exclude each other.
-func (c *Coordinator) holds(e *entry, carryOut func()) bool {
-	s := c.shard(e.id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e.refused != e.seen {
-		e.touched = nil
-		return false
-	}
-	carryOut()
-	return true
-}
-
-// writeLazily shows the new state at once; a later change of the same transaction is written after it. It returns false
-// if the state before was refused.
-func (c *Coordinator) writeLazily(e *entry, ch *Change) bool {
-	s := c.shard(e.id)
-	stored := func(err error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		e.lazy--
-		if err != nil {
-			// The state is not what was thought; the next event reads it again. The sweeper sees to it that there
-			// is one.
-			e.g = nil
-			e.refused++
-			c.stats.writeErrors.Add(1)
-		}
-	}
-	return c.holds(e, func() {
-		e.g = ch.Global
-		e.lazy++
-		c.store.Apply(ch, stored)
-	})
 }
 
 // written takes the end of a durable write.

@@ -17,5 +17,6 @@
 //
 // # Where to start reading
 //
-// ports.go for the three seams, coordinator.go for the path, drive.go for phase two, lockwait.go for waiting on rows.
+// ports.go for the three seams, coordinator.go for the path, drive.go for phase two, guard.go for lazy
+// writes that may be refused, lockwait.go for waiting on rows.
 package orchestrator

@@ -195,6 +195,10 @@ func (h *handle) Apply(ch *orchestrator.Change, done func(error)) {
 	if n.dead {
 		return
 	}
+	if ch.Lazy && n.w.mutation == HastyLazy && ch.Global.Status == txn.Active {
+		n.after(0, func() { done(nil) })
+		done = func(error) {}
+	}
 	h.queue = append(h.queue, &write{ch: ch, done: done})
 	switch {
 	case !ch.Lazy:

@@ -44,6 +44,7 @@ const (
 	DeafRows    // who waits for a row is not told that another node has freed it
 	LocalCycles // nodes do not tell each other who waits for whom
 	LocalClock  // a node goes by its own clock
+	HastyLazy   // a lazy change is told to be durable when it is not known yet whether the database takes it
 	mutations
 )
 
@@ -57,6 +58,7 @@ func (m Mutation) String() string {
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
 		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "NoFencing", "FromMemory", "PartPack",
 		"EarlyClear", "AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
+		"HastyLazy",
 	}[m]
 }
 
@@ -87,6 +89,8 @@ func (m Mutation) prepare(p *plan) {
 		p.lostEnds, p.forgetful, p.brokerOutages = 0.3, true, 3
 	case LocalClock:
 		p.clocks = true
+	case HastyLazy:
+		p.kinds, p.clientCrash, p.operators, p.sweeperOff = called, 0.8, 3*p.transactions, false
 	case DeafEnds:
 		p.beCalm()
 		p.kinds = tcc

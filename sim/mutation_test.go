@@ -47,6 +47,7 @@ func TestCheckersFindDefects(t *testing.T) {
 		DeafRows:     {"Waits"},
 		LocalCycles:  {"Cycles"},
 		LocalClock:   {"Deadlines"},
+		HastyLazy:    {"I2"},
 	}
 	for mutation := NoMutation + 1; mutation < mutations; mutation++ {
 		want := found[mutation]

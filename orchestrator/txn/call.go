@@ -76,9 +76,7 @@ func (g *Global) Checked() bool {
 	return b != nil
 }
 
-// ask has the sender of a message asked, if that is due. Unlike with phase two, the attempt is written durably first: a
-// decision may follow, and goes to the store by way of the decision log, so that the store could not know that it was
-// built on a lazy change which it has refused meanwhile for that of another node.
+// ask has the sender of a message asked, if that is due.
 func (r Rules) ask(g *Global, now Millis) Effects {
 	b, i := g.check()
 	if !b.due(now) {
@@ -87,7 +85,7 @@ func (r Rules) ask(g *Global, now Millis) Effects {
 	d := edit(g)
 	b = d.command(i, now.Add(r.Retry.answer(b)))
 	d.DueAt = b.lookAt()
-	return d.done(WriteDurable)
+	return d.done(WriteLazy)
 }
 
 // checked takes the answer of a message's sender: done means commit and refused means rollback, for ever.
@@ -105,7 +103,7 @@ func (r Rules) checked(g *Global, ev Reply, now Millis) Effects {
 		d := edit(g)
 		r.fail(d, i, ev, now)
 		d.DueAt = d.Branches[i].lookAt()
-		return d.done(WriteDurable) // as above
+		return d.done(WriteLazy)
 	}
 	eff, err := r.decide(g, Decide{Outcome: outcome, Cause: CauseChecked}, now)
 	if err != nil {
