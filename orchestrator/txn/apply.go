@@ -9,6 +9,8 @@ import (
 type Rules struct {
 	Retry       RetryPolicy
 	BranchesMax int
+	// Planners has who plans a saga; nil if there are no sagas. The caller has seen to it that it is there.
+	Planners Planners
 }
 
 // DefaultRules is what the documentation promises.
@@ -41,6 +43,8 @@ func (r Rules) Apply(g *Global, ev Event, now Millis) (Effects, error) {
 		return r.skip(g, ev, now)
 	case Release:
 		return r.release(g, ev, now)
+	case Signal:
+		return r.signal(g, ev, now)
 	}
 	panic(fmt.Sprintf("txn: event of type %T", ev))
 }
@@ -51,7 +55,7 @@ func (g *Global) Expired(now Millis) bool { return g.Status == Active && now >= 
 func begin(ev Begin, now Millis) Effects {
 	g := &Global{
 		XID: ev.XID, Application: ev.Application, Group: ev.Group, Name: ev.Name, Trace: ev.Trace,
-		Data: ev.Data, BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active,
+		Data: ev.Data, BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active, Saga: ev.Saga,
 	}
 	g.DueAt = g.Deadline()
 	g.History = make(History, 0, 96).with(now, HistoryBegan, 0, "")
@@ -165,9 +169,22 @@ func (r Rules) decide(g *Global, ev Decide, now Millis) (Effects, error) {
 		}
 		return Effects{}, nil // asked again: the same answer
 	}
+	if g.Saga != nil && ev.Outcome == Commit {
+		return Effects{}, illegal(g, "commit", DecidesItself)
+	}
+	if g.Saga != nil && g.Pivoted() {
+		return Effects{}, illegal(g, "rollback", PastPivot)
+	}
 	if ev.Outcome == Commit && g.Expired(now) && !ev.AllDone && !g.Checked() {
 		ev = Decide{Outcome: Rollback, Cause: CauseTimeout}
 	}
+	d := edit(g)
+	r.resolve(d, ev, now)
+	return d.done(WriteDurable), nil
+}
+
+// resolve makes the decision.
+func (r Rules) resolve(d *draft, ev Decide, now Millis) {
 	kind, status := HistoryCommit, Committing
 	if ev.Outcome == Rollback {
 		kind, status = HistoryRollback, RollingBack
@@ -176,19 +193,17 @@ func (r Rules) decide(g *Global, ev Decide, now Millis) (Effects, error) {
 	if ev.Actor != "" {
 		text += " by " + ev.Actor
 	}
-	d := edit(g)
 	d.tell(now, kind, 0, text)
 	d.Status, d.Cause, d.DecidedAt, d.Stuck = status, ev.Cause, now, 0
 	d.DueAt = now.Add(r.Retry.Grace)
 	d.eff.Decided = true
-	if g.ClientSaga() && !ev.AllDone {
+	if d.ClientSaga() && !ev.AllDone {
 		d.joinSaga(now)
 	}
 	d.settle(ev)
 	if !d.pending() {
 		d.end(now)
 	}
-	return d.done(WriteDurable), nil
 }
 
 // joinSaga replaces phase two of a client's saga engine by the one command that the engine understands.
@@ -209,6 +224,10 @@ func (d *draft) joinSaga(now Millis) {
 // and never on rollback; a participant that named no URL for the outcome has nothing to do.
 func (d *draft) settle(ev Decide) {
 	for i, b := range d.Branches {
+		if b.Step != nil {
+			d.settleStep(i, ev.Outcome)
+			continue
+		}
 		done := ev.AllDone
 		switch {
 		case b.Kind == Check:

@@ -83,7 +83,7 @@ func (r Rules) ask(g *Global, now Millis) Effects {
 		return Effects{}
 	}
 	d := edit(g)
-	b = d.command(i, now.Add(r.Retry.answer(b)))
+	b = d.command(i, now.Add(r.Retry.answer(b)), "")
 	d.DueAt = b.lookAt()
 	return d.done(WriteLazy)
 }

@@ -5,6 +5,8 @@ import "slices"
 // wake decides a transaction that timed out, or sends what is due of one that is decided.
 func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 	switch {
+	case g.Saga != nil && g.Status == Active:
+		return r.wakeSaga(g, now), nil
 	case g.Expired(now) && g.Checked():
 		return r.ask(g, now), nil
 	case g.Expired(now):
@@ -45,7 +47,10 @@ func (g *Global) planned(before Millis) bool {
 // that has failed no longer holds up the rest.
 func (r Rules) drive(d *draft, now Millis) {
 	n := len(d.Branches)
-	var gate gate
+	gate := gate{undo: -1}
+	if d.Saga != nil {
+		gate.undo = d.undoing()
+	}
 	d.DueAt = 0
 	for k := range n {
 		i := k
@@ -56,9 +61,9 @@ func (r Rules) drive(d *draft, now Millis) {
 		if !b.NeedsPhaseTwo() {
 			continue
 		}
-		open := gate.pass(d.Status, b)
+		open := gate.pass(d.Status, i, b)
 		if open && b.due(now) {
-			b = d.command(i, now.Add(r.Retry.answer(b)))
+			b = d.command(i, now.Add(r.Retry.answer(b)), r.undo(d.Global, b))
 		}
 		if at := b.lookAt(); open && at != 0 && (d.DueAt == 0 || at < d.DueAt) {
 			d.DueAt = at
@@ -70,10 +75,14 @@ func (r Rules) drive(d *draft, now Millis) {
 type gate struct {
 	closed  bool     // a branch that is neither AT nor Topic has not had its first attempt answered
 	undoing []string // resources with an AT undo that is not confirmed
+	undo    int      // the step of a saga that is undone next, or -1
 }
 
 // pass reports whether it is b's turn, and closes the gate for those after b.
-func (t *gate) pass(status Status, b *Branch) bool {
+func (t *gate) pass(status Status, i int, b *Branch) bool {
+	if b.Step != nil {
+		return i == t.undo
+	}
 	if b.Kind == Topic || b.Kind.Called() {
 		return true
 	}
@@ -109,14 +118,32 @@ func (b *Branch) lookAt() Millis {
 	return max(b.InFlightUntil, b.NextAt)
 }
 
-// command marks branch i as asked until the given time and adds the command.
-func (d *draft) command(i int, until Millis) *Branch {
+// undo returns with which data a branch is undone, "" if with its own.
+func (r Rules) undo(g *Global, b *Branch) string {
+	if b.Step == nil {
+		return ""
+	}
+	return r.planner(g).Undo(g, b)
+}
+
+// command marks branch i as asked until the given time and adds the command, with the given data or its own.
+func (d *draft) command(i int, until Millis, data string) *Branch {
 	b := d.branch(i)
+	op, step := d.Status.Outcome(), ""
+	if data == "" {
+		data = b.Data
+	}
+	if b.Step != nil {
+		step = b.Step.Name
+		if d.Status == Active {
+			op = Forward
+		}
+	}
 	b.Attempts++
 	b.InFlightUntil, b.NextAt = until, 0
 	d.eff.Commands = append(d.eff.Commands, Command{
-		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: d.Status.Outcome(), Resource: b.Resource,
-		Client: b.Client, Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
+		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: op, Resource: b.Resource, Step: step,
+		Client: b.Client, Data: data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
 		Trace: d.Trace, Cause: d.Cause, Call: b.Call, Until: until,
 	})
 	return b
@@ -157,8 +184,11 @@ func (r Rules) published(d *draft, i int, now Millis) Write {
 
 // reply takes the end of an attempt.
 func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
-	if ev.Op == 0 {
+	switch ev.Op {
+	case 0:
 		return r.checked(g, ev, now)
+	case Forward:
+		return r.stepped(g, ev, now)
 	}
 	b, i := g.Branch(ev.BranchID)
 	if b == nil || !g.Status.Decided() || g.Status.Outcome() != ev.Op || !b.NeedsPhaseTwo() {

@@ -45,6 +45,7 @@ type Command struct {
 	Ack      Ack     // of a Topic
 	Op       Outcome // 0 for a Check
 	Resource string
+	Step     string // the name of a saga's step
 	Client   string // who registered the branch
 	Data     string
 	Attempt  uint32 // counts from 1

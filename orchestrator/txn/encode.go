@@ -12,13 +12,15 @@ import (
 // Version 2 is version 1 with one more field at the end: Trace of a global, Ack of a branch. It is written only where
 // that field has a value, so that nodes of the version before can read everything that clients of that time produce.
 // Version 3 is version 2 with what the HTTP API needs, again at the end and only where it is needed: Data and Heuristic
-// of a global, Key, Ongoing and Call of a branch.
+// of a global, Key, Ongoing and Call of a branch. Version 4 is version 3 with what sagas need: Saga of a global, Step
+// of a branch.
 
 // The first byte of every record.
 const (
 	encodingVersion1 = 1
 	encodingVersion2 = 2
 	encodingVersion3 = 3
+	encodingVersion4 = 4
 )
 
 // ErrEncoding says that bytes are not a record, or not whole.
@@ -26,7 +28,7 @@ var ErrEncoding = errors.New("txn: malformed record")
 
 // AppendGlobal appends the record of g without its branches to dst.
 func AppendGlobal(dst []byte, g *Global) []byte {
-	version := versionByte(g.Trace != "", g.Data != "" || g.Heuristic)
+	version := versionByte(g.Trace != "", g.Data != "" || g.Heuristic, g.Saga != nil)
 	dst = append(dst, version, byte(g.Status), byte(g.Cause), byte(g.Stuck))
 	dst = binary.AppendUvarint(dst, g.Version)
 	dst = binary.AppendVarint(dst, g.XID.ID)
@@ -47,12 +49,23 @@ func AppendGlobal(dst []byte, g *Global) []byte {
 		dst = appendString(dst, g.Data)
 		dst = appendBool(dst, g.Heuristic)
 	}
+	if version >= encodingVersion4 {
+		dst = appendRun(dst, g.Saga)
+	}
 	return dst
 }
 
-// versionByte returns the version of a record that has, or has not, fields of versions 2 and 3.
-func versionByte(second, third bool) byte {
+func appendRun(dst []byte, run *SagaRun) []byte {
+	dst = binary.AppendUvarint(appendString(dst, run.Definition), uint64(run.Version))
+	dst = binary.AppendUvarint(appendString(dst, run.Key), uint64(run.Completed))
+	return appendString(appendString(dst, run.Failure), run.Result)
+}
+
+// versionByte returns the version of a record that has, or has not, fields of versions 2, 3 and 4.
+func versionByte(second, third, fourth bool) byte {
 	switch {
+	case fourth:
+		return encodingVersion4
 	case third:
 		return encodingVersion3
 	case second:
@@ -66,7 +79,7 @@ func versionByte(second, third bool) byte {
 func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version < encodingVersion1 || version > encodingVersion3 {
+	if version < encodingVersion1 || version > encodingVersion4 {
 		return nil, nil, ErrEncoding
 	}
 	g := &Global{Status: Status(d.byte()), Cause: Cause(d.byte()), Stuck: Stuck(d.byte())}
@@ -85,6 +98,11 @@ func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, erro
 		g.Data = d.string()
 		g.Heuristic = d.byte() == 1
 	}
+	if version >= encodingVersion4 {
+		g.Saga = &SagaRun{Definition: d.shared(), Version: uint32(d.uvarint())}
+		g.Saga.Key, g.Saga.Completed = d.string(), uint32(d.uvarint())
+		g.Saga.Failure, g.Saga.Result = d.string(), d.string()
+	}
 	if d.bad {
 		return nil, nil, ErrEncoding
 	}
@@ -93,7 +111,7 @@ func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, erro
 
 // AppendBranch appends the record of b to dst.
 func AppendBranch(dst []byte, b *Branch) []byte {
-	version := versionByte(b.Ack != 0, b.Key != "" || b.Ongoing != 0 || b.Call != nil)
+	version := versionByte(b.Ack != 0, b.Key != "" || b.Ongoing != 0 || b.Call != nil, b.Step != nil)
 	dst = appendBool(append(dst, version, byte(b.Kind), byte(b.State)), b.Released)
 	dst = binary.AppendVarint(dst, b.ID)
 	dst = appendString(dst, b.Resource)
@@ -113,7 +131,18 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 		dst = binary.AppendUvarint(dst, uint64(b.Ongoing))
 		dst = appendCall(dst, b.Call)
 	}
+	if version >= encodingVersion4 {
+		dst = appendStep(dst, b.Step)
+	}
 	return dst
+}
+
+func appendStep(dst []byte, s *Step) []byte {
+	dst = binary.AppendUvarint(appendString(dst, s.Name), uint64(s.Seq))
+	dst = binary.AppendUvarint(dst, uint64(s.Tries))
+	dst = appendString(binary.AppendUvarint(dst, uint64(s.Code)), s.Answer)
+	dst = appendBool(appendBool(appendBool(dst, s.Undo), s.Pivot), s.GaveUp)
+	return binary.AppendVarint(dst, int64(s.Until))
 }
 
 // appendCall appends one byte that says whether there is a call, and then the call.
@@ -138,7 +167,7 @@ func appendCall(dst []byte, c *Call) []byte {
 func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version < encodingVersion1 || version > encodingVersion3 {
+	if version < encodingVersion1 || version > encodingVersion4 {
 		return nil, nil, ErrEncoding
 	}
 	b := &Branch{Kind: Kind(d.byte()), State: BranchState(d.byte()), Released: d.byte() == 1}
@@ -154,6 +183,12 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 	}
 	if version >= encodingVersion3 {
 		b.Key, b.Ongoing, b.Call = d.string(), uint32(d.uvarint()), d.call()
+	}
+	if version >= encodingVersion4 {
+		b.Step = &Step{Name: d.shared(), Seq: uint32(d.uvarint()), Tries: uint32(d.uvarint()), Code: uint16(d.uvarint())}
+		b.Step.Answer = d.string()
+		b.Step.Undo, b.Step.Pivot, b.Step.GaveUp = d.byte() == 1, d.byte() == 1, d.byte() == 1
+		b.Step.Until = Millis(d.varint())
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding

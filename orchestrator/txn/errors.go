@@ -5,7 +5,7 @@ import "fmt"
 // IllegalEventError says that an event is not allowed in the present state. The state is unchanged.
 type IllegalEventError struct {
 	XID    XID
-	Event  string // what was asked: "register", "commit", "rollback", "report", "retry", "skip", "release"
+	Event  string // what was asked: "register", "commit", "rollback", "report", "retry", "skip", "release", "signal"
 	Status Status
 	Cause  Cause
 	Reason Illegal
@@ -24,6 +24,9 @@ const (
 	AlreadyEnded                       // nothing is left to do
 	BranchDone                         // nothing is left to do for the branch
 	NothingLocked                      // it holds no rows
+	DecidesItself                      // it is a saga, which is not committed by others
+	PastPivot                          // a step was begun after which there is no way back
+	NotAwaited                         // no step waits for such a signal
 )
 
 // String returns the reason in words.
@@ -45,6 +48,12 @@ func (r Illegal) String() string {
 		return "the branch is done"
 	case NothingLocked:
 		return "it holds no rows"
+	case DecidesItself:
+		return "a saga decides itself when all its steps are done"
+	case PastPivot:
+		return "a step was begun after which there is no way back"
+	case NotAwaited:
+		return "no step waits for it"
 	}
 	return "invalid"
 }

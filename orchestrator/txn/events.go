@@ -12,6 +12,7 @@ type Begin struct {
 	Trace                    string        // W3C traceparent, or ""
 	Data                     string        // the client's, or ""
 	Timeout                  time.Duration // ≤ 0: times out at once
+	Saga                     *SagaRun      // of a saga; its first steps begin with the first Wake
 }
 
 // Register adds a branch. The ids come from the store's reserved range.
@@ -59,6 +60,15 @@ type Reply struct {
 	// After is when the participant wants to be asked again, 0 if it did not say. Never sooner than the policy has it,
 	// and at most [RetryPolicy.SlowDelay] later.
 	After time.Duration
+	// Code is the participant's own, for HTTP the status, and Answer what it said, for the steps of a saga.
+	Code   uint16
+	Answer string
+}
+
+// Signal ends a step of a saga that waits for it: the oldest that has this name.
+type Signal struct {
+	Name, Data, Actor string
+	Refuse            bool // for an approval: no
 }
 
 // Retry is an operator's wish to try again now, whatever was planned. Refused branches are tried again too.
@@ -98,6 +108,7 @@ func (Reply) event()    {}
 func (Retry) event()    {}
 func (Skip) event()     {}
 func (Release) event()  {}
+func (Signal) event()   {}
 
 // Result classifies the end of one attempt.
 type Result uint8

@@ -86,6 +86,9 @@ const (
 	Rollback
 )
 
+// Forward is what the steps of a saga are asked before the decision, where others name the outcome that they ask for.
+const Forward Outcome = 3
+
 // String returns "commit" or "rollback".
 func (o Outcome) String() string {
 	switch o {
@@ -93,6 +96,8 @@ func (o Outcome) String() string {
 		return "commit"
 	case Rollback:
 		return "rollback"
+	case Forward:
+		return "forward"
 	}
 	return "undecided"
 }
@@ -107,6 +112,8 @@ const (
 	CauseReported                   // a client's saga engine reported that it had finished
 	CauseOperator                   // a person asked for it
 	CauseChecked                    // the sender of a message was asked, see [Check]
+	CauseCompleted                  // a saga has done all its steps
+	CauseRefused                    // a saga cannot go on: a step was refused, or nobody knows whether it has run
 )
 
 // String returns the name that the API shows.
@@ -122,6 +129,10 @@ func (c Cause) String() string {
 		return "operator"
 	case CauseChecked:
 		return "checked"
+	case CauseCompleted:
+		return "completed"
+	case CauseRefused:
+		return "refused"
 	}
 	return ""
 }
@@ -173,6 +184,8 @@ type Global struct {
 	// DueAt is when somebody must look at it again even if nothing happens: the deadline while Active, the next
 	// attempt after the decision, 0 when ended or when only an operator can help.
 	DueAt Millis
+	// Saga says what it runs, nil unless it is a saga of Concord's own.
+	Saga *SagaRun
 	// Branches are in order of registration.
 	Branches []*Branch
 	// History is what happened, oldest first.
@@ -251,16 +264,24 @@ const (
 	// Check is no participant: it says where to ask what became of a two-phase message whose sender is silent after the
 	// deadline. A transaction has at most one, its first branch; without it silence means rollback.
 	Check
+	// StepCall and those after it are steps of a saga that Concord runs: a participant with URLs to go forward and to
+	// undo, one that is reached by a message and answers, one that takes its work from a queue, a time, and a signal.
+	StepCall
+	StepMessage
+	StepWorker
+	StepTimer
+	StepSignal
 )
 
 // Called reports whether such branches are reached by an HTTP call.
-func (k Kind) Called() bool { return k == HTTP || k == HTTPTCC || k == Check }
+func (k Kind) Called() bool { return k == HTTP || k == HTTPTCC || k == Check || k == StepCall }
 
 // Detached reports whether nobody waits for a commit of such branches: that of AT only deletes undo logs, and what
 // became of a message is none of its sender's business. A check has nothing to commit.
 func (k Kind) Detached() bool { return k == AT || k == Topic || k == Check }
 
-// String returns Seata's name for the kind; those that Seata does not know are TOPIC, HTTP, HTTP_TCC and CHECK.
+// String returns Seata's name for the kind; those that Seata does not know are TOPIC, HTTP, HTTP_TCC, CHECK and
+// STEP_CALL, STEP_MESSAGE, STEP_WORKER, STEP_TIMER, STEP_SIGNAL.
 func (k Kind) String() string {
 	switch k {
 	case AT:
@@ -281,6 +302,9 @@ func (k Kind) String() string {
 		return "HTTP_TCC"
 	case Check:
 		return "CHECK"
+	}
+	if k.Step() {
+		return [...]string{"STEP_CALL", "STEP_MESSAGE", "STEP_WORKER", "STEP_TIMER", "STEP_SIGNAL"}[k-StepCall]
 	}
 	return "Invalid"
 }
@@ -384,6 +408,8 @@ type Branch struct {
 	Key string
 	// Call says how the participant is called; nil unless the kind is [Kind.Called].
 	Call *Call
+	// Step is what steps of a saga have beyond others, nil for these.
+	Step *Step
 	// Ongoing counts the attempts that were answered with "still going on", which cost nothing of the retry budget.
 	Ongoing uint32
 }

@@ -27,6 +27,10 @@ const (
 	HistoryEnded                              // the end
 	HistorySkipped                            // an operator skipped Branch; Text is who
 	HistoryReleased                           // an operator released the rows of Branch; Text is who
+	HistoryStarted                            // a step began as Branch; Text is its name
+	HistoryStepDone                           // the step Branch has run
+	HistoryStepRefused                        // the step Branch has not run and never will; Text says why
+	HistorySignal                             // the step Branch got its signal; Text is who gave it
 )
 
 var historyNames = [...]string{
@@ -34,6 +38,8 @@ var historyNames = [...]string{
 	HistoryCommit: "commitDecided", HistoryRollback: "rollbackDecided", HistoryAttempt: "attemptFailed",
 	HistoryFinished: "finished", HistoryRefused: "refused", HistoryRetriesUsed: "retriesUsedUp",
 	HistoryRetry: "retryRequested", HistoryEnded: "ended", HistorySkipped: "skipped", HistoryReleased: "released",
+	HistoryStarted: "stepStarted", HistoryStepDone: "stepDone", HistoryStepRefused: "stepRefused",
+	HistorySignal: "signal",
 }
 
 // String returns the name that the API shows.

@@ -14,6 +14,9 @@ func decided(g *Global, event string) error {
 }
 
 func (r Rules) retry(g *Global, ev Retry, now Millis) (Effects, error) {
+	if g.Saga != nil && g.Status == Active {
+		return r.retrySaga(g, ev, now)
+	}
 	if err := decided(g, "retry"); err != nil {
 		return Effects{}, err
 	}

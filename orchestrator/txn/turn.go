@@ -5,7 +5,10 @@ package txn
 // commands.
 func (g *Global) Turns() []int64 {
 	turns := make([]int64, len(g.Branches))
-	var gate gate
+	gate := gate{undo: -1}
+	if g.Saga != nil {
+		gate.undo = g.undoing()
+	}
 	closer, undoing := int64(0), map[string]int64{}
 	for k := range g.Branches {
 		i := k
@@ -16,8 +19,10 @@ func (g *Global) Turns() []int64 {
 		if !b.NeedsPhaseTwo() {
 			continue
 		}
-		open := gate.pass(g.Status, b)
+		open := gate.pass(g.Status, i, b)
 		switch {
+		case !open && b.Step != nil:
+			turns[i] = g.Branches[gate.undo].ID
 		case !open && b.Kind == AT:
 			turns[i] = undoing[b.Resource]
 		case !open:

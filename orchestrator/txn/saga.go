@@ -1,0 +1,386 @@
+package txn
+
+// A saga is a global transaction that Concord runs itself: a planner says which steps come next, each step is a branch
+// with an operation before the decision, and the saga decides by itself, at its end or when it cannot go on. Recovery
+// and normal running are the same code, because a planner knows nothing but what is in the record.
+
+// SagaRun says what a saga runs. It is immutable once it is part of a Global.
+type SagaRun struct {
+	// Definition and Version name the published definition.
+	Definition string
+	Version    uint32
+	// Key is the caller's name for this run, "" if none.
+	Key string
+	// Completed counts the steps that were done, in the order of which they are undone.
+	Completed uint32
+	// Failure is why it was rolled back, in words; Result is the output of a saga that was done, as JSON.
+	Failure, Result string
+}
+
+// Step is what a branch of a saga has beyond other branches. It is immutable once it is part of a Branch.
+type Step struct {
+	// Name is the step's in the definition, with the index of each loop around it: "book", "items[3]".
+	Name string
+	// Seq is its place in the order of completion, from 1; 0 if it is not known to be done.
+	Seq uint32
+	// Tries is how often it was asked to go forward, noted when the attempts of undoing it begin to be counted.
+	Tries uint32
+	// Code and Answer are what the participant answered when it was done or refused.
+	Code   uint16
+	Answer string
+	// Undo says that it is to be undone on a rollback if it may have run; Pivot that there is no way back once it was
+	// begun.
+	Undo, Pivot bool
+	// GaveUp says that its budget was spent while nobody knew whether it had run.
+	GaveUp bool
+	// Until is when its time is up, whatever the attempts; 0 is never. For a timer it is when it is done.
+	Until Millis
+}
+
+// Planner says how the sagas of one definition go on. It is pure: equal states give equal answers, for ever, and it is
+// called again with the same state after a crash.
+type Planner interface {
+	// Next says what follows from an active saga as it stands.
+	Next(g *Global, now Millis) Next
+	// Judge returns what an answer to a step means, and what is kept of it.
+	Judge(g *Global, b *Branch, r Reply) Verdict
+	// Undo returns the data with which a step is undone.
+	Undo(g *Global, b *Branch) string
+}
+
+// Planners has the planners of published definitions. It is a pointer behind the interface: rules are compared.
+type Planners interface {
+	// Planner returns who plans a run, nil if its definition is not loaded.
+	Planner(run *SagaRun) Planner
+}
+
+// Next is what follows: steps to be begun, or the end.
+type Next struct {
+	Start []NewStep
+	// Decide is the outcome if there is nothing more to do, else 0; Text is the output of a commit or the reason of a
+	// rollback.
+	Decide Outcome
+	Text   string
+}
+
+// NewStep is a step to be begun.
+type NewStep struct {
+	Name string
+	Kind Kind
+	// Resource is the topic, queue or signal; Data what the participant is sent; Call how it is called, if it is.
+	Resource, Data string
+	Call           *Call
+	Undo, Pivot    bool
+	// Until is the time by which it has to be done, for a timer when it is done; 0: never.
+	Until Millis
+}
+
+// Verdict is what an answer means.
+type Verdict struct {
+	Result Result
+	Answer string
+}
+
+// Step reports whether such branches are steps of a saga that Concord runs.
+func (k Kind) Step() bool { return k >= StepCall && k <= StepSignal }
+
+// Pivoted reports whether a step was begun after which there is no way back.
+func (g *Global) Pivoted() bool {
+	for _, b := range g.Branches {
+		if b.Step != nil && b.Step.Pivot && b.State != PhaseOneFailed {
+			return true
+		}
+	}
+	return false
+}
+
+// planner returns who plans g.
+func (r Rules) planner(g *Global) Planner {
+	if p := r.Planners.Planner(g.Saga); p != nil {
+		return p
+	}
+	panic("txn: definition " + g.Saga.Definition + " is not loaded")
+}
+
+// advance has the planner say what follows, begins steps or decides, and sends what is due.
+func (r Rules) advance(d *draft, now Millis) {
+	next := r.planner(d.Global).Next(d.Global, now)
+	switch {
+	case next.Decide != 0:
+		r.conclude(d, next, now)
+		return
+	case len(d.Branches)+len(next.Start) > r.BranchesMax:
+		r.conclude(d, Next{Decide: Rollback, Text: TooManyBranches.String()}, now)
+		return
+	}
+	for i := range next.Start {
+		d.begin(&next.Start[i], now)
+	}
+	r.step(d, now)
+}
+
+// conclude decides. After a pivot nothing is undone: the saga is stuck until a person has the step tried again.
+func (r Rules) conclude(d *draft, next Next, now Millis) {
+	run := *d.Saga
+	if next.Decide == Rollback && d.Pivoted() {
+		run.Failure = clip(next.Text, failureBytesMax)
+		d.Saga, d.Stuck = &run, StuckRefused
+		r.step(d, now)
+		return
+	}
+	cause := CauseCompleted
+	if next.Decide == Commit {
+		run.Result, run.Failure = next.Text, ""
+	} else {
+		run.Failure = clip(next.Text, failureBytesMax)
+		if cause = CauseRefused; d.Expired(now) {
+			cause = CauseTimeout
+		}
+	}
+	d.Saga = &run
+	r.resolve(d, Decide{Outcome: next.Decide, Cause: cause, Actor: run.Failure}, now)
+}
+
+// begin joins a step. Its number is the first that no branch has: other branches may have joined meanwhile.
+func (d *draft) begin(s *NewStep, now Millis) {
+	id := int64(len(d.Branches) + 1)
+	for b, _ := d.Branch(id); b != nil; b, _ = d.Branch(id) {
+		id++
+	}
+	b := &Branch{
+		ID: id, Kind: s.Kind, State: Registered, Resource: s.Resource, Data: s.Data, RegisteredAt: now, Call: s.Call,
+		Step: &Step{Name: s.Name, Undo: s.Undo, Pivot: s.Pivot, Until: s.Until},
+	}
+	d.tell(now, HistoryStarted, id, s.Name)
+	d.join(b)
+}
+
+// running reports whether a step is not known to have ended.
+func (b *Branch) running() bool { return b.Step != nil && b.State == Registered && !b.Step.GaveUp }
+
+// step sends the steps of an active saga that are due, and sets the due time.
+func (r Rules) step(d *draft, now Millis) {
+	d.DueAt = 0
+	if !d.Expired(now) {
+		d.DueAt = d.Deadline()
+	}
+	for i, b := range d.Branches {
+		if !b.running() {
+			continue
+		}
+		if b.Kind.commanded() && b.due(now) && (b.Step.Until == 0 || now < b.Step.Until) {
+			b = d.command(i, now.Add(r.Retry.answer(b)), "")
+		}
+		for _, at := range [...]Millis{b.lookAt(), b.Step.Until} {
+			if at > now && (d.DueAt == 0 || at < d.DueAt) {
+				d.DueAt = at
+			}
+		}
+	}
+}
+
+// commanded reports whether somebody is told to begin: nobody is about a time or a signal.
+func (k Kind) commanded() bool { return k != StepTimer && k != StepSignal }
+
+// wakeSaga looks after the time: timers, steps whose time is up, the deadline, attempts that are due.
+func (r Rules) wakeSaga(g *Global, now Millis) Effects {
+	d := edit(g)
+	for i, b := range d.Branches {
+		late := b.Step != nil && b.Step.Until != 0 && now >= b.Step.Until
+		switch {
+		case !b.running():
+		case !late:
+			if b.InFlightUntil != 0 && b.InFlightUntil <= now { // nobody told of the end of the attempt
+				r.stepFailed(d, i, Reply{Result: ResultNoAnswer}, now)
+			}
+		case b.Kind == StepTimer:
+			d.stepDone(i, Verdict{}, 0, now)
+		case b.Kind == StepSignal:
+			d.stepRefused(i, Verdict{}, 0, "nothing came in time", now)
+		default:
+			d.giveUp(i, "time is up", now)
+		}
+	}
+	r.advance(d, now)
+	if len(d.eff.Touched) == 0 && !d.eff.Decided && d.DueAt == g.DueAt {
+		return Effects{}
+	}
+	return d.done(WriteDurable)
+}
+
+// stepped takes the end of an attempt at a step.
+func (r Rules) stepped(g *Global, ev Reply, now Millis) Effects {
+	b, i := g.Branch(ev.BranchID)
+	if b == nil || b.Step == nil || g.Status.Ended() {
+		return Effects{}
+	}
+	if g.Status == RollingBack {
+		return r.steppedLate(g, i, ev, now)
+	}
+	if g.Status != Active || !b.running() {
+		return Effects{} // doubled, or not ours
+	}
+	v := r.planner(g).Judge(g, b, ev)
+	if v.Result != ResultDone && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) {
+		return Effects{} // an older attempt failed, or the failure of this one is told twice
+	}
+	d := edit(g)
+	switch v.Result {
+	case ResultDone:
+		d.stepDone(i, v, ev.Code, now)
+	case ResultRefused:
+		d.stepRefused(i, v, ev.Code, ev.Text, now)
+	default:
+		ev.Result = v.Result
+		r.stepFailed(d, i, ev, now)
+	}
+	r.advance(d, now)
+	return d.done(WriteDurable)
+}
+
+// stepFailed plans the next attempt at a step, or gives it up when its budget is spent. After a pivot there is no way but
+// forward: it is tried slowly, and a person has to see to it.
+func (r Rules) stepFailed(d *draft, i int, ev Reply, now Millis) {
+	r.fail(d, i, ev, now)
+	if b := d.Branches[i]; r.Retry.usedUp(b) && !d.Pivoted() {
+		d.giveUp(i, b.Failure, now)
+	}
+}
+
+// steppedLate takes the answer to a step that was under way when the rollback was decided.
+func (r Rules) steppedLate(g *Global, i int, ev Reply, now Millis) Effects {
+	b := g.Branches[i]
+	if b.Attempts > 0 || ev.Attempt != b.Step.Tries || b.InFlightUntil == 0 || !b.NeedsPhaseTwo() {
+		return Effects{} // it is being undone already
+	}
+	d := edit(g)
+	v := r.planner(g).Judge(g, b, ev)
+	switch v.Result {
+	case ResultDone:
+		d.stepDone(i, v, ev.Code, now)
+	case ResultRefused:
+		d.stepRefused(i, v, ev.Code, ev.Text, now)
+	default:
+		d.branch(i).InFlightUntil = 0 // nobody knows, so it is undone
+	}
+	if !d.pending() {
+		d.end(now)
+		return d.done(WriteLazy)
+	}
+	r.drive(d, now)
+	return d.done(WriteDurable)
+}
+
+// stepDone notes that a step has run.
+func (d *draft) stepDone(i int, v Verdict, code uint16, now Millis) {
+	run := *d.Saga
+	run.Completed++
+	d.Saga = &run
+	b := d.branch(i)
+	s := *b.Step
+	s.Seq, s.Code, s.Answer = run.Completed, code, v.Answer
+	b.Step, b.State, b.InFlightUntil, b.NextAt, b.Failure = &s, PhaseOneDone, 0, 0, ""
+	d.Stuck = d.stuck()
+	d.tell(now, HistoryStepDone, b.ID, "")
+}
+
+// stepRefused notes that a step has not run and never will.
+func (d *draft) stepRefused(i int, v Verdict, code uint16, text string, now Millis) {
+	b := d.branch(i)
+	s := *b.Step
+	s.Code, s.Answer = code, v.Answer
+	b.Step, b.State, b.InFlightUntil, b.NextAt = &s, PhaseOneFailed, 0, 0
+	if b.Failure = clip(text, failureBytesMax); b.Failure == "" {
+		b.Failure = ResultRefused.String()
+	}
+	d.tell(now, HistoryStepRefused, b.ID, b.Failure)
+}
+
+// giveUp notes that a step is not tried any more though it may have run.
+func (d *draft) giveUp(i int, why string, now Millis) {
+	b := d.branch(i)
+	s := *b.Step
+	s.GaveUp = true
+	b.Step, b.NextAt, b.Failure, d.Stuck = &s, 0, why, 0
+	d.tell(now, HistoryRetriesUsed, b.ID, why)
+}
+
+// settleStep fixes at the decision what is to be undone of a step: nothing on commit; on rollback what has run or may
+// have. One that is under way is left until its answer is there, or given up.
+func (d *draft) settleStep(i int, o Outcome) {
+	old := d.Branches[i]
+	if !old.NeedsPhaseTwo() {
+		return
+	}
+	b := d.branch(i)
+	s := *b.Step
+	s.Tries = b.Attempts
+	b.Step, b.NextAt, b.Attempts, b.Ongoing = &s, 0, 0, 0
+	never := b.State == Registered && s.Tries == 0 // nobody was asked
+	if o == Commit || !s.Undo || never {
+		b.State, b.InFlightUntil = Finished, 0
+	}
+}
+
+// undoing returns the index of the step that is undone next, -1 if there is none: those of which nobody knows whether
+// they have run, the newest first, then the others against the order in which they were done.
+func (g *Global) undoing() int {
+	last := -1
+	for i, b := range g.Branches {
+		if b.Step == nil || !b.NeedsPhaseTwo() {
+			continue
+		}
+		if last < 0 || b.Step.Seq == 0 || g.Branches[last].Step.Seq != 0 && b.Step.Seq > g.Branches[last].Step.Seq {
+			last = i
+		}
+	}
+	return last
+}
+
+// retrySaga has the steps of an active saga tried again that were refused or given up, and those that wait for their
+// next attempt.
+func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
+	d := edit(g)
+	d.tell(now, HistoryRetry, ev.BranchID, ev.Actor)
+	for i, b := range g.Branches {
+		failed := b.Step != nil && (b.State == PhaseOneFailed || b.State == Registered && b.Step.GaveUp)
+		if ev.BranchID != 0 && b.ID != ev.BranchID || !failed && !(b.running() && b.NextAt > now) {
+			continue
+		}
+		nb := d.branch(i)
+		nb.State, nb.NextAt = Registered, now
+		if failed {
+			s := *b.Step
+			s.GaveUp, s.Until = false, 0
+			nb.Step, nb.Attempts, nb.Ongoing, nb.InFlightUntil = &s, 0, 0, 0
+		}
+	}
+	if len(d.eff.Touched) == 0 {
+		return Effects{}, illegal(g, "retry", BranchDone)
+	}
+	d.Stuck = 0
+	r.advance(d, now)
+	return d.done(WriteDurable), nil
+}
+
+// signal ends a step that waits for somebody.
+func (r Rules) signal(g *Global, ev Signal, now Millis) (Effects, error) {
+	if g.Saga == nil || g.Status != Active {
+		return Effects{}, illegal(g, "signal", NotActive)
+	}
+	for i, b := range g.Branches {
+		if b.Kind != StepSignal || b.State != Registered || b.Resource != ev.Name {
+			continue
+		}
+		d := edit(g)
+		d.tell(now, HistorySignal, b.ID, ev.Actor)
+		if ev.Refuse {
+			d.stepRefused(i, Verdict{Answer: ev.Data}, 0, "refused by "+ev.Actor, now)
+		} else {
+			d.stepDone(i, Verdict{Answer: ev.Data}, 0, now)
+		}
+		r.advance(d, now)
+		return d.done(WriteDurable), nil
+	}
+	return Effects{}, illegal(g, "signal", NotAwaited)
+}
