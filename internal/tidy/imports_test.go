@@ -23,6 +23,7 @@ func edges() []struct {
 		{"orchestrator/txn", nil},
 		{"orchestrator", []string{"orchestrator/txn"}},
 		{"saga/definition", nil},
+		{"saga/statelang", nil},
 		{"saga", adapter},
 		{"tc/seata", nil},
 		{"tc", adapter},
