@@ -26,7 +26,8 @@ func accessTypes() map[string]reflect.Type {
 		"KeyLimits": reflect.TypeFor[access.Limits](), "KeyRequest": reflect.TypeFor[keyBody](),
 		"Ways": reflect.TypeFor[WaysView](), "Signin": reflect.TypeFor[signinBody](), "Me": reflect.TypeFor[MeView](),
 		"SigninView": reflect.TypeFor[SigninView](), "JournalEntry": reflect.TypeFor[JournalEntryView](),
-		"JournalReport": reflect.TypeFor[journal.Report](),
+		"JournalReport": reflect.TypeFor[journal.Report](), "Approval": reflect.TypeFor[Approval](),
+		"Asked": reflect.TypeFor[AskedView](), "ApprovalAnswer": reflect.TypeFor[approvalAnswer](),
 	}
 }
 

@@ -191,7 +191,13 @@ func (s *Server) putGroup(c *gin.Context, e Events) {
 }
 
 // deleteGroup answers DELETE /api/v1/events/groups/{group}.
-func (s *Server) deleteGroup(c *gin.Context, e Events) { s.done(c, e.Remove(c, c.Param("group"))) }
+func (s *Server) deleteGroup(c *gin.Context, e Events) {
+	if s.fourEyes(FourEyesDiscard) { // its dead letters end with it
+		s.askToDiscard(c, e, 0)
+		return
+	}
+	s.done(c, e.Remove(c, c.Param("group")))
+}
 
 // done answers what has nothing to show.
 func (s *Server) done(c *gin.Context, err error) {
@@ -360,7 +366,13 @@ func (s *Server) listLetters(c *gin.Context, e Events) {
 func (s *Server) replayLetter(c *gin.Context, e Events) { s.withLetter(c, e.Replay) }
 
 // discardLetter answers DELETE /api/v1/events/groups/{group}/deadletters/{seq}.
-func (s *Server) discardLetter(c *gin.Context, e Events) { s.withLetter(c, e.Discard) }
+func (s *Server) discardLetter(c *gin.Context, e Events) {
+	if seq, err := strconv.ParseUint(c.Param("seq"), 10, 64); err == nil && s.fourEyes(FourEyesDiscard) {
+		s.askToDiscard(c, e, seq)
+		return
+	}
+	s.withLetter(c, e.Discard)
+}
 
 func (s *Server) withLetter(c *gin.Context, do func(ctx context.Context, group string, seq uint64) error) {
 	seq, err := strconv.ParseUint(c.Param("seq"), 10, 64)

@@ -53,23 +53,39 @@ func (s *Server) startJob(c *gin.Context) {
 		p.Detail = "Its plan is older than " + plannedFor.String() + "; make the job again."
 		s.refuse(c, p)
 		return
-	case s.jobs.Add(1) > jobsMax:
-		s.jobs.Add(-1)
-		s.fail(c, orchestrator.ErrBusy)
+	case s.fourEyes(job.Action) && job.ApprovedBy == "": // one that was interrupted is approved already
+		s.ask(c, Approval{Action: job.Action, Job: job.ID, Digest: job.Digest}, body.Reason)
 		return
 	}
+	shown, err := s.launchJob(c, job, version, operator{actorOf(c), clean(body.Reason, reasonBytesMax)})
+	if err != nil {
+		s.failJob(c, err)
+		return
+	}
+	c.JSON(http.StatusAccepted, shown)
+}
+
+// launchJob runs a job in the background, and returns how it looks at the start. Errors: *[Problem] if it is not to be
+// started, [orchestrator.ErrBusy], faults.
+func (s *Server) launchJob(ctx context.Context, job *Job, version uint64, who operator) (*Job, error) {
+	switch {
+	case job.State != JobPlanned && job.State != JobInterrupted:
+		return nil, &problemJobState
+	case s.jobs.Add(1) > jobsMax:
+		s.jobs.Add(-1)
+		return nil, orchestrator.ErrBusy
+	}
 	now := when(s.o.Clock.Now())
-	job.State, job.Reason, job.Actor, job.Node = JobRunning, clean(body.Reason, reasonBytesMax), actorOf(c), s.o.Node
+	job.State, job.Reason, job.Actor, job.Node = JobRunning, who.reason, who.name, s.o.Node
 	job.UpdatedAt, job.StartedAt = now, orDefault(job.StartedAt, now)
 	run := &jobRun{server: s, job: job, version: version}
-	if err := run.save(c); err != nil { // somebody else was faster, or the store is away
+	if err := run.save(ctx); err != nil { // somebody else was faster, or the store is away
 		s.jobs.Add(-1)
-		s.fail(c, err)
-		return
+		return nil, err
 	}
 	shown := *job
 	go run.run()
-	c.JSON(http.StatusAccepted, &shown)
+	return &shown, nil
 }
 
 // cancelJob answers POST /api/v1/jobs/{job}/cancel. A running job ends within moments; what is done stays done.

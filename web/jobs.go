@@ -90,7 +90,9 @@ type Job struct {
 	Digest string     `json:"digest"`
 	Actor  string     `json:"actor"`
 	Reason string     `json:"reason,omitempty"`
-	Node   string     `json:"node,omitempty"`
+	// ApprovedBy is the second person, where it needs one.
+	ApprovedBy string `json:"approvedBy,omitempty"`
+	Node       string `json:"node,omitempty"`
 	// CreatedAt, StartedAt, UpdatedAt and EndedAt are times, absent before they have come.
 	CreatedAt string `json:"createdAt"`
 	StartedAt string `json:"startedAt,omitempty"`

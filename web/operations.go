@@ -148,6 +148,10 @@ func (s *Server) operate(c *gin.Context) {
 			return
 		}
 	}
+	if s.fourEyes(op.Action.String()) {
+		s.askToOperate(c, id, op, &body)
+		return
+	}
 	who := operator{name: actorOf(c), reason: clean(body.Reason, reasonBytesMax)}
 	g, err := s.carryOutOperation(c, who, id, op, body.Digest)
 	if err != nil {

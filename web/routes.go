@@ -137,8 +137,9 @@ func eventRules() map[string]rule {
 	}
 }
 
-// accessRules are those of keys, signing in, and the journal.
+// accessRules are those of keys, signing in, the journal, and second persons.
 func accessRules() map[string]rule {
+	const approval = v1 + "/approvals/:approval"
 	viewing := rule{role: access.Viewer}
 	return map[string]rule{
 		"GET " + v1 + "/keys":               {role: access.Admin},
@@ -154,6 +155,10 @@ func accessRules() map[string]rule {
 		"GET " + v1 + "/signins":            {role: access.Admin},
 		"DELETE " + v1 + "/signins/:signin": {role: access.Admin, action: "signin.end"},
 		"GET " + v1 + "/journal":            viewing,
+		"GET " + v1 + "/approvals":          viewing,
+		"GET " + approval:                   viewing,
+		"POST " + approval + "/approve":     {role: access.Resolver, action: "approval.approve"},
+		"POST " + approval + "/reject":      {role: access.Resolver, action: "approval.reject"},
 		"GET " + v1 + "/journal/export":     {role: access.Viewer, long: true},
 		"GET " + v1 + "/journal/verify":     viewing,
 	}

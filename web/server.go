@@ -52,6 +52,8 @@ type Options struct {
 	Access *access.Gate
 	// MetricsOpen shows /metrics to everybody; otherwise to this machine and to viewers.
 	MetricsOpen bool
+	// FourEyes are the operations that need two people, of [FourEyesOperations].
+	FourEyes []string
 	// Journal keeps what people did. Nil: nobody does.
 	Journal *journal.Journal
 	// Prefix is the "host:port" of xids that this node begins; waits are shown with it.
@@ -247,6 +249,7 @@ func (s *Server) routes() {
 	s.keyRoutes(v1)
 	s.signinRoutes(v1)
 	s.journalRoutes(v1)
+	s.approvalRoutes(v1)
 }
 
 // Handler returns everything that is served.

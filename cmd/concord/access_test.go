@@ -27,6 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/web"
 	"github.com/concord-tx/concord/web/access"
 )
 
@@ -202,6 +203,9 @@ func TestSIGHUPWithoutTLSEndsNothing(t *testing.T) {
 func TestConfiguredRolesAreThoseOfTheAPI(t *testing.T) {
 	t.Parallel()
 	if diff := cmp.Diff(access.Grantable(), config.AccessRoles()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(web.FourEyesOperations(), config.FourEyes()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -67,7 +67,11 @@ func (a *app) bulk(cmd *cobra.Command, verb string, f operationFlags) error {
 		}
 	}
 	start := map[string]string{"digest": job.Digest, "reason": f.reason}
-	if _, err := a.call(cmd.Context(), http.MethodPost, "/jobs/"+job.ID+"/start", start, &job); err != nil {
+	raw, err = a.call(cmd.Context(), http.MethodPost, "/jobs/"+job.ID+"/start", start, &job)
+	if err != nil {
+		return err
+	}
+	if asked, err := a.asked(raw); asked {
 		return err
 	}
 	if f.noWait {

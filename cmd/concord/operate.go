@@ -148,6 +148,9 @@ func (a *app) operate(cmd *cobra.Command, xid string, f operationFlags, verb str
 	if raw, err = a.call(cmd.Context(), http.MethodPost, path(xid, "operations"), body, &g); err != nil {
 		return err
 	}
+	if asked, err := a.asked(raw); asked {
+		return err
+	}
 	if !f.noWait {
 		wait := url.Values{"waitMs": {"10000"}}
 		if raw, err = a.get(cmd.Context(), path(xid, ""), wait, &g); err != nil {

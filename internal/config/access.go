@@ -13,6 +13,12 @@ var accessRoles = [...]string{"viewer", "operator", "resolver", "admin", "servic
 // AccessRoles lists the roles that access.oidcRoles may name.
 func AccessRoles() []string { return slices.Clone(accessRoles[:]) }
 
+// fourEyes are the operations that can need two people; web has them, and a test in cmd/concord compares.
+var fourEyes = [...]string{"skip", "release", "discard"}
+
+// FourEyes lists the operations that access.fourEyes may name.
+func FourEyes() []string { return slices.Clone(fourEyes[:]) }
+
 // tokenBytesMin is the least length of a configured token.
 const tokenBytesMin = 32
 
@@ -23,6 +29,11 @@ func (c *checker) access(f *Config) {
 	c.failIf(a.Token != "" && len(a.Token) < tokenBytesMin, "access.token", "it is shorter than %d bytes", tokenBytesMin)
 	between(c, "access.idle", a.Idle, time.Minute, 24*time.Hour)
 	between(c, "access.absolute", a.Absolute, a.Idle, 30*24*time.Hour)
+	for _, operation := range a.FourEyes {
+		c.oneOf("access.fourEyes", operation, fourEyes[:]...)
+	}
+	c.failIf(len(a.FourEyes) > 0 && f.Dev, "access.fourEyes",
+		"with dev nobody is told from anybody else; start without --dev")
 	if a.PublicURL != "" {
 		u, err := url.Parse(a.PublicURL)
 		c.failIf(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||

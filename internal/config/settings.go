@@ -285,6 +285,9 @@ type Access struct {
 	Absolute time.Duration `koanf:"absolute"`
 	// Shows /metrics to everybody. Otherwise it is for this machine, and for keys with the role viewer.
 	MetricsOpen bool `koanf:"metricsOpen"`
+	// Operations that need two people: one asks, another one with the role resolver approves the same plan within an
+	// hour. Of skip, release, and discard, which is the end of dead letters. With one resolver nobody can do them.
+	FourEyes []string `koanf:"fourEyes"`
 	// URL of an OpenID provider at which people sign in; empty for none.
 	OIDCIssuer string `koanf:"oidcIssuer"`
 	// Name by which the provider knows this server. PUBLICURL/auth/callback is where it sends people back to.
