@@ -55,10 +55,10 @@ type rowWait struct {
 
 // rowWaits holds all waits. Its mutex is never held together with another one.
 type rowWaits struct {
-	waiting   atomic.Int64 // number of waits; 0 lets everybody pass without the mutex
-	published atomic.Bool  // the store has wait edges of this node
-	patience  patience
-	hot       hotRows
+	waiting  atomic.Int64 // number of waits; 0 lets everybody pass without the mutex
+	exchange exchange
+	patience patience
+	hot      hotRows
 
 	mu       sync.Mutex
 	seq      uint64
@@ -72,6 +72,7 @@ func (r *rowWaits) init() {
 	r.rows = make(map[txn.Row][]*rowWait)
 	r.byID = make(map[int64][]*rowWait)
 	r.byHolder = make(map[int64][]*rowWait)
+	r.exchange.slot = make(chan struct{}, 1)
 }
 
 // rowOf is the form under which rows are compared.
@@ -444,32 +445,4 @@ func (r *rowWaits) expire(c *Coordinator, now txn.Millis) {
 			r.stop(c, w, conflict)
 		}
 	}
-}
-
-// LockWait is one registration that waits for a row.
-type LockWait struct {
-	Row txn.Row
-	// Waiter and Holder are transaction ids.
-	Waiter, Holder int64
-	Since          txn.Millis
-}
-
-// Waits lists the registrations that wait for rows now, oldest first, at most limit.
-func (c *Coordinator) Waits(limit int) []LockWait {
-	r := &c.rows
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var out []LockWait
-	for _, w := range r.queue {
-		if len(out) == limit {
-			break
-		}
-		if !slices.Contains(r.byID[w.id], w) {
-			continue
-		}
-		out = append(out, LockWait{
-			Row: w.conflict.Row, Waiter: w.id, Holder: w.conflict.Holder.ID, Since: w.since,
-		})
-	}
-	return out
 }

@@ -103,15 +103,13 @@ func (c *Coordinator) WatchRows(ctx context.Context) error {
 // WatchEdges exchanges who waits for whom with the other nodes, and refuses one registration of each cycle that goes
 // over several of them. Run calls it; the simulation does so itself.
 func (c *Coordinator) WatchEdges(ctx context.Context) error {
-	own := c.rows.edges()
-	if len(own) == 0 && !c.rows.published.Load() {
+	if c.rows.waiting.Load() == 0 && !c.rows.exchange.published.Load() {
 		return nil
 	}
-	others, err := c.shared.ExchangeWaits(ctx, own)
+	own, others, err := c.exchangeWaits(ctx, 0)
 	if err != nil {
-		return fmt.Errorf("exchange waits with other nodes: %w", err)
+		return err
 	}
-	c.rows.published.Store(len(own) > 0)
 	for _, cycle := range crossCycles(own, others) {
 		c.rows.breakCycle(c, cycle)
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -47,6 +48,8 @@ type CauseData struct {
 	HolderStatus      string   `json:"holderStatus,omitempty"`
 	HolderStuck       bool     `json:"holderStuck,omitempty"`
 	HolderApplication string   `json:"holderApplication,omitempty"`
+	// Node is where a registration waits.
+	Node string `json:"node,omitempty"`
 	// Waiters are transactions that wait for this one, at most a few; Count is how many of the thing there are.
 	Waiters []string `json:"waiters,omitempty"`
 	Count   int64    `json:"count,omitempty"`
@@ -87,8 +90,11 @@ type known struct {
 	now txn.Millis
 	// own and behind are the registrations that wait: its own, and those for its rows. holders are the transactions that
 	// own waits for, as far as they could be read.
-	own, behind []orchestrator.LockWait
+	own, behind []orchestrator.WaitEdge
 	holders     map[int64]*txn.Global
+	// waitsUnknown says that those on other nodes could not be read. node is this one; "" on one machine.
+	waitsUnknown bool
+	node         string
 	// sessions and elsewhere are who is connected to this node and to others; elsewhereUnknown that nobody knows.
 	sessions         []Session
 	elsewhere        []orchestrator.RemoteSession
@@ -145,6 +151,10 @@ func (k *known) causes() (all []Cause, count int) {
 			x.Data.Waiters = append(x.Data.Waiters, txn.XID{Prefix: k.prefix, ID: w.Waiter}.String())
 		}
 		all = append(all, x)
+	}
+	if k.waitsUnknown {
+		all = append(all, cause(weighsOther, "waitsUnknown", CauseData{},
+			"The waits on other nodes cannot be read; it may wait there, or others for it."))
 	}
 	slices.SortStableFunc(all, func(a, b Cause) int { return b.weight - a.weight })
 	return all[:min(len(all), causesMax)], len(all)
@@ -235,9 +245,10 @@ func (k *known) beginnerGone() bool {
 		!slices.ContainsFunc(k.elsewhere, func(s orchestrator.RemoteSession) bool { return s.Application == k.g.Application })
 }
 
-func (k *known) lockWait(w orchestrator.LockWait) Cause {
+func (k *known) lockWait(w orchestrator.WaitEdge) Cause {
 	d := CauseData{
-		Row: viewRow(w.Row), Since: when(w.Since), AgeMs: int64(max(k.now-w.Since, 0)),
+		Node: cmp.Or(w.Node, k.node),
+		Row:  viewRow(w.Row), Since: when(w.Since), AgeMs: int64(max(k.now-w.Since, 0)),
 		Holder: txn.XID{Prefix: k.prefix, ID: w.Holder}.String(),
 	}
 	state := ""

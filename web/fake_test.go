@@ -27,8 +27,10 @@ type fake struct {
 	nextID  int64
 	silent  bool // answers nothing
 	broken  bool // panics
-	waits   []orchestrator.LockWait
+	waits   []orchestrator.WaitEdge
 	edges   []orchestrator.WaitEdge
+	far     []orchestrator.WaitEdge // on other nodes
+	farErr  error
 	hot     []orchestrator.HotRow
 }
 
@@ -157,11 +159,11 @@ func (f *fake) Counts(context.Context) (orchestrator.Counts, error) {
 	return orchestrator.Counts{Active: 3, Stuck: 1, Locks: 2}, nil
 }
 
-func (f *fake) Waits(int) []orchestrator.LockWait {
-	return []orchestrator.LockWait{{Row: txn.Row{Table: "orders", PK: "7"}, Waiter: 8, Holder: 5, Since: f.now - 1500}}
+func (f *fake) Waits(int) []orchestrator.WaitEdge {
+	return []orchestrator.WaitEdge{{Row: txn.Row{Table: "orders", PK: "7"}, Waiter: 8, Holder: 5, Since: f.now - 1500}}
 }
 
-func (f *fake) WaitsOf(id int64, limit int) (own, behind []orchestrator.LockWait) {
+func (f *fake) WaitsOf(id int64, limit int) (own, behind []orchestrator.WaitEdge) {
 	for _, w := range f.waits {
 		switch id {
 		case w.Waiter:
@@ -188,7 +190,11 @@ func (f *fake) WaitersOf(rows []txn.Row) []int {
 	return counts
 }
 
-func (f *fake) WaitEdges(context.Context) ([]orchestrator.WaitEdge, error) { return f.edges, f.listErr }
+func (f *fake) WaitEdges(context.Context) ([]orchestrator.WaitEdge, error) { return f.edges, f.farErr }
+
+func (f *fake) WaitsElsewhere(context.Context) ([]orchestrator.WaitEdge, error) {
+	return f.far, f.farErr
+}
 
 func (f *fake) HotRows(limit int) []orchestrator.HotRow { return f.hot[:min(limit, len(f.hot))] }
 

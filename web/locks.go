@@ -1,7 +1,11 @@
 package web
 
 import (
+	"cmp"
+	"context"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -38,7 +42,9 @@ func (s *Server) listLocks(c *gin.Context) {
 		out.Items = append(out.Items, viewLock(l, now))
 		rows = append(rows, l.Row)
 	}
-	for i, n := range s.o.Coordinator.WaitersOf(rows) {
+	var waiters []int
+	waiters, out.Partial = s.waiters(c, rows)
+	for i, n := range waiters {
 		out.Items[i].Waiters = n
 	}
 	c.JSON(http.StatusOK, out)
@@ -54,13 +60,54 @@ func (s *Server) listWaits(c *gin.Context) {
 	}
 	now := s.o.Clock.Now()
 	out := Page[Wait]{Items: []Wait{}}
-	for _, w := range s.o.Coordinator.Waits(limit) {
+	far, partial := s.elsewhere(c)
+	all := slices.Concat(s.o.Coordinator.Waits(limit), far)
+	slices.SortStableFunc(all, func(a, b orchestrator.WaitEdge) int { return cmp.Compare(a.Since, b.Since) })
+	for _, w := range all[:min(limit, len(all))] {
 		out.Items = append(out.Items, Wait{
 			Resource: w.Row.Resource, Table: w.Row.Table, PK: w.Row.PK, Waiter: s.xid(w.Waiter), Holder: s.xid(w.Holder),
-			Since: when(w.Since), WaitMs: int64(max(now-w.Since, 0)),
+			Since: when(w.Since), WaitMs: int64(max(now-w.Since, 0)), Node: cmp.Or(w.Node, s.o.Node),
 		})
 	}
+	out.Partial = partial
 	c.JSON(http.StatusOK, out)
+}
+
+// elsewhereLimit bounds how long what other nodes know is waited for.
+const elsewhereLimit = 500 * time.Millisecond
+
+// elsewhere returns who waits on other nodes. It is partial where that could not be read.
+func (s *Server) elsewhere(ctx context.Context) (far []orchestrator.WaitEdge, partial bool) {
+	return s.readWaits(ctx, s.o.Coordinator.WaitsElsewhere)
+}
+
+// readWaits reads waits of other nodes, and says whether that went wrong.
+func (s *Server) readWaits(
+	ctx context.Context, read func(context.Context) ([]orchestrator.WaitEdge, error),
+) (all []orchestrator.WaitEdge, partial bool) {
+	ctx, cancel := context.WithTimeout(ctx, elsewhereLimit)
+	defer cancel()
+	all, err := read(ctx)
+	if err != nil {
+		s.o.Logger.WarnContext(ctx, "waits on other nodes cannot be read", "err", err)
+	}
+	return all, err != nil
+}
+
+// waiters returns for each row how many registrations wait for it in the whole cluster.
+func (s *Server) waiters(ctx context.Context, rows []txn.Row) (counts []int, partial bool) {
+	counts = make([]int, len(rows))
+	copy(counts, s.o.Coordinator.WaitersOf(rows))
+	far, partial := s.elsewhere(ctx)
+	by := map[txn.Row]int{}
+	for _, w := range far {
+		by[w.Row]++
+	}
+	for i, row := range rows {
+		row.Table = txn.FoldTable(row.Table)
+		counts[i] += by[row]
+	}
+	return counts, partial
 }
 
 // xid returns the text form of an id that came without its prefix; any prefix is as good as another.

@@ -22,6 +22,8 @@ type LockGraph struct {
 	Cycles [][]string `json:"cycles"`
 	// EdgeCount counts the edges that are not shown, too.
 	EdgeCount int `json:"edgeCount"`
+	// Partial says that waits on other nodes could not be read.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // LockNode is a transaction that waits, or that others wait for.
@@ -60,15 +62,13 @@ func (s *Server) showLockGraph(c *gin.Context) {
 		s.fail(c, p.err)
 		return
 	}
-	edges, err := s.o.Coordinator.WaitEdges(c)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
+	edges, partial := s.readWaits(c, s.o.Coordinator.WaitEdges)
 	slices.SortStableFunc(edges, func(a, b orchestrator.WaitEdge) int {
 		return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.Waiter, b.Waiter))
 	})
-	out := LockGraph{Nodes: []LockNode{}, Edges: []LockEdge{}, Cycles: [][]string{}, EdgeCount: len(edges)}
+	out := LockGraph{
+		Nodes: []LockNode{}, Edges: []LockEdge{}, Cycles: [][]string{}, EdgeCount: len(edges), Partial: partial,
+	}
 	cycles := waitCycles(edges)
 	edges = edges[:min(len(edges), limit)]
 	group := map[int64]int{} // by transaction: its cycle, from 1
@@ -193,6 +193,8 @@ type HotLocks struct {
 	Node   string    `json:"node"`
 	SpanMs int64     `json:"spanMs"`
 	Items  []HotLock `json:"items"`
+	// Partial says that who waits on other nodes could not be read.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // HotLock is a row that registrations have met locked.
@@ -222,20 +224,17 @@ func (s *Server) listHotLocks(c *gin.Context) {
 	for i, h := range hot {
 		rows[i] = h.Row
 	}
-	waiters := s.o.Coordinator.WaitersOf(rows)
+	waiters, partial := s.waiters(c, rows)
 	out := HotLocks{
-		Node: orDefault(s.o.Node, s.o.Prefix), SpanMs: orchestrator.HotRowsSpan.Milliseconds(), Items: []HotLock{},
+		Node: s.self(), SpanMs: orchestrator.HotRowsSpan.Milliseconds(), Items: []HotLock{}, Partial: partial,
 	}
 	for i, h := range hot {
 		v := HotLock{
 			RowView: *viewRow(h.Row), Conflicts: h.Conflicts, Over: h.Over, WaitedMs: h.Waited.Milliseconds(),
-			LongestMs: h.Longest.Milliseconds(), Holder: h.Holder.String(), LastAt: when(h.LastAt),
+			LongestMs: h.Longest.Milliseconds(), Waiters: waiters[i], Holder: h.Holder.String(), LastAt: when(h.LastAt),
 		}
 		if h.Holder.Prefix == "" {
 			v.Holder = s.xid(h.Holder.ID)
-		}
-		if waiters != nil {
-			v.Waiters = waiters[i]
 		}
 		out.Items = append(out.Items, v)
 	}

@@ -83,8 +83,12 @@ func TestLockGraph(t *testing.T) {
 	if len(got["edges"].([]any)) != 1 || got["edgeCount"] != 3.0 || len(got["cycles"].([]any)) != 1 {
 		t.Errorf("%v", got)
 	}
-	r.listErr = orchestrator.ErrUnavailable
-	if status, got, _ = r.do(t, "GET", "/api/v1/locks/graph", ""); status != 503 || got["code"] != "unavailable" {
+	if got["partial"] != nil {
+		t.Errorf("%v", got)
+	}
+	r.edges, r.farErr = []orchestrator.WaitEdge{edge(6, 5)}, orchestrator.ErrUnavailable
+	status, got, _ = r.do(t, "GET", "/api/v1/locks/graph", "")
+	if status != 200 || len(got["edges"].([]any)) != 1 || got["partial"] != true {
 		t.Errorf("%d %v", status, got)
 	}
 }
@@ -96,7 +100,7 @@ func TestHottestLocks(t *testing.T) {
 	r.hot = []orchestrator.HotRow{
 		{Row: row, Conflicts: 9, Over: 2, Waited: 3e9, Longest: 2e9, Holder: txn.XID{ID: 5}, LastAt: whyNow}, {Conflicts: 1},
 	}
-	r.waits = []orchestrator.LockWait{{Row: row, Waiter: 6, Holder: 5}}
+	r.waits = []orchestrator.WaitEdge{{Row: row, Waiter: 6, Holder: 5}}
 	status, got, _ := r.do(t, "GET", "/api/v1/locks/hottest?limit=1", "")
 	want := map[string]any{"node": "10.0.0.5:8091", "spanMs": 300000.0, "items": []any{map[string]any{
 		"resource": "db", "table": "t", "pk": "1", "conflicts": 9.0, "over": 2.0, "waitedMs": 3000.0, "longestMs": 2000.0,
@@ -110,10 +114,45 @@ func TestHottestLocks(t *testing.T) {
 	}
 }
 
+func TestWaitsOnOtherNodesAreListed(t *testing.T) {
+	t.Parallel()
+	r := setup(t, func(o *Options) { o.Node = "a" })
+	orders := func(table, node string, since txn.Millis) orchestrator.WaitEdge {
+		row := txn.Row{Resource: "jdbc:mysql://db/a", Table: table, PK: "7"}
+		return orchestrator.WaitEdge{Row: row, Waiter: 9, Holder: 5, Since: since, Node: node}
+	}
+	r.far = []orchestrator.WaitEdge{orders("orders", "b", r.now-2000), orders("orders", "c", r.now-1000),
+		orders("other", "b", r.now)}
+	_, got, _ := r.do(t, "GET", "/api/v1/waits?limit=3", "")
+	var nodes []string
+	for _, x := range got["items"].([]any) {
+		nodes = append(nodes, x.(map[string]any)["node"].(string))
+	}
+	if diff := cmp.Diff([]string{"b", "a", "c"}, nodes); diff != "" || got["partial"] != nil {
+		t.Error(diff)
+	}
+	r.waits = []orchestrator.WaitEdge{orders("orders", "", r.now)}
+	_, got, _ = r.do(t, "GET", "/api/v1/locks", "")
+	if lock := got["items"].([]any)[0].(map[string]any); lock["waiters"] != 3.0 || got["partial"] != nil {
+		t.Errorf("%v", got)
+	}
+	r.hot = []orchestrator.HotRow{{Row: txn.Row{Resource: "jdbc:mysql://db/a", Table: "ORDERS", PK: "7"}, Conflicts: 1}}
+	_, got, _ = r.do(t, "GET", "/api/v1/locks/hottest", "")
+	if hot := got["items"].([]any)[0].(map[string]any); hot["waiters"] != 2.0 { // the fake does not fold its own
+		t.Errorf("%v", hot)
+	}
+	r.far, r.farErr = nil, orchestrator.ErrUnavailable
+	for _, path := range []string{"/waits", "/locks", "/locks/hottest"} {
+		if status, got, _ := r.do(t, "GET", "/api/v1"+path, ""); status != 200 || got["partial"] != true {
+			t.Errorf("%s: %d %v", path, status, got)
+		}
+	}
+}
+
 func TestLocksShowAgeAndWaiters(t *testing.T) {
 	t.Parallel()
 	r := setup(t, nil)
-	r.waits = []orchestrator.LockWait{{Row: txn.Row{Resource: "jdbc:mysql://db/a", Table: "orders", PK: "7"}}}
+	r.waits = []orchestrator.WaitEdge{{Row: txn.Row{Resource: "jdbc:mysql://db/a", Table: "orders", PK: "7"}}}
 	_, got, _ := r.do(t, "GET", "/api/v1/locks", "")
 	lock := got["items"].([]any)[0].(map[string]any)
 	if lock["waiters"] != 1.0 || lock["ageMs"] != 0.0 {

@@ -33,10 +33,11 @@ type Coordinator interface {
 	List(ctx context.Context, q orchestrator.Query) (orchestrator.Page, error)
 	Locks(ctx context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error)
 	Counts(ctx context.Context) (orchestrator.Counts, error)
-	Waits(limit int) []orchestrator.LockWait
-	WaitsOf(id int64, limit int) (own, behind []orchestrator.LockWait)
+	Waits(limit int) []orchestrator.WaitEdge
+	WaitsOf(id int64, limit int) (own, behind []orchestrator.WaitEdge)
 	WaitersOf(rows []txn.Row) []int
 	WaitEdges(ctx context.Context) ([]orchestrator.WaitEdge, error)
+	WaitsElsewhere(ctx context.Context) ([]orchestrator.WaitEdge, error)
 	HotRows(limit int) []orchestrator.HotRow
 	Stats() orchestrator.Stats
 }
@@ -151,6 +152,7 @@ type Server struct {
 	streams   atomic.Int64 // open event streams
 	watchers  atomic.Int64 // those of them that look again and again
 	overviews overviews
+	answers   buffers
 	jobs      atomic.Int64  // jobs that this node runs
 	closing   chan struct{} // closed when Run begins to shut down
 }

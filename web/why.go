@@ -75,12 +75,11 @@ const waitsLooked = 1000
 
 // know gathers what causes are found from. What cannot be read is left out, since the rest may explain that.
 func (s *Server) know(ctx context.Context, g *txn.Global) *known {
-	k := &known{g: g, now: s.o.Clock.Now(), prefix: s.o.Prefix, holders: map[int64]*txn.Global{}}
+	k := &known{g: g, now: s.o.Clock.Now(), prefix: s.o.Prefix, node: s.o.Node, holders: map[int64]*txn.Global{}}
 	if g.Status.Ended() {
 		return k
 	}
-	k.own, k.behind = s.o.Coordinator.WaitsOf(g.XID.ID, waitsLooked)
-	k.own = k.own[:min(len(k.own), waitersMax)]
+	s.knowWaits(ctx, k)
 	for _, w := range k.own {
 		if h, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(w.Holder, done) }); err == nil {
 			k.holders[w.Holder] = h
@@ -112,6 +111,22 @@ func (s *Server) know(ctx context.Context, g *txn.Global) *known {
 		k.limits = s.o.Degraded()
 	}
 	return k
+}
+
+// knowWaits gathers who waits for whom around the transaction, in the whole cluster.
+func (s *Server) knowWaits(ctx context.Context, k *known) {
+	k.own, k.behind = s.o.Coordinator.WaitsOf(k.g.XID.ID, waitsLooked)
+	far, partial := s.elsewhere(ctx)
+	k.waitsUnknown = partial
+	for _, w := range far {
+		switch k.g.XID.ID {
+		case w.Waiter:
+			k.own = append(k.own, w)
+		case w.Holder:
+			k.behind = append(k.behind, w)
+		}
+	}
+	k.own = k.own[:min(len(k.own), waitersMax)]
 }
 
 // skipsShown bounds the branches for which skipping is offered.

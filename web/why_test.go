@@ -144,12 +144,20 @@ func seeds() map[string]seed {
 			}},
 		"waits for a row": {code: "lockWait", g: stuckAt(txn.Active, at(11)), says: "h:1:9",
 			change: func(f *fake, _ *Options) {
-				f.waits = []orchestrator.LockWait{{
+				f.waits = []orchestrator.WaitEdge{{
 					Row: txn.Row{Resource: "db", Table: "t", PK: "1"}, Waiter: 7, Holder: 9, Since: whyNow - 2000,
 				}}
 				holder := stuckAt(txn.RollingBack)
 				holder.XID.ID, holder.Stuck = 9, txn.StuckRefused
 				f.all[9] = holder
+			}},
+		"waits for a row on another node": {code: "lockWait", g: stuckAt(txn.Active, at(11)), says: "10.0.0.5:8091:9",
+			change: func(f *fake, o *Options) {
+				o.Node = "a"
+				f.far = []orchestrator.WaitEdge{
+					{Row: txn.Row{Resource: "db", Table: "t", PK: "2"}, Waiter: 8, Holder: 9, Node: "b"},
+					{Row: txn.Row{Resource: "db", Table: "t", PK: "1"}, Waiter: 7, Holder: 9, Node: "b"},
+				}
 			}},
 		"nobody decides yet":       {code: "waitsForDecision", g: stuckAt(txn.Active, at(11))},
 		"local work failed":        {code: "phaseOneFailed", g: stuckAt(txn.Active, localFailed), says: "branch 11"},
@@ -217,7 +225,7 @@ func TestWhyNamesTheOtherCausesToo(t *testing.T) {
 		f.now = whyNow
 		failing := failed(branchOfKind(13, txn.AT, "x"), "e")
 		f.all[7] = stuckAt(txn.RollingBack, branchOfKind(11, txn.AT, "db"), refused, failing)
-		f.waits = []orchestrator.LockWait{{Waiter: 3, Holder: 7}}
+		f.waits = []orchestrator.WaitEdge{{Waiter: 3, Holder: 7}}
 		o.RemoteSessions = func(context.Context) ([]orchestrator.RemoteSession, error) { return nil, errors.New("away") }
 		o.Degraded = func() []Reason { return []Reason{{Code: "registryAway", Sentence: "Clients cannot find it."}} }
 	})
@@ -238,6 +246,44 @@ func TestWhyNamesTheOtherCausesToo(t *testing.T) {
 	}
 	if text := strings.Join(actions, " "); text != "retryoperator skip11resolver skip12resolver skip13resolver" {
 		t.Errorf("%s", text)
+	}
+}
+
+// Who waits, and for whom, is whole although each node knows its own clients only; and it is said if it is not.
+func TestWhyKnowsTheWaitsOnOtherNodes(t *testing.T) {
+	t.Parallel()
+	row := txn.Row{Resource: "db", Table: "t", PK: "1"}
+	r := setup(t, func(o *Options) {
+		f := o.Coordinator.(*fake)
+		f.now, o.Node = whyNow, "a"
+		f.all[7] = stuckAt(txn.Active)
+		f.waits = []orchestrator.WaitEdge{{Row: row, Waiter: 3, Holder: 7}, {Row: row, Waiter: 7, Holder: 2}}
+		f.far = []orchestrator.WaitEdge{
+			{Row: row, Waiter: 4, Holder: 7, Node: "b"}, {Row: row, Waiter: 7, Holder: 9, Node: "c"},
+			{Row: row, Waiter: 5, Holder: 6, Node: "b"},
+		}
+	})
+	data := func() (all map[string][]map[string]any) {
+		all = map[string][]map[string]any{}
+		_, got, _ := r.do(t, "GET", "/api/v1/transactions/7/why", "")
+		for _, c := range got["causes"].([]any) {
+			x := c.(map[string]any)
+			all[x["code"].(string)] = append(all[x["code"].(string)], x["data"].(map[string]any))
+		}
+		return all
+	}
+	got := data()
+	waits, behind := got["lockWait"], got["othersWait"]
+	if len(waits) != 2 || waits[0]["node"] != "a" || waits[1]["node"] != "c" || waits[1]["holder"] != "10.0.0.5:8091:9" {
+		t.Errorf("%v", waits)
+	}
+	if len(behind) != 1 || behind[0]["count"] != 2.0 || len(behind[0]["waiters"].([]any)) != 2 || got["waitsUnknown"] != nil {
+		t.Errorf("%v", got)
+	}
+	r.far, r.farErr = nil, orchestrator.ErrUnavailable
+	got = data()
+	if len(got["lockWait"]) != 1 || got["othersWait"][0]["count"] != 1.0 || len(got["waitsUnknown"]) != 1 {
+		t.Errorf("%v", got)
 	}
 }
 

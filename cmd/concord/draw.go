@@ -24,6 +24,15 @@ func (a *app) table(empty, header string, rows int, row func(w io.Writer, i int)
 	return w.Flush()
 }
 
+// sayPartial says that waits on other nodes are missing from what was printed, if they are.
+func (a *app) sayPartial(partial bool) error {
+	if !partial {
+		return nil
+	}
+	_, err := fmt.Fprintln(a.stderr, "Waits on other nodes are missing: they cannot be read now.")
+	return err
+}
+
 func (a *app) drawTransactions(page any) error {
 	items := page.(web.Page[web.Transaction]).Items
 	return a.table("No transaction matches.", "XID\tSTATUS\tBEGAN\tAPPLICATION\tNAME\tBRANCHES\tNEXT ATTEMPT", len(items),
@@ -54,11 +63,11 @@ func (a *app) drawLocks(page any) error {
 
 func (a *app) drawWaits(page any) error {
 	items := page.(web.Page[web.Wait]).Items
-	return a.table("Nobody waits for a row.", "WAITS\tFOR\tRESOURCE\tTABLE\tKEY\tHELD BY", len(items),
+	return a.table("Nobody waits for a row.", "WAITS\tFOR\tRESOURCE\tTABLE\tKEY\tHELD BY\tNODE", len(items),
 		func(w io.Writer, i int) {
 			x := &items[i]
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Waiter, time.Duration(x.WaitMs)*time.Millisecond,
-				x.Resource, dash(x.Table), x.PK, x.Holder)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Waiter,
+				time.Duration(x.WaitMs)*time.Millisecond, x.Resource, dash(x.Table), x.PK, x.Holder, dash(x.Node))
 		})
 }
 

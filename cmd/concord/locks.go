@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -71,7 +72,7 @@ func (a *app) lockGraph() *cobra.Command {
 				return orPrint(a, raw, err)
 			}
 			header := "WAITER\tHOLDER\tRESOURCE\tTABLE\tPK\tFOR\tCYCLE"
-			return a.table("Nobody waits.", header, len(g.Edges), func(w io.Writer, i int) {
+			err = a.table("Nobody waits.", header, len(g.Edges), func(w io.Writer, i int) {
 				e := &g.Edges[i]
 				cycle := ""
 				if e.InCycle {
@@ -80,6 +81,7 @@ func (a *app) lockGraph() *cobra.Command {
 				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d ms\t%s\n", e.Waiter, e.Holder, e.Row.Resource, e.Row.Table,
 					e.Row.PK, e.WaitMs, dash(cycle))
 			})
+			return cmp.Or(err, a.sayPartial(g.Partial))
 		},
 	}
 }
@@ -95,11 +97,12 @@ func (a *app) lockHottest() *cobra.Command {
 				return orPrint(a, raw, err)
 			}
 			header := "RESOURCE\tTABLE\tPK\tCONFLICTS\tWAITED\tLONGEST\tWAITING NOW\tLAST HOLDER"
-			return a.table("There were no conflicts.", header, len(h.Items), func(w io.Writer, i int) {
+			err = a.table("There were no conflicts.", header, len(h.Items), func(w io.Writer, i int) {
 				x := &h.Items[i]
 				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d ms\t%d ms\t%d\t%s\n", x.Resource, x.Table, x.PK, x.Conflicts,
 					x.WaitedMs, x.LongestMs, x.Waiters, x.Holder)
 			})
+			return cmp.Or(err, a.sayPartial(h.Partial))
 		},
 	}
 }

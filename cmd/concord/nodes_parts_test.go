@@ -71,6 +71,38 @@ func TestAnotherNodeTakesOverFromOneThatIsKilled(t *testing.T) {
 	}
 }
 
+// Each node knows only who waits at it; whichever is asked must know all.
+func TestAnyNodeExplainsTheWaitsOnAnother(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, shared)
+	a, b := s.node("a", "--limits-lock-wait", "12s"), s.node("b", "--limits-lock-wait", "12s")
+	holder := participant(t, a).begin("holder", "orders:1")
+	c := connect(t, b.tc)
+	waiter := c.begin("waiter", "orders:2")
+	answer, err := c.post(&seata.BranchRegisterRequest{
+		XID: waiter, BranchType: seata.BranchAT, ResourceID: "jdbc:mysql://db/shop", LockKey: "orders:1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := a.until("lockWait", func() string { return a.ok("tx", "why", waiter) })
+	contains(t, why, "waits for row 1 of table orders", holder)
+	contains(t, a.ok("tx", "why", waiter, "-o", "json"), `"node": "b"`)
+	contains(t, a.ok("tx", "why", holder), "1 registrations of others wait")
+	number := func(xid string) string { return xid[strings.LastIndex(xid, ":"):] } // the rest is the node's that answers
+	for _, p := range []*process{a, b} {
+		contains(t, p.ok("locks", "--waits"), number(waiter)+" ", number(holder)+" ", " b\n")
+		contains(t, p.ok("locks", "--pk", "1", "-o", "json"), `"waiters": 1`)
+		contains(t, p.ok("locks", "graph"), number(waiter)+" ", number(holder)+" ")
+	}
+	a.commit(holder)
+	if r := (<-answer).(*seata.BranchRegisterResponse); r.Code != seata.Success {
+		t.Errorf("%+v", r)
+	}
+	a.until("waitsForDecision", func() string { return a.ok("tx", "why", waiter) })
+	a.until("Nobody waits", func() string { return a.ok("locks", "--waits") })
+}
+
 func TestAFrozenNodeComesBackAsANewOne(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared)

@@ -89,6 +89,7 @@ func pages[T any](ctx context.Context, a *app, path string, q url.Values, limit 
 			return all, err
 		}
 		all.Items, all.Next = append(all.Items, page.Items...), page.Next
+		all.Partial = all.Partial || page.Partial
 		if page.Next == "" || len(all.Items) >= limit {
 			break
 		}
@@ -109,12 +110,18 @@ func (a *app) showList(cmd *cobra.Command, page any, draw func(any) error) error
 	if err := draw(page); err != nil {
 		return err
 	}
-	var next struct{ Next string }
-	if err := json.Unmarshal(raw, &next); err != nil || next.Next == "" {
+	var rest struct {
+		Next    string
+		Partial bool
+	}
+	if err := json.Unmarshal(raw, &rest); err != nil {
+		return err
+	}
+	if err := a.sayPartial(rest.Partial); err != nil || rest.Next == "" {
 		return err
 	}
 	_, err = fmt.Fprintf(a.stderr, "There may be more: repeat '%s' with your flags and --cursor %s\n",
-		cmd.CommandPath(), next.Next)
+		cmd.CommandPath(), rest.Next)
 	return err
 }
 
