@@ -27,7 +27,8 @@ func accessTypes() map[string]reflect.Type {
 		"Ways": reflect.TypeFor[WaysView](), "Signin": reflect.TypeFor[signinBody](), "Me": reflect.TypeFor[MeView](),
 		"SigninView": reflect.TypeFor[SigninView](), "JournalEntry": reflect.TypeFor[JournalEntryView](),
 		"JournalReport": reflect.TypeFor[journal.Report](), "Approval": reflect.TypeFor[Approval](),
-		"Asked": reflect.TypeFor[AskedView](), "ApprovalAnswer": reflect.TypeFor[approvalAnswer](),
+		"SignedOut": reflect.TypeFor[SignedOutView](),
+		"Asked":     reflect.TypeFor[AskedView](), "ApprovalAnswer": reflect.TypeFor[approvalAnswer](),
 	}
 }
 

@@ -151,6 +151,7 @@ func accessRules() map[string]rule {
 		"GET /auth/login":                   {role: access.Open, scope: freeOf},
 		"GET " + access.CallbackPath:        {role: access.Open, scope: freeOf, changes: true},
 		"POST /auth/logout":                 {role: access.Member, scope: freeOf, action: "signin.end"},
+		"GET " + access.SignedOutPath:       {role: access.Open, scope: freeOf},
 		"GET " + v1 + "/me":                 {role: access.Member, scope: freeOf},
 		"GET " + v1 + "/signins":            {role: access.Admin},
 		"DELETE " + v1 + "/signins/:signin": {role: access.Admin, action: "signin.end"},

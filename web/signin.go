@@ -71,6 +71,7 @@ func (s *Server) signinRoutes(v1 *gin.RouterGroup) {
 	s.engine.GET("/auth/login", s.withAccess(s.beginLogin))
 	s.engine.GET(access.CallbackPath, s.withAccess(s.finishLogin))
 	s.engine.POST("/auth/logout", s.withAccess(s.signOut))
+	s.engine.GET(access.SignedOutPath, s.showSignedOut)
 	v1.GET("/me", func(c *gin.Context) { c.JSON(http.StatusOK, viewMe(access.From(c))) })
 	v1.GET("/signins", s.withAccess(s.listSignins))
 	v1.DELETE("/signins/:signin", s.withAccess(s.endSignin))
@@ -156,9 +157,17 @@ func (s *Server) admitted(c *gin.Context, g *access.Gate, p *access.Principal, s
 	return true
 }
 
+// SignedOutView answers who has signed out.
+type SignedOutView struct {
+	// ProviderLogoutURL is where the browser has to go to end its session at the provider, too; it comes back to
+	// /auth/signed-out. Absent if there is none.
+	ProviderLogoutURL string `json:"providerLogoutUrl,omitempty"`
+}
+
 // signOut answers POST /auth/logout.
 func (s *Server) signOut(c *gin.Context, g *access.Gate) {
 	p := access.From(c)
+	out := SignedOutView{ProviderLogoutURL: g.ProviderLogout(c.Request, p)}
 	if err := g.SignOut(c, p); err != nil {
 		s.fail(c, err)
 		return
@@ -167,7 +176,23 @@ func (s *Server) signOut(c *gin.Context, g *access.Gate) {
 		note(c, p.Session().ID, nil, nil)
 	}
 	g.SetSession(c.Writer, c.Request, "")
-	c.JSON(http.StatusOK, gin.H{})
+	c.JSON(http.StatusOK, out)
+}
+
+// signedOutPage is what people see whom the provider sends back after they have signed out there.
+const signedOutPage = `<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Signed out of Concord</title>
+<link rel="stylesheet" href="/docs/style.css">
+<main><h1>You are signed out</h1><p>Here and at the provider. <a href="/auth/login">Sign in again</a></p></main>
+</html>
+`
+
+// showSignedOut answers GET /auth/signed-out.
+func (s *Server) showSignedOut(c *gin.Context) {
+	c.Data(http.StatusOK, "text/html; charset=utf-8", []byte(signedOutPage))
 }
 
 // listSignins answers GET /api/v1/signins.

@@ -185,7 +185,21 @@ func TestSigningInAtTheProvider(t *testing.T) {
 	if done, got := g.browse(t, "GET", path, "", resp.Cookies()); done.StatusCode != 401 {
 		t.Errorf("the code counts twice: %d %v", done.StatusCode, got)
 	}
-	if got := strings.Join(g.lines(t), "\n"); got != "fact signin.begin Bo 200\nfact signin.begin  401" {
+	_, me := g.browse(t, "GET", "/api/v1/me", "", session)
+	out, got := g.browse(t, "POST", "/auth/logout", "", session, access.CSRFHeader, me["csrfToken"].(string))
+	if address, _ := got["providerLogoutUrl"].(string); out.StatusCode != 200 ||
+		!strings.HasPrefix(address, provider.URL+"/logout?") || !strings.Contains(address, "id_token_hint=") {
+		t.Errorf("%d %v", out.StatusCode, got)
+	}
+	if out, _ := g.browse(t, "GET", "/api/v1/me", "", session); out.StatusCode != 401 {
+		t.Errorf("after signing out: %d", out.StatusCode)
+	}
+	page := g.raw(t, "GET", access.SignedOutPath, "")
+	if page.Code != 200 || !strings.Contains(page.Body.String(), "You are signed out") {
+		t.Errorf("%d %s", page.Code, page.Body)
+	}
+	if got := strings.Join(g.lines(t), "\n"); got != "fact signin.begin Bo 200\nfact signin.begin  401\n"+
+		"intent signin.end Bo 0\noutcome signin.end Bo 200" {
 		t.Errorf("the journal is\n%s", got)
 	}
 }

@@ -63,6 +63,8 @@ type discovered struct {
 	config   oauth2.Config
 	people   *oidc.IDTokenVerifier
 	programs *oidc.IDTokenVerifier // nil: no tokens of programs
+	// endSession is where browsers end the session there, "" if nowhere.
+	endSession string
 }
 
 // CallbackPath is where the provider sends people back to.
@@ -162,6 +164,12 @@ func (p *Provider) ask() (*discovered, error) {
 		},
 		people: provider.VerifierContext(ctx, &oidc.Config{ClientID: p.o.ClientID, Now: now}),
 	}
+	var more struct {
+		EndSession string `json:"end_session_endpoint"`
+	}
+	if err := provider.Claims(&more); err == nil {
+		found.endSession = endSessionOf(more.EndSession)
+	}
 	if p.o.Audience != "" {
 		found.programs = provider.VerifierContext(ctx, &oidc.Config{ClientID: p.o.Audience, Now: now})
 	}
@@ -227,9 +235,10 @@ func (g *Gate) Finish(w http.ResponseWriter, r *http.Request) (p *Principal, sec
 	if wait := g.failures.blocked(from, g.now()); wait > 0 {
 		return nil, "", "", tooMany("Too many wrong credentials have come from this address.", wait)
 	}
+	var token string
 	l, err := g.takeLogin(w, r)
 	if err == nil {
-		p, err = g.o.Provider.person(r, l)
+		p, token, err = g.o.Provider.person(r, l)
 	}
 	if err != nil {
 		var refusal *Refusal
@@ -238,7 +247,7 @@ func (g *Gate) Finish(w http.ResponseWriter, r *http.Request) (p *Principal, sec
 		}
 		return p, "", "", err
 	}
-	x := &Session{Subject: strings.TrimPrefix(p.ID, "oidc:"), Name: p.Name, Roles: p.Roles.Names()}
+	x := &Session{Subject: strings.TrimPrefix(p.ID, "oidc:"), Name: p.Name, Roles: p.Roles.Names(), token: token}
 	p, secret, err = g.beginSession(r, p, x)
 	return p, secret, l.To, err
 }
@@ -264,18 +273,18 @@ func (g *Gate) takeLogin(w http.ResponseWriter, r *http.Request) (l login, err e
 	return l, nil
 }
 
-// person exchanges the code for a token that says who it is.
-func (p *Provider) person(r *http.Request, l login) (*Principal, error) {
+// person exchanges the code for a token that says who it is, which is returned as well.
+func (p *Provider) person(r *http.Request, l login) (*Principal, string, error) {
 	q := r.URL.Query()
 	if code := q.Get("error"); code != "" {
-		return nil, refused("The provider says " + printable(code, 64) + ".")
+		return nil, "", refused("The provider says " + printable(code, 64) + ".")
 	}
 	if issuer := q.Get("iss"); issuer != "" && issuer != p.o.Issuer { // RFC 9207
-		return nil, refused("The answer is another provider's.")
+		return nil, "", refused("The answer is another provider's.")
 	}
 	found, err := p.discover()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(r.Context(), p.client), providerLimit)
 	defer cancel()
@@ -284,10 +293,10 @@ func (p *Provider) person(r *http.Request, l login) (*Principal, error) {
 		var denied *oauth2.RetrieveError
 		if errors.As(err, &denied) && denied.Response.StatusCode < http.StatusInternalServerError {
 			p.o.Logger.Warn("provider does not take a code", "status", denied.Response.StatusCode, "code", denied.ErrorCode)
-			return nil, refused("The provider does not take the code.")
+			return nil, "", refused("The provider does not take the code.")
 		}
 		p.o.Logger.Warn("code could not be exchanged at the provider", "err", err)
-		return nil, &Refusal{
+		return nil, "", &Refusal{
 			Status: http.StatusServiceUnavailable, Code: "providerAway", Title: providerAwayTitle,
 			Detail: "The code could not be exchanged.", RetryAfter: providerPause,
 		}
@@ -296,12 +305,13 @@ func (p *Provider) person(r *http.Request, l login) (*Principal, error) {
 	token, err := found.people.Verify(ctx, raw)
 	if err != nil {
 		p.o.Logger.Warn("token of the provider does not count", "err", err)
-		return nil, refused("The provider's token does not count.")
+		return nil, "", refused("The provider's token does not count.")
 	}
 	if subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(l.Nonce)) != 1 {
-		return nil, refused("The provider's token was not made for this attempt.")
+		return nil, "", refused("The provider's token was not made for this attempt.")
 	}
-	return p.principal(token, ByProvider)
+	who, err := p.principal(token, ByProvider)
+	return who, raw, err
 }
 
 // principal reads who a token is about.

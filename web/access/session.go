@@ -59,6 +59,10 @@ type Session struct {
 	BeganAt txn.Millis `json:"beganAt"`
 	SeenAt  txn.Millis `json:"seenAt"`
 	EndsAt  txn.Millis `json:"endsAt"`
+	// Hint is the provider's token, sealed with the cookie's secret; the provider wants it back at the end.
+	Hint []byte `json:"hint,omitempty"`
+
+	token string // before it is sealed
 }
 
 // sessions is the store of sessions. Nothing is remembered here: what another node ends has ended.
@@ -73,6 +77,7 @@ func (s *sessions) begin(ctx context.Context, x *Session) (secret string, err er
 	secret = rand.Text() + rand.Text()
 	hash := hashOf(secret)
 	x.ID, x.CSRF = hash[:16], rand.Text()
+	x.Hint = seal(secret, x.token)
 	x.BeganAt = s.clock.Now()
 	x.SeenAt, x.EndsAt = x.BeganAt, x.BeganAt+millis(s.absolute)
 	if err := s.put(ctx, hash, x, 1); err != nil {
@@ -325,7 +330,7 @@ func (g *Gate) SignOut(ctx context.Context, p *Principal) error {
 func (g *Gate) Sessions(ctx context.Context) ([]Session, error) {
 	all, err := g.sessions.list(ctx)
 	for i := range all {
-		all[i].CSRF = ""
+		all[i].CSRF, all[i].Hint = "", nil
 	}
 	return all, err
 }

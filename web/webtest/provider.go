@@ -29,6 +29,7 @@ type Provider struct {
 	claims map[string]any        // added to each token
 	nonce  string                // instead of the right one
 	away   bool
+	noEnd  bool // it does not say where sessions end
 	asked  int
 }
 
@@ -49,8 +50,12 @@ func NewProvider(t *testing.T, now func() time.Time) *Provider {
 			http.Error(w, "away", http.StatusServiceUnavailable)
 			return
 		}
+		end := p.URL + "/logout"
+		if p.noEnd {
+			end = "javascript:alert(1)"
+		}
 		p.json(w, map[string]any{
-			"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
+			"end_session_endpoint": end, "issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
 			"jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"},
 		})
 	})
@@ -92,6 +97,13 @@ func (p *Provider) SetAway(away bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.away = away
+}
+
+// HideLogout has the provider name an address for the end of sessions that is none.
+func (p *Provider) HideLogout() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.noEnd = true
 }
 
 // Asked is how often the provider was asked about itself.
