@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# A browser without a screen, to look at pages as people see them.
+#
+#   chromium.sh install                        install chromium if it is missing (needs root)
+#   chromium.sh shot URL FILE [WIDTH HEIGHT]   a PNG of the page, 1280x900 if nothing is said; what the page logs, among
+#                                              it what its content security policy has blocked, goes to standard error
+#   chromium.sh text URL                       the page's elements as they are when it is loaded
+#
+# Each call uses a profile of its own, which is gone afterwards. CHROMIUM_FLAGS adds flags, as in "--force-dark-mode"
+# or "--window-position=0,0".
+set -euo pipefail
+
+usage() {
+    sed -n '4,7s/^# *//p' "$0" >&2
+    exit 2
+}
+
+# log says what happens on standard error, so that standard output stays free for callers.
+log() { echo "chromium: $*" >&2; }
+
+install() {
+    if command -v chromium >/dev/null; then
+        return 0
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        log "not installed, and this is not root. Run as root: apt-get update && apt-get install chromium fonts-dejavu-core"
+        exit 1
+    fi
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >&2
+}
+
+# browse starts the browser on a page: $1 is the URL, the rest are flags.
+browse() {
+    local url=$1 profile extra
+    shift
+    read -r -a extra <<<"${CHROMIUM_FLAGS-}"
+    profile=$(mktemp -d)
+    trap 'rm -rf "$profile"' EXIT
+    # Root has no sandbox of its own; a container's /dev/shm may be small.
+    timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars \
+        --no-first-run --disable-background-networking --disable-component-update --user-data-dir="$profile" \
+        --enable-logging=stderr --v=0 "$@" "${extra[@]}" "$url" 2>"$profile/log" || {
+        cat "$profile/log" >&2
+        exit 1
+    }
+    grep CONSOLE "$profile/log" >&2 || true
+}
+
+case "${1-} $#" in
+"install 1") install ;;
+"shot 3") browse "$2" --screenshot="$3" --window-size=1280,900 ;;
+"shot 5") browse "$2" --screenshot="$3" --window-size="$4,$5" ;;
+"text 2") browse "$2" --dump-dom ;;
+*) usage ;;
+esac
