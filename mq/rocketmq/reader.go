@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
 )
 
 // ReadOptions say what [Read] reads.
@@ -19,8 +22,14 @@ type ReadOptions struct {
 	Topics []string
 	// Slaves allows to read a broker whose master is gone from its slave, which may lack the newest messages.
 	Slaves bool
+	// From and Until bound when messages were stored, as the brokers' own index of time has it: From ≤ t < Until, give
+	// or take a second. Zero is no bound. What lies outside is mostly not read, but may be given.
+	From, Until time.Time
+	// Within ends a reading by [ReadSome] after about so long, at a place from which it can go on. 0: never.
+	Within time.Duration
 
-	from *Place // where to begin, nil: at the oldest
+	from  *Place    // where to begin, nil: at the oldest
+	pause time.Time // when to end, zero: never
 }
 
 // Message is one message of a topic.
@@ -89,7 +98,10 @@ func readTopic(
 			if over {
 				continue
 			}
-			if err := readQueue(ctx, w, addr, Group(o.Prefix)+"-audit", q, from, yield); err != nil {
+			if err := o.paused(q, from); err != nil {
+				return err
+			}
+			if err := readQueue(ctx, w, o, addr, q, from, yield); err != nil {
 				return err
 			}
 		}
@@ -97,8 +109,28 @@ func readTopic(
 	return nil
 }
 
+// readGroup names the group of those who read beside all others.
+func readGroup(prefix string) string { return Group(prefix) + "-audit" }
+
+// pauseError ends a reading that may take no longer.
+type pauseError struct{ at Place }
+
+// Error says so.
+func (e *pauseError) Error() string { return "reading pauses at " + e.at.String() }
+
+// paused returns a pauseError if a reading has lasted long enough.
+func (o *ReadOptions) paused(q queue, offset int64) error {
+	if o.pause.IsZero() || time.Now().Before(o.pause) {
+		return nil
+	}
+	return &pauseError{Place{q.topic, q.broker, q.id, offset}}
+}
+
+// timeSlack is how far the times of neighbours in a queue may be in the wrong order.
+const timeSlack = time.Second
+
 func readQueue(
-	ctx context.Context, w *wire, addr, group string, q queue, from int64, yield func(Message) error,
+	ctx context.Context, w *wire, o ReadOptions, addr string, q queue, from int64, yield func(Message) error,
 ) error {
 	describe := func(err error) error {
 		return fmt.Errorf("read queue %d of topic %s on %s: %w", q.id, q.topic, q.broker, err)
@@ -111,8 +143,16 @@ func readQueue(
 	if err != nil {
 		return describe(err)
 	}
-	for next := max(first, from); next < end; {
-		messages, to, _, err := w.pull(ctx, addr, pull{group: group, queue: q, offset: next})
+	first = max(first, from)
+	if !o.From.IsZero() && first < end {
+		at, err := w.offsetAt(ctx, addr, q, o.From.Add(-timeSlack))
+		if err != nil {
+			return describe(err)
+		}
+		first = max(first, at)
+	}
+	for next := first; next < end; {
+		messages, to, _, err := w.pull(ctx, addr, pull{group: readGroup(o.Prefix), queue: q, offset: next})
 		if err != nil {
 			return describe(err)
 		}
@@ -120,18 +160,42 @@ func readQueue(
 			return describe(fmt.Errorf("nothing at offset %d of %d", next, end))
 		}
 		for _, m := range messages {
-			if m.QueueOffset >= end {
-				break
+			stored := time.UnixMilli(m.StoreTimestamp)
+			if m.QueueOffset >= end || !o.Until.IsZero() && !stored.Before(o.Until.Add(timeSlack)) {
+				return nil
 			}
-			if err := yield(Message{
-				Topic: q.topic, Broker: q.broker, Queue: q.id, Offset: m.QueueOffset, Body: m.Body,
-				Keys: strings.TrimSpace(m.GetKeys()), Tag: m.GetTags(), Pack: m.GetProperty(PropertyPack),
-				StoredAt: time.UnixMilli(m.StoreTimestamp),
-			}); err != nil {
+			if err := yield(messageOf(q, m)); err != nil {
 				return err
 			}
 		}
-		next = to
+		if next = to; next < end {
+			if err := o.paused(q, next); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// messageOf is what is shown of a message.
+func messageOf(q queue, m *primitive.MessageExt) Message {
+	return Message{
+		Topic: q.topic, Broker: q.broker, Queue: q.id, Offset: m.QueueOffset, Body: m.Body,
+		Keys: strings.TrimSpace(m.GetKeys()), Tag: m.GetTags(), Pack: m.GetProperty(PropertyPack),
+		StoredAt: time.UnixMilli(m.StoreTimestamp),
+	}
+}
+
+// offsetAt asks for the first message of a queue that was stored at a time or later; the offset after the last one if
+// there is none.
+func (w *wire) offsetAt(ctx context.Context, addr string, q queue, at time.Time) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, offsetWithin)
+	defer cancel()
+	got, err := w.call(ctx, addr, codeOffsetAt, map[string]string{
+		"topic": q.topic, "queueId": strconv.Itoa(q.id), "timestamp": strconv.FormatInt(at.UnixMilli(), 10),
+	}, nil)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(got.Ext["offset"], 10, 64)
 }

@@ -24,19 +24,25 @@ import (
 
 // The requests that are used. Source: RequestCode.java.
 const (
+	codeSend            = 10
 	codePull            = 11
+	codeFind            = 12
 	codeQueryOffset     = 14
 	codeUpdateOffset    = 15
 	codeUpdateTopic     = 17
 	codeRuntimeInfo     = 28
+	codeOffsetAt        = 29
 	codeMaxOffset       = 30
 	codeMinOffset       = 31
+	codeMessage         = 33
 	codeHeartbeat       = 34
 	codeUnregister      = 35
 	codeConsumerList    = 38
 	codeConsumerChanged = 40
 	codeRoute           = 105
 	codeCluster         = 106
+	codeTopics          = 206
+	codeReaders         = 300
 	codeTopicConfig     = 351
 )
 

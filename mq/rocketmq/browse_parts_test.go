@@ -1,0 +1,496 @@
+//go:build parts
+
+package rocketmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	library "github.com/apache/rocketmq-client-go/v2"
+	reading "github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// published is a prefix with decisions on its topics.
+type published struct {
+	t       testing.TB
+	cluster cluster
+	prefix  string
+	disk    *disk
+	node    *node
+	read    *seen
+	next    int64
+}
+
+func publish(t testing.TB) *published {
+	t.Helper()
+	c := theBroker(t)
+	p := &published{t: t, cluster: c, prefix: newPrefix(), disk: newDisk(), next: 10}
+	p.node = startNode(t, p.disk, c.options(t, p.prefix, nil))
+	p.read = p.node.consume(nil)
+	t.Cleanup(func() { p.read.stop(); p.node.end() })
+	return p
+}
+
+// decide publishes n decisions, one after the other, and returns their numbers.
+func (p *published) decide(n int, o txn.Outcome) (ids []int64) {
+	p.t.Helper()
+	for range n {
+		p.next += 10
+		if err := p.node.record(decide(p.t, p.disk.begin(p.t, p.next, ""), o)); err != nil {
+			p.t.Fatal(err)
+		}
+		ids = append(ids, p.next)
+	}
+	eventually(p.t, "decisions are published", func() bool { return p.read.has(ids...) })
+	return ids
+}
+
+func (p *published) options() ReadOptions {
+	return ReadOptions{
+		NameServers: []string{p.cluster.names()}, Prefix: p.prefix,
+		Topics: []string{CommitTopic(p.prefix), RollbackTopic(p.prefix)},
+	}
+}
+
+// idsIn are the transactions of a message.
+func idsIn(t testing.TB, m Message) (ids []int64) {
+	t.Helper()
+	decided, err := Decode(m.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range decided {
+		ids = append(ids, d.XID.ID)
+	}
+	return ids
+}
+
+func TestDecisionsAreFoundByTime(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	early := p.decide(20, txn.Commit)
+	// Times of messages are the broker's, which is this machine. More than the slack lies between early and late.
+	tick := time.NewTimer(3 * time.Second)
+	defer tick.Stop()
+	<-tick.C
+	border := time.Now()
+	late := p.decide(20, txn.Commit)
+	within := func(from, until time.Time) (ids []int64, read int) {
+		t.Helper()
+		o := p.options()
+		o.From, o.Until = from, until
+		next, err := ReadSome(t.Context(), o, nil, func(m Message) bool {
+			read++
+			ids = append(ids, idsIn(t, m)...)
+			return true
+		})
+		if next != nil || err != nil {
+			t.Fatalf("%v %v", next, err)
+		}
+		slices.Sort(ids)
+		return ids, read
+	}
+	for name, tt := range map[string]struct {
+		from, until time.Time
+		want        []int64
+	}{
+		"all":          {time.Time{}, time.Time{}, append(slices.Clone(early), late...)},
+		"late":         {border, time.Time{}, late},
+		"early":        {time.Time{}, border.Add(-timeSlack), early},
+		"between":      {border.Add(-timeSlack), border.Add(-timeSlack), nil},
+		"all by time":  {border.Add(-time.Hour), border.Add(time.Hour), append(slices.Clone(early), late...)},
+		"in future":    {border.Add(time.Hour), time.Time{}, nil},
+		"before there": {time.Time{}, border.Add(-time.Hour), nil},
+	} {
+		if got, _ := within(tt.from, tt.until); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+func TestReadingPausesAndGoesOn(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	ids := append(p.decide(12, txn.Commit), p.decide(6, txn.Rollback)...)
+	o := p.options()
+	o.Within = time.Nanosecond // each page is one look
+	var got []int64
+	pages := 0
+	for at := (*Place)(nil); ; pages++ {
+		next, err := ReadSome(t.Context(), o, at, func(m Message) bool { got = append(got, idsIn(t, m)...); return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next == nil {
+			break
+		}
+		if at != nil && *next == *at {
+			o.Within *= 2 // the machine is slow
+		}
+		at = next
+		if pages > 1000 {
+			t.Fatal("it never ends")
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(ids)
+	if !slices.Equal(got, ids) || pages < 2 {
+		t.Errorf("%d pages with %v, want %v", pages, got, ids)
+	}
+}
+
+func TestDecisionsAreFoundByKey(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	commits, rollbacks := p.decide(10, txn.Commit), p.decide(3, txn.Rollback)
+	find := func(id int64, o ReadOptions) (found []Message) {
+		t.Helper()
+		key := txn.XID{Prefix: "10.0.0.1:8091", ID: id}.String()
+		if err := Find(t.Context(), o, key, func(m Message) { found = append(found, m) }); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	for topic, ids := range map[string][]int64{CommitTopic(p.prefix): commits, RollbackTopic(p.prefix): rollbacks} {
+		for _, id := range ids {
+			found := find(id, p.options())
+			if len(found) == 0 || found[0].Topic != topic || !slices.Contains(idsIn(t, found[0]), id) {
+				t.Errorf("%d: %+v", id, found)
+				continue
+			}
+			// The place is that of the message: reading there gives the same one.
+			m := found[0]
+			o := p.options()
+			o.Topics = []string{topic}
+			_, err := ReadSome(t.Context(), o, &Place{topic, m.Broker, m.Queue, m.Offset}, func(x Message) bool {
+				if x.Pack != m.Pack || x.Keys != m.Keys || string(x.Body) != string(m.Body) {
+					t.Errorf("%+v is not %+v", x, m)
+				}
+				return false
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if found := find(5, p.options()); len(found) != 0 {
+		t.Errorf("what was never decided: %+v", found)
+	}
+	past := p.options()
+	past.Until = time.Now().Add(-time.Hour)
+	if found := find(commits[0], past); len(found) != 0 {
+		t.Errorf("an hour ago: %+v", found)
+	}
+}
+
+// follow collects what Follow gives until stop.
+type follow struct {
+	mu    sync.Mutex
+	ids   []int64
+	gaps  []Gap
+	place string
+	round atomic.Int64
+	stop  func() error
+}
+
+func (p *published) follow(from *Places) *follow {
+	f := &follow{}
+	ctx, cancel := context.WithCancel(p.t.Context())
+	ended := make(chan error, 1)
+	o := p.options()
+	go func() {
+		ended <- Follow(ctx, o, from, func(s Step) error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			switch {
+			case s.Message != nil:
+				f.ids = append(f.ids, idsIn(p.t, *s.Message)...)
+			case s.Gap != nil:
+				f.gaps = append(f.gaps, *s.Gap)
+			default:
+				f.round.Add(1)
+			}
+			f.place = s.Places.Text(o.Topics)
+			return nil
+		})
+	}()
+	f.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	p.t.Cleanup(func() { _ = f.stop() })
+	return f
+}
+
+func (f *follow) has(ids ...int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range ids {
+		if !slices.Contains(f.ids, id) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestDecisionsAreFollowedFromAPlaceInAllQueues(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	early := append(p.decide(8, txn.Commit), p.decide(8, txn.Rollback)...)
+	all, next := p.follow(OldestPlaces()), p.follow(nil)
+	eventually(t, "both read", func() bool { return next.round.Load() > 0 && all.round.Load() > 0 })
+	mid := p.decide(9, txn.Commit)
+	eventually(t, "all that was there is read", func() bool { return all.has(early...) && all.has(mid...) })
+	eventually(t, "what came is read", func() bool { return next.has(mid...) })
+	if err := next.stop(); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	for _, id := range early {
+		if next.has(id) {
+			t.Errorf("%d was there before", id)
+		}
+	}
+	if len(next.ids) != len(mid) {
+		t.Errorf("%d of %d", len(next.ids), len(mid))
+	}
+	late := append(p.decide(7, txn.Rollback), p.decide(2, txn.Commit)...)
+	place, ok := ParsePlaces(next.place, p.options().Topics)
+	if !ok {
+		t.Fatalf("%q is not read", next.place)
+	}
+	resumed := p.follow(place)
+	eventually(t, "what came meanwhile is read", func() bool { return resumed.has(late...) })
+	_ = resumed.stop()
+	if len(resumed.ids) != len(late) || len(resumed.gaps)+len(all.gaps)+len(next.gaps) != 0 {
+		t.Errorf("%v of %v, gaps %v", resumed.ids, late, resumed.gaps)
+	}
+	beyond := OldestPlaces() // of queues that were made anew since
+	for id := range 4 {
+		beyond.next[queue{CommitTopic(p.prefix), "broker-a", id}] = 1 << 30
+	}
+	again := p.follow(beyond)
+	eventually(t, "all is read again", func() bool { return again.has(early...) && again.has(late...) })
+	_ = again.stop()
+	if len(again.gaps) == 0 || again.gaps[0].First != 0 {
+		t.Errorf("gaps %+v", again.gaps)
+	}
+}
+
+// failing is a consumer of the library's that fails until it is mended.
+type failing struct {
+	mu     sync.Mutex
+	mended bool
+	got    []*primitive.MessageExt
+}
+
+func (f *failing) consume(_ context.Context, all ...*primitive.MessageExt) (reading.ConsumeResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.mended {
+		return reading.ConsumeRetryLater, nil
+	}
+	f.got = append(f.got, all...)
+	return reading.ConsumeSuccess, nil
+}
+
+func (f *failing) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.got)
+}
+
+// reads starts a consumer group that gives up at the first failure.
+func (p *published) reads(group string) *failing {
+	p.t.Helper()
+	masters, err := p.node.log.names.masters(p.t.Context())
+	for _, addr := range masters { // the library finds a topic that is made later only half a minute after it
+		err = errors.Join(err, p.node.log.wire.createTopic(p.t.Context(), addr, retryPrefix+group, 1, topicPerms))
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	f := &failing{}
+	c, err := library.NewPushConsumer(
+		reading.WithNsResolver(primitive.NewPassthroughResolver([]string{p.cluster.names()})),
+		reading.WithGroupName(group), reading.WithInstance(group), reading.WithMaxReconsumeTimes(0),
+		reading.WithConsumeFromWhere(reading.ConsumeFromFirstOffset),
+	)
+	if err == nil {
+		err = c.Subscribe(CommitTopic(p.prefix), reading.MessageSelector{}, f.consume)
+	}
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = c.Shutdown() })
+	return f
+}
+
+func TestDeadLettersAreReplayedAndDiscarded(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	ids := p.decide(5, txn.Commit)
+	group, other := p.prefix+"-mail", p.prefix+"-other"
+	f := p.reads(group)
+	docs := &someDocuments{}
+	d := NewDeadLetters(p.options(), docs)
+	list := func(from *Place, limit int) ([]Letter, *Place) {
+		t.Helper()
+		all, next, err := d.List(t.Context(), group, from, limit)
+		if err != nil && !errors.Is(err, orchestrator.ErrNoGroup) {
+			t.Fatal(err)
+		}
+		return all, next
+	}
+	count := func() (n int) {
+		all, _ := list(nil, 100)
+		for _, l := range all {
+			n += len(idsIn(t, l.Message))
+		}
+		return n
+	}
+	eventually(t, "all are given up", func() bool { return count() == len(ids) })
+	letters, _ := list(nil, 100)
+	for _, l := range letters {
+		if l.Topic != CommitTopic(p.prefix) || l.Attempts < 1 || l.Pack == "" || !l.OriginKnown ||
+			l.Properties[PropertyPack] != l.Pack || l.FailedAt.Before(l.BornAt) || len(l.OriginID) != 32 {
+			t.Errorf("%+v", l)
+		}
+		o := p.options()
+		o.Topics = []string{l.Topic}
+		_, err := ReadSome(t.Context(), o, &Place{l.Topic, l.Broker, l.Queue, l.Offset}, func(m Message) bool {
+			if string(m.Body) != string(l.Body) {
+				t.Errorf("the original of %v is not at its place", l.Place)
+			}
+			return false
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	groups, err := d.Groups(t.Context())
+	if at := slices.Index(groups, LetterGroup{group, int64(len(letters))}); at < 0 || err != nil {
+		t.Errorf("%+v %v", groups, err)
+	}
+	var paged []string
+	for at := (*Place)(nil); ; {
+		page, next := list(at, 2)
+		for _, l := range page {
+			paged = append(paged, l.Place.String())
+		}
+		if at = next; next == nil {
+			break
+		}
+	}
+	if len(paged) != len(letters) || len(slices.Compact(slices.Clone(paged))) != len(paged) {
+		t.Errorf("pages have %v", paged)
+	}
+
+	f.mu.Lock()
+	f.mended = true
+	f.mu.Unlock()
+	first, second := letters[0], letters[1]
+	if err := d.Discard(t.Context(), group, first.Place); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Replay(t.Context(), group, second.Place); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the group gets it again", func() bool { return f.count() == 1 })
+	f.mu.Lock()
+	m := f.got[0]
+	f.mu.Unlock()
+	if string(m.Body) != string(second.Body) || m.GetKeys() != second.Keys || m.ReconsumeTimes != 0 ||
+		m.GetProperty(primitive.PropertyRetryTopic) != CommitTopic(p.prefix) || m.GetProperty(PropertyPack) != second.Pack ||
+		m.GetProperty(primitive.PropertyTransactionPrepared) != "" {
+		t.Errorf("the copy has %+v", m)
+	}
+	again := NewDeadLetters(p.options(), docs) // on another node
+	all, _, err := again.List(t.Context(), group, nil, 100)
+	if err != nil || len(all) != len(letters)-2 || all[0].Place != letters[2].Place {
+		t.Errorf("%d left of %d: %v", len(all), len(letters), err)
+	}
+	for name, err := range map[string]error{
+		"discarded": again.Replay(t.Context(), group, first.Place), "replayed": d.Discard(t.Context(), group, second.Place),
+		"elsewhere": d.Replay(t.Context(), group, Place{Broker: "nowhere", Offset: first.Place.Offset}),
+		"later":     d.Replay(t.Context(), group, Place{Broker: first.Place.Broker, Offset: 1 << 30}),
+		"no group":  d.Discard(t.Context(), other, first.Place),
+	} {
+		if !errors.Is(err, orchestrator.ErrNoLetter) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, _, err := d.List(t.Context(), other, nil, 10); !errors.Is(err, orchestrator.ErrNoGroup) {
+		t.Errorf("%v", err)
+	}
+	if read := p.read.count(); read != len(ids) || f.count() != 1 {
+		t.Errorf("others have read %d, the group %d", read, f.count())
+	}
+}
+
+// TestDeadLettersOfOthersAreNotShown: people of ours see no messages of other topics, and can do nothing to them.
+func TestDeadLettersOfOthersAreNotShown(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	group := p.prefix + "-foreign"
+	w := p.node.log.wire
+	masters, err := p.node.log.names.masters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := queue{deadPrefix + group, "broker-a", 0}
+	addr := masters[q.broker]
+	if err := w.createTopic(t.Context(), addr, q.topic, 1, topicPerms); err != nil {
+		t.Fatal(err)
+	}
+	send := func(topic, body string) {
+		t.Helper()
+		properties := map[string]string{primitive.PropertyRetryTopic: topic}
+		if err := w.send(t.Context(), addr, "test", q, []byte(body), properties); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("payroll", `{"salary":1}`)
+	send("payroll", `[{"source":"/concord","type":"io.concord.branch.commit","data":{}}]`)
+	send(p.prefix+"-heuristic", `[{"source":"/concord","type":"io.concord.heuristic"}]`)
+	d := NewDeadLetters(p.options(), &someDocuments{})
+	all := await(t, "the letters are listed", func() ([]Letter, bool) {
+		all, _, err := d.List(t.Context(), group, nil, 10)
+		return all, err == nil && len(all) == 2
+	})
+	if all[0].Place.Offset != 1 || all[1].Place.Offset != 2 {
+		t.Errorf("%+v", all)
+	}
+	hidden := Place{Broker: q.broker, Offset: 0}
+	for name, err := range map[string]error{
+		"replay": d.Replay(t.Context(), group, hidden), "discard": d.Discard(t.Context(), group, hidden),
+	} {
+		if !errors.Is(err, orchestrator.ErrNoLetter) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Nobody has ever read as this group, so that its topic of retries has to be made.
+	if err := d.Replay(t.Context(), group, all[1].Place); err != nil {
+		t.Fatal(err)
+	}
+	o := p.options()
+	o.Topics = []string{retryPrefix + group}
+	got := await(t, "the copy is there", func() (string, bool) {
+		var bodies []string
+		err := Read(t.Context(), o, func(m Message) error { bodies = append(bodies, string(m.Body)); return nil })
+		return strings.Join(bodies, "\n"), err == nil && len(bodies) > 0
+	})
+	if got != string(all[1].Body) {
+		t.Error(fmt.Sprintf("the copies are %s", got))
+	}
+}
