@@ -56,7 +56,7 @@ func (h *health) joined() {
 }
 
 // Health returns nil, or why nothing can be written now: the database cannot be reached, refuses writes, or this node
-// is no member.
+// is no member, be it that its lease has run out and nobody has noticed yet.
 func (s *Store) Health() error {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *Store) Health() error {
 	case h.fault != nil:
 		return fmt.Errorf("database cannot be reached since %s: %w: %w", h.since.UTC().Format(time.RFC3339),
 			orchestrator.ErrUnavailable, h.fault)
-	case h.gone || s.member.lost.Load():
+	case h.gone || !s.Valid():
 		return orchestrator.ErrNotMember
 	}
 	return nil

@@ -248,8 +248,8 @@ func TestPausedNodeIsFencedAndComesBack(t *testing.T) {
 	}
 	run(t, living)
 	eventually(t, "the other node declares it dead", func() bool { return living.Stats().Fenced == 1 })
-	if paused.Valid() {
-		t.Error("the lease is over, and the node does not know")
+	if paused.Valid() || !errors.Is(paused.Health(), orchestrator.ErrNotMember) {
+		t.Errorf("the lease is over, and the node does not know: health %v", paused.Health())
 	}
 	err := st.step(txn.Register{BranchID: 101, Kind: txn.AT, Resource: "r", LockKey: "t:1"})
 	if !errors.Is(err, orchestrator.ErrNotMember) || !errors.Is(paused.Health(), orchestrator.ErrNotMember) {
