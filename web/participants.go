@@ -221,6 +221,10 @@ func payloadText(raw json.RawMessage) string {
 	if raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
 		return text
 	}
+	if bytes.IndexByte(raw, ' ') < 0 && bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\t') < 0 &&
+		bytes.IndexByte(raw, '\r') < 0 {
+		return string(raw) // nothing is left to be taken out
+	}
 	var compact bytes.Buffer
 	if json.Compact(&compact, raw) != nil {
 		return string(raw)

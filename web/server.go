@@ -152,6 +152,7 @@ type Server struct {
 	streams   atomic.Int64 // open event streams
 	watchers  atomic.Int64 // those of them that look again and again
 	overviews overviews
+	answers   buffers
 	jobs      atomic.Int64  // jobs that this node runs
 	closing   chan struct{} // closed when Run begins to shut down
 }

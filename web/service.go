@@ -54,7 +54,7 @@ func (s *Server) start(c *gin.Context, req orchestrator.BeginRequest) {
 		return
 	}
 	c.Header("Location", "/api/v1/transactions/"+decimal(g.XID.ID))
-	c.JSON(http.StatusCreated, viewDetail(g, s.o.Clock.Now()))
+	s.tell(c, http.StatusCreated, g)
 }
 
 // beginRequest checks the body of a begin and makes what the runtime wants.
@@ -181,9 +181,9 @@ func (s *Server) decideAndWait(c *gin.Context, id int64, outcome txn.Outcome, wa
 			XID: g.XID, Event: outcome.String(), Status: g.Status, Cause: g.Cause, Reason: txn.OtherOutcome,
 		})
 	case g.Status.Ended() || g.Status == txn.Committing && g.AnswersCommit():
-		c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
+		s.tell(c, http.StatusOK, g)
 	default:
-		c.JSON(http.StatusAccepted, viewDetail(g, s.o.Clock.Now()))
+		s.tell(c, http.StatusAccepted, g)
 	}
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +61,7 @@ func (s *Server) showTransaction(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
+	s.tell(c, http.StatusOK, g)
 }
 
 // The pauses between two looks at a transaction whose end is waited for.
@@ -122,8 +123,18 @@ func xidOf(text string) (int64, error) {
 const actorHeader = "Concord-Actor"
 
 // readBody reads the body, which may be missing, into body.
-func readBody(c *gin.Context, body any) error {
-	decoder := json.NewDecoder(c.Request.Body)
+func readBody[T any](c *gin.Context, body *T) error {
+	before := *body
+	text, rest := bodyText(c.Request)
+	if rest == nil && usual(text, body) {
+		return nil
+	}
+	*body = before
+	var all io.Reader = bytes.NewReader(text)
+	if rest != nil {
+		all = io.MultiReader(all, rest)
+	}
+	decoder := json.NewDecoder(all)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(body); err != nil && !errors.Is(err, io.EOF) {
 		var large *http.MaxBytesError
@@ -137,6 +148,35 @@ func readBody(c *gin.Context, body any) error {
 	}
 	return nil
 }
+
+// bodyBytesKept is the length up to which a body is read whole before it is looked at.
+const bodyBytesKept = 16 << 10
+
+// bodyText reads a body of moderate length whole. The rest, unless it is nil, is what was not read, or why it could not
+// be.
+func bodyText(r *http.Request) (text []byte, rest io.Reader) {
+	if r.ContentLength < 0 || r.ContentLength > bodyBytesKept {
+		return nil, r.Body
+	}
+	text = make([]byte, r.ContentLength+1) // one more, to see the end
+	for n := 0; n < len(text); {
+		m, err := r.Body.Read(text[n:])
+		switch n += m; err {
+		case nil:
+		case io.EOF:
+			return text[:n], nil
+		default:
+			return text[:n], unread{err}
+		}
+	}
+	return text, r.Body
+}
+
+// unread is a rest that cannot be read.
+type unread struct{ err error }
+
+// Read implements io.Reader.
+func (u unread) Read([]byte) (int, error) { return 0, u.err }
 
 // actorOf names who asks, for people: as they signed in or, in development mode, as they say themselves.
 func actorOf(c *gin.Context) string {

@@ -146,26 +146,31 @@ const locksShown = 100
 // timeFormat is RFC 3339 with milliseconds and zone.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
-// when returns the text of a time in timeFormat, "" for none. An answer has a dozen of them.
+// when returns the text of a time in timeFormat, "" for none.
 func when(m txn.Millis) string {
+	var scratch [32]byte
+	return string(appendWhen(scratch[:0], m))
+}
+
+// appendWhen appends the text of a time in timeFormat, nothing for none. An answer has a dozen of them.
+func appendWhen(dst []byte, m txn.Millis) []byte {
 	if m == 0 {
-		return ""
+		return dst
 	}
 	t := m.Time()
-	if t.Year() < 0 || t.Year() > 9999 {
-		return t.Format(timeFormat)
-	}
 	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(dst, timeFormat)
+	}
 	hour, minute, second := t.Clock()
 	const digits = "0123456789"
-	b := [...]byte{
+	millis := t.Nanosecond() / 1e6
+	return append(dst,
 		digits[year/1000], digits[year/100%10], digits[year/10%10], digits[year%10], '-',
 		digits[month/10], digits[month%10], '-', digits[day/10], digits[day%10], 'T',
 		digits[hour/10], digits[hour%10], ':', digits[minute/10], digits[minute%10], ':',
 		digits[second/10], digits[second%10], '.',
-	}
-	millis := t.Nanosecond() / 1e6
-	return string(append(b[:], digits[millis/100], digits[millis/10%10], digits[millis%10], 'Z'))
+		digits[millis/100], digits[millis/10%10], digits[millis%10], 'Z')
 }
 
 func decimal(id int64) string { return strconv.FormatInt(id, 10) }
@@ -203,17 +208,7 @@ func viewDetail(g *txn.Global, now txn.Millis) TransactionDetail {
 	v.Explanation, v.Advice = explain(g, now)
 	for _, b := range g.Branches {
 		view := viewBranch(b, now)
-		if b.LockKey != "" && !b.Released && !g.Status.Ended() {
-			txn.EachLock(b.LockKey, func(table, pk string) bool {
-				view.LockedRows++
-				if len(v.Locks) < locksShown {
-					v.Locks = append(v.Locks, HeldLock{
-						Resource: b.Resource, Table: txn.FoldTable(table), PK: pk, Branch: decimal(b.ID),
-					})
-				}
-				return true
-			})
-		}
+		v.Locks, view.LockedRows = addLocks(v.Locks, g, b)
 		v.LockCount += view.LockedRows
 		v.Branches = append(v.Branches, view)
 	}
