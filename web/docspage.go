@@ -48,6 +48,9 @@ type docsOperation struct {
 	Curl                                    string
 }
 
+// Short is the path without what all paths of the API begin with.
+func (o docsOperation) Short() string { return strings.TrimPrefix(o.Path, v1) }
+
 // docsAnswer is an answer of an operation.
 type docsAnswer struct {
 	Status      string

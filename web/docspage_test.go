@@ -68,6 +68,45 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// The policy lets nothing in from elsewhere, and nothing that is written into the page run.
+func TestPolicyOfPagesIsStrict(t *testing.T) {
+	t.Parallel()
+	r := setup(t, nil)
+	for _, path := range []string{"/docs", "/docs/style.css", "/openapi.yaml", "/api/v1/version", "/nowhere"} {
+		w := r.raw(t, "GET", path, "")
+		policy := map[string]string{}
+		for directive := range strings.SplitSeq(w.Header().Get("Content-Security-Policy"), ";") {
+			name, sources, _ := strings.Cut(strings.TrimSpace(directive), " ")
+			policy[name] = sources
+			for source := range strings.FieldsSeq(sources) {
+				if source != "'self'" && source != "'none'" {
+					t.Errorf("%s: %s allows %s", path, name, source)
+				}
+			}
+		}
+		for _, name := range []string{"default-src", "base-uri", "form-action", "frame-ancestors", "object-src"} {
+			if policy[name] == "" {
+				t.Errorf("%s: nothing is said of %s", path, name)
+			}
+		}
+	}
+}
+
+// Whatever an operation may answer is named.
+func TestDocsNameEveryAlternative(t *testing.T) {
+	t.Parallel()
+	d, err := parseDescription([]byte(`{a: {oneOf: [{$ref: "#/components/schemas/B"}, {type: string}]}, components: {}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.typeOf(d.root.at("a")); got != (docsType{"", "B", " or string"}) {
+		t.Errorf("%+v", got)
+	}
+	if _, page := docsHTML(t); strings.Contains(page, "curl \\\n") {
+		t.Error("an example goes on in the next line without need")
+	}
+}
+
 // What the policy forbids would not be shown, or would not work.
 func TestDocsKeepThePolicy(t *testing.T) {
 	t.Parallel()

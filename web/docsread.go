@@ -171,6 +171,16 @@ func (d *description) typeOf(v value) docsType {
 	case v.at("properties").at("items").there():
 		of := d.typeOf(v.at("properties").at("items"))
 		return docsType{"page: " + of.Before, of.Link, of.After}
+	case v.at("oneOf").there():
+		var first docsType
+		for i, x := range v.at("oneOf").items() {
+			if t := d.typeOf(x); i == 0 {
+				first = t
+			} else {
+				first.After += " or " + t.Before + t.Link + t.After
+			}
+		}
+		return first
 	case v.at("enum").there():
 		var all []string
 		for _, x := range v.at("enum").items() {
@@ -214,7 +224,10 @@ func (d *description) curl(op *docsOperation, v value, open bool) string {
 			b.WriteString(" \\\n  -H 'Content-Type: application/json' -d '" + string(body) + "'")
 		}
 	}
-	b.WriteString(" \\\n  http://127.0.0.1:8088" + path)
+	if b.Len() > len("curl --head") {
+		b.WriteString(" \\\n ")
+	}
+	b.WriteString(" http://127.0.0.1:8088" + path)
 	return b.String()
 }
 

@@ -32,10 +32,10 @@ install() {
 
 # browse starts the browser on a page: $1 is the URL, the rest are flags.
 browse() {
-    local url=$1 profile extra
+    local url=$1 extra
     shift
     read -r -a extra <<<"${CHROMIUM_FLAGS-}"
-    profile=$(mktemp -d)
+    profile=$(mktemp -d) # not local: the trap comes after the function
     trap 'rm -rf "$profile"' EXIT
     # Root has no sandbox of its own; a container's /dev/shm may be small.
     timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars \
