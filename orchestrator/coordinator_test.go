@@ -110,8 +110,7 @@ func TestRefusedBranchAnswersStuckAtOnce(t *testing.T) {
 	if tb.store.held() == "" {
 		t.Fatal("the rows of a stuck transaction were freed")
 	}
-	tb.Retry(id, "alice", func(*txn.Global, error) {})
-	tb.flush()
+	tb.operate(OperateRequest{ID: id, Operation: txn.Operation{Action: txn.ActionRetry}, Actor: "alice"})
 	tb.confirm()
 	if g := tb.store.globals[id]; g.Status != txn.RolledBack || tb.store.held() != "" {
 		t.Fatalf("after the retry: %s, held %q", g.Status, tb.store.held())

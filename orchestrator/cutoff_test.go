@@ -25,7 +25,8 @@ func TestNodeCutOffFromTheStoreTellsNothingOld(t *testing.T) {
 	if told != nil || !errors.Is(fault, ErrUnavailable) {
 		t.Fatalf("get: %+v, %v", told, fault)
 	}
-	p.a.Retry(id, "operator", func(g *txn.Global, err error) { told, fault = g, err })
+	retry := OperateRequest{ID: id, Operation: txn.Operation{Action: txn.ActionRetry}}
+	p.a.Operate(retry, func(g *txn.Global, err error) { told, fault = g, err })
 	if told != nil || !errors.Is(fault, ErrUnavailable) {
 		t.Fatalf("retry: %+v, %v", told, fault)
 	}

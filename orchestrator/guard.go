@@ -3,10 +3,10 @@ package orchestrator
 // Lazy writes, and what keeps from being built on one that is refused. Another node may have stored the version that a
 // lazy write of this node was to be. A change with the next version would then replace what that node has made.
 //
-// Changes that go to the store by themselves follow the lazy ones on their way: what was given before a refusal is told is
-// refused with it (see [Store.Apply]), and what comes after that is not given at all ([Coordinator.holds]). A decision
-// takes another way, in a pack, and may arrive when the refusal is long told. So in a cluster it is not recorded before
-// all lazy writes of its transaction are durable ([Coordinator.waitsForLazy]).
+// Changes that go to the store by themselves follow the lazy ones on their way: what was given before a refusal is told
+// is refused with it (see [Store.Apply]), and what comes after that is not given at all ([Coordinator.holds]). A
+// decision takes another way, in a pack, and may arrive when the refusal is long told. So in a cluster it is not
+// recorded before all lazy writes of its transaction are durable ([Coordinator.waitsForLazy]).
 
 // holds carries out what is built on the state that was taken, unless that was a lazy change which the store has
 // refused meanwhile: then another node may have stored that version, and a change with the next one would replace it.
@@ -24,8 +24,8 @@ func (c *Coordinator) holds(e *entry, carryOut func()) bool {
 	return true
 }
 
-// waitsForLazy parks a decision while lazy writes of its transaction are under way, and says whether it has. The last of
-// them takes it up again, from the state as it is then. The caller holds e's busy mark, and so does what is parked.
+// waitsForLazy parks a decision while lazy writes of its transaction are under way, and says whether it has. The last
+// of them takes it up again, from the state as it is then. The caller holds e's busy mark, and so does what is parked.
 func (c *Coordinator) waitsForLazy(e *entry, req *request) bool {
 	if c.shared == nil {
 		return false
@@ -77,9 +77,9 @@ func (c *Coordinator) writtenLazily(e *entry, err error) (parked *request) {
 	return parked
 }
 
-// forgettable reports whether nothing is known of the transaction, or all is over, so that nobody misses the entry. While
-// a lazy write is under way it is kept: the store may show a state that is not durable yet, and a decision on top of that
-// has to wait. The caller holds the shard's mutex.
+// forgettable reports whether nothing is known of the transaction, or all is over, so that nobody misses the entry.
+// While a lazy write is under way it is kept: the store may show a state that is not durable yet, and a decision on top
+// of that has to wait. The caller holds the shard's mutex.
 func (e *entry) forgettable() bool {
 	if e.g == nil {
 		return e.fresh == nil && len(e.waiters) == 0 && e.lazy == 0

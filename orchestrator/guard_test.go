@@ -41,8 +41,8 @@ func arrive(changes *[]func()) int {
 	return len(all)
 }
 
-// setupLate puts a lateStore under node a and begins a message on it, whose sender is asked: that attempt is under way to
-// the store, and nobody knows whether it arrives.
+// setupLate puts a lateStore under node a and begins a message on it, whose sender is asked: that attempt is under way
+// to the store, and nobody knows whether it arrives.
 func setupLate(t *testing.T, limits Limits) (*pair, *lateStore, int64) {
 	t.Helper()
 	p := setupPair(t, limits)

@@ -300,13 +300,6 @@ func (c *Coordinator) Locked(id int64, resource, lockKey string, done func(*Lock
 	c.store.Locked(id, resource, lockKey, done)
 }
 
-// Retry tries every branch that is not finished again now, also those that refused. Errors: [ErrNotFound],
-// [*txn.IllegalEventError] if nothing is decided or all has ended.
-func (c *Coordinator) Retry(id int64, actor string, done func(*txn.Global, error)) {
-	c.stats.operatorRetries.Add(1)
-	c.handle(id, request{ev: txn.Retry{Actor: actor}, done: done})
-}
-
 // List returns a page of transactions. One that was begun but has neither a branch nor an outcome yet is not listed.
 func (c *Coordinator) List(ctx context.Context, q Query) (Page, error) { return c.store.List(ctx, q) }
 

@@ -196,7 +196,8 @@ func (h *handle) Apply(ch *orchestrator.Change, done func(error)) {
 		return
 	}
 	if ch.Lazy && n.w.mutation == HastyLazy && ch.Global.Status == txn.Active {
-		n.after(0, func() { done(nil) })
+		told := done
+		n.after(0, func() { told(nil) })
 		done = func(error) {}
 	}
 	h.queue = append(h.queue, &write{ch: ch, done: done})

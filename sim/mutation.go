@@ -1,6 +1,11 @@
 package sim
 
-import "github.com/concord-tx/concord/orchestrator/txn"
+import (
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/sim/check"
+)
 
 // Mutation is a defect built into the simulated parts on purpose. A checker that finds none of them is worth nothing.
 type Mutation uint8
@@ -29,6 +34,9 @@ const (
 	SlowRelease           // rows are freed long after the change that frees them
 	Reorder               // a write makes its changes durable in another order
 	HastyCheck            // a sender that is still at it is taken for one that has rolled back
+	CallSkipped           // a participant that was skipped is called all the same
+	MuteNotices           // consumers are not told of operations that are heuristic
+	IdleRelease           // a release is answered, but not carried out
 
 	// Defects of clusters.
 
@@ -56,9 +64,9 @@ func (m Mutation) String() string {
 	return [...]string{
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
-		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "NoFencing", "FromMemory", "PartPack",
-		"EarlyClear", "AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock",
-		"HastyLazy",
+		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "CallSkipped", "MuteNotices",
+		"IdleRelease", "NoFencing", "FromMemory", "PartPack", "EarlyClear", "AtOnce", "Overstay", "CachedReads", "Lonely",
+		"DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
 	}[m]
 }
 
@@ -71,6 +79,11 @@ func (m Mutation) prepare(p *plan) {
 		p.kinds, p.sweeperOff = bank, false
 	case HastyCheck:
 		p.kinds, p.sweeperOff = called, false
+	case CallSkipped, MuteNotices:
+		p.beHeuristic()
+	case IdleRelease:
+		p.beHeuristic()
+		p.kinds = bank
 	case WrongOrder:
 		p.kinds = sagas
 	case NeverDue:
@@ -90,7 +103,8 @@ func (m Mutation) prepare(p *plan) {
 	case LocalClock:
 		p.clocks = true
 	case HastyLazy:
-		p.kinds, p.clientCrash, p.operators, p.sweeperOff = called, 0.8, 3*p.transactions, false
+		p.kinds, p.transactions, p.sweeperOff = called, 60, false
+		p.fsync, p.fail = 200*time.Millisecond, 0.2
 	case DeafEnds:
 		p.beCalm()
 		p.kinds = tcc
@@ -107,7 +121,23 @@ func (m Mutation) command(w *World, cmd *txn.Command) {
 		cmd.Op = txn.Commit
 	case m == ExtraCommand && w.chance(0.1):
 		cmd.BranchID += 1000
+	case m == CallSkipped && cmd.Resource == check.NoticeTopic:
+		w.callSkipped(cmd)
 	case m == OtherPayload && cmd.Attempt > 1:
 		cmd.Data += "!"
+	}
+}
+
+// callSkipped makes the command that tells of a skip one for the branch that was skipped.
+func (w *World) callSkipped(cmd *txn.Command) {
+	for _, o := range w.logs.Operations {
+		if o.Notice != cmd.Data || o.Action != txn.ActionSkip {
+			continue
+		}
+		for _, s := range w.logs.Sent {
+			if s.Command.BranchID == o.Branch {
+				*cmd = s.Command
+			}
+		}
 	}
 }

@@ -35,6 +35,9 @@ func TestCheckersFindDefects(t *testing.T) {
 		SlowRelease:  {"Waits"},
 		Reorder:      {"I9"},
 		HastyCheck:   {"Messages"},
+		CallSkipped:  {"Skips"},
+		MuteNotices:  {"Notices"},
+		IdleRelease:  {"Releases"},
 		NoFencing:    {"I12"},
 		FromMemory:   {"I28"},
 		PartPack:     {"I26", "Packs"},
@@ -47,7 +50,7 @@ func TestCheckersFindDefects(t *testing.T) {
 		DeafRows:     {"Waits"},
 		LocalCycles:  {"Cycles"},
 		LocalClock:   {"Deadlines"},
-		HastyLazy:    {"I2"},
+		HastyLazy:    {"I25"},
 	}
 	for mutation := NoMutation + 1; mutation < mutations; mutation++ {
 		want := found[mutation]

@@ -133,6 +133,8 @@ func answered(g *txn.Global, err error) check.Answer {
 		return a
 	case errors.Is(err, orchestrator.ErrNotFound):
 		a.Class = check.NotFound
+	case errors.Is(err, orchestrator.ErrPlanChanged):
+		a.Class = check.Illegal
 	case errors.Is(err, orchestrator.ErrBusy), errors.Is(err, orchestrator.ErrReadOnly),
 		errors.Is(err, orchestrator.ErrUnavailable), errors.Is(err, orchestrator.ErrNotMember):
 		a.Class = check.Busy

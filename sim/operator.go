@@ -11,24 +11,30 @@ import (
 // operatorSession is the session of all operators.
 const operatorSession = -1
 
-// operate has an operator do something to a transaction at random: look, retry, or decide by hand.
+// operate has an operator do something to a transaction at random: look, retry, decide by hand, or, where that is part
+// of the run, skip a branch or release rows.
 func (w *World) operate() {
 	if len(w.known) == 0 || w.healed {
 		return
 	}
 	id := w.known[w.rng.IntN(len(w.known))]
 	second := w.plan.secondNode && w.chance(0.5)
-	switch w.rng.IntN(5) {
+	what := w.rng.IntN(5)
+	if w.plan.heuristics && w.chance(0.7) {
+		w.byHeuristic(second)
+		return
+	}
+	switch what {
 	case 0:
 		w.look(operatorSession, id, func(check.Answer) {})
 	case 1:
-		w.retry(id, second)
+		w.consider(operation{id: id, second: second, Operation: txn.Operation{Action: txn.ActionRetry}})
 	case 2:
-		w.byHand(id, txn.Rollback, second)
+		w.consider(operation{id: id, second: second, Operation: txn.Operation{Action: txn.ActionRollback}})
 	case 3:
 		// An engine that is half way would not know what to do, and what was never tried would need the sweeper.
 		if !w.isSaga[id] && !w.plan.sweeperOff {
-			w.byHand(id, txn.Commit, second)
+			w.consider(operation{id: id, second: second, Operation: txn.Operation{Action: txn.ActionCommit}})
 		}
 	case 4:
 		r := w.ofKind(txn.AT)
@@ -40,20 +46,6 @@ func (w *World) operate() {
 		}
 		k.send(false)
 	}
-}
-
-func (w *World) byHand(id int64, outcome txn.Outcome, second bool) {
-	w.decide(operatorSession, orchestrator.DecideRequest{
-		ID: id, Outcome: outcome, Cause: txn.CauseOperator, Actor: "operator", NoWait: second || w.chance(0.5),
-	}, second, func(check.Answer) {})
-}
-
-func (w *World) retry(id int64, second bool) {
-	k := &call{w: w, op: check.OpRetry, session: operatorSession, id: id, second: second, recv: func(check.Answer) {}}
-	k.ask = func(_ *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
-		c.Retry(id, "operator", func(g *txn.Global, err error) { reply(answered(g, err)) })
-	}
-	k.send(true)
 }
 
 // heal ends all trouble. From here on operators have everything that is stuck tried again every minute.
@@ -81,8 +73,12 @@ func (w *World) heal() {
 func (w *World) retryStuck() {
 	if n := w.nodes[0]; !n.dead {
 		for _, id := range n.store.live {
-			if n.store.all[id].stuck {
-				w.retry(id, false)
+			switch {
+			case !n.store.all[id].stuck:
+			case w.plan.heuristics && w.chance(0.3):
+				w.giveUp(id)
+			default:
+				w.carryOut(operation{id: id, Operation: txn.Operation{Action: txn.ActionRetry}}, "")
 			}
 		}
 	}

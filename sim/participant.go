@@ -69,13 +69,16 @@ func (w *World) addResources() {
 	add(confirmable, txn.HTTPTCC)
 	add(plainHTTP, txn.HTTP)
 	add(senderHTTP, txn.Check)
+	if w.plan.heuristics {
+		add(check.NoticeTopic, txn.Topic)
+	}
 }
 
 // ofKind draws a resource of the kind.
 func (w *World) ofKind(kind txn.Kind) *resource {
 	var fit []*resource
 	for _, r := range w.rms {
-		if r.kind == kind {
+		if r.kind == kind && r.name != check.NoticeTopic {
 			fit = append(fit, r)
 		}
 	}

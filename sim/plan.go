@@ -34,6 +34,8 @@ type plan struct {
 	operators               int
 	secondNode              bool
 	cached                  int
+	// heuristics is true if operators also skip branches and release rows.
+	heuristics bool
 
 	// What only clusters have. nodes is their number; 0 on one machine.
 	nodes int
@@ -125,6 +127,9 @@ func newPlan(r *rand.Rand) plan {
 	}
 	p.operators = int(some(float64(4 + p.transactions)))
 	p.secondNode = p.operators > 0 && r.IntN(4) == 0
+	if p.secondNode {
+		p.operators *= 3
+	}
 	if some(1) > 0.4 {
 		p.cached = 1 + r.IntN(12)
 	}
@@ -132,6 +137,20 @@ func newPlan(r *rand.Rand) plan {
 		p.lockWait = -1
 	}
 	return p
+}
+
+// extras adds to a plan what came later.
+func (p *plan) extras(r *rand.Rand) {
+	if r.IntN(3) == 0 && !p.sweeperOff && !p.calm {
+		p.beHeuristic()
+	}
+}
+
+// beHeuristic has operators skip branches and release rows, and gives them reason to.
+func (p *plan) beHeuristic() {
+	p.heuristics, p.sweeperOff = true, false
+	p.operators += 2 + p.transactions/2
+	p.hopeless = max(p.hopeless, 0.03)
 }
 
 // topicOnly makes a plan without the sweeper, in which every decision ends by the topic alone: nothing may be lost

@@ -96,11 +96,12 @@ func (m reached) run(l *check.Logs) {
 	for class := check.OK; class <= check.Unknown; class++ {
 		m.add("answer "+class.String(), classes[class])
 	}
-	reported, multi, ongoing, messages := false, false, false, map[txn.Cause]bool{}
+	reported, multi, ongoing, skipped, messages := false, false, false, false, map[txn.Cause]bool{}
 	for _, g := range l.End.Records {
 		multi = multi || len(g.Branches) > 9
 		messages[g.Cause] = messages[g.Cause] || g.Checked()
 		for _, b := range g.Branches {
+			skipped = skipped || b.State == txn.Skipped
 			ongoing = ongoing || b.Ongoing > 0
 			reported = reported || b.State == txn.PhaseOneFailed || b.State == txn.ReadOnly
 		}
@@ -111,6 +112,8 @@ func (m reached) run(l *check.Logs) {
 		m.add("message decided: "+c.String(), messages[c])
 	}
 	m.add("call that goes on", ongoing)
+	m.add("branch skipped by a person", skipped)
+	m.add("rows released by a person", told[opStatus{check.OpRelease, txn.RollingBack}])
 	m.add("topic only", l.End.TopicOnly)
 	m.add("clock jump", l.End.ClockJumped)
 	m.add("second node", l.End.SecondNode)

@@ -27,7 +27,7 @@ func (t clusterTransport) Send(cmd txn.Command) error {
 	if r == nil {
 		return errNoSession
 	}
-	x := &handOver{n: n, cmd: cmd}
+	x := &handOver{n: n, cmd: cmd, by: n.epoch, given: w.seq}
 	if n.member.reaches(r) {
 		if w.trouble(w.plan.loss / 4) {
 			return errBroken
@@ -54,6 +54,9 @@ type handOver struct {
 	via  *node // who has the session; nil: the same
 	cmd  txn.Command
 	over bool
+	// by is the life of n that wants it done, given when it said so.
+	by    int
+	given check.Seq
 }
 
 // armed sees to it that there is an answer.
@@ -86,7 +89,7 @@ func (n *node) hand(x *handOver, r *resource) {
 	w := n.w
 	w.logs.Sent = append(w.logs.Sent, check.Sent{
 		Seq: w.note("command", x.cmd.XID.ID, x.cmd.BranchID, x.cmd.Op.String()), Epoch: n.epoch,
-		Dead: n.dead || !w.cluster.db.holds(n.epoch), Command: x.cmd,
+		Dead: n.dead || !w.cluster.db.holds(n.epoch), Command: x.cmd, By: x.by, Given: x.given,
 	})
 	arrive := func() {
 		if r.down {

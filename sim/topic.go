@@ -26,7 +26,9 @@ func (r *resource) phaseTwoTopic(cmd txn.Command, reply func(txn.Result, string)
 		r.deed(d)
 	}
 	if cmd.Ack != txn.AckReport {
-		act()
+		if w.mutation != MuteNotices || r.name != check.NoticeTopic {
+			act()
+		}
 		reply(txn.ResultPublished, "")
 		return
 	}

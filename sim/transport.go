@@ -38,7 +38,7 @@ func (t nodeTransport) Send(cmd txn.Command) error {
 	}
 	w.logs.Sent = append(w.logs.Sent, check.Sent{
 		Seq: w.note("command", cmd.XID.ID, cmd.BranchID, cmd.Op.String()), Epoch: n.epoch, Dead: n.dead, Command: cmd,
-		Err: err != nil,
+		Err: err != nil, By: n.epoch, Second: t.second, Given: w.seq,
 	})
 	if err != nil {
 		return err

@@ -68,6 +68,8 @@ type World struct {
 	isSaga    map[int64]bool
 	sessions  int
 	payload   int64
+	// operations counts what operators have asked for.
+	operations int
 }
 
 // started is what the coordinator's clock shows when a run begins.
@@ -84,6 +86,8 @@ func Run(cfg Config) *Result {
 	if cfg.Cluster {
 		w.plan.inCluster(w.rng)
 	}
+	// Drawn by themselves, so that seeds without these mean what they did before.
+	w.plan.extras(rand.New(rand.NewPCG(cfg.Seed, 0x657874726173)))
 	w.mutation.prepare(&w.plan)
 	w.log = &decisionLog{w: w}
 	w.addResources()

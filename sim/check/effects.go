@@ -59,7 +59,7 @@ func compensation(_ *Index, s *Story, fail func(string, ...any)) {
 			last = d.Step
 		}
 	}
-	if s.Final == nil || s.Final.Status != txn.RolledBack {
+	if s.Final == nil || s.Final.Status != txn.RolledBack || s.skipped(txn.SagaBranchID) != nil {
 		return
 	}
 	for step := 1; step <= 8; step++ {

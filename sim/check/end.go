@@ -24,13 +24,14 @@ func endCheckers() []Checker {
 }
 
 func termination(x *Index, fail func(int64, string, ...any)) {
+	left := tainted(x)
 	for _, g := range x.End.Records {
 		switch {
 		case g.Status.Ended():
 		case x.End.TopicOnly && (g.Status == txn.Active || x.End.Excused[g.XID.ID] || x.byID[g.XID.ID].shared()):
 		case g.Stuck == 0:
 			fail(g.XID.ID, "still %s at the end (%v), due in %d ms, not stuck", g.Status, x.End.At, g.DueAt-x.End.Now)
-		case !hopeless(x, g):
+		case !hopeless(x, g) && !touches(g, left):
 			fail(g.XID.ID, "still %s and stuck (%s), though every participant would do it", g.Status, g.Stuck)
 		}
 	}
@@ -80,7 +81,7 @@ func visibility(x *Index, s *Story, fail func(string, ...any)) {
 		if g.Status.Ended() && (b.State == txn.Refused || needsPhaseTwo(b)) {
 			fail("ended as %s, but branch %d is %s", g.Status, b.ID, b.State)
 		}
-		if g.Status.Ended() && x.End.Hopeless[b.ID] && s.commanded(b.ID) {
+		if g.Status.Ended() && x.End.Hopeless[b.ID] && s.commanded(b.ID) && b.State != txn.Skipped {
 			fail("ended as %s, but branch %d can never do it", g.Status, b.ID)
 		}
 		if !g.Status.Ended() && b.State == txn.Refused && g.Stuck != txn.StuckRefused {

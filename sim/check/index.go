@@ -24,6 +24,8 @@ type Story struct {
 	Asked     []*Sent // questions to the sender of a message, which are not phase two
 	Deeds     []*Deed
 	Published []*Published
+	// Operations are what operators have asked for.
+	Operations []*Operation
 	// Final is its record in the end, Decision the durable write that decided it; nil if there is none.
 	Final    *txn.Global
 	Decision *Write
@@ -64,6 +66,10 @@ func NewIndex(l *Logs) *Index {
 	for i := range l.Published {
 		s := x.of(l.Published[i].ID)
 		s.Published = append(s.Published, &l.Published[i])
+	}
+	for i := range l.Operations {
+		s := x.of(l.Operations[i].ID)
+		s.Operations = append(s.Operations, &l.Operations[i])
 	}
 	for _, g := range l.End.Records {
 		x.of(g.XID.ID).Final = g

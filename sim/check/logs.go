@@ -22,11 +22,31 @@ const (
 	OpRollback
 	OpGet
 	OpRetry
+	OpSkip
+	OpRelease
+	OpPlan
 )
+
+// OpOf is the request that carries an action of an operator out.
+func OpOf(a txn.Action) Op {
+	switch a {
+	case txn.ActionCommit:
+		return OpCommit
+	case txn.ActionRollback:
+		return OpRollback
+	case txn.ActionSkip:
+		return OpSkip
+	case txn.ActionRelease:
+		return OpRelease
+	}
+	return OpRetry
+}
 
 // String returns the name that traces show.
 func (o Op) String() string {
-	return [...]string{"?", "begin", "register", "report", "commit", "rollback", "get", "retry"}[o]
+	return [...]string{
+		"?", "begin", "register", "report", "commit", "rollback", "get", "retry", "skip", "release", "plan",
+	}[o]
 }
 
 // Class is how a request ended.
@@ -62,7 +82,7 @@ type Answer struct {
 	Session    int // who asked
 	Op         Op
 	ID         int64 // of the transaction
-	Branch     int64 // for a register that was carried out or refused
+	Branch     int64 // for a register that was carried out or refused, and for operations; 0: all
 	Class      Class
 	Status     txn.Status // the state that was told; 0: none
 	Cause      txn.Cause
@@ -72,6 +92,7 @@ type Answer struct {
 	Durable uint64
 	Row     txn.Row // for Locked: the row, and who was said to hold it
 	Holder  int64
+	Notice  string        // what consumers are to be told of a skip or a release
 	Rows    int           // how many rows a register asked for
 	Waited  time.Duration // from Asked to Seq
 	At      time.Duration // of Seq
@@ -105,6 +126,11 @@ type Sent struct {
 	Dead    bool // the incarnation had crashed already
 	Command txn.Command
 	Err     bool // nobody could be asked
+	// By is the incarnation whose coordinator wants it sent, which it said at Given; Second says that it was its second
+	// coordinator. In a cluster another node may send it.
+	By     int
+	Second bool
+	Given  Seq
 }
 
 // Action is what a participant did for a branch.
@@ -189,6 +215,17 @@ type Fence struct {
 	Epoch int
 }
 
+// NoticeTopic is where consumers are told of operations that give up that effects are all or nothing.
+const NoticeTopic = "topic:heuristic"
+
+// Operation is what an operator has asked a node to do. That it was asked says nothing about its end.
+type Operation struct {
+	Seq        Seq
+	ID, Branch int64 // 0: all branches
+	Action     txn.Action
+	Notice     string // what consumers are to be told of it, unlike that of any other
+}
+
 // IDRange is a range of ids that the store reserved.
 type IDRange struct{ First, N int64 }
 
@@ -261,6 +298,7 @@ type Logs struct {
 	CheckBacks []CheckBack
 	Fences     []Fence
 	Reserved   []IDRange
+	Operations []Operation
 	End        End
 }
 
@@ -303,5 +341,6 @@ func All() []Checker {
 	out = append(out, lockCheckers()...)
 	out = append(out, effectCheckers()...)
 	out = append(out, messageCheckers()...)
+	out = append(out, heuristicCheckers()...)
 	return append(out, endCheckers()...)
 }

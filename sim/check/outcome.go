@@ -92,6 +92,8 @@ func atomicity(x *Index, s *Story, fail func(string, ...any)) {
 	for _, f := range fates {
 		switch {
 		case !f.tried:
+		case s.skipped(f.branch) != nil || f.kind == txn.Saga && s.skipped(txn.SagaBranchID) != nil:
+			// It is a person's business.
 		case s.outcome() == txn.Commit && f.kind == txn.Saga:
 			if f.cancelled {
 				fail("committed, but step %d was compensated", f.branch)
@@ -216,7 +218,7 @@ func noLateBranch(_ *Index, s *Story, fail func(string, ...any)) {
 			continue
 		}
 		for _, b := range w.Global.Branches {
-			if known, _ := kept.Branch(b.ID); known == nil && b.Kind != txn.Saga {
+			if known, _ := kept.Branch(b.ID); known == nil && b.Kind != txn.Saga && s.notice(b.ID) == nil {
 				fail("branch %d joined at %d, after the decision at %d", b.ID, w.Durable, s.Decision.Durable)
 			}
 		}
@@ -246,7 +248,7 @@ func needsPhaseTwo(b *txn.Branch) bool {
 		return false
 	}
 	switch b.State {
-	case txn.PhaseOneFailed, txn.ReadOnly, txn.Finished:
+	case txn.PhaseOneFailed, txn.ReadOnly, txn.Finished, txn.Skipped:
 		return false
 	}
 	return true
@@ -262,7 +264,7 @@ func completeness(_ *Index, s *Story, fail func(string, ...any)) {
 	asked, done := map[int64]bool{}, map[int64]bool{}
 	for _, c := range s.Sent {
 		b, _ := s.Decision.Global.Branch(c.Command.BranchID)
-		if b == nil || !needsPhaseTwo(b) {
+		if (b == nil || !needsPhaseTwo(b)) && s.notice(c.Command.BranchID) == nil {
 			fail("branch %d was sent phase two, but is not in the decision", c.Command.BranchID)
 		}
 		if c.Seq < s.Decision.Durable {
@@ -280,7 +282,7 @@ func completeness(_ *Index, s *Story, fail func(string, ...any)) {
 		return
 	}
 	for _, b := range s.Decision.Global.Branches {
-		if needsPhaseTwo(b) && !(asked[b.ID] && done[b.ID]) {
+		if needsPhaseTwo(b) && !(asked[b.ID] && done[b.ID]) && s.skipped(b.ID) == nil {
 			fail("ended as %s, but branch %d (%s) never did phase two (asked: %v)", s.Final.Status, b.ID, b.Kind,
 				asked[b.ID])
 		}
