@@ -10,6 +10,7 @@ require (
 	github.com/cockroachdb/pebble v1.1.5
 	github.com/coreos/go-oidc/v3 v3.15.0
 	github.com/dsnet/compress v0.0.1
+	github.com/expr-lang/expr v1.17.7
 	github.com/gin-gonic/gin v1.11.0
 	github.com/go-jose/go-jose/v4 v4.1.2
 	github.com/go-sql-driver/mysql v1.9.3

@@ -1,5 +1,6 @@
-// Package definition is the language in which sagas are written: the model, the parser for YAML and JSON, the canonical
-// encoding, and the published JSON Schema. It knows nothing of the server, so that clients can use it as well.
+// Package definition is the language in which sagas are written: the model, the parser for YAML and JSON, the
+// canonical encoding, and the published JSON Schema. It knows nothing of the server, so that clients can use it as
+// well.
 //
 // # Invariants
 //

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzParse: whatever the bytes, Parse returns; what it accepts without an error is read again from its canonical form.
+// FuzzParse: whatever the bytes, Parse returns; what it accepts without an error is read again from its canonical
+// form.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(everything))
 	f.Add([]byte(`{"saga":1,"name":"a","steps":[{"id":"a","call":{"url":"${x}"}}]}`))

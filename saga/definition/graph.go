@@ -25,8 +25,8 @@ func (d *Definition) Predecessors() [][]Edge {
 	return out
 }
 
-// Order returns the indexes of the steps so that each comes after its predecessors, and otherwise in document order. The
-// steps of a cycle, and those behind it, are not in it.
+// Order returns the indexes of the steps so that each comes after its predecessors, and otherwise in document order.
+// The steps of a cycle, and those behind it, are not in it.
 func (d *Definition) Order() []int {
 	index := make(map[string]int, len(d.Steps))
 	for i, s := range d.Steps {

@@ -60,8 +60,9 @@ const (
 	ExpressionNodesMax = 1000
 	// ExpressionNestingMax is how deep functions that run over lists are nested.
 	ExpressionNestingMax = 4
-	// ExpressionStepsMax is how many items the functions of one evaluation look at, before it fails.
-	ExpressionStepsMax = 200_000
+	// ExpressionStepsMax is how many operators, items and pieces of text the functions of one evaluation look at, before
+	// it fails.
+	ExpressionStepsMax = 1_000_000
 	// ExpressionBytesBudget is how many bytes one evaluation may produce on its way, before it fails.
 	ExpressionBytesBudget = 8 << 20
 )

@@ -8,8 +8,8 @@ import (
 // Language is the version of the language that this package reads and writes: `saga: 1`.
 const Language = 1
 
-// Definition is a saga as it is written. Parse sets every default; a definition built in Go may leave zero values, which
-// mean the same.
+// Definition is a saga as it is written. Parse sets every default; a definition built in Go may leave zero values,
+// which mean the same.
 type Definition struct {
 	// Language is the version of the language, 1.
 	Language int
@@ -164,7 +164,8 @@ type Signal struct {
 	Schema *Schema // what the data has to be; nil: any JSON
 }
 
-// Approval waits until a person approves or rejects. Rejected means refused. The answer is {approved, by, comment, data}.
+// Approval waits until a person approves or rejects. Rejected means refused. The answer is {approved, by, comment,
+// data}.
 type Approval struct {
 	Prompt Value    // what is asked, a string or a template
 	By     []string // roles or people of whom one may answer; empty: whoever may operate sagas
@@ -218,7 +219,7 @@ const (
 // Retry spaces the attempts of a step or compensation. Zero fields: the server's default.
 type Retry struct {
 	First, Max time.Duration // the first delay, which doubles up to Max
-	Attempts   int           // how many attempts in all; then a step counts as refused, a compensation makes the saga stuck
+	Attempts   int           // attempts in all; then a step is refused, and a saga stuck if it is a compensation
 	Jitter     float64       // the delays are spread by that part of them, 0 to 1
 }
 

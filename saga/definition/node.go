@@ -90,8 +90,8 @@ func (n *node) plain() any {
 func (p *parser) read(document []byte) *node {
 	switch {
 	case len(document) > BytesMax:
-		p.find(RuleLimit, Position{1, 1}, "", fmt.Sprintf("the document has %d bytes; %d are the most", len(document), BytesMax),
-			"split the saga into sub-sagas")
+		p.find(RuleLimit, Position{1, 1}, "",
+			fmt.Sprintf("the document has %d bytes; %d are the most", len(document), BytesMax), "split the saga into sub-sagas")
 		return nil
 	case !utf8.Valid(document):
 		p.find(RuleSyntax, Position{1, 1}, "", "the document is not UTF-8", "store it as UTF-8")

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Parse reads a definition from YAML or JSON. The definition is nil if the document cannot be read at all; otherwise it
-// has whatever was sound, and may be run only if Broken(findings) is false. Findings are in document order.
+// Parse reads a definition from YAML or JSON. The definition is nil if the document cannot be read at all; otherwise
+// it has whatever was sound, and may be run only if Broken(findings) is false. Findings are in document order.
 func Parse(document []byte) (*Definition, []Finding) {
 	p := &parser{def: &Definition{positions: map[string]Position{}}}
 	root := p.read(document)

@@ -137,10 +137,13 @@ func TestTheSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, change := range [][2]string{
-		{`"saga":1`, `"saga":2`}, {`"name":"a"`, `"name":"1a"`}, {`"name":"a",`, ``}, {`"url"`, `"ulr"`}, {`{"url":"x"}`, `{}`},
-		{`"call"`, `"timer":{"for":"1s"},"call"`}, {`"id":"a",`, ``}, {`"call":{"url":"x"}`, `"when":"x"`}, {`"name"`, `"deadline":"x","name"`},
+		{`"saga":1`, `"saga":2`}, {`"name":"a"`, `"name":"1a"`}, {`"name":"a",`, ``}, {`"url"`, `"ulr"`},
+		{`{"url":"x"}`, `{}`},
+		{`"call"`, `"timer":{"for":"1s"},"call"`}, {`"id":"a",`, ``}, {`"call":{"url":"x"}`, `"when":"x"`},
+		{`"name"`, `"deadline":"x","name"`},
 		{`"id"`, `"after":["a b"],"id"`}, {`"id"`, `"retry":{"jitter":2},"id"`}, {`"id"`, `"pivot":"yes","id"`},
-		{`"id"`, `"result":[{"when":"x","is":"y"}],"id"`}, {`"id"`, `"compensate":{},"id"`}, {`[{"id":"a","call":{"url":"x"}}]`, `[]`},
+		{`"id"`, `"result":[{"when":"x","is":"y"}],"id"`}, {`"id"`, `"compensate":{},"id"`},
+		{`[{"id":"a","call":{"url":"x"}}]`, `[]`},
 	} {
 		mutant := strings.Replace(sound, change[0], change[1], 1)
 		if _, findings := Parse([]byte(mutant)); !Broken(findings) {
@@ -201,6 +204,8 @@ func expression() *rapid.Generator[Expr] {
 		func(s string) Expr { return Expr(s) })
 }
 
+func toAny[T any](v T) any { return v }
+
 func randomValue(r *rapid.T, depth int) Value {
 	most := 6
 	if depth <= 0 {
@@ -208,14 +213,15 @@ func randomValue(r *rapid.T, depth int) Value {
 	}
 	switch rapid.IntRange(0, most).Draw(r, "value") {
 	case 0:
-		return Literal(rapid.OneOf(rapid.Just[any](nil), rapid.Just[any](true), rapid.Map(rapid.Int(), func(i int) any { return i }),
-			rapid.Map(rapid.Float64Range(-1e300, 1e300), func(f float64) any { return f })).Draw(r, "literal"))
+		return Literal(rapid.OneOf(rapid.Just[any](nil), rapid.Just[any](true), rapid.Map(rapid.Int(), toAny[int]),
+			rapid.Map(rapid.Float64Range(-1e300, 1e300), toAny[float64])).Draw(r, "literal"))
 	case 1:
 		return Literal(rapid.StringOf(rapid.SampledFrom([]rune("${}a b\"'\\\n√"))).Draw(r, "text"))
 	case 2, 3:
 		return Expression(expression().Draw(r, "expression"))
 	case 4:
-		return Value{Kind: ValueTemplate, Parts: []Part{{Text: rapid.SampledFrom([]string{"$", "a${", "$$", "x"}).Draw(r, "text")},
+		return Value{Kind: ValueTemplate, Parts: []Part{
+			{Text: rapid.SampledFrom([]string{"$", "a${", "$$", "x"}).Draw(r, "text")},
 			{Expression: expression().Draw(r, "part")}}}
 	case 5:
 		return Value{Kind: ValueList, List: []Value{randomValue(r, depth-1), randomValue(r, depth-1)}}

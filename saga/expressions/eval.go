@@ -1,0 +1,102 @@
+package expressions
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+// Eval evaluates with the given variables, which are JSON values as Decode gives them; it does not change them. Those
+// of the environment that are missing are nil.
+func (p *Program) Eval(variables map[string]any) (any, error) {
+	return p.eval(newRun(variables))
+}
+
+// Bool evaluates a condition.
+func (p *Program) Bool(variables map[string]any) (bool, error) {
+	v, err := p.Eval(variables)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(bool)
+	if !ok {
+		return false, p.fail(fmt.Sprintf("it gives %s, not true or false", nameOf(v)))
+	}
+	return b, nil
+}
+
+// List evaluates what a loop runs over.
+func (p *Program) List(variables map[string]any) ([]any, error) {
+	v, err := p.Eval(variables)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, p.fail(fmt.Sprintf("it gives %s, not a list", nameOf(v)))
+	}
+	return list, nil
+}
+
+// Source returns the text of the expression.
+func (p *Program) Source() string { return p.source }
+
+func (p *Program) fail(text string) *Error { return &Error{Expression: p.source, Text: text} }
+
+func nameOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "true or false"
+	case string:
+		return "a text"
+	case int, float64:
+		return "a number"
+	case []any:
+		return "a list"
+	}
+	return "a map"
+}
+
+// run is one evaluation of a program, or of all programs of a mapping.
+type run struct {
+	variables map[string]any
+	result    normalizer
+}
+
+func newRun(variables map[string]any) *run {
+	all := make(map[string]any, len(variables)+1)
+	for name, v := range variables {
+		all[name] = v
+	}
+	all[meterName] = newMeter()
+	return &run{variables: all, result: normalizer{left: definition.PayloadBytesMax}}
+}
+
+func (p *Program) eval(r *run) (result any, err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			result, err = nil, p.fail(fmt.Sprint(caught))
+		}
+	}()
+	machine := vm.VM{MemoryBudget: definition.ExpressionBytesBudget / elementBytes}
+	v, err := machine.Run(p.program, r.variables)
+	switch {
+	case errors.Is(err, ErrBudget):
+		return nil, &Error{Expression: p.source, Text: ErrBudget.Error(), Cause: ErrBudget}
+	case err != nil:
+		failed := explain(p.source, err).(*Error)
+		if failed.Text == "memory budget exceeded" {
+			failed.Cause = ErrBudget
+		}
+		return nil, failed
+	}
+	if v, err = r.result.value(v, 0); err != nil {
+		return nil, &Error{Expression: p.source, Text: err.Error(), Cause: err}
+	}
+	return v, nil
+}

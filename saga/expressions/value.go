@@ -1,0 +1,225 @@
+package expressions
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+// errSize is the cause of results that are too large or too deep.
+var errSize = errors.New("the result is larger or deeper than a payload may be")
+
+// Decode reads JSON as expressions see it: whole numbers are int, others float64.
+func Decode(document []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("read JSON: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("read JSON: there is more behind the value")
+	}
+	return numbers(v, 0)
+}
+
+// numbers turns the numbers of a fresh value into int and float64.
+func numbers(v any, depth int) (any, error) {
+	if depth > payloadDepthMax {
+		return nil, errSize
+	}
+	var err error
+	switch v := v.(type) {
+	case json.Number:
+		if i, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return int(i), nil
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return nil, fmt.Errorf("read JSON: %w", err)
+		}
+		return whole(f), nil
+	case []any:
+		for i := range v {
+			if v[i], err = numbers(v[i], depth+1); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		for key := range v {
+			if v[key], err = numbers(v[key], depth+1); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+// payloadDepthMax is how deep values are nested: what a definition may write, and what it maps into that.
+const payloadDepthMax = 2 * definition.DepthMax
+
+// whole returns an int for a number without a fraction, as JSON does not tell them apart.
+func whole(f float64) any {
+	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return int(f)
+	}
+	return f
+}
+
+// Encode writes a value as JSON with sorted keys.
+func Encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// normal turns what the library gives into JSON values, and bounds it.
+func normal(v any) (any, error) {
+	n := &normalizer{left: definition.PayloadBytesMax}
+	return n.value(v, 0)
+}
+
+// normalizer counts the bytes that a value takes as JSON, roughly.
+type normalizer struct{ left int }
+
+func (n *normalizer) take(bytes int) error {
+	if n.left -= bytes; n.left < 0 {
+		return errSize
+	}
+	return nil
+}
+
+func (n *normalizer) value(v any, depth int) (any, error) {
+	if depth > payloadDepthMax {
+		return nil, errSize
+	}
+	switch v := v.(type) {
+	case nil, bool:
+		return v, n.take(4)
+	case int:
+		return v, n.take(2)
+	case string:
+		return v, n.take(len(v) + 2)
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("the result is %v, which JSON does not have", v)
+		}
+		return whole(v), n.take(2)
+	case []any:
+		return n.list(v, depth)
+	case map[string]any:
+		return n.object(v, depth)
+	}
+	return n.rare(v, depth)
+}
+
+func (n *normalizer) list(v []any, depth int) (any, error) {
+	out := make([]any, len(v))
+	for i, item := range v {
+		if err := n.take(1); err != nil {
+			return nil, err
+		}
+		var err error
+		if out[i], err = n.value(item, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return out, n.take(2)
+}
+
+func (n *normalizer) object(v map[string]any, depth int) (any, error) {
+	out := make(map[string]any, len(v))
+	for key, item := range v {
+		if err := n.take(len(key) + 4); err != nil {
+			return nil, err
+		}
+		var err error
+		if out[key], err = n.value(item, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return out, n.take(2)
+}
+
+// rare are the other types that the library makes.
+func (n *normalizer) rare(v any, depth int) (any, error) {
+	switch v := v.(type) {
+	case []int:
+		return n.list(anys(v), depth)
+	case []string:
+		return n.list(anys(v), depth)
+	case int64:
+		return n.value(int(v), depth)
+	case float32:
+		return n.value(float64(v), depth)
+	case uint8: // a byte of a text
+		return n.value(int(v), depth)
+	case map[any][]any:
+		return named(n, v, depth)
+	case map[any]any:
+		return named(n, v, depth)
+	}
+	return nil, fmt.Errorf("the result is a %T, which JSON does not have", v)
+}
+
+// named turns a map of anything into one of names.
+func named[T any](n *normalizer, v map[any]T, depth int) (any, error) {
+	out := make(map[string]any, len(v))
+	for key, item := range v {
+		name, err := piece(key)
+		if err != nil {
+			return nil, errors.New("a map has a key that is no text")
+		}
+		if _, twice := out[name]; twice {
+			return nil, errors.New("a map has two keys that are the same text")
+		}
+		out[name] = item
+	}
+	return n.object(out, depth)
+}
+
+func anys[T any](of []T) []any {
+	out := make([]any, len(of))
+	for i, v := range of {
+		out[i] = v
+	}
+	return out
+}
+
+// piece returns a value as a part of a text.
+func piece(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int:
+		return strconv.Itoa(v), nil
+	case float64:
+		text, err := Encode(v)
+		return string(text), err
+	case nil:
+		return "", errors.New("null is no part of a text")
+	}
+	return "", fmt.Errorf("a %s is no part of a text", shapeName(v))
+}
+
+func shapeName(v any) string {
+	switch v.(type) {
+	case []any, []int, []string:
+		return "list"
+	case map[string]any:
+		return "map"
+	}
+	return fmt.Sprintf("%T", v)
+}
