@@ -68,7 +68,7 @@ type Approval struct {
 	Branch string `json:"branch,omitempty"`
 	Job    string `json:"job,omitempty"`
 	Group  string `json:"group,omitempty"`
-	Letter uint64 `json:"letter,omitempty"`
+	Letter string `json:"letter,omitempty"`
 	// Plan is what would be done to the transaction. Digest is that of the plan, and names it to approve.
 	Plan   *PlanView `json:"plan,omitempty"`
 	Digest string    `json:"digest"`
@@ -96,8 +96,8 @@ func (a *Approval) target() string {
 		return a.XID
 	case a.Job != "":
 		return a.Job
-	case a.Letter != 0:
-		return a.Group + "/" + fmt.Sprint(a.Letter)
+	case a.Letter != "":
+		return a.Group + "/" + a.Letter
 	}
 	return a.Group
 }
@@ -177,8 +177,8 @@ func (s *Server) askToOperate(c *gin.Context, id int64, op txn.Operation, body *
 	}, body.Reason)
 }
 
-// askToDiscard asks for the end of a dead letter, or with letter 0 for that of a consumer group.
-func (s *Server) askToDiscard(c *gin.Context, e Events, letter uint64) {
+// askToDiscard asks for the end of a dead letter, or with letter "" for that of a consumer group.
+func (s *Server) askToDiscard(c *gin.Context, letter string) {
 	var body struct {
 		Reason string `json:"reason"`
 	}
@@ -188,7 +188,7 @@ func (s *Server) askToDiscard(c *gin.Context, e Events, letter uint64) {
 	}
 	a := Approval{Action: FourEyesDiscard, Group: c.Param("group"), Letter: letter}
 	var err error
-	if a.Digest, err = discardDigest(e, a.Group, letter); err != nil {
+	if a.Digest, err = s.discardDigest(c, a.Group, letter); err != nil {
 		s.fail(c, err)
 		return
 	}
@@ -197,28 +197,42 @@ func (s *Server) askToDiscard(c *gin.Context, e Events, letter uint64) {
 
 // discardDigest is the digest of what would be discarded: a letter that is dead again is another one, and so is a group
 // with other topics or another first letter.
-func discardDigest(e Events, group string, letter uint64) (string, error) {
+func (s *Server) discardDigest(ctx context.Context, group, letter string) (string, error) {
+	letters := s.letters()
+	if letters == nil {
+		return "", orchestrator.ErrNoGroup
+	}
 	parts := []string{FourEyesDiscard, group}
-	if letter == 0 {
-		all := e.Groups()
-		i := slices.IndexFunc(all, func(g orchestrator.EventGroup) bool { return g.Name == group })
-		if i < 0 {
-			return "", orchestrator.ErrNoGroup
+	var first []Letter
+	var err error
+	if letter == "" {
+		if parts, err = s.groupParts(parts, group); err == nil {
+			first, _, err = letters.Letters(ctx, group, "", 1)
 		}
-		parts = append(append(parts, "group"), all[i].Topics...)
+	} else {
+		first = make([]Letter, 1)
+		first[0], err = letters.Letter(ctx, group, letter)
 	}
-	after := max(letter, 1) - 1
-	letters, err := e.DeadLetters(group, after, 1)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case letter != 0 && (len(letters) == 0 || letters[0].Seq != letter):
-		return "", orchestrator.ErrNoLetter
 	}
-	for _, l := range letters {
-		parts = append(parts, "letter", fmt.Sprint(l.Seq, l.Attempts, l.FailedAt), string(l.Event))
+	for _, l := range first {
+		parts = append(parts, "letter", fmt.Sprint(l.ID, l.Attempts, l.FailedAt), string(l.Event))
 	}
 	return hashOf(parts...)[:32], nil
+}
+
+// groupParts adds what a group is known by.
+func (s *Server) groupParts(parts []string, group string) ([]string, error) {
+	if s.o.Events == nil {
+		return nil, orchestrator.ErrNoGroup
+	}
+	all := s.o.Events.Groups()
+	i := slices.IndexFunc(all, func(g orchestrator.EventGroup) bool { return g.Name == group })
+	if i < 0 {
+		return nil, orchestrator.ErrNoGroup
+	}
+	return append(append(parts, "group"), all[i].Topics...), nil
 }
 
 // approval reads an approval as it looks now.
@@ -424,19 +438,16 @@ func (s *Server) carryOutApproved(ctx context.Context, a *Approval) error {
 
 // discardApproved ends a dead letter or a group, if it is still the same.
 func (s *Server) discardApproved(ctx context.Context, a *Approval) error {
-	if s.o.Events == nil {
-		return orchestrator.ErrNoGroup
-	}
-	digest, err := discardDigest(s.o.Events, a.Group, a.Letter)
+	digest, err := s.discardDigest(ctx, a.Group, a.Letter)
 	switch {
 	case err != nil:
 		return err
 	case digest != a.Digest:
 		return orchestrator.ErrPlanChanged
-	case a.Letter == 0:
+	case a.Letter == "":
 		return s.o.Events.Remove(ctx, a.Group)
 	}
-	return s.o.Events.Discard(ctx, a.Group, a.Letter)
+	return s.letters().DiscardLetter(ctx, a.Group, a.Letter)
 }
 
 // reject answers POST /api/v1/approvals/{approval}/reject: it is not done. Whoever asked may take it back so.

@@ -26,7 +26,9 @@ type Decisions interface {
 
 // DecisionQuery selects published decisions. Zero fields select all.
 type DecisionQuery struct {
-	XID     int64
+	XID int64
+	// Key is the whole xid if it is known, for logs with an index.
+	Key     string
 	Outcome txn.Outcome
 	// From and Until bound when they were published, as far as the log knows: from ≤ t < until; 0 is no bound.
 	From, Until txn.Millis
@@ -111,7 +113,13 @@ func (s *Server) withDecisions(handle func(c *gin.Context, d Decisions)) gin.Han
 // decisionRoutes are the routes under /api/v1/decisions.
 func (s *Server) decisionRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/decisions", s.withDecisions(s.listDecisions))
-	v1.GET("/decisions/stream", s.withEvents(s.streamDecisions))
+	v1.GET("/decisions/stream", func(c *gin.Context) {
+		if s.o.DecisionStream != nil {
+			s.streamFollowed(c, s.o.DecisionStream)
+			return
+		}
+		s.withEvents(s.streamDecisions)(c)
+	})
 	v1.GET("/decisions/halves", s.listHalves)
 	v1.GET("/decisions/:xid", s.withDecisions(s.showDecision))
 }
@@ -143,6 +151,9 @@ func (s *Server) listDecisions(c *gin.Context, d Decisions) {
 		s.fail(c, p.err)
 		return
 	}
+	if q.XID != 0 {
+		q.Key = s.keyOf(c, q.XID, p.text("xid"))
+	}
 	all, next, err := d.Decisions(c, q)
 	if err != nil {
 		s.fail(c, err)
@@ -153,6 +164,19 @@ func (s *Server) listDecisions(c *gin.Context, d Decisions) {
 		out.Items = append(out.Items, viewDecision(x))
 	}
 	answerEvents(c, out)
+}
+
+// keyOf returns the whole xid of a transaction: as it is stored, else as it was asked for, "" if that was the number
+// alone.
+func (s *Server) keyOf(ctx context.Context, id int64, text string) string {
+	g, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
+	if err == nil {
+		return g.XID.String()
+	}
+	if xid, ok := txn.ParseXID(text); ok && xid.Prefix != "" {
+		return xid.String()
+	}
+	return ""
 }
 
 func viewDecision(d PublishedDecision) DecisionEntry {
@@ -227,7 +251,8 @@ func (s *Server) showDecision(c *gin.Context, d Decisions) {
 		DecidedAt: when(g.DecidedAt), Published: []DecisionCopy{},
 	}
 	q := DecisionQuery{
-		XID: id, From: g.DecidedAt.Add(-publishedBefore), Until: g.DecidedAt.Add(publishedAfter), Limit: copiesMax,
+		XID: id, Key: g.XID.String(), From: g.DecidedAt.Add(-publishedBefore),
+		Until: g.DecidedAt.Add(publishedAfter), Limit: copiesMax,
 	}
 	for g.Status.Decided() {
 		all, next, err := d.Decisions(c, q)

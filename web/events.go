@@ -59,14 +59,6 @@ type EventDelivery struct {
 	EventEntry
 }
 
-// EventLetter is how a dead letter looks.
-type EventLetter struct {
-	EventEntry
-	Attempts int    `json:"attempts"`
-	FailedAt string `json:"failedAt"`
-	Reason   string `json:"reason"`
-}
-
 const (
 	// pollWaitMax bounds how long a poll waits; it is below answerWait.
 	pollWaitMax = 20 * time.Second
@@ -103,9 +95,7 @@ func (s *Server) eventRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/events/groups/:group/ack", s.withEvents(s.ackGroup))
 	v1.POST("/events/groups/:group/nack", s.withEvents(s.nackGroup))
 	v1.POST("/events/groups/:group/seek", s.withEvents(s.seekGroup))
-	v1.GET("/events/groups/:group/deadletters", s.withEvents(s.listLetters))
-	v1.POST("/events/groups/:group/deadletters/:seq/replay", s.withEvents(s.replayLetter))
-	v1.DELETE("/events/groups/:group/deadletters/:seq", s.withEvents(s.discardLetter))
+	s.letterRoutes(v1)
 }
 
 func viewGroup(g orchestrator.EventGroup) EventGroup {
@@ -193,7 +183,7 @@ func (s *Server) putGroup(c *gin.Context, e Events) {
 // deleteGroup answers DELETE /api/v1/events/groups/{group}.
 func (s *Server) deleteGroup(c *gin.Context, e Events) {
 	if s.fourEyes(FourEyesDiscard) { // its dead letters end with it
-		s.askToDiscard(c, e, 0)
+		s.askToDiscard(c, "")
 		return
 	}
 	s.done(c, e.Remove(c, c.Param("group")))
@@ -334,51 +324,4 @@ func (s *Server) seekGroup(c *gin.Context, e Events) {
 		return
 	}
 	s.answerGroup(c, e, http.StatusOK)
-}
-
-// listLetters answers GET /api/v1/events/groups/{group}/deadletters.
-func (s *Server) listLetters(c *gin.Context, e Events) {
-	p := s.parameters(c, "limit", "cursor")
-	limit := orDefault(p.limit(), orchestrator.PageItemsDefault)
-	after := p.number("cursor", 0)
-	if p.err != nil {
-		s.fail(c, p.err)
-		return
-	}
-	letters, err := e.DeadLetters(c.Param("group"), after, limit)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	out := Page[EventLetter]{Items: []EventLetter{}}
-	for _, l := range letters {
-		out.Items = append(out.Items, EventLetter{
-			EventEntry: viewEntry(l.EventEntry), Attempts: l.Attempts, FailedAt: when(l.FailedAt), Reason: l.Reason,
-		})
-	}
-	if n := len(letters); n > 0 {
-		out.Next = strconv.FormatUint(letters[n-1].Seq, 10)
-	}
-	answerEvents(c, out)
-}
-
-// replayLetter answers POST /api/v1/events/groups/{group}/deadletters/{seq}/replay.
-func (s *Server) replayLetter(c *gin.Context, e Events) { s.withLetter(c, e.Replay) }
-
-// discardLetter answers DELETE /api/v1/events/groups/{group}/deadletters/{seq}.
-func (s *Server) discardLetter(c *gin.Context, e Events) {
-	if seq, err := strconv.ParseUint(c.Param("seq"), 10, 64); err == nil && s.fourEyes(FourEyesDiscard) {
-		s.askToDiscard(c, e, seq)
-		return
-	}
-	s.withLetter(c, e.Discard)
-}
-
-func (s *Server) withLetter(c *gin.Context, do func(ctx context.Context, group string, seq uint64) error) {
-	seq, err := strconv.ParseUint(c.Param("seq"), 10, 64)
-	if err != nil {
-		s.fail(c, &argumentError{fmt.Sprintf("%q is not the number of an entry", c.Param("seq"))})
-		return
-	}
-	s.done(c, do(c, c.Param("group"), seq))
 }

@@ -241,8 +241,16 @@ func TestGroupRequestsReachTheLog(t *testing.T) {
 		{"GET", "/deadletters?cursor=3&limit=7", "", 200, "letters mail 3 7"},
 		{"GET", "/deadletters?cursor=x", "", 400, ""},
 		{"POST", "/deadletters/5/replay", "", 204, "replay mail 5"},
-		{"DELETE", "/deadletters/5", "", 404, "discard mail 5"},
-		{"DELETE", "/deadletters/x", "", 400, ""},
+		{"POST", "/deadletters/5/replay", `{"reason":"mended"}`, 204, "replay mail 5"},
+		{"POST", "/deadletters/5/replay", `{"why":"mended"}`, 400, ""},
+		{"POST", "/deadletters/x/replay", "", 400, ""},
+		{"GET", "/deadletters/5", "", 200, "letters mail 4 1"},
+		{"GET", "/deadletters/6", "", 404, "letters mail 5 1"},
+		{"GET", "/deadletters/x", "", 400, ""},
+		{"DELETE", "/deadletters/5", `{"reason":"a test"}`, 404, "discard mail 5"},
+		{"DELETE", "/deadletters/5", "", 400, ""},
+		{"DELETE", "/deadletters/5", `{"reason":"a\nb"}`, 400, ""},
+		{"DELETE", "/deadletters/x", `{"reason":"a test"}`, 400, ""},
 		{"DELETE", "", "", 204, "remove mail"},
 	} {
 		status, got, _ := r.do(t, c.method, g+c.path, c.body)

@@ -70,6 +70,8 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 		"BranchReport": reflect.TypeFor[reportBody](), "EventGroup": reflect.TypeFor[EventGroup](),
 		"EventSubscription": reflect.TypeFor[groupBody](), "EventEntry": reflect.TypeFor[EventEntry](),
 		"EventDelivery": reflect.TypeFor[EventDelivery](), "EventLetter": reflect.TypeFor[EventLetter](),
+		"LetterGroup": reflect.TypeFor[LetterGroup](), "LetterOrigin": reflect.TypeFor[LetterOrigin](),
+		"LetterReason": reflect.TypeFor[letterBody](),
 		"EventAnswers": reflect.TypeFor[answersBody](), "EventSeek": reflect.TypeFor[seekBody](),
 	}
 	maps.Copy(types, accessTypes())

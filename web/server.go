@@ -75,6 +75,10 @@ type Options struct {
 	EventsElsewhere string
 	// Decisions shows what was published. Nil: the decisions among Events, if there are any.
 	Decisions Decisions
+	// DecisionStream gives decisions as they are published. Nil: the decisions among Events, if there are any.
+	DecisionStream DecisionStream
+	// Letters are the dead letters of consumer groups. Nil: those of Events, if there are any.
+	Letters Letters
 	// Halves are the half messages without an end. Nil: there can be none.
 	Halves func(ctx context.Context) (Halves, error)
 	// CheckTopic says why a branch cannot have a topic, for people. Nil: it may have any.
@@ -102,6 +106,8 @@ type Options struct {
 	Targets func() []Target
 	// Publication is how far decisions are ahead of what is published. Nil: both are one write.
 	Publication func(ctx context.Context) (Publication, error)
+	// Tracer makes spans of requests. Nil: nobody does.
+	Tracer Tracer
 	// Samples returns the numbers of other parts for /metrics. Nil: none.
 	Samples func() []Sample
 	// Collectors are metrics of other parts that are no [Sample].
@@ -146,11 +152,13 @@ type Server struct {
 	o         Options
 	engine    *gin.Engine
 	rules     map[string]rule // by method and path
+	templates map[string]string
 	registry  *prometheus.Registry
 	requests  *prometheus.HistogramVec
 	crossing  *http.CrossOriginProtection
 	streams   atomic.Int64 // open event streams
 	watchers  atomic.Int64 // those of them that look again and again
+	followers atomic.Int64 // those of them that read a broker
 	overviews overviews
 	answers   buffers
 	jobs      atomic.Int64  // jobs that this node runs
@@ -192,6 +200,7 @@ func New(o Options) *Server {
 	e.NoMethod(func(c *gin.Context) { s.refuse(c, problemNoMethod) })
 	s.engine = e
 	s.routes()
+	s.templates = templatesOf(e)
 	return s
 }
 

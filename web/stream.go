@@ -181,15 +181,16 @@ func (s *Server) openStream(c *gin.Context) *stream {
 	return st
 }
 
-// event adds an event. JSON has no line breaks, so that one data line is enough.
+// event adds an event; one without an id leaves that of the event before. JSON has no line breaks, so that one data
+// line is enough.
 func (st *stream) event(id string, event []byte) {
-	st.buf = append(st.buf, "id: "...)
-	st.buf = append(st.buf, id...)
-	for line := range bytes.SplitSeq(event, []byte("\n")) {
-		st.buf = append(st.buf, "\ndata: "...)
-		st.buf = append(st.buf, line...)
+	if id != "" {
+		st.buf = append(append(append(st.buf, "id: "...), id...), '\n')
 	}
-	st.buf = append(st.buf, "\n\n"...)
+	for line := range bytes.SplitSeq(event, []byte("\n")) {
+		st.buf = append(append(append(st.buf, "data: "...), line...), '\n')
+	}
+	st.buf = append(st.buf, '\n')
 }
 
 // flush writes what was added. The reader is cut off if it does not take it in time: nothing is kept for it here.

@@ -82,8 +82,8 @@ func subject(x *web.Approval) string {
 		return x.XID
 	case x.Job != "":
 		return "job " + x.Job
-	case x.Letter != 0:
-		return fmt.Sprintf("dead letter %d of %s", x.Letter, x.Group)
+	case x.Letter != "":
+		return fmt.Sprintf("dead letter %s of %s", x.Letter, x.Group)
 	}
 	return "group " + x.Group
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/mq"
@@ -18,9 +20,13 @@ type topicDecisions struct {
 	options rocketmq.ReadOptions
 }
 
-// topicMessagesMax bounds the messages that one page looks at; halvesShown the halves that are shown.
+// The bounds of a page: how many messages and bytes it looks at, how long it looks before it ends with a cursor, and
+// how long it waits for servers that do not answer. halvesShown bounds the halves that are shown.
 const (
 	topicMessagesMax = 5000
+	topicBytesMax    = 8 << 20
+	topicPageWithin  = 2 * time.Second
+	topicWaitWithin  = 8 * time.Second
 	halvesShown      = 100
 )
 
@@ -32,7 +38,9 @@ func newTopicDecisions(c *config.Config) *topicDecisions {
 	}}
 }
 
-// Decisions implements [web.Decisions]. A page ends between two messages, so that it may be longer than the limit.
+// Decisions implements [web.Decisions]. A page ends between two messages, so that it may be longer than the limit. With
+// a whole xid the brokers' index of keys is asked; only what it does not have, as a message with too many keys for it,
+// is looked for in the topics.
 func (d *topicDecisions) Decisions(
 	ctx context.Context, q web.DecisionQuery,
 ) (all []web.PublishedDecision, next string, err error) {
@@ -44,18 +52,92 @@ func (d *topicDecisions) Decisions(
 		}
 		from = &p
 	}
-	seen := 0
-	place, err := rocketmq.ReadSome(ctx, d.options, from, func(m rocketmq.Message) bool {
-		if seen++; seen > topicMessagesMax || len(all) >= q.Limit {
+	ctx, cancel := context.WithTimeout(ctx, topicWaitWithin)
+	defer cancel()
+	o := d.optionsFor(&q)
+	if q.Key != "" && from == nil {
+		err := rocketmq.Find(ctx, o, q.Key, func(m rocketmq.Message) { all = append(all, d.wanted(&m, &q)...) })
+		if err != nil || len(all) > 0 {
+			return all, "", noBroker(err)
+		}
+	}
+	seen, size := 0, 0
+	place, err := rocketmq.ReadSome(ctx, o, from, func(m rocketmq.Message) bool {
+		if seen++; seen > topicMessagesMax || len(all) >= q.Limit || size > topicBytesMax {
 			return false
 		}
-		all = append(all, d.wanted(&m, &q)...)
+		found := d.wanted(&m, &q)
+		if len(found) > 0 {
+			size += len(m.Body)
+		}
+		all = append(all, found...)
+		from = &rocketmq.Place{Topic: m.Topic, Broker: m.Broker, Queue: m.Queue, Offset: m.Offset + 1}
 		return true
 	})
+	if err != nil {
+		if len(all) == 0 {
+			return nil, "", noBroker(err)
+		}
+		place = from // what was found is shown; who asks for more is told
+	}
 	if place != nil {
 		next = place.String()
 	}
-	return all, next, err
+	return all, next, nil
+}
+
+// optionsFor are those of a query.
+func (d *topicDecisions) optionsFor(q *web.DecisionQuery) rocketmq.ReadOptions {
+	o := d.options
+	o.Within = topicPageWithin
+	if q.From > 0 {
+		o.From = q.From.Time()
+	}
+	if q.Until > 0 {
+		o.Until = q.Until.Time()
+	}
+	switch q.Outcome {
+	case txn.Commit:
+		o.Topics = o.Topics[:1]
+	case txn.Rollback:
+		o.Topics = o.Topics[1:]
+	}
+	return o
+}
+
+// noBroker says what an error of a broker means to those who ask.
+func noBroker(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", orchestrator.ErrUnavailable, err)
+}
+
+// FollowDecisions implements [web.DecisionStream].
+func (d *topicDecisions) FollowDecisions(
+	ctx context.Context, from string, yield func(web.DecisionStep) error,
+) error {
+	var places *rocketmq.Places // behind all that is there
+	switch from {
+	case "next":
+	case "oldest":
+		places = rocketmq.OldestPlaces()
+	default:
+		var ok bool
+		if places, ok = rocketmq.ParsePlaces(from, d.options.Topics); !ok {
+			return orchestrator.ErrCursor
+		}
+	}
+	return rocketmq.Follow(ctx, d.options, places, func(s rocketmq.Step) error {
+		step := web.DecisionStep{Place: s.Places.Text(d.options.Topics)}
+		if s.Message != nil {
+			step.Decisions = d.wanted(s.Message, &web.DecisionQuery{})
+		}
+		if g := s.Gap; g != nil {
+			step.Gap = &web.DecisionGap{Topic: g.Topic, Broker: g.Broker, Queue: g.Queue, First: g.First}
+		}
+		return yield(step)
+	})
 }
 
 // wanted returns the decisions of a message that are asked for.
@@ -90,7 +172,7 @@ func (m *cluster) halves(ctx context.Context) (web.Halves, error) {
 	}
 	h := web.Halves{InFlight: m.decisions.Stats().InFlight, Pending: n, OldestAt: oldest}
 	o := newTopicDecisions(m.config).options
-	o.Topics = []string{rocketmq.GivenUp}
+	o.Topics, o.Within = []string{rocketmq.GivenUp}, topicPageWithin
 	next, err := rocketmq.ReadSome(ctx, o, nil, func(x rocketmq.Message) bool {
 		if len(h.GivenUp) == halvesShown {
 			return false
@@ -104,5 +186,5 @@ func (m *cluster) halves(ctx context.Context) (web.Halves, error) {
 		return true
 	})
 	h.More = next != nil
-	return h, err
+	return h, noBroker(err)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/concord-tx/concord/callback"
 	"github.com/concord-tx/concord/internal/config"
+	"github.com/concord-tx/concord/mq/rocketmq"
 	"github.com/concord-tx/concord/web"
 )
 
@@ -51,6 +52,8 @@ func (m *cluster) webViews(o *web.Options) {
 		o.RemoteSessions = m.store.RemoteSessions
 	}
 	if m.decisions != nil {
-		o.Publication, o.Halves, o.Decisions = m.publication, m.halves, newTopicDecisions(m.config)
+		d := newTopicDecisions(m.config)
+		o.Publication, o.Halves, o.Decisions, o.DecisionStream = m.publication, m.halves, d, d
+		o.Letters = topicLetters{rocketmq.NewDeadLetters(d.options, m.store)}
 	}
 }

@@ -36,6 +36,9 @@ const (
 	propertyDeadMessage = "DLQ_ORIGIN_MESSAGE_ID"
 )
 
+// DeadTopic names the topic of a group's dead letters.
+func DeadTopic(group string) string { return deadPrefix + group }
+
 // DeadLetters are the dead letters of the groups that read decisions or messages of branches. Those of other topics are
 // not shown.
 type DeadLetters struct {

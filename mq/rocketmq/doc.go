@@ -21,6 +21,6 @@
 // Start reading at log.go (Open, Record, Run), then pack.go (how decisions become packs and what becomes of them),
 // producer.go and checkback.go (the library), fences.go (storms of check-backs), routes.go (which brokers there are),
 // outbox.go (what is published again), consumer.go (reading), maxtopic.go (what the broker has given up), and reader.go
-// (replay for audits). What people look at is in browse.go (pages, by time and by key), follow.go (streams), and dead.go,
-// settled.go and replay.go (dead letters).
+// (replay for audits). What people look at is in browse.go (pages, by time and by key), follow.go (streams), and
+// dead.go, settled.go and replay.go (dead letters).
 package rocketmq

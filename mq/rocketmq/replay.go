@@ -31,6 +31,46 @@ func (d *DeadLetters) Discard(ctx context.Context, group string, at Place) error
 	return d.settle(ctx, group, at, func(*session, *Letter) error { return nil })
 }
 
+// Get returns a dead letter that is not settled. Errors: ErrNoLetter, ErrUnavailable.
+func (d *DeadLetters) Get(ctx context.Context, group string, at Place) (*Letter, error) {
+	s, err := d.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.wire.close()
+	l, addr, err := d.get(ctx, s, group, at)
+	if err == nil {
+		s.findOrigin(ctx, addr, l)
+	}
+	return l, err
+}
+
+// get reads a dead letter, and returns the address of its broker.
+func (d *DeadLetters) get(ctx context.Context, s *session, group string, at Place) (l *Letter, addr string, err error) {
+	q := queue{deadPrefix + group, at.Broker, at.Queue}
+	r, err := d.route(ctx, s, group)
+	if err != nil {
+		return nil, "", unavailable(fmt.Errorf("dead letters of %s: %w", group, err))
+	}
+	if !slices.Contains(r.readable(q.topic), q) {
+		return nil, "", orchestrator.ErrNoLetter
+	}
+	addr = r.masters[q.broker]
+	_, err = d.read(ctx, s, addr, q, at.Offset, func(m *primitive.MessageExt) bool {
+		if found, ours := d.letter(q, m); ours && m.QueueOffset == at.Offset {
+			l = &found
+		}
+		return false
+	})
+	if err == nil && l == nil {
+		return nil, "", orchestrator.ErrNoLetter
+	}
+	if err != nil {
+		err = unavailable(fmt.Errorf("dead letter %d of %s: %w", at.Offset, group, err))
+	}
+	return l, addr, err
+}
+
 // settle does something about a letter and remembers it.
 func (d *DeadLetters) settle(ctx context.Context, group string, at Place, do func(*session, *Letter) error) error {
 	s, err := d.session(ctx)
@@ -38,32 +78,19 @@ func (d *DeadLetters) settle(ctx context.Context, group string, at Place, do fun
 		return err
 	}
 	defer s.wire.close()
-	at.Topic = deadPrefix + group
-	r, err := d.route(ctx, s, group)
+	letter, addr, err := d.get(ctx, s, group, at)
 	if err != nil {
-		return unavailable(fmt.Errorf("dead letters of %s: %w", group, err))
-	}
-	q := queue{at.Topic, at.Broker, at.Queue}
-	if !slices.Contains(r.readable(at.Topic), q) {
-		return orchestrator.ErrNoLetter
-	}
-	addr := r.masters[q.broker]
-	var letter *Letter
-	_, err = d.read(ctx, s, addr, q, at.Offset, func(m *primitive.MessageExt) bool {
-		if l, ours := d.letter(q, m); ours && m.QueueOffset == at.Offset {
-			letter = &l
-		}
-		return false
-	})
-	if err != nil {
-		return unavailable(fmt.Errorf("dead letter %d of %s: %w", at.Offset, group, err))
-	}
-	if letter == nil {
-		return orchestrator.ErrNoLetter
+		return err
 	}
 	if err := do(s, letter); err != nil {
-		return unavailable(fmt.Errorf("replay dead letter %d of %s: %w", at.Offset, group, err))
+		err = fmt.Errorf("replay dead letter %d of %s: %w", at.Offset, group, err)
+		var refused *answerError
+		if errors.As(err, &refused) || errors.Is(err, errNowhere) || errors.Is(err, errNameServers) {
+			return unavailable(err)
+		}
+		return err // perhaps it was sent
 	}
+	q := queue{deadPrefix + group, at.Broker, at.Queue}
 	first, err := s.wire.offset(ctx, addr, codeMinOffset, q)
 	if err != nil {
 		return unavailable(err)
