@@ -21,6 +21,7 @@ var _ orchestrator.Transport = (*Transport)(nil)
 // Transport calls participants by HTTP. All methods may be called concurrently.
 type Transport struct {
 	guard    guard
+	origins  origins
 	proxy    *proxy // nil: none
 	secrets  [][]byte
 	agent    string
@@ -124,7 +125,7 @@ func (t *Transport) Bind(reply func(id int64, r txn.Reply)) { t.reply = reply }
 // Check says, for people, why a branch cannot be registered with a URL, and which setting would change that. It does
 // not resolve names: what counts is the check of the address when a connection is made.
 func (t *Transport) Check(url string) error {
-	e, err := parseURL(url)
+	e, err := t.origins.parse(url)
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (t *Transport) Send(cmd txn.Command) error {
 // prepare fills in what does not depend on anybody else.
 func (t *Transport) prepare(c *call) (err error) {
 	call := c.cmd.Call
-	if c.endpoint, err = parseURL(call.URL(c.cmd.Op)); err != nil {
+	if c.endpoint, err = t.origins.parse(call.URL(c.cmd.Op)); err != nil {
 		return err
 	}
 	if err := t.guard.admits(&c.endpoint); err != nil {
