@@ -90,7 +90,7 @@ func TestAPanicIsAnOutcomeToo(t *testing.T) {
 	t.Parallel()
 	g := guarded(t, nil)
 	token := g.withRoles(t, "operator")
-	g.server.rules["POST /boom"] = rule{role: access.Operator, action: "boom"}
+	g.server.byRoute[route{"POST", "/boom"}] = rule{role: access.Operator, action: "boom"}
 	g.server.engine.POST("/boom", func(*gin.Context) { panic("on purpose") })
 	status, got, _ := g.do(t, "POST", "/boom", "", "Authorization", token)
 	if status != 500 || got["code"] != "internal" {

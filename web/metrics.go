@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -36,6 +38,38 @@ func newRegistry(s *Server) (*prometheus.Registry, *prometheus.HistogramVec) {
 	)
 	registry.MustRegister(s.o.Collectors...)
 	return registry, requests
+}
+
+// observers are what requests are measured with, by what they are measured as. Its zero value is ready.
+type observers struct {
+	mu    sync.RWMutex
+	known map[measured]prometheus.Observer
+}
+
+// measured is what a request is counted as. There is a bounded number of them.
+type measured struct {
+	route, method string
+	status        int
+}
+
+// observerOf returns what a request that was answered is measured with.
+func (s *Server) observerOf(c *gin.Context) prometheus.Observer {
+	m := measured{orDefault(c.FullPath(), "other"), method(c.Request.Method), c.Writer.Status()}
+	o := &s.observers
+	o.mu.RLock()
+	observer := o.known[m]
+	o.mu.RUnlock()
+	if observer != nil {
+		return observer
+	}
+	observer = s.requests.WithLabelValues(m.route, m.method, strconv.Itoa(m.status))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.known == nil {
+		o.known = map[measured]prometheus.Observer{}
+	}
+	o.known[m] = observer
+	return observer
 }
 
 func (s *Server) metrics() gin.HandlerFunc {

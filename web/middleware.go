@@ -36,12 +36,8 @@ func (s *Server) observe(c *gin.Context) {
 	c.Header(requestIDHeader, id)
 	guard(c)
 	c.Next()
-	route := c.FullPath()
-	if route == "" {
-		route = "other"
-	}
 	took := time.Since(began)
-	s.requests.WithLabelValues(route, method(c.Request.Method), strconv.Itoa(c.Writer.Status())).Observe(took.Seconds())
+	s.observerOf(c).Observe(took.Seconds())
 	if s.o.Logger.Enabled(c, slog.LevelDebug) { // or else the facts would be put together for nothing
 		s.o.Logger.DebugContext(c, "http request", "id", id, "method", c.Request.Method, "path", c.Request.URL.Path,
 			"status", c.Writer.Status(), "took", took)
@@ -109,13 +105,14 @@ func (s *Server) recovered(c *gin.Context) {
 // gate finds out who asks, and lets pass who has the role that the route needs.
 func (s *Server) gate(c *gin.Context) {
 	r, found := s.ruleOf(c)
-	p := &access.Principal{}
+	var p *access.Principal
 	var err error
 	switch {
 	case found && r.role == access.Open:
 	case s.o.Dev:
 		p, err = s.developer(c)
 	case !found: // what there is and what not is in openapi.yaml for everybody
+		s.bound(c, r, nil)
 		return
 	case s.o.Access != nil:
 		p, err = s.o.Access.Authenticate(c.Request)
@@ -124,6 +121,9 @@ func (s *Server) gate(c *gin.Context) {
 		s.refuse(c, problemClosed)
 		return
 	}
+	if p == nil {
+		p = &access.Principal{}
+	}
 	if err == nil && found {
 		err = s.admit(c, r, p)
 	}
@@ -131,10 +131,7 @@ func (s *Server) gate(c *gin.Context) {
 		s.deny(c, err)
 		return
 	}
-	c.Request = c.Request.WithContext(access.With(c.Request.Context(), p))
-	if r.begins && p.Kind != access.Developer {
-		s.countBegin(c, p)
-	}
+	s.bound(c, r, p)
 }
 
 // developer is who asks in development mode: anybody on this machine who is not another site's page in a browser here.
@@ -286,17 +283,27 @@ func loopbackName(hostport string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// bound limits what a request may take.
-func (s *Server) bound(c *gin.Context) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.o.BodyBytesMax)
-	if r, _ := s.ruleOf(c); r.long {
-		s.whileAllowed(c, r.role) // it lasts until one of both ends goes away
-		return
+// bound carries a request on within limits, with who asks, unless that is nil.
+func (s *Server) bound(c *gin.Context, r rule, p *access.Principal) {
+	ctx := c.Request.Context()
+	if p != nil {
+		ctx = access.With(ctx, p)
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), answerWait)
-	defer cancel()
-	c.Request = c.Request.WithContext(ctx)
-	c.Next()
+	l := &limited{Context: ctx, until: time.Now().Add(answerWait)}
+	defer l.end()
+	if !r.long {
+		ctx = l
+	}
+	c.Request = c.Request.WithContext(ctx) // the server's own is left as it is
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, s.o.BodyBytesMax)
+	switch {
+	case r.long:
+		s.whileAllowed(c, r.role) // it lasts until one of both ends goes away
+	case r.begins && p != nil && p.Kind != access.Developer:
+		s.countBegin(c, p)
+	default:
+		c.Next()
+	}
 }
 
 // whileAllowed carries on until whoever asks has lost the role: a stream must not outlive its key.

@@ -167,12 +167,15 @@ func accessRules() map[string]rule {
 	}
 }
 
+// route is what a request matches.
+type route struct{ method, path string }
+
 // ruleOf returns the row of the route that a request matched. ok is false if it matched none.
 func (s *Server) ruleOf(c *gin.Context) (r rule, ok bool) {
 	if c.FullPath() == "" {
 		return rule{}, false
 	}
-	r, found := s.rules[c.Request.Method+" "+c.FullPath()]
+	r, found := s.byRoute[route{c.Request.Method, c.FullPath()}]
 	if !found {
 		return rule{role: closed}, true
 	}

@@ -153,8 +153,10 @@ type Server struct {
 	engine    *gin.Engine
 	rules     map[string]rule // by method and path
 	templates map[string]string
+	byRoute   map[route]rule // the same
 	registry  *prometheus.Registry
 	requests  *prometheus.HistogramVec
+	observers observers
 	crossing  *http.CrossOriginProtection
 	streams   atomic.Int64 // open event streams
 	watchers  atomic.Int64 // those of them that look again and again
@@ -184,7 +186,11 @@ func New(o Options) *Server {
 	o.HeaderTimeout = orDefault(o.HeaderTimeout, 5*time.Second)
 	o.IdleTimeout = orDefault(o.IdleTimeout, 2*time.Minute)
 	o.BodyBytesMax = orDefault(o.BodyBytesMax, 1<<20)
-	s := &Server{o: o, rules: rules(), crossing: http.NewCrossOriginProtection(), closing: make(chan struct{})}
+	s := &Server{o: o, rules: rules(), byRoute: map[route]rule{}, crossing: http.NewCrossOriginProtection(), closing: make(chan struct{})}
+	for name, r := range s.rules {
+		method, path, _ := strings.Cut(name, " ")
+		s.byRoute[route{method, path}] = r
+	}
 	s.registry, s.requests = newRegistry(s)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -195,7 +201,7 @@ func New(o Options) *Server {
 	if err := e.SetTrustedProxies(nil); err != nil {
 		panic("web: " + err.Error()) // a constant argument
 	}
-	e.Use(s.observe, s.recovered, s.gate, s.bound, s.idempotent, s.journaled)
+	e.Use(s.observe, s.recovered, s.gate, s.idempotent, s.journaled)
 	e.NoRoute(func(c *gin.Context) { s.refuse(c, problemNoRoute) })
 	e.NoMethod(func(c *gin.Context) { s.refuse(c, problemNoMethod) })
 	s.engine = e
@@ -307,28 +313,4 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Dura
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
 	}
 	return nil
-}
-
-// result is the answer of the runtime.
-type result[T any] struct {
-	value T
-	err   error
-}
-
-// await starts something that answers by a completion function, and waits for that, at most answerWait.
-func await[T any](ctx context.Context, start func(done func(T, error))) (T, error) {
-	answered := make(chan result[T], 1)
-	start(func(value T, err error) { answered <- result[T]{value, err} })
-	if _, bounded := ctx.Deadline(); !bounded { // requests have one already
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, answerWait)
-		defer cancel()
-	}
-	select {
-	case r := <-answered:
-		return r.value, r.err
-	case <-ctx.Done():
-		var zero T
-		return zero, ctx.Err()
-	}
 }

@@ -158,14 +158,8 @@ func (s *Server) decideAndWait(c *gin.Context, id int64, outcome txn.Outcome, wa
 	req := orchestrator.DecideRequest{ID: id, Outcome: outcome, Cause: txn.CauseRequested, NoWait: wait == 0}
 	answered := make(chan result[*txn.Global], 1)
 	s.o.Coordinator.Decide(req, func(g *txn.Global, err error) { answered <- result[*txn.Global]{g, err} })
-	var r result[*txn.Global]
-	timer := time.NewTimer(orDefault(wait, answerWait))
-	defer timer.Stop()
-	select {
-	case r = <-answered:
-	case <-c.Request.Context().Done():
-		r.err = c.Request.Context().Err()
-	case <-timer.C: // the decision is made or on its way; what is known now is told
+	r, late := within(c, answered, orDefault(wait, answerWait))
+	if late { // the decision is made or on its way; what is known now is told
 		r.value, r.err = await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
 	}
 	if r.err != nil {
