@@ -23,6 +23,8 @@ type Options struct {
 	// Admit says why no transaction may begin now, such as [ErrReadOnly]. It is asked for each one, so that clients learn
 	// of a full disk before they work for a transaction that no branch could join. Nil: all may.
 	Admit func() error
+	// Sagas has the definitions of sagas; nil: none can run here.
+	Sagas Sagas
 	// Shared is the store again if several nodes write to it, else nil.
 	Shared Shared
 	// Member says whether this node's lease certainly holds; while it does not, no command leaves. Nil: always.
@@ -42,6 +44,7 @@ type Coordinator struct {
 	clock     Clock
 	tuned     atomic.Pointer[tuning]
 	admit     func() error
+	sagas     Sagas  // nil: none
 	shared    Shared // nil: this is the only node
 	member    func() bool
 	prefix    string
@@ -70,7 +73,7 @@ type Coordinator struct {
 func New(ctx context.Context, o Options) (*Coordinator, error) {
 	c := &Coordinator{
 		store: o.Store, log: o.Log, transport: o.Transport, clock: o.Clock, admit: o.Admit, prefix: o.Advertise,
-		logger: o.Logger, shared: o.Shared, member: o.Member, observer: o.Observer,
+		logger: o.Logger, sagas: o.Sagas, shared: o.Shared, member: o.Member, observer: o.Observer,
 		tracing: o.Observer != nil && o.Observer.Tracing(),
 	}
 	c.Tune(o.Rules, o.Limits)
@@ -223,6 +226,9 @@ func (c *Coordinator) attempt(e *entry, req request) (finished bool) {
 	}
 	if c.shared != nil && !req.read && g.Version > 0 && (req.check || req.ev == nil && req.make == nil) {
 		c.compare(e, req, g)
+		return false
+	}
+	if (req.ev != nil || req.make != nil) && !c.ready(e, req, g) {
 		return false
 	}
 	if req.make != nil {

@@ -52,6 +52,7 @@ func (c *Coordinator) Tune(rules txn.Rules, limits Limits) {
 	if rules == (txn.Rules{}) {
 		rules = txn.DefaultRules()
 	}
+	rules.Planners = c.sagas
 	c.tuned.Store(&tuning{rules, limits.withDefaults()})
 }
 

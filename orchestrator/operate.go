@@ -26,7 +26,13 @@ func (c *Coordinator) Plan(id int64, op txn.Operation, done func(txn.Plan, error
 			done(txn.Plan{}, err)
 			return
 		}
-		done(c.rules().Plan(g, op, c.clock.Now()))
+		c.withDefinition(g, func(err error) {
+			if err != nil {
+				done(txn.Plan{}, err)
+				return
+			}
+			done(c.rules().Plan(g, op, c.clock.Now()))
+		})
 	})
 }
 

@@ -16,6 +16,8 @@ type BeginRequest struct {
 	Data                     string        // the client's, for people and consumers
 	// Branches join at once, in the same durable write; without any nothing need be written yet. None has locks.
 	Branches []RegisterRequest
+
+	saga *txn.SagaRun // of a saga; see StartSaga
 }
 
 // Begin starts a transaction and calls done with its xid, on one machine before it returns. There nothing is stored
@@ -44,7 +46,11 @@ func (c *Coordinator) Start(req BeginRequest, done func(*txn.Global, error)) {
 		c.beginStored(eff, from, done)
 		return
 	}
-	g := eff.Next
+	done(c.keep(eff.Next, from), nil)
+}
+
+// keep takes a transaction that is not stored yet.
+func (c *Coordinator) keep(g *txn.Global, from int64) *txn.Global {
 	c.live.Add(1)
 	c.unstored.Add(1)
 	c.stats.begun.Add(1)
@@ -54,7 +60,7 @@ func (c *Coordinator) Start(req BeginRequest, done func(*txn.Global, error)) {
 	s.mu.Unlock()
 	c.fresh.add(g.XID.ID, g.Deadline())
 	c.observeBegun(g, from)
-	done(g, nil)
+	return g
 }
 
 // begin makes the first state of a transaction.
@@ -82,6 +88,7 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 	eff, err := c.rules().Apply(nil, txn.Begin{
 		XID: xid, Application: req.Application, Group: req.Group, Name: req.Name,
 		Trace: c.traceOf(xid, req.Trace), Data: req.Data, Timeout: min(req.Timeout, l.TimeoutMax),
+		Saga: req.saga,
 	}, now)
 	if err != nil || len(req.Branches) == 0 {
 		return eff, err

@@ -19,6 +19,7 @@ type table struct {
 	store *slowStore
 	sent  []txn.Command
 	deaf  bool // nobody can be sent anything
+	shelf *shelf
 	// between is called once, after the state is taken for an event and before the event is applied.
 	between func()
 }
@@ -26,6 +27,7 @@ type table struct {
 func setup(t *testing.T, limits Limits) *table {
 	t.Helper()
 	tb := &table{t: t, now: 1_000_000, store: newSlowStore()}
+	tb.shelf = &shelf{known: map[string]bool{"travel": true}, loaded: map[string]bool{}}
 	tb.restart(limits)
 	return tb
 }
@@ -34,6 +36,7 @@ func setup(t *testing.T, limits Limits) *table {
 func (tb *table) restart(limits Limits) {
 	c, err := New(context.Background(), Options{
 		Store: tb.store, Log: tb.store, Transport: tb, Clock: tb, Limits: limits, Advertise: "tc:8091",
+		Sagas: tb.shelf,
 	})
 	if err != nil {
 		tb.t.Fatal(err)

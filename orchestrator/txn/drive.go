@@ -20,7 +20,11 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 		write = WriteLazy // it may be stuck now
 	}
 	r.drive(d, now)
-	if len(d.eff.Commands) == 0 {
+	switch {
+	case len(d.eff.Commands) > 0:
+	case d.Saga != nil && d.DueAt > now && d.DueAt != g.DueAt: // it waits for the answer to a step that was under way
+		return d.done(WriteLazy), nil
+	default:
 		return Effects{}, nil
 	}
 	if d.planned(now.Add(r.Retry.Answer)) {
@@ -129,20 +133,17 @@ func (r Rules) undo(g *Global, b *Branch) string {
 // command marks branch i as asked until the given time and adds the command, with the given data or its own.
 func (d *draft) command(i int, until Millis, data string) *Branch {
 	b := d.branch(i)
-	op, step := d.Status.Outcome(), ""
+	step := ""
 	if data == "" {
 		data = b.Data
 	}
 	if b.Step != nil {
 		step = b.Step.Name
-		if d.Status == Active {
-			op = Forward
-		}
 	}
 	b.Attempts++
 	b.InFlightUntil, b.NextAt = until, 0
 	d.eff.Commands = append(d.eff.Commands, Command{
-		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: op, Resource: b.Resource, Step: step,
+		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: d.operation(), Resource: b.Resource, Step: step,
 		Client: b.Client, Data: data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
 		Trace: d.Trace, Cause: d.Cause, Call: b.Call, Until: until,
 	})

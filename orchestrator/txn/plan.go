@@ -127,10 +127,11 @@ func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 	barred := next.barred()
 	for _, b := range next.Branches {
 		switch {
+		case next.Status == Active && !b.running():
 		case b.State == Skipped || b.State == Refused || barred[b.ID]:
 			p.Leaves = append(p.Leaves, b.ID)
 		case b.NeedsPhaseTwo():
-			call := PlannedCall{BranchID: b.ID, Kind: b.Kind, Op: next.Status.Outcome(), Resource: b.Resource}
+			call := PlannedCall{BranchID: b.ID, Kind: b.Kind, Op: next.operation(), Resource: b.Resource}
 			if b.Call != nil {
 				call.URL = b.Call.URL(call.Op)
 			}
@@ -161,8 +162,12 @@ func (g *Global) barred() map[int64]bool {
 	return barred
 }
 
-// end returns the status when every call has succeeded: one that leaves a refused branch behind does not end.
+// end returns the status when every call has succeeded: one that leaves a refused branch behind does not end, and with
+// a saga that goes on nobody can tell.
 func (p *Plan) end(next *Global) Status {
+	if next.Status == Active {
+		return Active
+	}
 	for _, b := range next.Branches {
 		if b.State == Refused {
 			return next.Status

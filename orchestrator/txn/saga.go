@@ -155,6 +155,14 @@ func (d *draft) begin(s *NewStep, now Millis) {
 	d.join(b)
 }
 
+// operation is what the branches are asked as g stands.
+func (g *Global) operation() Outcome {
+	if g.Saga != nil && g.Status == Active {
+		return Forward
+	}
+	return g.Status.Outcome()
+}
+
 // running reports whether a step is not known to have ended.
 func (b *Branch) running() bool { return b.Step != nil && b.State == Registered && !b.Step.GaveUp }
 
@@ -238,8 +246,8 @@ func (r Rules) stepped(g *Global, ev Reply, now Millis) Effects {
 	return d.done(WriteDurable)
 }
 
-// stepFailed plans the next attempt at a step, or gives it up when its budget is spent. After a pivot there is no way but
-// forward: it is tried slowly, and a person has to see to it.
+// stepFailed plans the next attempt at a step, or gives it up when its budget is spent. After a pivot there is no way
+// but forward: it is tried slowly, and a person has to see to it.
 func (r Rules) stepFailed(d *draft, i int, ev Reply, now Millis) {
 	r.fail(d, i, ev, now)
 	if b := d.Branches[i]; r.Retry.usedUp(b) && !d.Pivoted() {

@@ -72,7 +72,8 @@ func newSaga(t rapid.TB, l levels) *saga {
 	rules.Planners = l
 	rules.Retry.Attempts = 3
 	s := &saga{t: t, rules: rules, now: 1_000_000}
-	s.apply(Begin{XID: XID{"h:1", 7}, Name: "travel", Timeout: time.Hour, Saga: &SagaRun{Definition: "travel", Version: 3}})
+	run := &SagaRun{Definition: "travel", Version: 3}
+	s.apply(Begin{XID: XID{"h:1", 7}, Name: "travel", Timeout: time.Hour, Saga: run})
 	s.apply(Wake{})
 	return s
 }
@@ -145,8 +146,12 @@ func (s *saga) pass(d time.Duration) {
 		if err := s.apply(Wake{}); err != nil {
 			s.t.Fatal(err)
 		}
-		if s.g.DueAt != 0 && s.g.DueAt <= s.now && s.now < until {
-			s.t.Fatalf("still due at %d, now is %d", s.g.DueAt, s.now)
+		if s.g.DueAt != 0 && s.g.DueAt <= s.now {
+			s.t.Errorf("still due at %d, now is %d: %s", s.g.DueAt, s.now, s.g.Status)
+			for _, b := range s.g.Branches {
+				s.t.Logf("%+v %+v", *b, *b.Step)
+			}
+			s.t.FailNow()
 		}
 	}
 	s.now = until
@@ -244,6 +249,24 @@ func TestAfterAPivotThereIsNoWayBack(t *testing.T) {
 	}
 }
 
+func TestAStepAfterThePivotIsTriedAgainByAPerson(t *testing.T) {
+	t.Parallel()
+	s := newSaga(t, levels{{"pay-p"}, {"c"}})
+	s.answer("pay-p", ResultDone, "")
+	s.answer("c", ResultRefused, "no")
+	if s.g.Status != Active || s.g.Stuck != StuckRefused {
+		t.Fatalf("%s, stuck: %q", s.g.Status, s.g.Stuck)
+	}
+	if err := s.apply(Retry{Actor: "somebody"}); err != nil {
+		t.Fatal(err)
+	}
+	s.answer("c", ResultDone, "")
+	s.expect(Committed, CauseCompleted, "forward pay-p", "forward c", "forward c")
+	if s.g.Saga.Failure != "" {
+		t.Errorf("%+v", s.g.Saga)
+	}
+}
+
 func TestARefusedPivotIsAWayBack(t *testing.T) {
 	t.Parallel()
 	s := newSaga(t, levels{{"a-u"}, {"pay-p"}})
@@ -310,15 +333,18 @@ func TestSagasEndDoneOrUndone(t *testing.T) {
 			plan = append(plan, level)
 		}
 		s := newSaga(t, plan)
-		ran, undone := map[string]bool{}, []string(nil)
+		ran, closed, undone := map[string]bool{}, map[string]bool{}, []string(nil)
 		bad := rapid.IntRange(0, 30).Draw(t, "trouble")
 		for step := 0; !s.g.Status.Ended() && step < 2000; step++ {
-			if s.g.Status == Active && s.g.Stuck == StuckRefused {
-				_ = s.apply(Retry{Actor: "somebody"}) // nothing to try again: it will be once time has gone by
+			if s.g.Pivoted() && s.g.Stuck == StuckRefused {
+				return // a step after the pivot says no, for ever
 			}
 			if len(s.sent) == 0 || rapid.IntRange(0, 9).Draw(t, "wait") == 0 {
-				s.pass(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(t, "pass"))
+				s.pass(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 6 * time.Minute}).Draw(t, "pass"))
 				continue
+			}
+			if old := len(s.sent) - 6; old > 0 {
+				s.sent = s.sent[old:] // the network forgets some time
 			}
 			i := rapid.IntRange(0, len(s.sent)-1).Draw(t, "which")
 			c := s.sent[i]
@@ -331,10 +357,16 @@ func TestSagasEndDoneOrUndone(t *testing.T) {
 				result = ResultFailed
 			}
 			switch { // what the participant really does; a failure may hide that it was done
+			case c.Op == Forward && closed[c.Step]:
+				result = ResultRefused // its fence: it has said no, or was undone, before this one came
 			case c.Op == Forward && (result == ResultDone || result == ResultNoAnswer):
 				ran[c.Step] = true
 			case c.Op == Forward && result == ResultRefused && ran[c.Step]:
 				result = ResultDone // it was done already, and says so
+			case c.Op == Forward && result == ResultRefused:
+				closed[c.Step] = true
+			case c.Op == Rollback && result == ResultDone && !ran[c.Step]:
+				closed[c.Step] = true
 			case c.Op == Rollback && result == ResultDone && ran[c.Step] && !slices.Contains(undone, c.Step):
 				undone = append(undone, c.Step)
 			}

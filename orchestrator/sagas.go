@@ -1,0 +1,84 @@
+package orchestrator
+
+import (
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Sagas has the definitions that sagas run, ready to plan. It may be called concurrently. It is a pointer behind the
+// interface, since rules are compared.
+type Sagas interface {
+	txn.Planners
+
+	// Load has the definition of a run ready, so that Planner returns it, and calls done, perhaps before it returns.
+	// Errors: [ErrNoDocument] if there is no such definition, faults. What was loaded stays for the life of the process:
+	// definitions that are published do not change.
+	Load(run *txn.SagaRun, done func(error))
+}
+
+// SagaRequest starts a saga.
+type SagaRequest struct {
+	BeginRequest
+	// Run says what is run. Data is the input, and has been checked.
+	Run txn.SagaRun
+}
+
+// StartSaga begins a saga and calls done with its state when the first steps are durable, and before they are done.
+// Errors: those of [Coordinator.Begin] and of [Sagas.Load]; with a fault the outcome is unknown.
+func (c *Coordinator) StartSaga(req SagaRequest, done func(*txn.Global, error)) {
+	c.withDefinition(&txn.Global{Saga: &req.Run}, func(err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		from := c.traceStamp()
+		req.Branches, req.saga = nil, &req.Run
+		eff, err := c.begin(req.BeginRequest)
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		g := c.keep(eff.Next, from)
+		c.handle(g.XID.ID, request{ev: txn.Wake{}, done: done, at: from})
+	})
+}
+
+// Signal gives a saga what one of its steps waits for, and calls done with the state when that is durable. Errors:
+// [ErrNotFound], [*txn.IllegalEventError] if no step waits for it, [ErrTooLarge], faults.
+func (c *Coordinator) Signal(id int64, ev txn.Signal, done func(*txn.Global, error)) {
+	if l := c.limits(); len(ev.Data) > l.DataBytesMax || max(len(ev.Name), len(ev.Actor)) > l.NameBytesMax {
+		done(nil, ErrTooLarge)
+		return
+	}
+	c.handle(id, request{ev: ev, at: c.traceStamp(), done: done})
+}
+
+// ready reports whether events can be applied to g: a saga needs its definition. If not, it is loaded and then serve
+// goes on.
+func (c *Coordinator) ready(e *entry, req request, g *txn.Global) bool {
+	if g.Saga == nil || g.Status.Ended() || c.sagas != nil && c.sagas.Planner(g.Saga) != nil {
+		return true
+	}
+	c.withDefinition(g, func(err error) {
+		if err != nil {
+			c.logger.Error("definition of a saga was not read", "xid", g.XID.String(), "definition", g.Saga.Definition,
+				"version", g.Saga.Version, "err", err)
+			c.answer(req, nil, err)
+			c.resume(e)
+			return
+		}
+		c.serve(e, req)
+	})
+	return false
+}
+
+// withDefinition calls then when the definition that g runs is there, at once if it runs none.
+func (c *Coordinator) withDefinition(g *txn.Global, then func(error)) {
+	switch {
+	case g.Saga == nil:
+		then(nil)
+	case c.sagas == nil:
+		then(ErrNoDocument)
+	default:
+		c.sagas.Load(g.Saga, then)
+	}
+}
