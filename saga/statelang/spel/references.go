@@ -98,3 +98,25 @@ func trap(n *node) (int, bool) {
 	}
 	return 0, false
 }
+
+// Constant returns the value of an expression that reads nothing, and whether it is such a one.
+func (e *Expression) Constant() (any, bool) {
+	if reads(e.root) {
+		return nil, false
+	}
+	value, err := e.Eval(nil)
+	return value, err == nil
+}
+
+func reads(n *node) bool {
+	switch n.op {
+	case opLiteral, opUnary, opBinary, opTernary, opElvis:
+		for _, kid := range n.kids {
+			if reads(kid) {
+				return true
+			}
+		}
+		return false
+	}
+	return true
+}
