@@ -1,57 +1,28 @@
 package tc
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/concord-tx/concord/internal/certs/certstest"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/tc/seata"
 )
 
-// certificate makes one for 127.0.0.1, which is its own authority.
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true,
-		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 // secured is a server that speaks TLS, and what its clients trust.
 func secured(t *testing.T) (*fixture, *x509.CertPool) {
 	t.Helper()
-	cert, pool := certificate(t)
-	config := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}
+	cert := certstest.Issue(t, "test", nil, time.Now().Add(time.Hour))
+	config := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert.Pair()}}
 	return setup(t, func(o *Options) {
 		o.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return config, nil }}
 		o.Limits.IdleLimit = time.Second
-	}), pool
+	}), cert.Pool()
 }
 
 func (f *fixture) dialTLS(t *testing.T, pool *x509.CertPool) *client {
