@@ -42,7 +42,12 @@ func (r *rig) serve(t *testing.T) (address string, stop func() error) {
 // events reads a stream: one element for each event or comment, its lines joined by a bar.
 func events(t *testing.T, url string, headers ...string) <-chan string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	return eventsUntil(t.Context(), t, url, headers...)
+}
+
+func eventsUntil(ctx context.Context, t *testing.T, url string, headers ...string) <-chan string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

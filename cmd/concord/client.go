@@ -90,6 +90,9 @@ func (a *app) call(ctx context.Context, method, path string, body, out any) (jso
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return nil, a.refused(resp.StatusCode, raw)
 	}
+	if resp.StatusCode == http.StatusNoContent { // out stays as it is
+		return nil, nil
+	}
 	if err := json.Unmarshal(raw, out); err != nil {
 		return nil, fmt.Errorf("the answer of %s is not Concord's; does --server name the HTTP address of a "+
 			"coordinator? (%w)", a.server, err)
@@ -103,6 +106,11 @@ func (a *app) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.send(req)
+}
+
+// send sends a request whose answer has any length; the caller closes it.
+func (a *app) send(req *http.Request) (io.ReadCloser, error) {
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, a.unreachable(err)

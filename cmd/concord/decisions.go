@@ -12,13 +12,24 @@ import (
 )
 
 func (a *app) decisions() *cobra.Command {
-	return a.clientFlags(group(&cobra.Command{
+	var f followFlags
+	cmd := group(&cobra.Command{
 		Use:   "decisions",
-		Short: "Look at the decisions that were published",
+		Short: "Look at the decisions that were published, and at what consumers could not handle",
 		Example: `  concord decisions list --outcome rollback --since 1h
+  concord decisions --follow
   concord decisions show 10.0.0.5:8091:4194305
+  concord decisions deadletters list mail
   concord decisions halves`,
-	}, a.decisionList(), a.decisionShow(), a.decisionHalves()))
+	}, a.decisionList(), a.decisionShow(), a.decisionHalves(), a.deadLetters())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !f.follow {
+			return cmd.Help()
+		}
+		return a.followDecisions(cmd, f)
+	}
+	f.add(cmd)
+	return a.clientFlags(cmd)
 }
 
 func (a *app) decisionList() *cobra.Command {

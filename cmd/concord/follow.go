@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/concord-tx/concord/web"
+)
+
+// followFlags are those of `concord decisions --follow`.
+type followFlags struct {
+	follow bool
+	from   string
+	count  int
+}
+
+func (f *followFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVarP(&f.follow, "follow", "f", false, "print decisions as they are published, until it is interrupted")
+	flags.StringVar(&f.from, "from", "next", "with --follow: where to begin: oldest, next, or a place in the log")
+	flags.IntVar(&f.count, "count", 0, "with --follow: end after so many decisions; 0 goes on")
+}
+
+// followAgain is how long a server that ends the stream is asked again, followPause how long between two questions.
+const (
+	followAgain = 30 * time.Second
+	followPause = time.Second
+)
+
+// followDecisions prints decisions as they come. When the server goes away, as for a restart, it goes on where it was.
+func (a *app) followDecisions(cmd *cobra.Command, f followFlags) error {
+	ctx, stop := a.untilSignal(cmd.Context())
+	defer stop()
+	r := &decisionReader{app: a, left: f.count, from: f.from, heard: time.Now()}
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		err := r.read(ctx)
+		var refused *web.Problem
+		var usage usageError
+		switch {
+		case ctx.Err() != nil || errors.Is(err, errEnoughDecisions):
+			return nil
+		case errors.As(err, &usage), errors.As(err, &refused) && !refused.Retryable:
+			return err
+		case r.last == "" || time.Since(r.heard) > followAgain:
+			return err
+		}
+		pause.Reset(followPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// decisionReader reads a stream of decisions.
+type decisionReader struct {
+	app   *app
+	from  string
+	last  string // id of the last event
+	left  int    // decisions to print; 0: no end
+	heard time.Time
+}
+
+// errEnoughDecisions ends the reading.
+var errEnoughDecisions = errors.New("enough")
+
+// read prints what one stream has.
+func (r *decisionReader) read(ctx context.Context) error {
+	a := r.app
+	req, err := a.request(ctx, http.MethodGet, "/decisions/stream?"+url.Values{"from": {r.from}}.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	if r.last != "" {
+		req.Header.Set("Last-Event-ID", r.last)
+	}
+	answer, err := a.send(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Close() }()
+	lines := bufio.NewScanner(answer)
+	lines.Buffer(nil, answerBytesMax)
+	gap := false
+	for lines.Scan() {
+		r.heard = time.Now()
+		name, value, _ := bytes.Cut(lines.Bytes(), []byte(": "))
+		switch string(name) {
+		case "id":
+			r.last = string(value)
+		case "event":
+			gap = string(value) == "gap"
+		case "data":
+			if gap {
+				gap = false
+				_, _ = fmt.Fprintf(a.stderr, "concord: decisions are gone, or the log was made anew: %s\n", value)
+				continue
+			}
+			if err := r.print(value); err != nil {
+				return err
+			}
+			if r.left--; r.left == 0 {
+				return errEnoughDecisions
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read decisions of %s: %w", a.server, err)
+	}
+	return errors.New("the server has ended the stream")
+}
+
+// print prints one decision.
+func (r *decisionReader) print(event []byte) error {
+	if r.app.output == "json" {
+		_, err := r.app.stdout.Write(append(event, '\n'))
+		return err
+	}
+	var e struct {
+		Data struct{ XID, Outcome, Cause, DecidedAt, Application, Name string }
+	}
+	if err := json.Unmarshal(event, &e); err != nil {
+		return fmt.Errorf("the server sent what is no event: %w", err)
+	}
+	d := &e.Data
+	_, err := fmt.Fprintf(r.app.stdout, "%s  %-8s  %s  %s  %s/%s\n", d.DecidedAt, d.Outcome, d.XID, d.Cause,
+		dash(d.Application), dash(d.Name))
+	return err
+}
