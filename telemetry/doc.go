@@ -18,6 +18,9 @@
 //	stuck                    a moment
 //	transaction              ... and the span itself is told at the end, by whichever node makes it
 //
+// Requests to the HTTP API are spans as well, above the transaction that they begin and below any other one:
+// [Telemetry.ObserveRequest].
+//
 // # Identities without shared memory
 //
 // Several nodes and several lives of one node make the spans of one tree. They agree on the id of the transaction's

@@ -21,16 +21,26 @@ func (t *Telemetry) Trace(xid txn.XID, given string) string {
 	switch {
 	case txn.ValidTrace(given):
 		return given
-	case t.sample <= 0 || t.sample < 1 && rand.Float64() >= t.sample:
+	case !t.chosen():
 		return ""
 	}
-	var id trace.TraceID
+	id := newTrace()
+	return format(id, own(id, xid))
+}
+
+// chosen reports whether something that came without a traceparent is among the share that is traced.
+func (t *Telemetry) chosen() bool {
+	return t.sample > 0 && (t.sample >= 1 || rand.Float64() < t.sample)
+}
+
+// newTrace returns the id of a new trace.
+func newTrace() (id trace.TraceID) {
 	for !id.IsValid() {
 		for i := range id {
 			id[i] = byte(rand.Uint32())
 		}
 	}
-	return format(id, own(id, xid))
+	return id
 }
 
 // HandOn implements [orchestrator.Observer]: what is not sampled is handed on as it came.

@@ -42,6 +42,7 @@ var jsonType = []string{"application/json; charset=utf-8"}
 
 // tell answers with a transaction.
 func (s *Server) tell(c *gin.Context, status int, g *txn.Global) {
+	s.about(c, g)
 	p := s.answers.get()
 	text := appendDetail(*p, g, s.o.Clock.Now())
 	c.Writer.Header()["Content-Type"] = jsonType

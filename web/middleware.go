@@ -35,8 +35,11 @@ func (s *Server) observe(c *gin.Context) {
 	}
 	c.Header(requestIDHeader, id)
 	guard(c)
+	traced := s.enter(c)
 	c.Next()
-	took := time.Since(began)
+	ended := time.Now()
+	took := ended.Sub(began)
+	s.leave(c, traced, began, ended)
 	s.observerOf(c).Observe(took.Seconds())
 	if s.o.Logger.Enabled(c, slog.LevelDebug) { // or else the facts would be put together for nothing
 		s.o.Logger.DebugContext(c, "http request", "id", id, "method", c.Request.Method, "path", c.Request.URL.Path,

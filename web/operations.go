@@ -158,6 +158,7 @@ func (s *Server) operate(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	s.about(c, g)
 	c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
 }
 

@@ -76,6 +76,9 @@ var (
 func (s *Server) refuse(c *gin.Context, p Problem) {
 	p.Type = "urn:concord:error:" + p.Code
 	p.RequestID = c.Writer.Header().Get(requestIDHeader)
+	if t := s.tracingOf(c); t != nil {
+		t.code = p.Code
+	}
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(p.Status, p)
 }

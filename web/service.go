@@ -66,19 +66,11 @@ func (s *Server) beginRequest(c *gin.Context, body *beginBody) (req orchestrator
 		return req, err
 	}
 	req = orchestrator.BeginRequest{
-		Application: body.Application, Group: body.Group, Name: body.Name, Trace: traceOf(c), Data: payloadText(body.Data),
-		Timeout: orDefault(millis(body.TimeoutMs), timeoutDefault),
+		Application: body.Application, Group: body.Group, Name: body.Name, Trace: s.traceOf(c),
+		Data: payloadText(body.Data), Timeout: orDefault(millis(body.TimeoutMs), timeoutDefault),
 	}
 	req.Branches, err = s.registrations(body.Branches, clientOf(c))
 	return req, err
-}
-
-// traceOf returns the traceparent of a request. One that is not understood is passed over, as W3C Trace Context asks.
-func traceOf(c *gin.Context) string {
-	if trace := c.GetHeader("traceparent"); txn.ValidTrace(trace) {
-		return trace
-	}
-	return ""
 }
 
 // clientOf names who registers a branch: the principal and its address.
@@ -97,7 +89,7 @@ func (s *Server) registerBranch(c *gin.Context) {
 	var req orchestrator.RegisterRequest
 	if err == nil {
 		req, err = s.registration(&body, clientOf(c))
-		req.Trace = traceOf(c)
+		req.Trace = s.traceOf(c)
 	}
 	if err != nil {
 		s.fail(c, err)
@@ -110,6 +102,7 @@ func (s *Server) registerBranch(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	s.about(c, g)
 	b := g.Branches[len(g.Branches)-1] // the one that was added last, unless the key was known
 	for _, known := range g.Branches {
 		if req.Key != "" && known.Key == req.Key {
@@ -167,6 +160,7 @@ func (s *Server) decideAndWait(c *gin.Context, id int64, outcome txn.Outcome, wa
 		return
 	}
 	g := r.value
+	s.about(c, g)
 	switch {
 	case g.Status == txn.Active:
 		s.fail(c, context.DeadlineExceeded) // the decision itself takes longer than the client wanted to wait
@@ -219,6 +213,7 @@ func (s *Server) reportBranch(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	s.about(c, g)
 	b, _ := g.Branch(branch)
 	switch {
 	case b == nil:

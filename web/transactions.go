@@ -105,6 +105,7 @@ func (s *Server) withTransaction(c *gin.Context, view func(*txn.Global) any) {
 		s.fail(c, err)
 		return
 	}
+	s.about(c, g)
 	c.JSON(http.StatusOK, view(g))
 }
 

@@ -22,8 +22,8 @@ func (a *app) asked(raw json.RawMessage) (bool, error) {
 		return true, a.printJSON(raw)
 	}
 	x := &answer.Approval
-	_, err := fmt.Fprintf(a.stdout, "Nothing is done yet: %s needs a second person, until %s. Another resolver does it with:\n"+
-		"  concord approval approve %s --reason \"...\"\n", x.Action, x.ExpiresAt, x.ID)
+	_, err := fmt.Fprintf(a.stdout, "Nothing is done yet: %s needs a second person, until %s. Another resolver does it "+
+		"with:\n  concord approval approve %s --reason \"...\"\n", x.Action, x.ExpiresAt, x.ID)
 	return true, err
 }
 
@@ -31,9 +31,10 @@ func (a *app) approvals() *cobra.Command {
 	return a.clientFlags(group(&cobra.Command{
 		Use:   "approval",
 		Short: "Approve or reject what needs two people",
-		Long: `Approve or reject what needs two people: the operations that the setting access.fourEyes names. One person asks,
-as in "concord tx skip"; another one approves the same plan within an hour, and it is carried out.`,
-	}, a.approvalList(), a.approvalShow(), a.approvalAnswer("approve", "Approve what somebody else asked for; it is done at once"),
+		Long: `Approve or reject what needs two people: the operations that the setting access.fourEyes names. One person
+asks, as in "concord tx skip"; another one approves the same plan within an hour, and it is carried out.`,
+	}, a.approvalList(), a.approvalShow(),
+		a.approvalAnswer("approve", "Approve what somebody else asked for; it is done at once"),
 		a.approvalAnswer("reject", "Reject what somebody asked for, or take back your own request")))
 }
 

@@ -265,5 +265,6 @@ func (n *node) webOptions() web.Options {
 	n.engine.web(&o)
 	n.webViews(&o)
 	n.webAccess(&o)
+	n.webTraces(&o)
 	return o
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/tc/seata"
 	"github.com/concord-tx/concord/telemetry"
+	"github.com/concord-tx/concord/web"
 )
 
 // openTelemetry builds what observes the coordinator. It sends nothing before sendTraces.
@@ -84,5 +85,21 @@ func observeHalf(t *telemetry.Telemetry) func(rocketmq.Half) {
 				yield(mq.Trace(e.Event))
 			}
 		})
+	}
+}
+
+// requestSpans tells the telemetry of requests to the API.
+type requestSpans struct{ telemetry *telemetry.Telemetry }
+
+// Enter implements web.Tracer.
+func (r requestSpans) Enter(traceparent string) string { return r.telemetry.EnterRequest(traceparent) }
+
+// Leave implements web.Tracer.
+func (r requestSpans) Leave(s web.RequestSpan) { r.telemetry.ObserveRequest(telemetry.Request(s)) }
+
+// webTraces adds who makes spans of requests, if anything is traced.
+func (n *node) webTraces(o *web.Options) {
+	if n.telemetry.Tracing() {
+		o.Tracer = requestSpans{n.telemetry}
 	}
 }

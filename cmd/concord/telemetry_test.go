@@ -160,12 +160,9 @@ func TestTraceOfATransactionAcrossARestart(t *testing.T) {
 	for _, name := range []string{"begin", "register HTTP", "register TOPIC", "record decision", "commit TOPIC", "drive"} {
 		collector.until(name)
 	}
-	if hex.EncodeToString(root.ParentSpanId) != clientSpan {
-		t.Errorf("the transaction is below %x", root.ParentSpanId)
-	}
 	p.signal(syscall.SIGTERM)
 	p.wait()
-	checkTree(t, collector, root, traceID)
+	checkTree(t, collector, root, traceID, clientSpan)
 	attempts := collector.named("commit HTTP")
 	for _, s := range attempts {
 		if _, found := handed.Load("00-" + traceID + "-" + hex.EncodeToString(s.SpanId) + "-01"); !found {
@@ -177,9 +174,20 @@ func TestTraceOfATransactionAcrossARestart(t *testing.T) {
 	}
 }
 
-// checkTree checks that everything that came leads up to the transaction.
-func checkTree(t *testing.T, c *spans, root *tracepb.Span, traceID string) {
+// checkTree checks that everything that came leads up to the transaction, which is below the request that began it, and
+// that below the client's span.
+func checkTree(t *testing.T, c *spans, root *tracepb.Span, traceID, clientSpan string) {
 	t.Helper()
+	begin := c.until("POST /api/v1/transactions")
+	if !slices.Equal(begin.SpanId, root.ParentSpanId) || hex.EncodeToString(begin.ParentSpanId) != clientSpan {
+		t.Errorf("the transaction is below %x, the request that began it, %x, below %x", root.ParentSpanId, begin.SpanId,
+			begin.ParentSpanId)
+	}
+	for _, name := range []string{"POST /api/v1/transactions/{xid}/branches", "POST /api/v1/transactions/{xid}/commit"} {
+		if s := c.until(name); !slices.Equal(s.ParentSpanId, root.SpanId) {
+			t.Errorf("%s is below %x, not the transaction", name, s.ParentSpanId)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	parents := map[string][]byte{}
@@ -190,6 +198,9 @@ func checkTree(t *testing.T, c *spans, root *tracepb.Span, traceID string) {
 		parents[string(s.SpanId)] = s.ParentSpanId
 	}
 	for _, s := range c.all {
+		if slices.Equal(s.SpanId, begin.SpanId) {
+			continue // it is above
+		}
 		at := s.SpanId
 		for range 4 {
 			if !slices.Equal(at, root.SpanId) {

@@ -55,7 +55,8 @@ func NewProvider(t *testing.T, now func() time.Time) *Provider {
 			end = "javascript:alert(1)"
 		}
 		p.json(w, map[string]any{
-			"end_session_endpoint": end, "issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
+			"end_session_endpoint": end,
+			"issuer":               p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
 			"jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"},
 		})
 	})
