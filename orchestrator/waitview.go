@@ -104,7 +104,8 @@ type exchange struct {
 }
 
 // exchangeWaits replaces what the store has of this node's waits and reads those of the others, unless that was done
-// less than fresh ago; then own is nil. It is done by one caller at a time, so that nothing older replaces what is newer.
+// less than fresh ago; then own is nil. It is done by one caller at a time, so that nothing older replaces what is
+// newer.
 func (c *Coordinator) exchangeWaits(ctx context.Context, fresh time.Duration) (own, others []WaitEdge, err error) {
 	x := &c.rows.exchange
 	select {

@@ -23,7 +23,7 @@ import (
 func accessTypes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"Key": reflect.TypeFor[KeyView](), "NewKey": reflect.TypeFor[NewKeyView](),
-		"KeyLimits": reflect.TypeFor[access.Limits](), "KeyRequest": reflect.TypeFor[keyBody](),
+		"KeyLimits": reflect.TypeFor[access.Limits](), "KeyRequest": reflect.TypeFor[KeyRequest](),
 		"Ways": reflect.TypeFor[WaysView](), "Signin": reflect.TypeFor[signinBody](), "Me": reflect.TypeFor[MeView](),
 		"SigninView": reflect.TypeFor[SigninView](), "JournalEntry": reflect.TypeFor[JournalEntryView](),
 		"JournalReport": reflect.TypeFor[journal.Report](), "Approval": reflect.TypeFor[Approval](),

@@ -136,8 +136,9 @@ var (
 	problemJobState = Problem{
 		Status: http.StatusConflict, Code: "jobStateInvalid", Title: "The job is not in a state for that.",
 	}
-	problemJobDigest = Problem{
-		Status: http.StatusPreconditionFailed, Code: "planChanged", Title: "This is not the digest of the job's plan.",
+	problemJobDigest = Problem{ // what the runtime says of a transaction's plan
+		Status: http.StatusPreconditionFailed, Code: string(orchestrator.CodePlanChanged),
+		Title: "This is not the digest of the job's plan.",
 	}
 )
 

@@ -16,28 +16,11 @@ import (
 	"github.com/concord-tx/concord/web/journal"
 )
 
-// JournalEntryView is one line of the journal of what people did.
+// JournalEntryView is one line of the journal of what people did, with its time and its hash for readers.
 type JournalEntryView struct {
-	Seq       uint64          `json:"seq"`
-	At        string          `json:"at"`
-	Who       string          `json:"who"`
-	Name      string          `json:"name,omitempty"`
-	How       string          `json:"how,omitempty"`
-	Action    string          `json:"action"`
-	Target    string          `json:"target,omitempty"`
-	Phase     string          `json:"phase"`
-	Of        string          `json:"of,omitempty"`
-	Why       string          `json:"why,omitempty"`
-	Before    json.RawMessage `json:"before,omitempty"`
-	After     json.RawMessage `json:"after,omitempty"`
-	Status    int             `json:"status,omitempty"`
-	Code      string          `json:"code,omitempty"`
-	Address   string          `json:"address,omitempty"`
-	RequestID string          `json:"requestId,omitempty"`
-	Node      string          `json:"node,omitempty"`
-	ID        string          `json:"id"`
-	Prev      string          `json:"prev"`
-	Hash      string          `json:"hash"`
+	journal.Entry
+	At   string `json:"at"`
+	Hash string `json:"hash"`
 }
 
 // journalRoutes are those of the journal.
@@ -223,11 +206,7 @@ func (s *Server) listJournal(c *gin.Context, j *journal.Journal) {
 }
 
 func viewJournalEntry(e *journal.Entry) JournalEntryView {
-	return JournalEntryView{
-		Seq: e.Seq, At: when(e.At), Who: e.Who, Name: e.Name, How: e.How, Action: e.Action, Target: e.Target,
-		Phase: string(e.Phase), Of: e.Of, Why: e.Why, Before: e.Before, After: e.After, Status: e.Status, Code: e.Code,
-		Address: e.Address, RequestID: e.RequestID, Node: e.Node, ID: e.ID, Prev: e.Prev, Hash: e.Hash,
-	}
+	return JournalEntryView{Entry: *e, At: when(e.At), Hash: e.Hash}
 }
 
 // exportWrite bounds how long a reader of an export may take for each piece.

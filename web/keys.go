@@ -48,16 +48,17 @@ func orEmpty(list []string) []string {
 	return list
 }
 
-// keyBody is the body of POST /api/v1/keys.
-type keyBody struct {
+// KeyRequest is the body of POST /api/v1/keys.
+type KeyRequest struct {
 	Name         string        `json:"name"`
 	Roles        []string      `json:"roles"`
-	Applications []string      `json:"applications"`
-	Groups       []string      `json:"groups"`
+	Applications []string      `json:"applications,omitempty"`
+	Groups       []string      `json:"groups,omitempty"`
 	Limits       access.Limits `json:"limits"`
-	Note         string        `json:"note"`
-	ExpiresAt    string        `json:"expiresAt"`
-	Reason       string        `json:"reason"`
+	Note         string        `json:"note,omitempty"`
+	// ExpiresAt is when it ends, RFC 3339; never if empty. Reason is kept in the journal.
+	ExpiresAt string `json:"expiresAt,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // keyRoutes are those of keys.
@@ -115,7 +116,7 @@ func (s *Server) showKey(c *gin.Context, g *access.Gate) {
 
 // createKey answers POST /api/v1/keys.
 func (s *Server) createKey(c *gin.Context, g *access.Gate) {
-	var body keyBody
+	var body KeyRequest
 	if err := readBody(c, &body); err != nil {
 		s.fail(c, err)
 		return

@@ -277,7 +277,8 @@ func TestWhyKnowsTheWaitsOnOtherNodes(t *testing.T) {
 	if len(waits) != 2 || waits[0]["node"] != "a" || waits[1]["node"] != "c" || waits[1]["holder"] != "10.0.0.5:8091:9" {
 		t.Errorf("%v", waits)
 	}
-	if len(behind) != 1 || behind[0]["count"] != 2.0 || len(behind[0]["waiters"].([]any)) != 2 || got["waitsUnknown"] != nil {
+	if len(behind) != 1 || behind[0]["count"] != 2.0 || len(behind[0]["waiters"].([]any)) != 2 ||
+		got["waitsUnknown"] != nil {
 		t.Errorf("%v", got)
 	}
 	r.far, r.farErr = nil, orchestrator.ErrUnavailable

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ func (a *app) journalList() *cobra.Command {
 					if e.Status != 0 {
 						status = fmt.Sprint(e.Status, " ", e.Code)
 					}
-					_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Seq, e.At, orElse(e.Name, e.Who), e.Action,
+					_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Seq, e.At, cmp.Or(e.Name, e.Who), e.Action,
 						dash(e.Target), e.Phase, dash(status), dash(e.Why))
 				})
 			})
@@ -62,13 +63,6 @@ func (a *app) journalList() *cobra.Command {
 	flags.StringVar(&f.since, "since", "", "only since: an age such as 15m, or a time")
 	pageFlags(cmd, &f.limit, &f.cursor)
 	return cmd
-}
-
-func orElse(s, absent string) string {
-	if s == "" {
-		return absent
-	}
-	return s
 }
 
 func (a *app) journalExport() *cobra.Command {

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/concord-tx/concord/web"
-	"github.com/concord-tx/concord/web/access"
 )
 
 func (a *app) keys() *cobra.Command {
@@ -24,16 +23,7 @@ it from the environment variable CONCORD_TOKEN.`,
 }
 
 func (a *app) keyCreate() *cobra.Command {
-	var body struct {
-		Name         string        `json:"name"`
-		Roles        []string      `json:"roles"`
-		Applications []string      `json:"applications,omitempty"`
-		Groups       []string      `json:"groups,omitempty"`
-		Limits       access.Limits `json:"limits"`
-		Note         string        `json:"note,omitempty"`
-		ExpiresAt    string        `json:"expiresAt,omitempty"`
-		Reason       string        `json:"reason,omitempty"`
-	}
+	var body web.KeyRequest
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a key and show its token, once",
