@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"log/slog"
@@ -71,24 +72,17 @@ func DefaultLimits() Limits {
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	fill(&l.Timeout, d.Timeout)
-	fill(&l.InFlight, d.InFlight)
-	fill(&l.PerTarget, d.PerTarget)
-	fill(&l.Queued, d.Queued)
-	fill(&l.QueuedBytes, d.QueuedBytes)
-	fill(&l.Targets, d.Targets)
-	fill(&l.Failures, d.Failures)
-	fill(&l.RetryPercent, d.RetryPercent)
-	fill(&l.RetryRate, d.RetryRate)
-	fill(&l.Drain, d.Drain)
+	l.Timeout = cmp.Or(l.Timeout, d.Timeout)
+	l.InFlight = cmp.Or(l.InFlight, d.InFlight)
+	l.PerTarget = cmp.Or(l.PerTarget, d.PerTarget)
+	l.Queued = cmp.Or(l.Queued, d.Queued)
+	l.QueuedBytes = cmp.Or(l.QueuedBytes, d.QueuedBytes)
+	l.Targets = cmp.Or(l.Targets, d.Targets)
+	l.Failures = cmp.Or(l.Failures, d.Failures)
+	l.RetryPercent = cmp.Or(l.RetryPercent, d.RetryPercent)
+	l.RetryRate = cmp.Or(l.RetryRate, d.RetryRate)
+	l.Drain = cmp.Or(l.Drain, d.Drain)
 	return l
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // retryBurst is how many tokens a budget holds.

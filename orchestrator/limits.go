@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -85,29 +86,22 @@ func DefaultLimits() Limits {
 // withDefaults fills the zero fields.
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	fill(&l.LiveMax, d.LiveMax)
-	fill(&l.CachedMax, d.CachedMax)
-	fill(&l.QueuedMax, d.QueuedMax)
-	fill(&l.EndWait, d.EndWait)
-	fill(&l.LockWait, d.LockWait)
-	fill(&l.LockWaitersMax, d.LockWaitersMax)
-	fill(&l.RowsMax, d.RowsMax)
-	fill(&l.LockKeyBytesMax, d.LockKeyBytesMax)
-	fill(&l.DataBytesMax, d.DataBytesMax)
-	fill(&l.ResourceBytesMax, d.ResourceBytesMax)
-	fill(&l.NameBytesMax, d.NameBytesMax)
-	fill(&l.CallBytesMax, d.CallBytesMax)
-	fill(&l.TimeoutMax, d.TimeoutMax)
-	fill(&l.SweepEvery, d.SweepEvery)
-	fill(&l.SweepClaim, d.SweepClaim)
-	fill(&l.SweepSlice, d.SweepSlice)
-	fill(&l.IDRange, d.IDRange)
+	l.LiveMax = cmp.Or(l.LiveMax, d.LiveMax)
+	l.CachedMax = cmp.Or(l.CachedMax, d.CachedMax)
+	l.QueuedMax = cmp.Or(l.QueuedMax, d.QueuedMax)
+	l.EndWait = cmp.Or(l.EndWait, d.EndWait)
+	l.LockWait = cmp.Or(l.LockWait, d.LockWait)
+	l.LockWaitersMax = cmp.Or(l.LockWaitersMax, d.LockWaitersMax)
+	l.RowsMax = cmp.Or(l.RowsMax, d.RowsMax)
+	l.LockKeyBytesMax = cmp.Or(l.LockKeyBytesMax, d.LockKeyBytesMax)
+	l.DataBytesMax = cmp.Or(l.DataBytesMax, d.DataBytesMax)
+	l.ResourceBytesMax = cmp.Or(l.ResourceBytesMax, d.ResourceBytesMax)
+	l.NameBytesMax = cmp.Or(l.NameBytesMax, d.NameBytesMax)
+	l.CallBytesMax = cmp.Or(l.CallBytesMax, d.CallBytesMax)
+	l.TimeoutMax = cmp.Or(l.TimeoutMax, d.TimeoutMax)
+	l.SweepEvery = cmp.Or(l.SweepEvery, d.SweepEvery)
+	l.SweepClaim = cmp.Or(l.SweepClaim, d.SweepClaim)
+	l.SweepSlice = cmp.Or(l.SweepSlice, d.SweepSlice)
+	l.IDRange = cmp.Or(l.IDRange, d.IDRange)
 	return l
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

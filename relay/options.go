@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"time"
@@ -110,36 +111,29 @@ func DefaultLimits() Limits {
 // withDefaults fills the zero fields.
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	fill(&l.AnswerLimit, d.AnswerLimit)
-	fill(&l.AnswerMargin, d.AnswerMargin)
-	fill(&l.CallLimit, d.CallLimit)
-	fill(&l.DialLimit, d.DialLimit)
-	fill(&l.RetryAfter, d.RetryAfter)
-	fill(&l.DownFor, d.DownFor)
-	fill(&l.RefreshEvery, d.RefreshEvery)
-	fill(&l.RefreshGap, d.RefreshGap)
-	fill(&l.PublishDelay, d.PublishDelay)
-	fill(&l.PublishEvery, d.PublishEvery)
-	fill(&l.DirectoryLimit, d.DirectoryLimit)
-	fill(&l.DrainLimit, d.DrainLimit)
-	fill(&l.Window, d.Window)
-	fill(&l.CommandsMax, d.CommandsMax)
-	fill(&l.CommandBytesMax, d.CommandBytesMax)
-	fill(&l.EndingsMax, d.EndingsMax)
-	fill(&l.EndingBytesMax, d.EndingBytesMax)
-	fill(&l.PendingMax, d.PendingMax)
-	fill(&l.BatchMax, d.BatchMax)
-	fill(&l.BatchBytesMax, d.BatchBytesMax)
-	fill(&l.BodyBytesMax, d.BodyBytesMax)
+	l.AnswerLimit = cmp.Or(l.AnswerLimit, d.AnswerLimit)
+	l.AnswerMargin = cmp.Or(l.AnswerMargin, d.AnswerMargin)
+	l.CallLimit = cmp.Or(l.CallLimit, d.CallLimit)
+	l.DialLimit = cmp.Or(l.DialLimit, d.DialLimit)
+	l.RetryAfter = cmp.Or(l.RetryAfter, d.RetryAfter)
+	l.DownFor = cmp.Or(l.DownFor, d.DownFor)
+	l.RefreshEvery = cmp.Or(l.RefreshEvery, d.RefreshEvery)
+	l.RefreshGap = cmp.Or(l.RefreshGap, d.RefreshGap)
+	l.PublishDelay = cmp.Or(l.PublishDelay, d.PublishDelay)
+	l.PublishEvery = cmp.Or(l.PublishEvery, d.PublishEvery)
+	l.DirectoryLimit = cmp.Or(l.DirectoryLimit, d.DirectoryLimit)
+	l.DrainLimit = cmp.Or(l.DrainLimit, d.DrainLimit)
+	l.Window = cmp.Or(l.Window, d.Window)
+	l.CommandsMax = cmp.Or(l.CommandsMax, d.CommandsMax)
+	l.CommandBytesMax = cmp.Or(l.CommandBytesMax, d.CommandBytesMax)
+	l.EndingsMax = cmp.Or(l.EndingsMax, d.EndingsMax)
+	l.EndingBytesMax = cmp.Or(l.EndingBytesMax, d.EndingBytesMax)
+	l.PendingMax = cmp.Or(l.PendingMax, d.PendingMax)
+	l.BatchMax = cmp.Or(l.BatchMax, d.BatchMax)
+	l.BatchBytesMax = cmp.Or(l.BatchBytesMax, d.BatchBytesMax)
+	l.BodyBytesMax = cmp.Or(l.BodyBytesMax, d.BodyBytesMax)
 	l.BatchMax = min(l.BatchMax, recordsMax)
 	return l
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // tick is how often attempts are looked at that may be over their limit.

@@ -1,6 +1,7 @@
 package tc
 
 import (
+	"cmp"
 	"crypto/tls"
 	"log/slog"
 	"time"
@@ -145,33 +146,26 @@ const (
 // withDefaults fills the zero fields.
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	fill(&l.SessionsMax, d.SessionsMax)
-	fill(&l.RequestsMax, d.RequestsMax)
-	fill(&l.CommandsMax, d.CommandsMax)
-	fill(&l.PendingMax, d.PendingMax)
-	fill(&l.UnsentBytesMax, d.UnsentBytesMax)
-	fill(&l.FrameBytesMax, d.FrameBytesMax)
-	fill(&l.ReceiveBytesMax, d.ReceiveBytesMax)
-	fill(&l.IdleLimit, d.IdleLimit)
-	fill(&l.FrameLimit, d.FrameLimit)
-	fill(&l.AnswerLimit, d.AnswerLimit)
-	fill(&l.WriteLimit, d.WriteLimit)
-	fill(&l.DrainLimit, d.DrainLimit)
-	fill(&l.FinishLimit, d.FinishLimit)
-	fill(&l.DropLimit, d.DropLimit)
-	fill(&l.PaceEvery, d.PaceEvery)
-	fill(&l.UndoLogFirst, d.UndoLogFirst)
-	fill(&l.UndoLogEvery, d.UndoLogEvery)
-	fill(&l.UndoLogDays, d.UndoLogDays)
+	l.SessionsMax = cmp.Or(l.SessionsMax, d.SessionsMax)
+	l.RequestsMax = cmp.Or(l.RequestsMax, d.RequestsMax)
+	l.CommandsMax = cmp.Or(l.CommandsMax, d.CommandsMax)
+	l.PendingMax = cmp.Or(l.PendingMax, d.PendingMax)
+	l.UnsentBytesMax = cmp.Or(l.UnsentBytesMax, d.UnsentBytesMax)
+	l.FrameBytesMax = cmp.Or(l.FrameBytesMax, d.FrameBytesMax)
+	l.ReceiveBytesMax = cmp.Or(l.ReceiveBytesMax, d.ReceiveBytesMax)
+	l.IdleLimit = cmp.Or(l.IdleLimit, d.IdleLimit)
+	l.FrameLimit = cmp.Or(l.FrameLimit, d.FrameLimit)
+	l.AnswerLimit = cmp.Or(l.AnswerLimit, d.AnswerLimit)
+	l.WriteLimit = cmp.Or(l.WriteLimit, d.WriteLimit)
+	l.DrainLimit = cmp.Or(l.DrainLimit, d.DrainLimit)
+	l.FinishLimit = cmp.Or(l.FinishLimit, d.FinishLimit)
+	l.DropLimit = cmp.Or(l.DropLimit, d.DropLimit)
+	l.PaceEvery = cmp.Or(l.PaceEvery, d.PaceEvery)
+	l.UndoLogFirst = cmp.Or(l.UndoLogFirst, d.UndoLogFirst)
+	l.UndoLogEvery = cmp.Or(l.UndoLogEvery, d.UndoLogEvery)
+	l.UndoLogDays = cmp.Or(l.UndoLogDays, d.UndoLogDays)
 	l.FrameBytesMax = min(l.FrameBytesMax, seata.FrameBytesMax)
 	return l
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // tick is how often limits are looked at: often enough for the shortest of them, between 5 and 250 ms.

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,18 +76,18 @@ const leaseMin = 300 * time.Millisecond
 
 // withDefaults fills what is missing.
 func (o Options) withDefaults() Options {
-	fill(&o.Lease, 10*time.Second)
+	o.Lease = cmp.Or(o.Lease, 10*time.Second)
 	o.Lease = max(o.Lease, leaseMin)
-	fill(&o.Retention, 72*time.Hour)
+	o.Retention = cmp.Or(o.Retention, 72*time.Hour)
 	o.Retention = max(o.Retention, RetentionMin)
-	fill(&o.PackRetention, 7*24*time.Hour)
-	fill(&o.RetentionEvery, time.Minute)
-	fill(&o.QueueChanges, 1<<16)
-	fill(&o.QueueBytes, 128<<20)
-	fill(&o.RetryFor, 4*time.Second)
-	fill(&o.Lanes, lanes)
+	o.PackRetention = cmp.Or(o.PackRetention, 7*24*time.Hour)
+	o.RetentionEvery = cmp.Or(o.RetentionEvery, time.Minute)
+	o.QueueChanges = cmp.Or(o.QueueChanges, 1<<16)
+	o.QueueBytes = cmp.Or(o.QueueBytes, 128<<20)
+	o.RetryFor = cmp.Or(o.RetryFor, 4*time.Second)
+	o.Lanes = cmp.Or(o.Lanes, lanes)
 	o.Lanes = min(max(o.Lanes, 1), lanes)
-	fill(&o.ResolveFor, 20*time.Second)
+	o.ResolveFor = cmp.Or(o.ResolveFor, 20*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -97,13 +98,6 @@ func (o Options) withDefaults() Options {
 		o.Joined = func(int64) {}
 	}
 	return o
-}
-
-func fill[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // The sizes of names, as the tables have them.
@@ -151,9 +145,9 @@ func parseDSN(dsn string) (*driver.Config, error) {
 	c.MultiStatements = false
 	c.RejectReadOnly = false // this package tells such errors apart itself
 	c.ParseTime = true       // goose reads a timestamp
-	fill(&c.Timeout, dialTimeout)
-	fill(&c.ReadTimeout, answerTimeout)
-	fill(&c.WriteTimeout, answerTimeout)
+	c.Timeout = cmp.Or(c.Timeout, dialTimeout)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, answerTimeout)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, answerTimeout)
 	if c.Params == nil {
 		c.Params = map[string]string{}
 	}
