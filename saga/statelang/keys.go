@@ -33,7 +33,7 @@ func stateKeys(kind StateType) []string {
 		keys = append(keys, taskKeys...)
 	}
 	switch kind {
-	case ServiceTask, CompensateSubMachine:
+	case ServiceTask:
 		keys = append(keys, "ServiceName", "ServiceMethod", "ServiceType", "ParameterTypes", "IsAsync")
 	case ScriptTask:
 		keys = append(keys, "ScriptType", "ScriptContent")
