@@ -71,7 +71,7 @@ type ConfigEntry struct {
 }
 
 // self names this node.
-func (s *Server) self() string { return orDefault(s.o.Node, s.o.Prefix) }
+func (s *Server) self() string { return cmp.Or(s.o.Node, s.o.Prefix) }
 
 // showCluster answers GET /api/v1/cluster.
 func (s *Server) showCluster(c *gin.Context) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -129,7 +130,7 @@ func (s *Server) listDecisions(c *gin.Context, d Decisions) {
 	p := s.parameters(c, "xid", "outcome", "since", "until", "limit", "cursor")
 	q := DecisionQuery{
 		From: p.time("since"), Until: p.time("until"), Cursor: p.text("cursor"),
-		Limit: orDefault(p.limit(), orchestrator.PageItemsDefault),
+		Limit: cmp.Or(p.limit(), orchestrator.PageItemsDefault),
 	}
 	switch text := p.text("outcome"); text {
 	case "":

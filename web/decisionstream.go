@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -39,12 +40,12 @@ const followersMax = 16
 // streamFollowed answers GET /api/v1/decisions/stream where a broker keeps the decisions.
 func (s *Server) streamFollowed(c *gin.Context, d DecisionStream) {
 	p := s.parameters(c, "from")
-	from := orDefault(p.text("from"), fromNext)
+	from := cmp.Or(p.text("from"), fromNext)
 	if p.err != nil {
 		s.fail(c, p.err)
 		return
 	}
-	from = orDefault(c.GetHeader("Last-Event-ID"), from)
+	from = cmp.Or(c.GetHeader("Last-Event-ID"), from)
 	if s.followers.Add(1) > followersMax {
 		s.followers.Add(-1)
 		s.fail(c, orchestrator.ErrBusy)

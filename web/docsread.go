@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -199,7 +200,7 @@ func (d *description) curl(op *docsOperation, v value, open bool) string {
 	for _, p := range op.Parameters {
 		if p.In == "path" {
 			example := map[string]string{"xid": "10.0.0.5:8091:4194305", "branch": "4194306", "seq": "42"}[p.Name]
-			path = strings.ReplaceAll(path, "{"+p.Name+"}", orDefault(example, "NAME"))
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", cmp.Or(example, "NAME"))
 		}
 	}
 	var b strings.Builder

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,7 +76,7 @@ func (s *Server) withEvents(handle func(c *gin.Context, e Events)) gin.HandlerFu
 			s.refuse(c, Problem{
 				Status: http.StatusConflict, Code: "eventsElsewhere",
 				Title:  "This server does not keep the events of decisions itself.",
-				Detail: orDefault(s.o.EventsElsewhere, "It publishes none."),
+				Detail: cmp.Or(s.o.EventsElsewhere, "It publishes none."),
 			})
 			return
 		}

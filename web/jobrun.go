@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (s *Server) launchJob(ctx context.Context, job *Job, version uint64, who op
 	}
 	now := when(s.o.Clock.Now())
 	job.State, job.Reason, job.Actor, job.Node = JobRunning, who.reason, who.name, s.o.Node
-	job.UpdatedAt, job.StartedAt = now, orDefault(job.StartedAt, now)
+	job.UpdatedAt, job.StartedAt = now, cmp.Or(job.StartedAt, now)
 	run := &jobRun{server: s, job: job, version: version}
 	if err := run.save(ctx); err != nil { // somebody else was faster, or the store is away
 		s.jobs.Add(-1)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -170,7 +171,7 @@ func (s *Server) makeJob(c *gin.Context) {
 	now := when(s.o.Clock.Now())
 	job := &Job{
 		ID: strings.ToLower(rand.Text()), State: JobPlanned, Action: body.Action, Filter: body.Filter,
-		RatePerSecond: orDefault(body.RatePerSecond, jobRate), Actor: actorOf(c), CreatedAt: now, UpdatedAt: now,
+		RatePerSecond: cmp.Or(body.RatePerSecond, jobRate), Actor: actorOf(c), CreatedAt: now, UpdatedAt: now,
 		Sample: []PlanView{},
 	}
 	job.ID = fmt.Sprintf("%013d-%s", s.o.Clock.Now(), job.ID[:8])

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -65,7 +66,7 @@ func (s *Server) entry(c *gin.Context, p *access.Principal) journal.Entry {
 		p = &access.Principal{}
 	}
 	return journal.Entry{
-		Who: orDefault(p.ID, "nobody"), Name: p.Name, How: p.Kind.String(), Address: c.ClientIP(),
+		Who: cmp.Or(p.ID, "nobody"), Name: p.Name, How: p.Kind.String(), Address: c.ClientIP(),
 		RequestID: c.Writer.Header().Get(requestIDHeader),
 	}
 }
@@ -227,7 +228,7 @@ func (w *patient) Write(p []byte) (int, error) {
 // exportJournal answers GET /api/v1/journal/export.
 func (s *Server) exportJournal(c *gin.Context, j *journal.Journal) {
 	p := s.parameters(c, "format", "after")
-	format, after := orDefault(p.text("format"), "ndjson"), p.number("after", 0)
+	format, after := cmp.Or(p.text("format"), "ndjson"), p.number("after", 0)
 	export, mime := j.ExportNDJSON, "application/x-ndjson"
 	switch format {
 	case "ndjson":

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -124,7 +125,7 @@ func (s *Server) listLetterGroups(c *gin.Context, l Letters) {
 // listLetters answers GET /api/v1/events/groups/{group}/deadletters.
 func (s *Server) listLetters(c *gin.Context, l Letters) {
 	p := s.parameters(c, "limit", "cursor")
-	limit := orDefault(p.limit(), orchestrator.PageItemsDefault)
+	limit := cmp.Or(p.limit(), orchestrator.PageItemsDefault)
 	if p.err != nil {
 		s.fail(c, p.err)
 		return

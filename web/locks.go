@@ -53,7 +53,7 @@ func (s *Server) listLocks(c *gin.Context) {
 // listWaits answers GET /api/v1/waits: who waits for which row, oldest first.
 func (s *Server) listWaits(c *gin.Context) {
 	p := s.parameters(c, "limit")
-	limit := orDefault(p.limit(), orchestrator.PageItemsDefault)
+	limit := cmp.Or(p.limit(), orchestrator.PageItemsDefault)
 	if p.err != nil {
 		s.fail(c, p.err)
 		return

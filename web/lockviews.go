@@ -57,7 +57,7 @@ const graphNodesRead = 200
 // showLockGraph answers GET /api/v1/locks/graph.
 func (s *Server) showLockGraph(c *gin.Context) {
 	p := s.parameters(c, "limit")
-	limit := orDefault(p.limit(), orchestrator.PageItemsMax)
+	limit := cmp.Or(p.limit(), orchestrator.PageItemsMax)
 	if p.err != nil {
 		s.fail(c, p.err)
 		return
@@ -83,7 +83,7 @@ func (s *Server) showLockGraph(c *gin.Context) {
 		out.Nodes[at[e.Holder]].Waiters++
 		out.Edges = append(out.Edges, LockEdge{
 			Waiter: names(e.Waiter), Holder: names(e.Holder), Row: *viewRow(e.Row), Since: when(e.Since),
-			WaitMs: int64(max(now-e.Since, 0)), Node: orDefault(e.Node, s.o.Node),
+			WaitMs: int64(max(now-e.Since, 0)), Node: cmp.Or(e.Node, s.o.Node),
 			InCycle: group[e.Waiter] != 0 && group[e.Waiter] == group[e.Holder],
 		})
 	}
@@ -214,7 +214,7 @@ type HotLock struct {
 // listHotLocks answers GET /api/v1/locks/hottest.
 func (s *Server) listHotLocks(c *gin.Context) {
 	p := s.parameters(c, "limit")
-	limit := orDefault(p.limit(), orchestrator.PageItemsDefault)
+	limit := cmp.Or(p.limit(), orchestrator.PageItemsDefault)
 	if p.err != nil {
 		s.fail(c, p.err)
 		return

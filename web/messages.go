@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -59,7 +60,7 @@ func (s *Server) prepareMessage(c *gin.Context) {
 	}
 	begin := beginBody{
 		Application: body.Application, Group: body.Group, Name: body.Name, Data: body.Data,
-		TimeoutMs: orDefault(body.TimeoutMs, messageTimeoutDefault.Milliseconds()),
+		TimeoutMs: cmp.Or(body.TimeoutMs, messageTimeoutDefault.Milliseconds()),
 	}
 	for _, d := range body.Deliveries {
 		begin.Branches = append(begin.Branches, d.branch())

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"sync"
@@ -54,7 +55,7 @@ type measured struct {
 
 // observerOf returns what a request that was answered is measured with.
 func (s *Server) observerOf(c *gin.Context) prometheus.Observer {
-	m := measured{orDefault(c.FullPath(), "other"), method(c.Request.Method), c.Writer.Status()}
+	m := measured{cmp.Or(c.FullPath(), "other"), method(c.Request.Method), c.Writer.Status()}
 	o := &s.observers
 	o.mu.RLock()
 	observer := o.known[m]

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -145,7 +146,7 @@ func (s *Server) developer(c *gin.Context) (*access.Principal, error) {
 	if s.crossing.Check(c.Request) != nil {
 		return nil, &problemCrossSite
 	}
-	name := orDefault(clean(c.GetHeader(actorHeader), 64), "cli")
+	name := cmp.Or(clean(c.GetHeader(actorHeader), 64), "cli")
 	return &access.Principal{Kind: access.Developer, ID: "dev", Name: name, Roles: access.RolesOf(access.Admin)}, nil
 }
 
@@ -321,7 +322,7 @@ func (s *Server) whileAllowed(c *gin.Context, role access.Role) {
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		defer cancel()
-		ticker := time.NewTicker(orDefault(s.o.Heartbeat, heartbeat))
+		ticker := time.NewTicker(cmp.Or(s.o.Heartbeat, heartbeat))
 		defer ticker.Stop()
 		for {
 			select {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -118,7 +119,7 @@ func (b *branchBody) foreign() error {
 
 // topic checks a branch of kind topic.
 func (s *Server) topic(b *branchBody) (txn.Ack, error) {
-	ack, ok := txn.ParseAck(orDefault(b.Ack, txn.AckBroker.String()))
+	ack, ok := txn.ParseAck(cmp.Or(b.Ack, txn.AckBroker.String()))
 	switch {
 	case !ok:
 		return 0, &argumentError{fmt.Sprintf("ack is broker or report, not %q", b.Ack)}
@@ -234,7 +235,7 @@ func payloadText(raw json.RawMessage) string {
 
 // resourceOf names the participant behind a call: its address without the query, which may hold what is secret.
 func resourceOf(c *txn.Call) string {
-	resource, _, _ := strings.Cut(orDefault(c.CommitURL, c.RollbackURL), "?")
+	resource, _, _ := strings.Cut(cmp.Or(c.CommitURL, c.RollbackURL), "?")
 	resource, _, _ = strings.Cut(resource, "#")
 	return resource
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -183,9 +184,9 @@ func New(o Options) *Server {
 	if o.Clock == nil {
 		o.Clock = orchestrator.SystemClock{}
 	}
-	o.HeaderTimeout = orDefault(o.HeaderTimeout, 5*time.Second)
-	o.IdleTimeout = orDefault(o.IdleTimeout, 2*time.Minute)
-	o.BodyBytesMax = orDefault(o.BodyBytesMax, 1<<20)
+	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 5*time.Second)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 2*time.Minute)
+	o.BodyBytesMax = cmp.Or(o.BodyBytesMax, 1<<20)
 	s := &Server{o: o, rules: rules(), byRoute: map[route]rule{}, crossing: http.NewCrossOriginProtection(), closing: make(chan struct{})}
 	for name, r := range s.rules {
 		method, path, _ := strings.Cut(name, " ")
@@ -208,14 +209,6 @@ func New(o Options) *Server {
 	s.routes()
 	s.templates = templatesOf(e)
 	return s
-}
-
-func orDefault[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
 }
 
 // routes is the whole API; openapi.yaml says the same.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -67,7 +68,7 @@ func (s *Server) beginRequest(c *gin.Context, body *beginBody) (req orchestrator
 	}
 	req = orchestrator.BeginRequest{
 		Application: body.Application, Group: body.Group, Name: body.Name, Trace: s.traceOf(c),
-		Data: payloadText(body.Data), Timeout: orDefault(millis(body.TimeoutMs), timeoutDefault),
+		Data: payloadText(body.Data), Timeout: cmp.Or(millis(body.TimeoutMs), timeoutDefault),
 	}
 	req.Branches, err = s.registrations(body.Branches, clientOf(c))
 	return req, err
@@ -151,7 +152,7 @@ func (s *Server) decideAndWait(c *gin.Context, id int64, outcome txn.Outcome, wa
 	req := orchestrator.DecideRequest{ID: id, Outcome: outcome, Cause: txn.CauseRequested, NoWait: wait == 0}
 	answered := make(chan result[*txn.Global], 1)
 	s.o.Coordinator.Decide(req, func(g *txn.Global, err error) { answered <- result[*txn.Global]{g, err} })
-	r, late := within(c, answered, orDefault(wait, answerWait))
+	r, late := within(c, answered, cmp.Or(wait, answerWait))
 	if late { // the decision is made or on its way; what is known now is told
 		r.value, r.err = await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -56,7 +57,7 @@ func (p *parameters) topics() topicFilter {
 // from reads where a reader begins.
 func (p *parameters) from(e Events, absent string) uint64 {
 	first, next := e.Bounds()
-	switch orDefault(p.text("from"), absent) {
+	switch cmp.Or(p.text("from"), absent) {
 	case fromOldest:
 		return first
 	case fromNext:
@@ -68,7 +69,7 @@ func (p *parameters) from(e Events, absent string) uint64 {
 // listEvents answers GET /api/v1/events.
 func (s *Server) listEvents(c *gin.Context, e Events) {
 	p := s.parameters(c, "from", "topics", "limit", "cursor")
-	limit, topics := orDefault(p.limit(), orchestrator.PageItemsDefault), p.topics()
+	limit, topics := cmp.Or(p.limit(), orchestrator.PageItemsDefault), p.topics()
 	from := p.from(e, fromOldest)
 	if p.text("cursor") != "" {
 		from = p.number("cursor", 0)
@@ -174,8 +175,8 @@ type stream struct {
 
 func (s *Server) openStream(c *gin.Context) *stream {
 	st := &stream{
-		w: c.Writer, rc: http.NewResponseController(c.Writer), limit: orDefault(s.o.StreamWriteLimit, streamWriteLimit),
-		quiet: orDefault(s.o.Heartbeat, heartbeat),
+		w: c.Writer, rc: http.NewResponseController(c.Writer), limit: cmp.Or(s.o.StreamWriteLimit, streamWriteLimit),
+		quiet: cmp.Or(s.o.Heartbeat, heartbeat),
 	}
 	_ = st.rc.SetReadDeadline(time.Time{}) // else it would end the request; where it is not supported there is none
 	return st
