@@ -91,7 +91,12 @@ func (r *rowWaits) register(c *Coordinator, id int64, ev txn.Register, done func
 
 // try applies the registration once more, or for the first time.
 func (r *rowWaits) try(c *Coordinator, w *rowWait) {
-	c.handle(w.id, request{ev: w.ev, at: c.traceStamp(), done: func(_ *txn.Global, err error) { r.tried(c, w, err) }})
+	c.handle(w.id, request{ev: w.ev, at: c.traceStamp(), done: func(g *txn.Global, err error) {
+		if err == nil {
+			w.ev.BranchID = branchOf(g, &w.ev) // perhaps that of an earlier request with the same key
+		}
+		r.tried(c, w, err)
+	}})
 }
 
 // tried takes the end of an attempt.
@@ -223,6 +228,10 @@ func (r *rowWaits) leave(c *Coordinator, w *rowWait, err error) {
 		}
 		head = r.wakeHead(rowKey(w.conflict))
 	}
+	var own []*rowWait
+	if err == nil {
+		own = r.ownWaits(w)
+	}
 	conflict := w.conflict
 	r.mu.Unlock()
 	counted := c.countLocked(err)
@@ -234,10 +243,43 @@ func (r *rowWaits) leave(c *Coordinator, w *rowWait, err error) {
 	if head != nil {
 		r.try(c, head)
 	}
+	for _, o := range own {
+		r.try(c, o)
+	}
 	for _, v := range victims {
 		c.stats.cycles.Add(1)
 		r.stop(c, v, &DeadlockError{Locked: v.conflict, Cycle: []int64{v.id, w.id}})
 	}
+}
+
+// ownWaits marks the other waits of w's transaction for rows that w has got as trying, and returns them. The caller
+// holds r.mu.
+func (r *rowWaits) ownWaits(w *rowWait) (own []*rowWait) {
+	others := r.byID[w.id]
+	if len(others) == 0 {
+		return nil
+	}
+	txn.EachLock(w.ev.LockKey, func(table, pk string) bool {
+		row := rowOf(w.ev.Resource, table, pk)
+		for _, o := range others {
+			if o.conflict != nil && rowKey(o.conflict) == row && o.tryNow() {
+				own = append(own, o)
+			}
+		}
+		return true
+	})
+	return own
+}
+
+// tryNow marks a wait as trying, and says whether somebody has to try: nobody has if it is tried already, and then it
+// is tried again. The caller holds the mutex of the waits.
+func (w *rowWait) tryNow() bool {
+	if w.trying {
+		w.again = true
+		return false
+	}
+	w.trying = true
+	return true
 }
 
 // waited notes in the count of hot rows how long w has waited. Its conflict may be counted already, as a refusal.
@@ -275,13 +317,10 @@ func (r *rowWaits) wakeHead(key txn.Row) *rowWait {
 	if len(list) == 0 {
 		return nil
 	}
-	w := list[0]
-	if w.trying {
-		w.again = true
-		return nil
+	if w := list[0]; w.tryNow() {
+		return w
 	}
-	w.trying = true
-	return w
+	return nil
 }
 
 // forget takes w out of everything and reports whether it was in. The caller holds r.mu.

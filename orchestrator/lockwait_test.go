@@ -56,6 +56,32 @@ func TestWaitersGetTheRowInOrderOfArrival(t *testing.T) {
 	}
 }
 
+// What one branch of a transaction gets, its other branches have: they do not stay in line behind others.
+func TestARowThatItsTransactionGotIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	holder, id := tb.holder("t:1"), tb.begin(time.Minute)
+	first := tb.register(id, "t:1", true)
+	tb.flush()
+	other := tb.register(tb.begin(time.Minute), "t:1", true)
+	tb.flush()
+	second := tb.register(id, "t:1", true)
+	tb.flush()
+	tb.decide(holder, txn.Commit)
+	tb.flush()
+	if !first.done || first.err != nil || !second.done || second.err != nil {
+		t.Fatalf("first %+v, second %+v", first, second)
+	}
+	if other.done {
+		t.Fatalf("the other transaction: %+v", other)
+	}
+	tb.decide(id, txn.Commit)
+	tb.flush()
+	if !other.done || other.err != nil {
+		t.Fatalf("the other transaction: %+v", other)
+	}
+}
+
 func TestNewcomerDoesNotPassWaiters(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, Limits{})

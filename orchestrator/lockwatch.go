@@ -66,16 +66,22 @@ func (r *rowWaits) edges() []WaitEdge {
 // observed takes what the store says of a row that somebody waits for: holder nil means that it is free.
 func (r *rowWaits) observed(c *Coordinator, row txn.Row, holder *LockedError) {
 	r.mu.Lock()
-	var try *rowWait
-	var refused []*rowWait
+	var try, refused []*rowWait
 	switch {
 	case holder == nil:
-		try = r.wakeHead(row)
+		if head := r.wakeHead(row); head != nil {
+			try = append(try, head)
+		}
 	case holder.RollingBack:
 		refused = slices.Clone(r.rows[row])
 	default:
 		for _, w := range r.rows[row] {
-			if w.conflict.Holder.ID != holder.Holder.ID && w.id != holder.Holder.ID {
+			switch {
+			case w.id == holder.Holder.ID: // another branch of its transaction has got the row
+				if w.tryNow() {
+					try = append(try, w)
+				}
+			case w.conflict.Holder.ID != holder.Holder.ID:
 				dropFrom(r.byHolder, w.conflict.Holder.ID, w)
 				w.conflict = holder
 				r.byHolder[holder.Holder.ID] = append(r.byHolder[holder.Holder.ID], w)
@@ -83,8 +89,8 @@ func (r *rowWaits) observed(c *Coordinator, row txn.Row, holder *LockedError) {
 		}
 	}
 	r.mu.Unlock()
-	if try != nil {
-		r.try(c, try)
+	for _, w := range try {
+		r.try(c, w)
 	}
 	for _, w := range refused {
 		r.stop(c, w, holder)

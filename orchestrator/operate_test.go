@@ -94,6 +94,36 @@ func TestSameKeyIsTheSameBranch(t *testing.T) {
 	}
 }
 
+// TestSameKeyIsTheSameBranchForWhoWaits: also when the registration may wait for a row.
+func TestSameKeyIsTheSameBranchForWhoWaits(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	holder, id := tb.holder("t:1"), tb.begin(time.Minute)
+	req := RegisterRequest{ID: id, Kind: txn.AT, Resource: "db", LockKey: "t:1", Key: "k", Wait: true}
+	var told []int64
+	ask := func() {
+		tb.Register(req, func(b int64, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			told = append(told, b)
+		})
+	}
+	ask()
+	ask()
+	tb.flush()
+	tb.decide(holder, txn.Commit)
+	tb.flush()
+	ask()
+	tb.flush()
+	if len(told) != 3 || told[0] == 0 || told[0] != told[1] || told[0] != told[2] {
+		t.Fatalf("branches %v", told)
+	}
+	if n := len(tb.store.globals[id].Branches); n != 1 {
+		t.Errorf("%d branches", n)
+	}
+}
+
 // TestOperationNeedsThePlanThatWasShown: and does nothing once the transaction has moved on.
 func TestOperationNeedsThePlanThatWasShown(t *testing.T) {
 	t.Parallel()

@@ -194,6 +194,29 @@ func TestRowsFreedByAnotherNodeGoToWhoWaits(t *testing.T) {
 	}
 }
 
+// Two branches of one transaction wait for the same row on two nodes: what one of them gets, the other has.
+func TestARowThatItsTransactionGotOnAnotherNodeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	p := setupPair(t, Limits{})
+	holder, waiter := p.begin(p.a), p.begin(p.a)
+	p.a.register(holder, "t:1", false)
+	p.a.flush()
+	first, second := p.a.register(waiter, "t:1", true), p.b.register(waiter, "t:1", true)
+	p.a.flush()
+	if first.done || second.done {
+		t.Fatal("no wait")
+	}
+	p.a.decide(holder, txn.Commit)
+	p.a.flush()
+	if !first.done || first.err != nil {
+		t.Fatalf("the row was freed: %+v", first)
+	}
+	p.watch()
+	if !second.done || second.err != nil {
+		t.Fatalf("its transaction has the row: %+v", second)
+	}
+}
+
 func TestARollbackOnAnotherNodeRefusesWhoWaits(t *testing.T) {
 	t.Parallel()
 	p := setupPair(t, Limits{})

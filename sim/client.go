@@ -188,6 +188,11 @@ func (c *client) next() {
 		c.decide(!c.failed && !w.chance(0.15), 0)
 		return
 	}
+	if group := c.enlistable(); group != nil {
+		c.jobs = c.jobs[len(group):]
+		w.after(w.upTo(w.plan.delay*4), func() { c.enlist(group) })
+		return
+	}
 	j := c.jobs[0]
 	c.jobs = c.jobs[1:]
 	w.after(w.upTo(w.plan.delay*4), func() { c.phaseOne(j) })

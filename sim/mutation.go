@@ -37,6 +37,8 @@ const (
 	CallSkipped           // a participant that was skipped is called all the same
 	MuteNotices           // consumers are not told of operations that are heuristic
 	IdleRelease           // a release is answered, but not carried out
+	ForgetKeys            // the store does not keep the keys of branches
+	PartEnlist            // branches that are to join together are registered one after the other
 
 	// Defects of clusters.
 
@@ -65,8 +67,8 @@ func (m Mutation) String() string {
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
 		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "CallSkipped", "MuteNotices",
-		"IdleRelease", "NoFencing", "FromMemory", "PartPack", "EarlyClear", "AtOnce", "Overstay", "CachedReads", "Lonely",
-		"DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
+		"IdleRelease", "ForgetKeys", "PartEnlist", "NoFencing", "FromMemory", "PartPack", "EarlyClear", "AtOnce",
+		"Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
 	}[m]
 }
 
@@ -84,6 +86,9 @@ func (m Mutation) prepare(p *plan) {
 	case IdleRelease:
 		p.beHeuristic()
 		p.kinds = bank
+	case ForgetKeys, PartEnlist:
+		p.kinds, p.sweeperOff, p.crashes = called, false, 60
+		p.beKeyed()
 	case WrongOrder:
 		p.kinds = sagas
 	case NeverDue:

@@ -38,6 +38,8 @@ func TestCheckersFindDefects(t *testing.T) {
 		CallSkipped:  {"Skips"},
 		MuteNotices:  {"Notices"},
 		IdleRelease:  {"Releases"},
+		ForgetKeys:   {"Keys"},
+		PartEnlist:   {"Enlisting"},
 		NoFencing:    {"I12"},
 		FromMemory:   {"I28"},
 		PartPack:     {"I26", "Packs"},

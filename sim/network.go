@@ -171,17 +171,26 @@ func (w *World) look(session int, id int64, recv func(check.Answer)) {
 	k.send(true)
 }
 
-// register asks for a branch.
+// register asks for a branch, as often as its key allows.
 func (w *World) register(session int, req orchestrator.RegisterRequest, recv func(check.Answer)) {
+	if req.Key != "" {
+		w.registerKeyed(session, req, 0, recv)
+		return
+	}
+	w.registerOnce(session, req, recv)
+}
+
+// registerOnce asks for a branch.
+func (w *World) registerOnce(session int, req orchestrator.RegisterRequest, recv func(check.Answer)) {
 	k := &call{w: w, op: check.OpRegister, session: session, id: req.ID, recv: recv}
 	k.ask = func(_ *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
 		c.Register(req, func(branch int64, err error) {
 			a := answered(nil, err)
-			a.Branch, a.Rows = branch, txn.LockCount(req.LockKey)
+			a.Branch, a.Rows, a.Key = branch, txn.LockCount(req.LockKey), req.Key
 			reply(a)
 		})
 	}
-	k.send(false)
+	k.send(req.Key != "")
 }
 
 // report tells the state of phase one. Nobody waits for the answer.

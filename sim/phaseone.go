@@ -30,6 +30,9 @@ func (c *client) registration(j job, key string) orchestrator.RegisterRequest {
 		ID: c.id, Kind: j.r.kind, Resource: j.r.name, Client: clientOfRM, LockKey: key, Data: c.w.payloadOf(),
 		Wait: c.w.plan.lockWait > 0 && c.w.chance(0.8),
 	}
+	if j.r.kind != txn.XA { // whose database gives it up before a late answer comes
+		req.Key = c.w.newKey()
+	}
 	if j.r.kind.Called() {
 		req.Call = c.w.callOf(j.r)
 	}

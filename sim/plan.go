@@ -36,6 +36,8 @@ type plan struct {
 	cached                  int
 	// heuristics is true if operators also skip branches and release rows.
 	heuristics bool
+	// keyed is true if requests have keys, are repeated, and branches join several at once.
+	keyed bool
 
 	// What only clusters have. nodes is their number; 0 on one machine.
 	nodes int
@@ -143,6 +145,17 @@ func newPlan(r *rand.Rand) plan {
 func (p *plan) extras(r *rand.Rand) {
 	if r.IntN(3) == 0 && !p.sweeperOff && !p.calm {
 		p.beHeuristic()
+	}
+	if r.IntN(2) == 0 {
+		p.beKeyed()
+	}
+}
+
+// beKeyed has requests repeated, for which there is reason.
+func (p *plan) beKeyed() {
+	p.keyed = true
+	if !p.sweeperOff && !p.calm {
+		p.loss = max(p.loss, 0.05)
 	}
 }
 

@@ -83,9 +83,13 @@ func (m reached) run(l *check.Logs) {
 		op     check.Op
 		status txn.Status
 	}
-	told := map[opStatus]bool{}
+	told, keys, repeated := map[opStatus]bool{}, map[string]bool{}, false
 	for _, a := range l.Answers {
 		classes[a.Class] = true
+		if a.Op == check.OpRegister && a.Class == check.OK && a.Key != "" {
+			repeated = repeated || keys[a.Key]
+			keys[a.Key] = true
+		}
 		if a.Class == check.OK {
 			told[opStatus{a.Op, a.Status}] = true
 		}
@@ -113,6 +117,8 @@ func (m reached) run(l *check.Logs) {
 	}
 	m.add("call that goes on", ongoing)
 	m.add("branch skipped by a person", skipped)
+	m.add("same branch told twice", repeated)
+	m.add("branches that joined together", told[opStatus{check.OpEnlist, txn.Active}])
 	m.add("rows released by a person", told[opStatus{check.OpRelease, txn.RollingBack}])
 	m.add("topic only", l.End.TopicOnly)
 	m.add("clock jump", l.End.ClockJumped)

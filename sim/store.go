@@ -331,7 +331,7 @@ func (s *Store) check(ch *orchestrator.Change) error {
 	}
 	for _, row := range check.Rows(ch.Acquire) {
 		if l := s.locks[row]; l.holder != 0 && l.holder != g.XID.ID {
-			if s.o.Mutation == PartialGrant {
+			if s.o.Mutation == PartialGrant && s.all[g.XID.ID] != nil {
 				s.take(g.XID.ID, ch.Acquire)
 			}
 			return s.locked(asAsked(row, ch.Acquire.LockKey), l.holder)

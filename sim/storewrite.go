@@ -76,6 +76,13 @@ func (s *Store) accept(ch *orchestrator.Change, done func(error)) *pending {
 		rec = st.rec
 	}
 	rec = rec.merge(g, ch.Touched)
+	if s.o.Mutation == ForgetKeys {
+		for _, i := range ch.Touched {
+			b := *g.Branches[i]
+			b.Key = ""
+			rec.branches[i] = txn.AppendBranch(nil, &b)
+		}
+	}
 	p := &pending{id: id, version: g.Version, rec: rec, lazy: ch.Lazy, done: done}
 	if ch.Decision {
 		p.entry = &entry{id: id, topic: ch.Topic, event: string(ch.Event), outcome: g.Status.Outcome()}

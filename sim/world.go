@@ -70,6 +70,7 @@ type World struct {
 	payload   int64
 	// operations counts what operators have asked for.
 	operations int
+	keys       int // of requests, given so far
 }
 
 // started is what the coordinator's clock shows when a run begins.

@@ -77,10 +77,12 @@ func operated() *run {
 	return r
 }
 
-func TestOperatedRunIsGood(t *testing.T) {
+func TestOtherGoodRunsAreGood(t *testing.T) {
 	t.Parallel()
-	for _, v := range Run(&operated().Logs) {
-		t.Error(v)
+	for _, other := range otherRuns() {
+		for _, v := range Run(&other.good().Logs) {
+			t.Error(v)
+		}
 	}
 }
 
@@ -131,19 +133,27 @@ func (r *run) given() {
 	s.By, s.Given = 1, s.Seq
 }
 
-func TestCheckersOfOperationsCanFail(t *testing.T) {
+func TestCheckersOfOtherRunsCanFail(t *testing.T) {
 	t.Parallel()
-	ways := badlyOperated()
-	for _, c := range heuristicCheckers() {
-		if len(ways[c.Name]) == 0 {
-			t.Errorf("nothing shows that %s can fail", c.Name)
-		}
-		for i, spoil := range ways[c.Name] {
-			r := operated()
-			spoil(r)
-			if len(c.Check(NewIndex(&r.Logs))) == 0 {
-				t.Errorf("%s did not see way %d to violate it", c.Name, i)
+	for _, other := range otherRuns() {
+		for _, c := range All() {
+			for i, spoil := range other.ways[c.Name] {
+				r := other.good()
+				spoil(r)
+				if len(c.Check(NewIndex(&r.Logs))) == 0 {
+					t.Errorf("%s did not see way %d to violate it", c.Name, i)
+				}
 			}
 		}
 	}
+}
+
+// otherRun is a good run beside that of good, and ways to spoil it.
+type otherRun struct {
+	good func() *run
+	ways map[string][]func(r *run)
+}
+
+func otherRuns() []otherRun {
+	return []otherRun{{operated, badlyOperated()}, {keyed, badlyKeyed()}}
 }

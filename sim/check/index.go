@@ -26,6 +26,7 @@ type Story struct {
 	Published []*Published
 	// Operations are what operators have asked for.
 	Operations []*Operation
+	Enlisted   []*Enlisted
 	// Final is its record in the end, Decision the durable write that decided it; nil if there is none.
 	Final    *txn.Global
 	Decision *Write
@@ -66,6 +67,10 @@ func NewIndex(l *Logs) *Index {
 	for i := range l.Published {
 		s := x.of(l.Published[i].ID)
 		s.Published = append(s.Published, &l.Published[i])
+	}
+	for i := range l.Enlisted {
+		s := x.of(l.Enlisted[i].ID)
+		s.Enlisted = append(s.Enlisted, &l.Enlisted[i])
 	}
 	for i := range l.Operations {
 		s := x.of(l.Operations[i].ID)

@@ -151,7 +151,8 @@ func (s *Story) undone(branch int64) Seq {
 // span is a time in which somebody held a row.
 type span struct {
 	holder   int64
-	from, to Seq // to 0: not over
+	from, to Seq           // to 0: not over
+	fromAt   time.Duration // when it was durable
 	toAt     time.Duration
 }
 
@@ -162,7 +163,7 @@ func spans(x *Index) map[txn.Row][]*span {
 	for _, w := range x.Writes {
 		if w.Acquire != nil {
 			for _, row := range Rows(w.Acquire) {
-				out[row] = append(out[row], &span{holder: w.ID(), from: w.Seq})
+				out[row] = append(out[row], &span{holder: w.ID(), from: w.Seq, fromAt: w.DurableAt})
 			}
 		}
 		if w.Durable == 0 {
@@ -190,7 +191,7 @@ func allOrNothing(x *Index, fail func(int64, string, ...any)) {
 			continue
 		}
 		if s := x.byID[a.ID]; s.Final != nil {
-			if b, _ := s.Final.Branch(a.Branch); b != nil && a.Branch != 0 {
+			if b, _ := s.Final.Branch(a.Branch); b != nil && a.Branch != 0 && a.Key == "" {
 				fail(a.ID, "branch %d was refused at %d (%s), but it is there", a.Branch, a.Seq, a.Class)
 			}
 		}
@@ -252,6 +253,10 @@ func wakeups(x *Index, fail func(int64, string, ...any)) {
 		var last *span
 		row := txn.Row{Resource: a.Row.Resource, Table: txn.FoldTable(a.Row.Table), PK: a.Row.PK}
 		for _, s := range held[row] {
+			if s.holder == a.ID && s.from < a.Seq && (s.fromAt == 0 || s.fromAt+wakeWithin > a.At) {
+				last = nil // another branch of its own has got it, as it turns out about now
+				break
+			}
 			if s.holder != a.ID && s.from < a.Seq {
 				last = s
 				if s.to == 0 || s.toAt+wakeWithin > a.At {

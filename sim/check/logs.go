@@ -25,6 +25,7 @@ const (
 	OpSkip
 	OpRelease
 	OpPlan
+	OpEnlist
 )
 
 // OpOf is the request that carries an action of an operator out.
@@ -45,7 +46,7 @@ func OpOf(a txn.Action) Op {
 // String returns the name that traces show.
 func (o Op) String() string {
 	return [...]string{
-		"?", "begin", "register", "report", "commit", "rollback", "get", "retry", "skip", "release", "plan",
+		"?", "begin", "register", "report", "commit", "rollback", "get", "retry", "skip", "release", "plan", "enlist",
 	}[o]
 }
 
@@ -93,6 +94,8 @@ type Answer struct {
 	Row     txn.Row // for Locked: the row, and who was said to hold it
 	Holder  int64
 	Notice  string        // what consumers are to be told of a skip or a release
+	Key     string        // of a register, "" if it has none
+	Keys    []string      // of an enlist
 	Rows    int           // how many rows a register asked for
 	Waited  time.Duration // from Asked to Seq
 	At      time.Duration // of Seq
@@ -226,6 +229,12 @@ type Operation struct {
 	Notice     string // what consumers are to be told of it, unlike that of any other
 }
 
+// Enlisted is a request that several branches join at once. That it was asked says nothing about its end.
+type Enlisted struct {
+	ID   int64
+	Keys []string
+}
+
 // IDRange is a range of ids that the store reserved.
 type IDRange struct{ First, N int64 }
 
@@ -299,6 +308,7 @@ type Logs struct {
 	Fences     []Fence
 	Reserved   []IDRange
 	Operations []Operation
+	Enlisted   []Enlisted
 	End        End
 }
 
@@ -342,5 +352,6 @@ func All() []Checker {
 	out = append(out, effectCheckers()...)
 	out = append(out, messageCheckers()...)
 	out = append(out, heuristicCheckers()...)
+	out = append(out, keyCheckers()...)
 	return append(out, endCheckers()...)
 }

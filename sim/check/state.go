@@ -104,7 +104,7 @@ func uniqueIDs(x *Index, fail func(int64, string, ...any)) {
 		switch {
 		case a.Op == OpBegin && a.Class == OK:
 			use(a.ID, "transaction")
-		case a.Op == OpRegister && a.Class == OK:
+		case a.Op == OpRegister && a.Class == OK && !(a.Key != "" && branches[a.Branch] == a.ID):
 			use(a.Branch, "branch")
 			branches[a.Branch] = a.ID
 		}
