@@ -10,6 +10,9 @@ import (
 // runs, or never. Known returns the state machine of a name, as sub state machines call them; nil leaves that out.
 func Check(d *Document, known func(name string) *Machine) Report {
 	c := &checker{machine: d.Machine, known: known, found: slices.Clone(d.shape)}
+	if slices.ContainsFunc(d.shape, func(f Finding) bool { return f.Rule == RuleTooLarge }) {
+		return Report{Findings: c.found} // nothing else can be said
+	}
 	c.reached = d.Machine.reachable()
 	c.compensates = map[string]*State{}
 	for _, s := range d.Machine.States {

@@ -118,19 +118,23 @@ type reader struct {
 	at    int
 	depth int
 	line  int
-	start int // offset where the line begins
+	// counted is an offset in the present line and column what it has there, so that no line is counted twice.
+	counted, column int
 }
 
 func parseJSON(text string) (*Node, error) {
-	r := &reader{text: text, line: 1}
+	r := &reader{text: text, line: 1, column: 1}
 	if len(text) > bytesMax {
 		return nil, r.wrong("the definition has %d bytes; %d are the most", len(text), bytesMax)
 	}
 	if strings.HasPrefix(text, "\ufeff") {
-		r.at, r.start = 3, 3
+		r.at, r.counted = 3, 3
 	}
 	if i := invalid(text); i >= 0 {
-		r.at = i
+		for r.at < i && r.at < len(text) {
+			r.newline()
+			r.at++
+		}
 		return nil, r.wrong("the text is not UTF-8")
 	}
 	n, err := r.value()
@@ -156,7 +160,17 @@ func invalid(text string) int {
 }
 
 func (r *reader) place() Position {
-	return Position{Line: r.line, Column: utf8.RuneCountInString(r.text[r.start:r.at]) + 1}
+	r.column += utf8.RuneCountInString(r.text[r.counted:r.at])
+	r.counted = r.at
+	return Position{Line: r.line, Column: r.column}
+}
+
+// newline begins a line after a line break.
+func (r *reader) newline() {
+	if r.text[r.at] == '\n' {
+		r.line++
+		r.counted, r.column = r.at+1, 1
+	}
 }
 
 func (r *reader) wrong(format string, args ...any) error {
@@ -174,8 +188,7 @@ func (r *reader) space() {
 	for r.at < len(r.text) {
 		switch r.text[r.at] {
 		case '\n':
-			r.line++
-			r.start = r.at + 1
+			r.newline()
 		case ' ', '\t', '\r':
 		default:
 			return
