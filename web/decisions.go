@@ -205,26 +205,6 @@ func (s *Server) streamDecisions(c *gin.Context, e Events) {
 	s.streaming(c, func(ctx context.Context, st *stream) error { return st.read(ctx, e, from, nil) })
 }
 
-// streaming runs a stream of server-sent events until its reader goes, it ends, or the server stops.
-func (s *Server) streaming(c *gin.Context, write func(ctx context.Context, st *stream) error) {
-	if s.streams.Add(1) > streamsMax {
-		s.streams.Add(-1)
-		s.fail(c, orchestrator.ErrBusy)
-		return
-	}
-	defer s.streams.Add(-1)
-	st := s.openStream(c)
-	ctx, cancel := s.untilClosing(c)
-	defer cancel()
-	switch err := write(ctx, st); {
-	case err == nil || c.Request.Context().Err() != nil:
-	case st.begun:
-		s.o.Logger.DebugContext(c, "stream ended", "err", err)
-	default:
-		s.fail(c, err)
-	}
-}
-
 const (
 	// publishedBefore and publishedAfter are how far from its decision a copy is looked for, copiesMax how many are shown.
 	publishedBefore = 10 * time.Second

@@ -131,6 +131,16 @@ func (s *Server) streamEvents(c *gin.Context, e Events) {
 			return
 		}
 	}
+	s.streaming(c, func(ctx context.Context, st *stream) error {
+		if group != "" {
+			return st.follow(ctx, e, group)
+		}
+		return st.read(ctx, e, from, topics)
+	})
+}
+
+// streaming runs a stream of server-sent events until its reader goes, it ends, or the server stops.
+func (s *Server) streaming(c *gin.Context, write func(ctx context.Context, st *stream) error) {
 	if s.streams.Add(1) > streamsMax {
 		s.streams.Add(-1)
 		s.fail(c, orchestrator.ErrBusy)
@@ -140,16 +150,10 @@ func (s *Server) streamEvents(c *gin.Context, e Events) {
 	st := s.openStream(c)
 	ctx, cancel := s.untilClosing(c)
 	defer cancel()
-	var err error
-	if group != "" {
-		err = st.follow(ctx, e, group)
-	} else {
-		err = st.read(ctx, e, from, topics)
-	}
-	switch {
+	switch err := write(ctx, st); {
 	case err == nil || c.Request.Context().Err() != nil:
 	case st.begun:
-		s.o.Logger.DebugContext(c, "event stream ended", "err", err)
+		s.o.Logger.DebugContext(c, "stream ended", "err", err)
 	default:
 		s.fail(c, err)
 	}
