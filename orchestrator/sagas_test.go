@@ -54,7 +54,7 @@ func (twoSteps) Judge(_ *txn.Global, _ *txn.Branch, r txn.Reply) txn.Verdict {
 	return txn.Verdict{Result: r.Result, Answer: r.Answer}
 }
 
-func (twoSteps) Undo(*txn.Global, *txn.Branch) string { return "undo" }
+func (twoSteps) Undo(*txn.Global, *txn.Branch) txn.Undo { return txn.Undo{Data: "undo"} }
 
 func (tb *table) startSaga(definition string) *result {
 	r := &result{}

@@ -75,6 +75,9 @@ func mayImport(dir, target string) bool {
 // impure lists what the core must not even import, by the first words of the import path.
 var impure = regexp.MustCompile(`^(context|os|net|syscall|io|log|math/rand|crypto|sync|database|runtime)(/|$)`)
 
+// pureToo are packages of ours that the planner of sagas may import: they do no I/O either.
+var pureToo = []string{"orchestrator/txn", "saga/definition", "saga/expressions"}
+
 func TestTheCoreIsPure(t *testing.T) {
 	t.Parallel()
 	clock := []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker"}
@@ -84,6 +87,10 @@ func TestTheCoreIsPure(t *testing.T) {
 				continue
 			}
 			for _, path := range s.imports() {
+				own, ours := strings.CutPrefix(path, module+"/")
+				if ours && s.under("saga/plan") && slices.Contains(pureToo, own) {
+					continue
+				}
 				if impure.MatchString(path) || strings.Contains(path, ".") {
 					f.add(s.path, s.path, "the core does not import %s", path)
 				}

@@ -7,6 +7,8 @@ type Call struct {
 	// CommitURL is called on commit and RollbackURL on rollback; "" says that nothing is to be done then. A [Check] has
 	// the address to ask in CommitURL alone.
 	CommitURL, RollbackURL string
+	// Method and UndoMethod are the methods of the two calls of a saga's step, "" for POST; all other calls are POST.
+	Method, UndoMethod string
 	// Headers are sent with each call, in this order.
 	Headers []CallHeader
 	// Timeout is how long one attempt may take; 0 is [RetryPolicy.Answer].
@@ -61,6 +63,14 @@ func (p RetryPolicy) usedUp(b *Branch) bool {
 	return budget > 0 && b.Attempts-min(b.Ongoing, b.Attempts) >= budget
 }
 
+// spares reports whether the end of an attempt at b costs nothing of its budget: the participant is still at it, or
+// nobody could be asked. The latter is so for a budget of the branch's own, and until there have been as many attempts
+// as the policy has for all: a participant that is away for so long is somebody's business.
+func (p RetryPolicy) spares(b *Branch, result Result) bool {
+	own := b.Call != nil && b.Call.Attempts > 0
+	return result == ResultOngoing || result == ResultUnreachable && own && (p.Attempts == 0 || b.Attempts < p.Attempts)
+}
+
 // check returns the branch that says whom to ask about a silent sender, and its index, or nil and -1.
 func (g *Global) check() (*Branch, int) {
 	if len(g.Branches) > 0 && g.Branches[0].Kind == Check {
@@ -83,7 +93,7 @@ func (r Rules) ask(g *Global, now Millis) Effects {
 		return Effects{}
 	}
 	d := edit(g)
-	b = d.command(i, now.Add(r.Retry.answer(b)), "")
+	b = d.command(i, now.Add(r.Retry.answer(b)))
 	d.DueAt = b.lookAt()
 	return d.done(WriteLazy)
 }

@@ -21,6 +21,8 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 	}
 	r.drive(d, now)
 	switch {
+	case d.Stuck != g.Stuck && d.Stuck == StuckRefused: // it cannot be undone
+		return d.done(WriteDurable), nil
 	case len(d.eff.Commands) > 0:
 	case d.Saga != nil && d.DueAt > now && d.DueAt != g.DueAt: // it waits for the answer to a step that was under way
 		return d.done(WriteLazy), nil
@@ -67,7 +69,7 @@ func (r Rules) drive(d *draft, now Millis) {
 		}
 		open := gate.pass(d.Status, i, b)
 		if open && b.due(now) {
-			b = d.command(i, now.Add(r.Retry.answer(b)), r.undo(d.Global, b))
+			b = r.send(d, i, now)
 		}
 		if at := b.lookAt(); open && at != 0 && (d.DueAt == 0 || at < d.DueAt) {
 			d.DueAt = at
@@ -122,21 +124,33 @@ func (b *Branch) lookAt() Millis {
 	return max(b.InFlightUntil, b.NextAt)
 }
 
-// undo returns with which data a branch is undone, "" if with its own.
-func (r Rules) undo(g *Global, b *Branch) string {
+// send adds the command for branch i, which is due. How a step is undone is computed each time, and is the same.
+func (r Rules) send(d *draft, i int, now Millis) *Branch {
+	b := d.Branches[i]
 	if b.Step == nil {
-		return ""
+		return d.command(i, now.Add(r.Retry.answer(b)))
 	}
-	return r.planner(g).Undo(g, b)
+	undo := r.planner(d.Global).Undo(d.Global, b)
+	if undo.Problem != "" {
+		b = d.branch(i)
+		b.State, b.Failure, d.Stuck = Refused, clip(undo.Problem, failureBytesMax), StuckRefused
+		d.tell(now, HistoryRefused, b.ID, b.Failure)
+		return b
+	}
+	if b.Attempts == 0 {
+		b = d.branch(i)
+		b.Call = undo.Call
+	}
+	b = d.command(i, now.Add(r.Retry.answer(b)))
+	cmd := &d.eff.Commands[len(d.eff.Commands)-1]
+	cmd.Resource, cmd.Data = undo.Resource, undo.Data
+	return b
 }
 
-// command marks branch i as asked until the given time and adds the command, with the given data or its own.
-func (d *draft) command(i int, until Millis, data string) *Branch {
+// command marks branch i as asked until the given time and adds the command.
+func (d *draft) command(i int, until Millis) *Branch {
 	b := d.branch(i)
 	step := ""
-	if data == "" {
-		data = b.Data
-	}
 	if b.Step != nil {
 		step = b.Step.Name
 	}
@@ -144,7 +158,7 @@ func (d *draft) command(i int, until Millis, data string) *Branch {
 	b.InFlightUntil, b.NextAt = until, 0
 	d.eff.Commands = append(d.eff.Commands, Command{
 		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: d.operation(), Resource: b.Resource, Step: step,
-		Client: b.Client, Data: data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
+		Client: b.Client, Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
 		Trace: d.Trace, Cause: d.Cause, Call: b.Call, Until: until,
 	})
 	return b
@@ -194,6 +208,9 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	b, i := g.Branch(ev.BranchID)
 	if b == nil || !g.Status.Decided() || g.Status.Outcome() != ev.Op || !b.NeedsPhaseTwo() {
 		return Effects{} // late, doubled, or not ours
+	}
+	if b.Step != nil {
+		ev.Result = r.planner(g).Judge(g, b, ev).Result
 	}
 	if ev.Result == ResultXANotFound {
 		ev.Result = r.xaNotFound(g, now)
@@ -262,8 +279,10 @@ func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
 	b.InFlightUntil = 0
 	delay := r.Retry.delay(b, ev.Result)
 	b.NextAt = now.Add(max(delay, min(ev.After, r.Retry.SlowDelay)))
-	if ev.Result == ResultOngoing {
+	if r.Retry.spares(b, ev.Result) {
 		b.Ongoing++
+	}
+	if ev.Result == ResultOngoing {
 		b.Failure = ""
 		return
 	}

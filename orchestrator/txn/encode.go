@@ -133,6 +133,9 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	}
 	if version >= encodingVersion4 {
 		dst = appendStep(dst, b.Step)
+		if b.Call != nil {
+			dst = appendString(appendString(dst, b.Call.Method), b.Call.UndoMethod)
+		}
 	}
 	return dst
 }
@@ -189,6 +192,9 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 		b.Step.Answer = d.string()
 		b.Step.Undo, b.Step.Pivot, b.Step.GaveUp = d.byte() == 1, d.byte() == 1, d.byte() == 1
 		b.Step.Until = Millis(d.varint())
+		if b.Call != nil {
+			b.Call.Method, b.Call.UndoMethod = d.shared(), d.shared()
+		}
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding

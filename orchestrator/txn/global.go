@@ -410,7 +410,8 @@ type Branch struct {
 	Call *Call
 	// Step is what steps of a saga have beyond others, nil for these.
 	Step *Step
-	// Ongoing counts the attempts that were answered with "still going on", which cost nothing of the retry budget.
+	// Ongoing counts the attempts that cost nothing of the retry budget: those that were answered with "still going on",
+	// and, where the branch has a budget of its own, those for which nobody could be asked.
 	Ongoing uint32
 }
 

@@ -44,8 +44,8 @@ type Planner interface {
 	Next(g *Global, now Millis) Next
 	// Judge returns what an answer to a step means, and what is kept of it.
 	Judge(g *Global, b *Branch, r Reply) Verdict
-	// Undo returns the data with which a step is undone.
-	Undo(g *Global, b *Branch) string
+	// Undo says how a step is undone.
+	Undo(g *Global, b *Branch) Undo
 }
 
 // Planners has the planners of published definitions. It is a pointer behind the interface: rules are compared.
@@ -71,8 +71,17 @@ type NewStep struct {
 	Resource, Data string
 	Call           *Call
 	Undo, Pivot    bool
-	// Until is the time by which it has to be done, for a timer when it is done; 0: never.
-	Until Millis
+	// At is when it is begun, 0: at once. Until is the time by which it has to be done, for a timer when it is done; 0:
+	// never.
+	At, Until Millis
+}
+
+// Undo is how a step is undone: the topic or queue, what is sent, and how the participant is called, if it is.
+type Undo struct {
+	Resource, Data string
+	Call           *Call
+	// Problem is why it cannot be asked for, "" if it can: then a person has to see to it.
+	Problem string
 }
 
 // Verdict is what an answer means.
@@ -148,8 +157,8 @@ func (d *draft) begin(s *NewStep, now Millis) {
 		id++
 	}
 	b := &Branch{
-		ID: id, Kind: s.Kind, State: Registered, Resource: s.Resource, Data: s.Data, RegisteredAt: now, Call: s.Call,
-		Step: &Step{Name: s.Name, Undo: s.Undo, Pivot: s.Pivot, Until: s.Until},
+		ID: id, Kind: s.Kind, State: Registered, Resource: s.Resource, Data: s.Data, RegisteredAt: now, NextAt: s.At,
+		Call: s.Call, Step: &Step{Name: s.Name, Undo: s.Undo, Pivot: s.Pivot, Until: s.Until},
 	}
 	d.tell(now, HistoryStarted, id, s.Name)
 	d.join(b)
@@ -177,7 +186,7 @@ func (r Rules) step(d *draft, now Millis) {
 			continue
 		}
 		if b.Kind.commanded() && b.due(now) && (b.Step.Until == 0 || now < b.Step.Until) {
-			b = d.command(i, now.Add(r.Retry.answer(b)), "")
+			b = d.command(i, now.Add(r.Retry.answer(b)))
 		}
 		for _, at := range [...]Millis{b.lookAt(), b.Step.Until} {
 			if at > now && (d.DueAt == 0 || at < d.DueAt) {

@@ -37,7 +37,8 @@ func (l levels) Next(g *Global, now Millis) Next {
 			var next Next
 			for _, name := range level {
 				s := NewStep{
-					Name: name, Kind: StepCall, Data: name, Undo: strings.Contains(name, "u"), Pivot: strings.Contains(name, "p"),
+					Name: name, Kind: StepCall, Data: name, Call: &Call{CommitURL: "http://h/do", Method: "PUT"},
+					Undo: strings.Contains(name, "u"), Pivot: strings.Contains(name, "p"),
 				}
 				switch {
 				case strings.Contains(name, "t"):
@@ -55,7 +56,12 @@ func (l levels) Next(g *Global, now Millis) Next {
 }
 
 func (levels) Judge(_ *Global, _ *Branch, r Reply) Verdict { return Verdict{r.Result, r.Answer} }
-func (levels) Undo(_ *Global, b *Branch) string            { return "undo " + b.Data + " " + b.Step.Answer }
+func (levels) Undo(_ *Global, b *Branch) Undo {
+	return Undo{
+		Resource: "back", Data: "undo " + b.Data + " " + b.Step.Answer,
+		Call: &Call{RollbackURL: "http://h/undo", UndoMethod: "DELETE"},
+	}
+}
 
 // saga is a saga that is run by hand.
 type saga struct {
@@ -189,7 +195,8 @@ func TestARefusedStepHasTheOthersUndoneAgainstTheirOrder(t *testing.T) {
 	if s.g.Saga.Failure != "c" || s.g.Branches[3].Failure != "sold out" {
 		t.Errorf("%+v %+v", s.g.Saga, s.g.Branches[3])
 	}
-	if data := s.sent[0].Data; data != "undo a-u 2" || s.sent[0].Op != Rollback {
+	if data := s.sent[0].Data; data != "undo a-u 2" || s.sent[0].Op != Rollback || s.sent[0].Resource != "back" ||
+		s.sent[0].Call.UndoMethod != "DELETE" {
 		t.Errorf("it is undone with %q", data)
 	}
 	s.answer("a-u", ResultDone, "")

@@ -1,0 +1,275 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/expressions"
+)
+
+// Resolve returns the definition of a sub-saga, or an error that says why there is none.
+type Resolve func(name string, version int) (*definition.Definition, error)
+
+// Program is a compiled definition. It is immutable and may be used by many at once.
+type Program struct {
+	def    *definition.Definition
+	order  []int
+	edges  [][]definition.Edge
+	index  map[string]int
+	steps  []*step
+	output *expressions.Mapping // nil: none
+}
+
+// step is a compiled step.
+type step struct {
+	*definition.Step
+	when, in, until *expressions.Program // nil: none
+	output          *expressions.Mapping // nil: the whole answer
+	forward, undo   *request             // nil: none
+	results, undone []rule
+	cases           []*expressions.Program
+	timerUntil      *expressions.Program
+	prompt, show    *expressions.Mapping
+	sub             *Program
+	subInput        *expressions.Mapping
+}
+
+// rule classifies an answer.
+type rule struct {
+	when *expressions.Program
+	is   definition.Outcome
+}
+
+// request is what a participant is sent.
+type request struct {
+	method  string
+	url     *expressions.Mapping // of a call
+	headers []header
+	data    *expressions.Mapping // nil: nothing
+	name    string               // the topic, or the task of a worker
+}
+
+type header struct {
+	name  string
+	value *expressions.Mapping
+}
+
+// compiler collects the first error.
+type compiler struct {
+	err error
+}
+
+// Compile compiles a definition that was found sound. Errors say which step is wrong; they do not occur with
+// definitions that saga/validate has passed. Sub-sagas are compiled along, at most SubSagaDepthMax deep.
+func Compile(def *definition.Definition, subs Resolve) (*Program, error) {
+	return compile(def, subs, 0)
+}
+
+func compile(def *definition.Definition, subs Resolve, depth int) (*Program, error) {
+	if depth > definition.SubSagaDepthMax {
+		return nil, fmt.Errorf("saga %s: sub-sagas are nested more than %d deep", def.Name, definition.SubSagaDepthMax)
+	}
+	p := &Program{def: def, order: def.Order(), edges: def.Predecessors(), index: map[string]int{}}
+	if len(p.order) != len(def.Steps) {
+		return nil, fmt.Errorf("saga %s: steps wait for each other in a circle", def.Name)
+	}
+	for i, s := range def.Steps {
+		if _, twice := p.index[s.ID]; twice {
+			return nil, fmt.Errorf("saga %s: two steps are called %s", def.Name, s.ID)
+		}
+		p.index[s.ID] = i
+	}
+	for i, s := range def.Steps {
+		for _, e := range p.edges[i] {
+			if _, known := p.index[e.Step]; !known {
+				return nil, fmt.Errorf("saga %s, step %s: it comes after %s, which there is not", def.Name, s.ID, e.Step)
+			}
+		}
+		st, err := compileStep(s)
+		if err == nil && s.Kind == definition.KindSubSaga {
+			err = st.link(subs, depth)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("saga %s, step %s: %w", def.Name, s.ID, err)
+		}
+		p.steps = append(p.steps, st)
+	}
+	var c compiler
+	if def.Output != nil {
+		p.output = c.mapping(def.Output, scope(nil))
+	}
+	if c.err != nil {
+		return nil, fmt.Errorf("saga %s: output: %w", def.Name, c.err)
+	}
+	return p, nil
+}
+
+// link compiles the sub-saga of a step.
+func (s *step) link(subs Resolve, depth int) error {
+	if subs == nil {
+		return fmt.Errorf("saga %s is not known here", s.Sub.Saga)
+	}
+	def, err := subs(s.Sub.Saga, s.Sub.Version)
+	if err != nil {
+		return err
+	}
+	s.sub, err = compile(def, subs, depth+1)
+	return err
+}
+
+// scope is the names that expressions of a step see, and some more.
+func scope(s *definition.Step, more ...string) expressions.Env {
+	env := expressions.Env{"input": expressions.Any(), "steps": expressions.Any(), "saga": expressions.Any()}
+	if s != nil && s.ForEach != nil {
+		as, index := loopNames(s.ForEach)
+		env[as], env[index] = expressions.Any(), expressions.Int()
+	}
+	for _, name := range more {
+		env[name] = expressions.Any()
+	}
+	return env
+}
+
+// loopNames are the names of an item and of its index.
+func loopNames(f *definition.ForEach) (as, index string) {
+	as, index = f.As, f.Index
+	if as == "" {
+		as = "item"
+	}
+	if index == "" {
+		index = "index"
+	}
+	return as, index
+}
+
+func compileStep(s *definition.Step) (*step, error) {
+	var c compiler
+	own, outer := scope(s), scope(nil)
+	answer := scope(s, "status", "headers", "body", "attempt")
+	st := &step{
+		Step: s, when: c.program(s.When, outer, expressions.WantBool), results: c.rules(s.Result, answer),
+	}
+	if s.ForEach != nil {
+		st.in = c.program(s.ForEach.In, outer, expressions.WantList)
+	}
+	if s.Repeat != nil {
+		st.until = c.program(s.Repeat.Until, answer, expressions.WantBool)
+	}
+	if s.Output != nil {
+		st.output = c.mapping(s.Output, answer)
+	}
+	switch s.Kind {
+	case definition.KindCall:
+		st.forward = c.call(s.Call, own)
+	case definition.KindMessage:
+		st.forward = c.message(s.Message, own)
+	case definition.KindWorker:
+		st.forward = &request{name: s.Worker.Task, data: c.value(s.Worker.Input, own)}
+	case definition.KindSubSaga:
+		st.subInput = c.value(s.Sub.Input, own)
+	case definition.KindTimer:
+		st.timerUntil = c.program(s.Timer.Until, own, expressions.WantText)
+	case definition.KindSignal:
+	case definition.KindApproval:
+		st.prompt, st.show = c.value(&s.Approval.Prompt, own), c.value(s.Approval.Data, own)
+	case definition.KindChoice:
+		for _, one := range s.Choice.Cases {
+			st.cases = append(st.cases, c.program(one.When, own, expressions.WantBool))
+		}
+	default:
+		return nil, fmt.Errorf("kind %d is not known", s.Kind)
+	}
+	if s.Compensate != nil {
+		st.compileUndo(&c, scope(s, "output"))
+	}
+	return st, c.err
+}
+
+func (s *step) compileUndo(c *compiler, env expressions.Env) {
+	switch u := s.Compensate; {
+	case u.Call != nil:
+		s.undo = c.call(u.Call, env)
+	case u.Message != nil:
+		s.undo = c.message(u.Message, env)
+	case u.Worker != nil:
+		s.undo = &request{name: u.Worker.Task, data: c.value(u.Worker.Input, env)}
+	default:
+		c.fail(fmt.Errorf("its compensation says nothing"))
+	}
+	s.undone = c.rules(s.Compensate.Result, scope(s.Step, "status", "headers", "body"))
+}
+
+func (c *compiler) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+func (c *compiler) program(e definition.Expr, env expressions.Env, want expressions.Want) *expressions.Program {
+	if e == "" || c.err != nil {
+		return nil
+	}
+	p, err := expressions.Compile(e, env, want)
+	if err != nil {
+		c.fail(err)
+	}
+	return p
+}
+
+func (c *compiler) value(v *definition.Value, env expressions.Env) *expressions.Mapping {
+	if v == nil || c.err != nil {
+		return nil
+	}
+	m, err := expressions.CompileValue(*v, env)
+	if err != nil {
+		c.fail(err)
+	}
+	return m
+}
+
+func (c *compiler) mapping(values map[string]definition.Value, env expressions.Env) *expressions.Mapping {
+	m, err := expressions.CompileMapping(values, env)
+	if err != nil {
+		c.fail(err)
+	}
+	return m
+}
+
+func (c *compiler) rules(all []definition.ResultRule, env expressions.Env) []rule {
+	var out []rule
+	for _, r := range all {
+		out = append(out, rule{c.program(r.When, env, expressions.WantBool), r.Is})
+	}
+	return out
+}
+
+func (c *compiler) message(m *definition.Message, env expressions.Env) *request {
+	return &request{name: m.Topic, headers: c.headers(m.Headers, env), data: c.value(m.Data, env)}
+}
+
+func (c *compiler) call(call *definition.Call, env expressions.Env) *request {
+	if c.err != nil {
+		return nil
+	}
+	url, err := expressions.CompileURL(call.URL, env)
+	if err != nil {
+		c.fail(err)
+	}
+	method := call.Method
+	if method == "" {
+		method = "POST"
+	}
+	return &request{method: method, url: url, headers: c.headers(call.Headers, env), data: c.value(call.Body, env)}
+}
+
+// headers compiles headers, in order of their names.
+func (c *compiler) headers(all map[string]definition.Value, env expressions.Env) []header {
+	var out []header
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		v := all[name]
+		out = append(out, header{name, c.value(&v, env)})
+	}
+	return out
+}

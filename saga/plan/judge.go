@@ -1,0 +1,71 @@
+package plan
+
+import (
+	"encoding/json"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+// Judge implements [txn.Planner]: the first rule that fits, or what the status means by itself. An answer that says
+// nothing of a status means what the transport has made of it.
+func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
+	v := txn.Verdict{Result: r.Result, Answer: document(r.Answer)}
+	if len(v.Answer) > definition.PayloadBytesMax {
+		return txn.Verdict{Result: txn.ResultRefused}
+	}
+	s := p.stepOf(b.Step.Name)
+	if s == nil {
+		return v
+	}
+	rules := s.results
+	if r.Op == txn.Rollback {
+		rules = s.undone
+	}
+	if len(rules) > 0 && (r.Code != 0 || r.Answer != "") {
+		w, _, item := p.find(g, b)
+		if w == nil {
+			return v
+		}
+		answer := map[string]any{"status": int(r.Code), "headers": map[string]any{}, "body": body(v.Answer), "attempt": 1}
+		for _, rule := range rules {
+			ok, err := rule.when.Bool(w.variables(item, answer))
+			if err != nil {
+				continue // what cannot be computed does not fit
+			}
+			if ok {
+				v.Result = resultOf(rule.is)
+				return v
+			}
+		}
+	}
+	if r.Code != 0 {
+		v.Result = resultOf(definition.DefaultOutcome(int(r.Code)))
+	}
+	return v
+}
+
+// resultOf translates an outcome.
+func resultOf(o definition.Outcome) txn.Result {
+	switch o {
+	case definition.Done:
+		return txn.ResultDone
+	case definition.Refused:
+		return txn.ResultRefused
+	case definition.Ongoing:
+		return txn.ResultOngoing
+	}
+	return txn.ResultFailed
+}
+
+// document returns an answer as JSON: what is none becomes a text.
+func document(answer string) string {
+	if answer == "" || json.Valid([]byte(answer)) {
+		return answer
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}

@@ -1,0 +1,442 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/expressions"
+)
+
+// state is where a step stands.
+type state uint8
+
+const (
+	pending state = iota
+	running
+	done
+	refused // for good; what follows says OnRefused
+	skipped
+)
+
+// seen is what is known of a step.
+type seen struct {
+	state  state
+	why    string // of refused
+	output any
+	chosen string // the case of a choice
+}
+
+// walk is one look at a saga, or at a sub-saga of it.
+type walk struct {
+	*Program
+	run      *txn.SagaRun
+	g        *txn.Global
+	now      txn.Millis
+	prefix   string
+	input    any
+	branches map[string]*txn.Branch
+	seen     []seen
+	steps    map[string]any // as expressions see them
+	start    []txn.NewStep
+	waiting  bool   // something is under way, or was just begun
+	failure  string // why the saga cannot go on, "" if it can
+}
+
+// Next implements [txn.Planner].
+func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
+	if g.Expired(now) && p.def.OnDeadline != definition.DeadlineForward && !g.Pivoted() {
+		return txn.Next{Decide: txn.Rollback, Text: "the deadline has passed"}
+	}
+	w, err := p.begin(g, now)
+	if err != nil {
+		return txn.Next{Decide: txn.Rollback, Text: err.Error()}
+	}
+	output := w.all()
+	switch {
+	case w.failure != "":
+		return txn.Next{Decide: txn.Rollback, Text: w.failure}
+	case w.waiting:
+		return txn.Next{Start: w.start}
+	}
+	text, err := encode(output)
+	if err != nil {
+		return txn.Next{Decide: txn.Rollback, Text: "output: " + err.Error()}
+	}
+	return txn.Next{Decide: txn.Commit, Text: text}
+}
+
+// begin makes the walk of the whole saga.
+func (p *Program) begin(g *txn.Global, now txn.Millis) (*walk, error) {
+	w := &walk{Program: p, run: g.Saga, g: g, now: now, branches: make(map[string]*txn.Branch, len(g.Branches))}
+	for _, b := range g.Branches {
+		if b.Step != nil {
+			w.branches[b.Step.Name] = b
+		}
+	}
+	if g.Data != "" {
+		input, err := expressions.Decode([]byte(g.Data))
+		if err != nil {
+			return nil, fmt.Errorf("input: %w", err)
+		}
+		w.input = input
+	}
+	return w, nil
+}
+
+// all looks at every step, begins what can be begun, and returns the output if all have ended.
+func (w *walk) all() any {
+	w.seen, w.steps = make([]seen, len(w.def.Steps)), make(map[string]any, len(w.def.Steps))
+	for _, i := range w.order {
+		s := w.Program.steps[i]
+		w.seen[i] = w.look(i, s)
+		w.show(s, w.seen[i])
+		switch w.seen[i].state {
+		case refused:
+			if w.failure == "" && s.fails() {
+				w.failure = "step " + w.prefix + s.ID + ": " + w.seen[i].why
+			}
+		case pending, running:
+			w.waiting = true
+		}
+	}
+	if w.waiting || w.failure != "" || w.output == nil {
+		return nil
+	}
+	output, err := w.output.Eval(w.variables(nil))
+	if err != nil {
+		w.failure = w.prefix + "output: " + err.Error()
+	}
+	return output
+}
+
+// fails reports whether the saga cannot go on when the step is refused. So it is with each sub-saga: what it has done
+// already can only be undone together with the rest.
+func (s *step) fails() bool {
+	on := s.OnRefused.Action
+	return s.sub != nil || on != definition.RefusedContinue && on != definition.RefusedCatch
+}
+
+// show makes a step visible to the expressions of those behind it.
+func (w *walk) show(s *step, at seen) {
+	names := [...]string{pending: "pending", running: "running", done: "done", refused: "refused", skipped: "skipped"}
+	v := map[string]any{"status": names[at.state], "output": at.output}
+	if at.chosen != "" {
+		v["case"] = at.chosen
+	}
+	if at.why != "" {
+		v["error"] = at.why
+	}
+	w.steps[s.ID] = v
+}
+
+// look finds out where a step stands, and begins it if it is its turn.
+func (w *walk) look(i int, s *step) seen {
+	switch ended, taken := w.predecessors(i); {
+	case !ended:
+		return seen{state: pending}
+	case !taken:
+		return seen{state: skipped}
+	}
+	if s.when != nil {
+		ok, err := s.when.Bool(w.variables(nil))
+		if err != nil {
+			return seen{state: refused, why: err.Error()}
+		}
+		if !ok {
+			return seen{state: skipped}
+		}
+	}
+	if s.ForEach != nil {
+		return w.loop(s)
+	}
+	return w.one(s, w.prefix+s.ID, nil)
+}
+
+// predecessors reports whether all predecessors of a step have ended, and whether one of them leads here.
+func (w *walk) predecessors(i int) (ended, taken bool) {
+	if len(w.edges[i]) == 0 {
+		return true, true
+	}
+	for _, e := range w.edges[i] {
+		j := w.index[e.Step]
+		at, from := w.seen[j], w.Program.steps[j]
+		switch at.state {
+		case pending, running:
+			return false, false
+		case done:
+			taken = taken || !e.Refused && (e.Case == "" || e.Case == at.chosen)
+		case refused:
+			taken = taken || from.OnRefused.Action == definition.RefusedContinue && !e.Refused && e.Case == "" ||
+				from.OnRefused.Action == definition.RefusedCatch && e.Refused
+		}
+	}
+	return true, taken
+}
+
+// loop looks at a step that runs once for each item of a list.
+func (w *walk) loop(s *step) seen {
+	items, err := s.in.List(w.variables(nil))
+	if err != nil {
+		return seen{state: refused, why: err.Error()}
+	}
+	most, parallel := s.ForEach.Max, s.ForEach.Parallel
+	if most == 0 {
+		most = definition.LoopItemsMax
+	}
+	if parallel == 0 {
+		parallel = definition.ParallelDefault
+	}
+	if len(items) > most {
+		return seen{state: refused, why: fmt.Sprintf("the list has %d items; %d are the most", len(items), most)}
+	}
+	as, index := loopNames(s.ForEach)
+	outputs, under, why := make([]any, 0, len(items)), 0, ""
+	for n, item := range items {
+		name := w.prefix + s.ID + "[" + strconv.Itoa(n) + "]"
+		if under >= parallel || why != "" && w.branches[name] == nil {
+			break // nothing is begun after a refusal, but what is under way ends first
+		}
+		switch at := w.one(s, name, map[string]any{as: item, index: n}); at.state {
+		case refused:
+			if why == "" {
+				why = "item " + strconv.Itoa(n) + ": " + at.why
+			}
+		case done:
+			outputs = append(outputs, at.output)
+		default:
+			under++
+		}
+	}
+	switch {
+	case why != "" && (under == 0 || s.fails()):
+		return seen{state: refused, why: why}
+	case under > 0:
+		return seen{state: running}
+	}
+	return seen{state: done, output: outputs}
+}
+
+// one looks at a step, or at one item of it, and begins it if it has not begun.
+func (w *walk) one(s *step, name string, item map[string]any) seen {
+	switch s.Kind {
+	case definition.KindChoice:
+		return w.choose(s, item)
+	case definition.KindSubSaga:
+		return w.child(s, name, item)
+	}
+	b := w.branches[name]
+	if b == nil {
+		return w.launch(s, name, item, 0)
+	}
+	turn := 1
+	for s.Repeat != nil {
+		next := w.branches[name+"#"+strconv.Itoa(turn+1)]
+		if next == nil {
+			break
+		}
+		b, turn = next, turn+1
+	}
+	switch {
+	case b.State == txn.PhaseOneFailed || b.Step.GaveUp:
+		return seen{state: refused, why: b.Failure}
+	case b.Step.Seq == 0:
+		return seen{state: running}
+	}
+	answer := w.answer(b, turn)
+	if s.until != nil {
+		enough, err := s.until.Bool(w.variables(item, answer))
+		switch {
+		case err != nil:
+			return seen{state: refused, why: err.Error()}
+		case enough:
+		case s.Repeat.Max > 0 && turn >= s.Repeat.Max:
+			return seen{state: refused, why: fmt.Sprintf("not so after %d turns", turn)}
+		default:
+			return w.launch(s, name+"#"+strconv.Itoa(turn+1), item, s.Repeat.Every)
+		}
+	}
+	if s.output == nil {
+		return seen{state: done, output: answer["body"]}
+	}
+	output, err := s.output.Eval(w.variables(item, answer))
+	if err != nil {
+		return seen{state: refused, why: "output: " + err.Error()}
+	}
+	return seen{state: done, output: output}
+}
+
+// choose takes a case.
+func (w *walk) choose(s *step, item map[string]any) seen {
+	for i, c := range s.cases {
+		ok, err := c.Bool(w.variables(item))
+		if err != nil {
+			return seen{state: refused, why: "case " + s.Choice.Cases[i].Name + ": " + err.Error()}
+		}
+		if ok {
+			return seen{state: done, chosen: s.Choice.Cases[i].Name}
+		}
+	}
+	if s.Choice.Else == "" {
+		return seen{state: refused, why: "no case fits"}
+	}
+	return seen{state: done, chosen: s.Choice.Else}
+}
+
+// child looks at a sub-saga, whose steps are branches of the same transaction.
+func (w *walk) child(s *step, name string, item map[string]any) seen {
+	sub := &walk{Program: s.sub, run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches}
+	if s.subInput != nil {
+		input, err := s.subInput.Eval(w.variables(item))
+		if err != nil {
+			return seen{state: refused, why: "input: " + err.Error()}
+		}
+		sub.input = input
+	}
+	output := sub.all()
+	w.start = append(w.start, sub.start...)
+	switch {
+	case sub.failure != "":
+		return seen{state: refused, why: sub.failure}
+	case sub.waiting:
+		return seen{state: running}
+	}
+	if s.output == nil {
+		return seen{state: done, output: output}
+	}
+	mapped, err := s.output.Eval(w.variables(item, map[string]any{"body": output}))
+	if err != nil {
+		return seen{state: refused, why: "output: " + err.Error()}
+	}
+	return seen{state: done, output: mapped}
+}
+
+// answer is what the participant of a branch has answered, as expressions see it.
+func (w *walk) answer(b *txn.Branch, turn int) map[string]any {
+	return map[string]any{
+		"status": int(b.Step.Code), "headers": map[string]any{}, "body": body(b.Step.Answer), "attempt": turn,
+	}
+}
+
+// body reads an answer: JSON, or else text.
+func body(answer string) any {
+	if answer == "" {
+		return nil
+	}
+	if v, err := expressions.Decode([]byte(answer)); err == nil {
+		return v
+	}
+	return answer
+}
+
+// variables are what an expression sees.
+func (w *walk) variables(more ...map[string]any) map[string]any {
+	v := map[string]any{
+		"input": w.input, "steps": w.steps,
+		"saga": map[string]any{
+			"id": w.g.XID.String(), "name": w.run.Definition, "key": w.run.Key,
+			"startedAt": w.g.BeganAt.Time().Format(time.RFC3339Nano),
+		},
+	}
+	for _, m := range more {
+		for name, value := range m {
+			v[name] = value
+		}
+	}
+	return v
+}
+
+// launch begins a step.
+func (w *walk) launch(s *step, name string, item map[string]any, wait time.Duration) seen {
+	n, err := w.newStep(s, item)
+	if err != nil {
+		return seen{state: refused, why: err.Error()}
+	}
+	n.Name = name
+	if wait > 0 {
+		n.At = w.now.Add(wait)
+	}
+	w.start = append(w.start, n)
+	return seen{state: running}
+}
+
+// newStep makes what a step is begun with.
+func (w *walk) newStep(s *step, item map[string]any) (n txn.NewStep, err error) {
+	v := w.variables(item)
+	n.Undo, n.Pivot = s.undo != nil, s.Pivot
+	switch s.Kind {
+	case definition.KindCall:
+		n.Kind = txn.StepCall
+		n.Data, n.Call, err = s.forward.call(v, s.Timeout, s.Retry)
+	case definition.KindMessage, definition.KindWorker:
+		if n.Kind = txn.StepMessage; s.Kind == definition.KindWorker {
+			n.Kind = txn.StepWorker
+		}
+		n.Resource = s.forward.name
+		n.Data, n.Call, err = s.forward.send(v, s.Timeout, s.Retry)
+	case definition.KindTimer:
+		n.Kind = txn.StepTimer
+		n.Until, err = w.until(s, v)
+	case definition.KindSignal:
+		n.Kind, n.Resource = txn.StepSignal, s.Signal.Name
+		n.Until = w.within(s.Timeout)
+	case definition.KindApproval:
+		n.Kind, n.Resource = txn.StepSignal, s.ID
+		n.Until = w.within(s.Timeout)
+		n.Data, err = w.question(s, v)
+	}
+	return n, err
+}
+
+// until is when a timer is over.
+func (w *walk) until(s *step, v map[string]any) (txn.Millis, error) {
+	if s.timerUntil == nil {
+		return w.now.Add(max(s.Timer.For, time.Millisecond)), nil
+	}
+	at, err := s.timerUntil.Eval(v)
+	if err != nil {
+		return 0, err
+	}
+	t, err := time.Parse(time.RFC3339, fmt.Sprint(at))
+	if err != nil {
+		return 0, fmt.Errorf("the timer's time is not one: %w", err)
+	}
+	return max(txn.MillisOf(t), w.now.Add(time.Millisecond)), nil
+}
+
+// within is when a wait is over, 0 if never.
+func (w *walk) within(d time.Duration) txn.Millis {
+	if d == 0 {
+		return 0
+	}
+	return w.now.Add(d)
+}
+
+// question is what a person is asked.
+func (w *walk) question(s *step, v map[string]any) (string, error) {
+	q := map[string]any{"by": s.Approval.By}
+	prompt, err := s.prompt.Eval(v)
+	if err != nil {
+		return "", fmt.Errorf("prompt: %w", err)
+	}
+	q["prompt"] = prompt
+	if s.show != nil {
+		if q["data"], err = s.show.Eval(v); err != nil {
+			return "", fmt.Errorf("data: %w", err)
+		}
+	}
+	text, err := json.Marshal(q)
+	return string(text), err
+}
+
+// encode writes a value as JSON, "" if it is nothing.
+func encode(v any) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	text, err := expressions.Encode(v)
+	return string(text), err
+}

@@ -1,0 +1,158 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+// Undo implements [txn.Planner]. A step of which nobody knows whether it has run has no output; a compensation that
+// cannot do without it is one for a person.
+func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
+	w, s, item := p.find(g, b)
+	if s == nil || s.undo == nil {
+		return txn.Undo{Problem: "the definition does not say how it is undone"}
+	}
+	var output any
+	if b.Step.Seq > 0 {
+		output = w.outputOf(s, b, item)
+	}
+	v := w.variables(item, map[string]any{"output": output})
+	u := txn.Undo{Resource: s.undo.name}
+	var err error
+	if s.undo.url == nil {
+		u.Data, u.Call, err = s.undo.send(v, s.Compensate.Timeout, s.Compensate.Retry)
+	} else if u.Data, u.Call, err = s.undo.call(v, s.Compensate.Timeout, s.Compensate.Retry); err == nil {
+		u.Call.RollbackURL, u.Call.CommitURL = u.Call.CommitURL, ""
+		u.Call.UndoMethod, u.Call.Method = u.Call.Method, ""
+	}
+	if err != nil {
+		return txn.Undo{Problem: "compensation: " + err.Error()}
+	}
+	return u
+}
+
+// find returns the step that a branch is, with the walk of the saga or sub-saga that it belongs to, in which the steps
+// before it were looked at, and the item of the loop around it. nil if there is no such step.
+func (p *Program) find(g *txn.Global, b *txn.Branch) (*walk, *step, map[string]any) {
+	w, err := p.begin(g, g.BeganAt)
+	if err != nil {
+		return nil, nil, nil
+	}
+	return w.find(b.Step.Name)
+}
+
+// stepOf is find for those who need the step alone.
+func (p *Program) stepOf(name string) *step {
+	own, rest, inner := strings.Cut(name, "/")
+	id, _ := parse(own)
+	i, known := p.index[id]
+	switch {
+	case !known || inner && p.steps[i].sub == nil:
+		return nil
+	case inner:
+		return p.steps[i].sub.stepOf(rest)
+	}
+	return p.steps[i]
+}
+
+func (w *walk) find(name string) (*walk, *step, map[string]any) {
+	own, rest, inner := strings.Cut(name, "/")
+	id, n := parse(own)
+	i, known := w.index[id]
+	if !known {
+		return nil, nil, nil
+	}
+	w.all()
+	s := w.Program.steps[i]
+	var item map[string]any
+	if s.ForEach != nil && n >= 0 {
+		as, index := loopNames(s.ForEach)
+		item = map[string]any{index: n}
+		if items, err := s.in.List(w.variables(nil)); err == nil && n < len(items) {
+			item[as] = items[n]
+		}
+	}
+	if !inner {
+		return w, s, item
+	}
+	if s.sub == nil {
+		return nil, nil, nil
+	}
+	sub := &walk{
+		Program: s.sub, run: w.run, g: w.g, now: w.now, prefix: w.prefix + own + "/", branches: w.branches,
+	}
+	if s.subInput != nil {
+		sub.input, _ = s.subInput.Eval(w.variables(item)) // it was computed before
+	}
+	return sub.find(rest)
+}
+
+// parse takes "pay[3]#2" apart: the id and the index of the item, -1 if there is none.
+func parse(name string) (id string, item int) {
+	id, _, _ = strings.Cut(name, "#")
+	id, rest, looped := strings.Cut(id, "[")
+	if !looped {
+		return id, -1
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
+	if err != nil {
+		return id, -1
+	}
+	return id, n
+}
+
+// outputOf is the output of a step that has run.
+func (w *walk) outputOf(s *step, b *txn.Branch, item map[string]any) any {
+	answer := w.answer(b, 1)
+	if s.output == nil {
+		return answer["body"]
+	}
+	output, err := s.output.Eval(w.variables(item, answer))
+	if err != nil {
+		return nil
+	}
+	return output
+}
+
+// call makes an HTTP request.
+func (r *request) call(v map[string]any, timeout time.Duration, retry *definition.Retry) (string, *txn.Call, error) {
+	data, c, err := r.send(v, timeout, retry)
+	url, urlErr := r.url.Text(v)
+	if urlErr != nil {
+		return data, nil, fmt.Errorf("url: %w", urlErr)
+	}
+	c.CommitURL, c.Method = url, r.method
+	return data, c, err
+}
+
+// send makes what goes to a topic or queue.
+func (r *request) send(v map[string]any, timeout time.Duration, retry *definition.Retry) (string, *txn.Call, error) {
+	c := &txn.Call{Timeout: timeout}
+	if retry != nil {
+		c.First, c.Max, c.Attempts = retry.First, retry.Max, uint32(max(retry.Attempts, 0))
+	}
+	for _, h := range r.headers {
+		text, err := h.value.Text(v)
+		if err != nil {
+			return "", c, fmt.Errorf("header %s: %w", h.name, err)
+		}
+		c.Headers = append(c.Headers, txn.CallHeader{Name: h.name, Value: text})
+	}
+	if r.data == nil {
+		return "", c, nil
+	}
+	value, err := r.data.Eval(v)
+	if err != nil {
+		return "", c, fmt.Errorf("data: %w", err)
+	}
+	text, err := encode(value)
+	if len(text) > definition.PayloadBytesMax {
+		return "", c, fmt.Errorf("data: %d bytes; %d are the most", len(text), definition.PayloadBytesMax)
+	}
+	return text, c, err
+}
