@@ -14,12 +14,12 @@ import java.lang.reflect.Proxy;
  * Makes an object a TCC participant with the classes of a 1.x client. There, only a Spring interceptor does it; this
  * proxy makes the same calls in the same order.
  */
-final class TccActions {
+public final class TccActions {
     private TccActions() {
     }
 
     /** Registers the action as a resource, and returns a proxy whose try method registers a branch. */
-    static <T> T enlist(Class<T> action, T target) {
+    public static <T> T enlist(Class<T> action, T target) {
         DefaultRemotingParser.get().parserRemotingServiceInfo(target, action.getName(), new LocalTCCRemotingParser());
         ActionInterceptorHandler handler = new ActionInterceptorHandler();
         return action.cast(Proxy.newProxyInstance(action.getClassLoader(), new Class<?>[] {action},

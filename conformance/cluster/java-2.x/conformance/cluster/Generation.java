@@ -2,7 +2,6 @@ package conformance.cluster;
 
 import javax.sql.DataSource;
 import org.apache.seata.integration.tx.api.fence.DefaultCommonFenceHandler;
-import org.apache.seata.integration.tx.api.util.ProxyUtil;
 import org.apache.seata.rm.fence.SpringFenceConfig;
 import org.apache.seata.rm.fence.SpringFenceHandler;
 import org.springframework.jdbc.datasource.DataSourceTransactionManager;
@@ -13,11 +12,6 @@ final class Generation {
     static final String NAME = "2.x";
 
     private Generation() {
-    }
-
-    /** Registers an action as a resource, and returns a proxy whose try method registers a branch. */
-    static <T> T enlist(Class<T> action, T target) {
-        return action.cast(ProxyUtil.createProxy(target));
     }
 
     /** Has actions keep their fence in a database. */

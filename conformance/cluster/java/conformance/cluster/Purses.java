@@ -1,5 +1,6 @@
 package conformance.cluster;
 
+import conformance.TccActions;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
@@ -149,8 +150,8 @@ final class Purses {
     Purses(String address, String name) {
         DataSource source = Vault.plain(address, name);
         Generation.fence(source);
-        debit = Generation.enlist(Debit.class, new DebitAction(source));
-        credit = Generation.enlist(Credit.class, new CreditAction(source));
+        debit = TccActions.enlist(Debit.class, new DebitAction(source));
+        credit = TccActions.enlist(Credit.class, new CreditAction(source));
     }
 
     void take(long purse, long amount) {
