@@ -28,8 +28,19 @@ export CONCORD_BIN CONCORD_MYSQL_HOST=127.0.0.1 CONCORD_MYSQL_USER=root CONCORD_
 CONCORD_MYSQL_PORT=$(cat "$work/mariadb/port")
 export CONCORD_MYSQL_PORT
 
-# Each module runs even if an earlier one failed: a difference between generations is what one wants to see.
-# In the background, because bash would let a signal wait for a command in the foreground.
-mvn -B -ntp -f "$here/pom.xml" --fail-at-end test "$@" &
-maven=$!
-wait "$maven"
+# clients MAVENARGUMENT... runs the scenarios. Each module runs even if an earlier one failed: a difference between
+# generations is what one wants to see. In the background, because bash would let a signal wait for a command in the
+# foreground.
+clients() {
+    mvn -B -ntp -f "$here/pom.xml" --fail-at-end test "$@" &
+    maven=$!
+    wait "$maven"
+}
+
+clients "$@"
+# Once more, in part, with a coordinator that speaks TLS alone, and a stunnel beside the clients.
+if [ $# -eq 0 ]; then
+    export CONCORD_TLS_SIDECAR=$here/../.ci/parts/stunnel.sh
+    "$CONCORD_TLS_SIDECAR" install
+    clients '-Dtest=AtTest,TccTest,HttpTest'
+fi

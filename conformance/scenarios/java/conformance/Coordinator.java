@@ -34,6 +34,7 @@ final class Coordinator {
     private final Path data;
     private final String tcAddress;
     private final String httpAddress;
+    private final Sidecar sidecar;
     private Process process;
 
     /** Starts a coordinator on free ports. Data and log are in work, which loses what an earlier run left there. */
@@ -45,9 +46,18 @@ final class Coordinator {
             tcAddress = "127.0.0.1:" + tc.getLocalPort();
             httpAddress = "127.0.0.1:" + api.getLocalPort();
         }
+        sidecar = Sidecar.wanted() ? new Sidecar(work.resolve("tls"), address(), address()) : null;
+        if (sidecar != null) {
+            sidecar.start(tcAddress, httpAddress);
+        }
         start();
         // A run that is interrupted must not leave a process behind.
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> process.destroyForcibly()));
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            process.destroyForcibly();
+            if (sidecar != null) {
+                sidecar.stop();
+            }
+        }));
     }
 
     private static void delete(Path tree) throws IOException {
@@ -75,6 +85,12 @@ final class Coordinator {
         }
     }
 
+    private static String address() throws IOException {
+        try (ServerSocket free = listen()) {
+            return "127.0.0.1:" + free.getLocalPort();
+        }
+    }
+
     /** Host and port for Seata clients. */
     String tcAddress() {
         return tcAddress;
@@ -82,8 +98,12 @@ final class Coordinator {
 
     /** Starts the process and returns when it says that it is ready. */
     void start() throws IOException, InterruptedException {
-        ProcessBuilder command = new ProcessBuilder(Settings.require("CONCORD_BIN"), "serve",
-                "--data", data.toString(), "--tc", tcAddress, "--http", httpAddress, "--dev")
+        List<String> arguments = new ArrayList<>(List.of(Settings.require("CONCORD_BIN"), "serve",
+                "--data", data.toString(), "--dev", "--advertise", tcAddress));
+        arguments.addAll(sidecar == null
+                ? List.of("--tc", tcAddress, "--http", httpAddress)
+                : sidecar.arguments());
+        ProcessBuilder command = new ProcessBuilder(arguments)
                 .redirectErrorStream(true)
                 .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
         // Concord reads CONCORD_… as settings, and refuses those of the scenarios as unknown.
