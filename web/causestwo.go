@@ -25,7 +25,7 @@ func (k *known) silentSender() (all []Cause) {
 			"Its sender was silent until the deadline, and asking it what became of the message fails: %q.", b.Failure))
 	case b.Ongoing > 0:
 		return append(all, cause(weighsOngoing, "checkOngoing", d,
-			"Its sender was asked %d times and says each time that it does not know yet.", b.Ongoing))
+			"Its sender was asked, and says that it does not know yet."))
 	}
 	return append(all, cause(weighsSoon, "checkDue", d,
 		"Its sender was silent until the deadline and is about to be asked what became of it."))

@@ -74,7 +74,7 @@ type Branch struct {
 	CommitURL   string `json:"commitUrl,omitempty"`
 	RollbackURL string `json:"rollbackUrl,omitempty"`
 	TimeoutMs   int64  `json:"timeoutMs,omitempty"`
-	// Attempts counts the commands of phase two that were sent, Ongoing those answered with "still going on".
+	// Attempts counts the commands of phase two that were sent, Ongoing those that cost nothing of the retry budget.
 	Attempts uint32 `json:"attempts"`
 	Ongoing  uint32 `json:"ongoing,omitempty"`
 	// InFlightUntil is when an answer is given up, NextAttemptAt when the branch is asked again.
