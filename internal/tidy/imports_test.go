@@ -23,6 +23,8 @@ func edges() []struct {
 		{"orchestrator/txn", nil},
 		{"orchestrator", []string{"orchestrator/txn"}},
 		{"saga/definition", nil},
+		{"saga/expressions", []string{"saga/definition"}},
+		{"saga/validate", []string{"saga/definition", "saga/expressions"}},
 		{"saga/statelang", nil},
 		{"saga", adapter},
 		{"tc/seata", nil},

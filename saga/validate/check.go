@@ -1,0 +1,125 @@
+package validate
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/expressions"
+)
+
+// Options say what is known besides the definition.
+type Options struct {
+	// Sagas looks up a published saga; version 0 is the newest. nil: sub-sagas are not looked at, except for recursion
+	// into the definition itself.
+	Sagas func(name string, version int) (*definition.Definition, bool)
+	// Deadline is the server's default for sagas without one; 0: none.
+	Deadline time.Duration
+}
+
+// Document parses and checks a document. The definition is nil if it cannot be read at all.
+func Document(document []byte, o Options) (*definition.Definition, []definition.Finding) {
+	d, findings := definition.Parse(document)
+	if d == nil {
+		return nil, findings
+	}
+	findings = append(findings, Check(d, o)...)
+	definition.Sort(findings)
+	return d, dedupe(findings)
+}
+
+// dedupe drops findings that follow from a worse one at the same place.
+func dedupe(findings []definition.Finding) []definition.Finding {
+	type key struct {
+		rule definition.Rule
+		path string
+		text string
+	}
+	seen := map[key]bool{}
+	out := findings[:0]
+	for _, f := range findings {
+		k := key{f.Rule, f.Path, f.Text}
+		if !seen[k] && len(out) < definition.FindingsMax {
+			out = append(out, f)
+		}
+		seen[k] = true
+	}
+	return out
+}
+
+// Check applies the rules of this package to a definition, which may have findings of Parse.
+func Check(d *definition.Definition, o Options) []definition.Finding {
+	c := &checker{def: d, options: o, graph: newGraph(d), severity: map[definition.Rule]definition.Severity{},
+		read: map[string]bool{}}
+	for _, r := range Rules() {
+		c.severity[r.Rule] = r.Severity
+	}
+	c.schemas()
+	c.edges()
+	c.expressions()
+	c.steps()
+	c.targets()
+	c.pivots()
+	c.timing()
+	c.subSagas()
+	c.outputs()
+	definition.Sort(c.findings)
+	return dedupe(c.findings)
+}
+
+// checker gathers findings.
+type checker struct {
+	def      *definition.Definition
+	options  Options
+	graph    *graph
+	severity map[definition.Rule]definition.Severity
+	findings []definition.Finding
+
+	input    expressions.Type
+	read     map[string]bool // "step", "step/key": outputs that expressions read
+	readAll  bool            // an expression reads steps in a way that cannot be followed
+	constant map[string]bool // the values of conditions without variables, by path
+}
+
+// find reports a finding at a JSON pointer.
+func (c *checker) find(rule definition.Rule, path, advice, text string, args ...any) {
+	at := c.def.At(path)
+	c.findings = append(c.findings, definition.Finding{
+		Rule: rule, Severity: c.severity[rule], Line: at.Line, Column: at.Column, Path: path,
+		Text: fmt.Sprintf(text, args...), Advice: advice,
+	})
+}
+
+// deadline returns how long the saga may take; 0: as long as it likes.
+func (c *checker) deadline() time.Duration {
+	if c.def.Deadline != 0 {
+		return c.def.Deadline
+	}
+	return c.options.Deadline
+}
+
+func stepPath(i int, keys ...string) string {
+	path := "/steps/" + strconv.Itoa(i)
+	for _, k := range keys {
+		path += "/" + k
+	}
+	return path
+}
+
+// ids lists the ids of all steps.
+func (c *checker) ids() []string {
+	out := make([]string, len(c.def.Steps))
+	for i, s := range c.def.Steps {
+		out[i] = s.ID
+	}
+	return out
+}
+
+// meant makes advice from the closest of some words.
+func meant(word string, among []string, otherwise string) string {
+	if near := definition.Closest(word, among); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return otherwise
+}

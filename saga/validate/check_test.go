@@ -1,0 +1,176 @@
+package validate
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+func TestFindingsSayWhatWasMeant(t *testing.T) {
+	t.Parallel()
+	const head = "saga: 1\nname: a\n" +
+		"input: {type: object, additionalProperties: false, properties: {total: {type: integer}}}\nsteps:\n" +
+		"- {id: hotel, worker: {task: a}, readOnly: true, output: {id: '${body.id}'}}\n"
+	for document, advice := range map[string]string{
+		"- {id: b, after: hotle, timer: {for: 1s}}":                                               `"hotel"`,
+		"- {id: b, worker: {task: b, input: '${steps.hotell.output}'}, readOnly: true}":           `"hotel"`,
+		"- {id: b, worker: {task: b, input: '${steps.hotel.output.di}'}, readOnly: true}":         `"id"`,
+		"- {id: b, worker: {task: b, input: '${steps.hotel.otuput}'}, readOnly: true}":            `"output"`,
+		"- {id: b, worker: {task: b, input: '${input.totla}'}, readOnly: true}":                   `"total"`,
+		"- {id: b, worker: {task: b, input: '${imput.total}'}, readOnly: true}":                   `"input"`,
+		"- {id: b, worker: {task: b}, compensat: {worker: {task: c}}}":                            `"compensate"`,
+		"- {id: b, worker: {task: b, input: '${steps.b.output}'}, readOnly: true}":                "body",
+		"- {id: b, worker: {task: b}, readOnly: true, result: [{when: status == 404, is: dnoe}]}": `"done"`,
+	} {
+		_, findings := Document([]byte(head+document), Options{})
+		found := false
+		for _, f := range findings {
+			found = found || strings.Contains(f.Advice, advice) && f.Line == 6
+		}
+		if !found {
+			t.Errorf("%s: no advice with %s in %+v", document, advice, findings)
+		}
+	}
+}
+
+func TestRulesAreInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/SAGAS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[definition.Rule]bool{}
+	for _, r := range Rules() {
+		row := fmt.Sprintf("| `%s` | %v | %s |", r.Rule, r.Severity, r.Text)
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/SAGAS.md lacks the row\n%s", row)
+		}
+		if seen[r.Rule] {
+			t.Errorf("%s is twice", r.Rule)
+		}
+		seen[r.Rule] = true
+	}
+}
+
+// large has n steps, each reading the one before, with a choice and a join every ten.
+func large(n int) []byte {
+	var b strings.Builder
+	b.WriteString("saga: 1\nname: large\nsteps:\n- {id: s0, worker: {task: t}, compensate: {worker: {task: u}}}\n")
+	for i := 1; i < n; i++ {
+		switch i % 10 {
+		case 7:
+			fmt.Fprintf(&b, "- {id: s%d, choice: {cases: [{case: x, when: steps.s%d.output.ok}], else: y}}\n", i, i-1)
+		case 8:
+			fmt.Fprintf(&b, "- {id: s%d, after: s%d.x, worker: {task: t}, compensate: {worker: {task: u}}}\n", i, i-1)
+		case 9:
+			fmt.Fprintf(&b, "- {id: s%d, after: [s%d.y, s%d], worker: {task: t}, compensate: {worker: {task: u}}}\n",
+				i, i-2, i-1)
+		default:
+			fmt.Fprintf(&b, "- {id: s%d, worker: {task: t, input: 'n ${steps.s%d.output.n}'}, "+
+				"compensate: {worker: {task: u}}}\n",
+				i, i-1)
+		}
+	}
+	return []byte(b.String())
+}
+
+func TestTheLargestDefinitionIsCheckedInTime(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	_, findings := Document(large(definition.StepsMax), Options{})
+	for _, f := range findings {
+		if f.Severity != definition.SeverityHint && f.Rule != RuleMaybeSkipped {
+			t.Fatalf("%+v", f)
+		}
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	} else {
+		t.Logf("took %v", took)
+	}
+}
+
+func TestSagasThatNestTooDeepAreFound(t *testing.T) {
+	t.Parallel()
+	sagas := func(name string, _ int) (*definition.Definition, bool) {
+		var n int
+		if _, err := fmt.Sscanf(name, "level%d", &n); err != nil || n > 20 {
+			return nil, false
+		}
+		return &definition.Definition{Name: name, Steps: []*definition.Step{{ID: "down", Kind: definition.KindSubSaga,
+			Sub: &definition.Sub{Saga: fmt.Sprintf("level%d", n+1)}}}}, true
+	}
+	for top, want := range map[string]bool{"level1": true, "level19": false} {
+		document := "saga: 1\nname: top\nsteps: [{id: a, readOnly: true, subSaga: {saga: " + top + "}}]"
+		_, findings := Document([]byte(document), Options{Sagas: sagas})
+		if got := len(findings) == 1 && findings[0].Rule == RuleRecursion; got != want {
+			t.Errorf("%s: %+v", top, findings)
+		}
+	}
+}
+
+func TestInputIsValidated(t *testing.T) {
+	t.Parallel()
+	v, err := NewValidator(&definition.Schema{JSON: []byte(
+		`{"type":"object","required":["n"],"additionalProperties":false,` +
+			`"properties":{"n":{"type":"integer","minimum":1},"list":{"items":{"type":"string"}}}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for data, want := range map[string][]string{
+		`{"n":1}`:                      nil,
+		`{"n":0}`:                      {"/n"},
+		`{}`:                           {""},
+		`{"n":1,"m":2}`:                {""},
+		`{"n":1,"list":["a",2,"b",3]}`: {"/list/1", "/list/3"},
+		`{"n":`:                        {""},
+		`{"n":1} x`:                    {""},
+	} {
+		problems := v.Validate([]byte(data))
+		if len(problems) != len(want) {
+			t.Errorf("%s: %+v, but problems at %q were expected", data, problems, want)
+			continue
+		}
+		for i, p := range problems {
+			if p.Path != want[i] || p.Text == "" {
+				t.Errorf("%s: %+v, but a problem at %q was expected", data, p, want[i])
+			}
+		}
+	}
+	open, err := NewValidator(nil)
+	if err != nil || open.Validate([]byte(`[1]`)) != nil || open.Validate([]byte(`[`)) == nil {
+		t.Errorf("without a schema all JSON fits, and nothing else: %v", err)
+	}
+	if p := v.Validate([]byte(`{"n":` + strings.Repeat(" ", definition.PayloadBytesMax) + `1}`)); len(p) != 1 {
+		t.Errorf("large data: %+v", p)
+	}
+}
+
+// FuzzCheck: whatever the document, the lint returns.
+func FuzzCheck(f *testing.F) {
+	for _, pattern := range []string{"testdata/sound/*.yaml", "testdata/broken/*.yaml"} {
+		for _, file := range documents(f, pattern, 5) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text)
+		}
+	}
+	sagas := published(f)
+	f.Fuzz(func(t *testing.T, document []byte) {
+		d, findings := Document(document, Options{Sagas: sagas, Deadline: time.Hour})
+		if d == nil && len(findings) == 0 {
+			t.Fatal("neither a definition nor findings")
+		}
+		for _, finding := range findings {
+			if finding.Text == "" || finding.Advice == "" || finding.Severity == 0 {
+				t.Fatalf("an incomplete finding: %+v", finding)
+			}
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package validate
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+// subSagas looks for recursion, for sagas that are not published, and for inputs that do not fit.
+func (c *checker) subSagas() {
+	for i, s := range c.def.Steps {
+		if s.Sub == nil || s.Sub.Saga == "" {
+			continue
+		}
+		path := stepPath(i, "subSaga", "saga")
+		if s.Sub.Saga == c.def.Name {
+			c.find(RuleRecursion, path, "use forEach or repeat", "the saga starts itself")
+			continue
+		}
+		if c.options.Sagas == nil {
+			continue
+		}
+		child, ok := c.options.Sagas(s.Sub.Saga, s.Sub.Version)
+		if !ok {
+			c.find(RuleUnknownSaga, path, "publish it first, or look at its name and version",
+				"there is no saga %q, version %s", s.Sub.Saga, version(s.Sub.Version))
+			continue
+		}
+		seen := map[string]bool{}
+		switch way := c.below(child, []string{c.def.Name}, seen); {
+		case len(way) > definition.SubSagaDepthMax:
+			c.find(RuleRecursion, path, "nest less deep", "sagas are nested %d deep; %d are the most", len(way),
+				definition.SubSagaDepthMax)
+		case way != nil:
+			c.find(RuleRecursion, path, "break the circle", "the saga starts itself: %s", strings.Join(way, ", "))
+		}
+		c.subInput(i, s.Sub, child)
+	}
+}
+
+func version(n int) string {
+	if n == 0 {
+		return "any"
+	}
+	text, _ := json.Marshal(n)
+	return string(text)
+}
+
+// below follows sub-sagas. It returns the way if it comes back to its beginning, or is too long.
+func (c *checker) below(d *definition.Definition, way []string, seen map[string]bool) []string {
+	way = append(way, d.Name)
+	if d.Name == way[0] || len(way) > definition.SubSagaDepthMax {
+		return way
+	}
+	key := d.Name + "\x00" + d.Digest()
+	if seen[key] {
+		return nil
+	}
+	for _, s := range d.Steps {
+		if s.Sub == nil {
+			continue
+		}
+		if s.Sub.Saga == way[0] {
+			return append(way, s.Sub.Saga)
+		}
+		if child, ok := c.options.Sagas(s.Sub.Saga, s.Sub.Version); ok {
+			if found := c.below(child, way[:len(way):len(way)], seen); found != nil {
+				return found
+			}
+		}
+	}
+	seen[key] = true
+	return nil
+}
+
+// subInput compares the keys that are written with those that the other saga requires and has.
+func (c *checker) subInput(i int, sub *definition.Sub, child *definition.Definition) {
+	if child.Input == nil || sub.Input != nil && sub.Input.Kind != definition.ValueObject {
+		return
+	}
+	var schema struct {
+		Required []string       `json:"required"`
+		Fields   map[string]any `json:"properties"`
+		Open     *bool          `json:"additionalProperties"`
+	}
+	if json.Unmarshal(child.Input.JSON, &schema) != nil {
+		return
+	}
+	given := map[string]definition.Value{}
+	path := stepPath(i, "subSaga")
+	if sub.Input != nil {
+		given = sub.Input.Object
+		path += "/input"
+	}
+	for _, key := range schema.Required {
+		if _, ok := given[key]; !ok {
+			c.find(RuleSubInput, path, "add `"+key+":` to the input", "the saga %q needs %q in its input", sub.Saga, key)
+		}
+	}
+	if schema.Open == nil || *schema.Open {
+		return
+	}
+	var known []string
+	for key := range schema.Fields {
+		known = append(known, key)
+	}
+	for key := range given {
+		if _, ok := schema.Fields[key]; !ok {
+			c.find(RuleSubInput, path+"/"+key, meant(key, known, "remove it"), "the input of %q has no %q", sub.Saga, key)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package validate
+
+import (
+	"strings"
+	"time"
+
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+// timing compares the deadline with what the longest path takes: at least, by its timers; and at most, by timers and
+// timeouts.
+func (c *checker) timing() {
+	deadline := c.deadline()
+	for i, s := range c.def.Steps {
+		waits := s.Kind == definition.KindSignal || s.Kind == definition.KindApproval
+		if waits && s.Timeout == 0 && deadline == 0 {
+			c.find(RuleWaitsForever, stepPath(i), "add timeout, or a deadline to the saga", "%q may wait for ever", s.ID)
+		}
+	}
+	if deadline == 0 {
+		return
+	}
+	if took, path := c.longest(leastTime, true); took > deadline {
+		c.find(RuleDeadline, "/deadline", "make the deadline longer, or the timers shorter",
+			"the timers of %s take %v, the deadline is %v", path, took, deadline)
+	} else if took, path := c.longest(mostTime, false); took > deadline {
+		c.find(RuleTightDeadline, "/deadline", "make the deadline longer, or the timeouts shorter",
+			"the timers and timeouts of %s are %v, the deadline is %v", path, took, deadline)
+	}
+}
+
+// leastTime is what a step takes if all goes well.
+func leastTime(s *definition.Step) time.Duration {
+	if s.Timer != nil && s.When == "" && s.ForEach == nil {
+		return s.Timer.For
+	}
+	return 0
+}
+
+// mostTime is what a step takes if its first attempt is answered in the last moment.
+func mostTime(s *definition.Step) time.Duration {
+	t := s.Timeout
+	if s.Timer != nil {
+		t = s.Timer.For
+	}
+	if r := s.Repeat; r != nil && r.Max > 1 {
+		t += time.Duration(r.Max-1) * r.Every
+	}
+	return min(t, 100*definition.DurationMax)
+}
+
+// longest returns the path with the largest sum; of refusals too unless only what goes well counts.
+func (c *checker) longest(takes func(*definition.Step) time.Duration, well bool) (time.Duration, string) {
+	n := len(c.def.Steps)
+	ends, from := make([]time.Duration, n), make([]int, n)
+	last := -1
+	for _, i := range c.graph.order {
+		from[i] = -1
+		for _, e := range c.graph.before[i] {
+			if e.Refused && well {
+				continue
+			}
+			if j := c.graph.index[e.Step]; from[i] < 0 || ends[j] > ends[from[i]] {
+				from[i] = j
+			}
+		}
+		ends[i] = takes(c.def.Steps[i])
+		if from[i] >= 0 {
+			ends[i] += ends[from[i]]
+		}
+		if last < 0 || ends[i] > ends[last] {
+			last = i
+		}
+	}
+	if last < 0 {
+		return 0, ""
+	}
+	var names []string
+	for i := last; i >= 0; i = from[i] {
+		if takes(c.def.Steps[i]) > 0 {
+			names = append([]string{c.def.Steps[i].ID}, names...)
+		}
+	}
+	if len(names) > 8 {
+		names = append(append(names[:4:4], "..."), names[len(names)-3:]...)
+	}
+	return ends[last], strings.Join(names, ", ")
+}
