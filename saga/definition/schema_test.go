@@ -3,6 +3,8 @@ package definition
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 )
 
@@ -262,4 +265,36 @@ func randomStep(r *rapid.T, i int) *Step {
 		s.Compensate = &Compensation{Call: call, Result: []ResultRule{{When: "status == 1", Is: Ongoing}}}
 	}
 	return s
+}
+
+// TestExamplesFitTheSchema, those of the lint's corpus as well.
+func TestExamplesFitTheSchema(t *testing.T) {
+	t.Parallel()
+	s := compiled(t)
+	for pattern, least := range map[string]int{"../../examples/sagas/*.yaml": 5, "../validate/testdata/sound/*.yaml": 12} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) < least {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var asWritten any
+			if err := yaml.Unmarshal(text, &asWritten); err != nil {
+				t.Fatal(err)
+			}
+			d, findings := Parse(text)
+			if len(findings) > 0 {
+				t.Errorf("%s: %+v", file, findings)
+				continue
+			}
+			for _, document := range [][]byte{marshal(asWritten), d.Canonical()} {
+				if err := fits(s, document); err != nil {
+					t.Errorf("%s: %v", file, err)
+				}
+			}
+		}
+	}
 }
