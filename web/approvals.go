@@ -125,6 +125,10 @@ var (
 	problemOwnApproval = Problem{
 		Status: http.StatusForbidden, Code: "approvalOwn", Title: "Whoever asks cannot approve: it takes somebody else.",
 	}
+	problemAskerGone = Problem{
+		Status: http.StatusConflict, Code: "approvalAskerGone",
+		Title: "Whoever asked has no right to it any more: reject it, and ask for it yourself.",
+	}
 	problemApprovalDigest = Problem{
 		Status: http.StatusPreconditionFailed, Code: "planChanged", Title: "This is not the digest of the approval.",
 	}
@@ -370,6 +374,17 @@ func (s *Server) approve(c *gin.Context) {
 	case a.Digest != body.Digest:
 		s.refuse(c, problemApprovalDigest)
 		return
+	}
+	if s.o.Access != nil {
+		stands, err := s.o.Access.Stands(c, a.AskedBy, access.Resolver)
+		switch {
+		case err != nil:
+			s.fail(c, err)
+			return
+		case !stands:
+			s.refuse(c, problemAskerGone)
+			return
+		}
 	}
 	before := *a
 	if !s.answer(c, a, version, ApprovalApproved, body.Reason) {

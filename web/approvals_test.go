@@ -155,6 +155,15 @@ func TestApprovalsThatDoNotCount(t *testing.T) {
 			before: func(_ *testing.T, p *pair, _ string) { p.advance(approvalWaits) },
 			status: 409, code: "approvalStateInvalid", state: "expired",
 		},
+		"after the key of who asked was revoked": {
+			before: func(t *testing.T, p *pair, _ string) {
+				id := strings.Split(strings.TrimPrefix(p.ann, "Bearer "), "_")[1]
+				if status, got := p.send(t, p.bob, "DELETE", "/keys/"+id, `{"reason":"left"}`); status != 200 {
+					t.Errorf("%d %v", status, got)
+				}
+			},
+			status: 409, code: "approvalAskerGone", state: "pending",
+		},
 		"after a rejection": {
 			before: func(t *testing.T, p *pair, path string) {
 				if status, got := p.send(t, p.bob, "POST", path+"/reject", `{"reason":"no"}`); status != 200 {

@@ -54,7 +54,15 @@ func newFuzzed(t *testing.T) *fuzzed {
 		Coordinator: whole{f.fake}, Clock: f.fake, Dev: true, Prefix: "10.0.0.5:8091", BodyBytesMax: 4 << 10,
 		Documents: f.documents, Events: f.events, Access: access.New(access.Options{Documents: f.documents, Clock: f.fake}),
 		Journal: journal.New(journal.Options{Documents: f.documents, Clock: f.fake, Node: "a"}), Heartbeat: time.Hour,
+		FourEyes: FourEyesOperations(),
 	})
+	for _, id := range []string{"100", "200"} { // what waits for a second person, who is never found here
+		a := Approval{ID: id, State: ApprovalPending, Action: FourEyesSkip, XID: id, Branch: "201", AskedBy: "dev", Digest: "x"}
+		a.ExpiresAt = when(f.fake.now.Add(time.Hour))
+		if err := f.server.put(t.Context(), approvalKind, id, 1, &a, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	f.fake.begin(t, 100)
 	f.fake.begin(t, 200)
 	f.fake.apply(200, txn.Decide{Outcome: txn.Commit, Cause: txn.CauseRequested}, func(*txn.Global, error) {})
@@ -69,7 +77,7 @@ func (f *fuzzed) state(t *testing.T) string {
 		fmt.Fprintf(&b, "%d %p\n", id, f.fake.all[id]) // an event that is applied makes a new one
 	}
 	f.fake.mu.Unlock()
-	for _, kind := range []string{jobKind, "key", "session"} {
+	for _, kind := range []string{jobKind, approvalKind, "key", "session"} {
 		all, err := f.documents.ListDocuments(t.Context(), orchestrator.DocumentQuery{Kind: kind, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
@@ -160,6 +168,7 @@ var bodies = []string{
 	`{"action":"rollback","digest":"x","reason":"y"}`, `{"action":"retry","filter":{"live":true},"reason":"y"}`,
 	`{"check":{"url":"http://a/check"},"deliveries":[{"topic":"a"}]}`, `{"name":"m","deliveries":[]}`,
 	`{"topics":["a"],"from":"oldest"}`, `{"receipts":["1"]}`, `{"limit":1,"waitMs":0}`, `{"seq":"5"}`, `{"offset":1}`,
+	`{"digest":"x","reason":"y"}`, `{"reason":"y"}`, `{"reason":""}`, `{"digest":1,"reason":"y"}`,
 	`{"name":"k","roles":["admin"]}`, `{"name":"k","roles":["king"]}`, `{"value":"1s"}`, `{"token":"x"}`,
 }
 

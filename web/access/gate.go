@@ -99,7 +99,7 @@ func addressOf(r *http.Request) netip.Addr {
 // bearer judges a token of a program.
 func (g *Gate) bearer(ctx context.Context, token string, from netip.Addr) (*Principal, error) {
 	if g.configured(token) {
-		return &Principal{Kind: ByKey, ID: "key:configured", Name: "configured token", Roles: RolesOf(Admin)}, nil
+		return &Principal{Kind: ByKey, ID: "key:" + configuredKeyID, Name: "configured token", Roles: RolesOf(Admin)}, nil
 	}
 	if strings.HasPrefix(token, TokenPrefix) {
 		p, _, err := g.key(ctx, token, from, ByKey)
@@ -163,6 +163,29 @@ func (g *Gate) byID(ctx context.Context, id string) (*Principal, error) {
 	p.rates = g.keys.ratesOf(&known.record.Key)
 	return p, nil
 }
+
+// Stands reports whether somebody, by their [Principal.ID], would still be let in with a role, as far as that is known
+// here: a key may have been revoked or have expired; of the provider's people nothing is known between their visits.
+func (g *Gate) Stands(ctx context.Context, id string, role Role) (bool, error) {
+	key, found := strings.CutPrefix(id, "key:")
+	if !found {
+		return true, nil
+	}
+	if key == configuredKeyID {
+		return g.o.Token != "", nil
+	}
+	p, err := g.byID(ctx, key)
+	if errors.Is(err, errNoSession) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return p.Roles.Has(role), nil
+}
+
+// configuredKeyID is what the token of the configuration is called. No key that is made has a name of that length.
+const configuredKeyID = "configured"
 
 // now is the clock's time for limiters.
 func (g *Gate) now() time.Time { return time.UnixMilli(int64(g.o.Clock.Now())) }

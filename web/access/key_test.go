@@ -314,3 +314,33 @@ func TestAConfiguredTokenIsAnAdminAndMakesNoFirstKey(t *testing.T) {
 		t.Error("it is stored")
 	}
 }
+
+func TestWhoseKeyIsGoneDoesNotStand(t *testing.T) {
+	t.Parallel()
+	r := setup(t, func(o *Options) { o.Token = "0123456789abcdef0123456789abcdef" })
+	kept, _ := r.key(t, NewKey{Name: "kept", Roles: []string{"resolver"}})
+	gone, _ := r.key(t, NewKey{Name: "gone", Roles: []string{"admin"}})
+	if _, err := r.DeleteKey(t.Context(), gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	old, _ := r.key(t, NewKey{Name: "old", Roles: []string{"resolver"}, ExpiresAt: r.clock.Now() + 1000})
+	r.clock.Advance(2000)
+	for id, want := range map[string]bool{
+		"key:" + kept.ID: true, "key:" + gone.ID: false, "key:" + old.ID: false, "key:nobody": false, "key:configured": true,
+		"oidc:bo": true,
+	} {
+		if got, err := r.Stands(t.Context(), id, Resolver); got != want || err != nil {
+			t.Errorf("%s: %v %v", id, got, err)
+		}
+	}
+	if got, err := r.Stands(t.Context(), "key:"+kept.ID, Admin); got || err != nil {
+		t.Errorf("a role that it never had: %v %v", got, err)
+	}
+	if got, err := setup(t, nil).Stands(t.Context(), "key:configured", Resolver); got || err != nil {
+		t.Errorf("no token is configured: %v %v", got, err)
+	}
+	r.documents.Fail(errors.New("away"))
+	if got, err := r.other().Stands(t.Context(), "key:"+kept.ID, Resolver); got || err == nil {
+		t.Errorf("the store is away: %v %v", got, err)
+	}
+}
