@@ -74,6 +74,9 @@ type storedWait struct {
 	Since          txn.Millis
 }
 
+// unknownWaits is in place of what is stored when nobody knows that; no list of waits is equal to it.
+const unknownWaits = "?"
+
 // ExchangeWaits implements [orchestrator.Shared]. Nothing is written if nothing has changed.
 func (s *Store) ExchangeWaits(ctx context.Context, own []orchestrator.WaitEdge) ([]orchestrator.WaitEdge, error) {
 	text := ""
@@ -92,6 +95,9 @@ func (s *Store) ExchangeWaits(ctx context.Context, own []orchestrator.WaitEdge) 
 	}
 	s.mu.Lock()
 	same := s.lastWaits == text
+	if !same {
+		s.lastWaits = unknownWaits // until the database has answered
+	}
 	s.mu.Unlock()
 	if !same {
 		if err := s.putOwn(ctx, putWaits, []byte(text)); err != nil {

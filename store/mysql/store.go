@@ -49,7 +49,7 @@ type Store struct {
 	underway, underwayBytes int
 	closing, aborted        bool
 	rank, nodes             int64 // the slice of due work
-	lastWaits               string
+	lastWaits               string // as they are stored; unknownWaits if nobody knows
 
 	wake     [lanes]chan struct{}
 	cancels  [lanes]context.CancelFunc // guarded by mu; see underLease
