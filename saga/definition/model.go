@@ -97,7 +97,7 @@ type Step struct {
 	Output map[string]Value
 	// Result classifies the answer; the first rule that fits counts, without one the defaults of DefaultOutcome.
 	Result []ResultRule
-	// Timeout of one attempt of a call, message or worker; of the whole wait of a sub-saga, signal or approval.
+	// Timeout of one attempt of a call, message or worker; of the whole wait of a signal or approval.
 	// 0: the server's default; signal and approval: until the deadline of the saga.
 	Timeout time.Duration
 	// Retry of attempts with the outcome Unknown; nil: the server's default.
@@ -145,7 +145,8 @@ type Worker struct {
 	Input *Value // nil: null
 }
 
-// Sub starts another saga and waits for its end. If it was compensated, the step is refused.
+// Sub runs another saga as a part of this one: its steps are branches of the same transaction, with their own
+// compensations and pivots. If one of them is refused, and not caught there, the whole is compensated.
 type Sub struct {
 	Saga    string
 	Version int    // 0: the newest that is published when this saga starts

@@ -50,11 +50,12 @@ func dedupe(findings []definition.Finding) []definition.Finding {
 
 // Check applies the rules of this package to a definition, which may have findings of Parse.
 func Check(d *definition.Definition, o Options) []definition.Finding {
-	c := &checker{def: d, options: o, graph: newGraph(d), severity: map[definition.Rule]definition.Severity{},
+	c := &checker{def: d, options: o, severity: map[definition.Rule]definition.Severity{},
 		read: map[string]bool{}}
 	for _, r := range Rules() {
 		c.severity[r.Rule] = r.Severity
 	}
+	c.graph = newGraph(d, o.pivotal())
 	c.schemas()
 	c.edges()
 	c.expressions()

@@ -129,13 +129,13 @@ func (f *formula) reference(r expressions.Reference) bool {
 	return true
 }
 
-func sagaFields() []string { return []string{"id", "key", "name", "version", "startedAt"} }
+func sagaFields() []string { return []string{"id", "key", "name", "startedAt"} }
 
 func stepFields(s *definition.Step) []string {
 	if s.Choice != nil {
-		return []string{"status", "case"}
+		return []string{"status", "case", "error"}
 	}
-	return []string{"output", "status"}
+	return []string{"output", "status", "error"}
 }
 
 // field follows a path through a type.
@@ -187,7 +187,7 @@ func (f *formula) stepReference(r expressions.Reference) bool {
 	}
 	s := f.def.Steps[at]
 	if len(r.Path) > 2 && !slices.Contains(stepFields(s), r.Path[2]) {
-		f.find(RuleUnknownOutput, f.path, meant(r.Path[2], stepFields(s), "a step has "+strings.Join(stepFields(s), " and ")),
+		f.find(RuleUnknownOutput, f.path, meant(r.Path[2], stepFields(s), "a step has "+strings.Join(stepFields(s), ", ")),
 			"steps.%s has no %q", id, r.Path[2])
 		return false
 	}
@@ -222,7 +222,7 @@ func (f *formula) maybeSkipped(at int, id string) {
 	if behind >= 0 && f.graph.sure(at, behind) || behind == at || strings.Contains(string(f.source), "?.") {
 		return
 	}
-	if behind < 0 && f.always(at) {
+	if behind < 0 && f.graph.always(at) {
 		return
 	}
 	if asksFor(string(f.source), id) || behind >= 0 && asksFor(string(f.def.Steps[behind].When), id) {
@@ -230,13 +230,6 @@ func (f *formula) maybeSkipped(at int, id string) {
 	}
 	f.find(RuleMaybeSkipped, f.path, fmt.Sprintf("write steps.%s.output?.name ?? \"...\"", id),
 		"%q may have been skipped or refused, and has no output then", id)
-}
-
-// always reports whether each run that is done has done a step.
-func (f *formula) always(at int) bool {
-	s := f.def.Steps[at]
-	return len(f.graph.ways[at]) == 0 && !f.graph.skippable(at) &&
-		(s.OnRefused.Action == definition.RefusedCompensate || s.OnRefused.Action == 0)
 }
 
 // asksFor reports whether an expression looks at how steps have ended, or compares an output with nil.
@@ -284,7 +277,7 @@ func (f *formula) loopTypes(env expressions.Env) {
 }
 
 func stepType(s *definition.Step) expressions.Type {
-	fields := map[string]expressions.Type{"status": expressions.Text()}
+	fields := map[string]expressions.Type{"status": expressions.Text(), "error": expressions.Any()}
 	switch {
 	case s.Choice != nil:
 		fields["case"] = expressions.Text()

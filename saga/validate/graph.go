@@ -18,6 +18,7 @@ type graph struct {
 	order  []int               // without the steps of cycles and those behind them
 	above  []bits              // the steps from which each can be reached
 	ways   []ways              // on which ways each is reached
+	pivots []bool              // the step is a pivot, or a sub-saga with one
 	passed []bool              // a pivot is done for sure when the step begins
 }
 
@@ -34,7 +35,8 @@ func (b bits) add(other bits) {
 	}
 }
 
-func newGraph(d *definition.Definition) *graph {
+// newGraph follows the edges. Of sub-sagas, pivot says whether they are not done without a pivot.
+func newGraph(d *definition.Definition, pivot func(*definition.Sub) bool) *graph {
 	n := len(d.Steps)
 	g := &graph{def: d, index: make(map[string]int, n), before: make([][]definition.Edge, n), order: d.Order(),
 		above: make([]bits, n), ways: make([]ways, n), passed: make([]bool, n)}
@@ -43,6 +45,7 @@ func newGraph(d *definition.Definition) *graph {
 			g.index[s.ID] = i
 		}
 		g.above[i] = make(bits, n/64+1)
+		g.pivots = append(g.pivots, s.Sub == nil && s.Pivot || s.Sub != nil && pivot(s.Sub))
 	}
 	for i, edges := range d.Predecessors() {
 		for _, e := range edges {
@@ -178,6 +181,23 @@ func (g *graph) sure(step, behind int) bool {
 	return true
 }
 
+// always reports whether each run that is done has done a step.
+func (g *graph) always(i int) bool {
+	s := g.def.Steps[i]
+	return len(g.ways[i]) == 0 && !g.skippable(i) &&
+		(s.OnRefused.Action == definition.RefusedCompensate || s.OnRefused.Action == 0)
+}
+
+// pivotal reports whether the saga is not done without a pivot.
+func (g *graph) pivotal() bool {
+	for i := range g.def.Steps {
+		if g.pivots[i] && g.always(i) {
+			return true
+		}
+	}
+	return false
+}
+
 // skippable reports whether a step has a condition, or is behind one that has and nothing else.
 func (g *graph) skippable(i int) bool {
 	for range len(g.def.Steps) {
@@ -197,7 +217,7 @@ func (g *graph) passedBefore(i int) bool {
 	every := len(g.before[i]) > 0
 	for _, e := range g.before[i] {
 		from := g.index[e.Step]
-		passed := g.passed[from] || g.def.Steps[from].Pivot && !e.Refused
+		passed := g.passed[from] || g.pivots[from] && !e.Refused
 		if passed && g.sure(from, i) {
 			return true
 		}
@@ -234,12 +254,12 @@ func canBeRefused(s *definition.Step) bool {
 	return s.ForEach != nil
 }
 
-// changes reports whether a step does something that may have to be undone.
+// changes reports whether a step does something that may have to be undone. What a sub-saga does is undone by itself.
 func changes(s *definition.Step) bool {
 	switch s.Kind {
 	case definition.KindCall:
 		return !s.ReadOnly && s.Call.Method != "GET"
-	case definition.KindMessage, definition.KindWorker, definition.KindSubSaga:
+	case definition.KindMessage, definition.KindWorker:
 		return !s.ReadOnly
 	}
 	return false

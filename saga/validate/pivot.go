@@ -39,8 +39,6 @@ func (c *checker) behind(i int, s *definition.Step) {
 	case s.Kind == definition.KindSignal:
 		c.find(RuleNoWayBack, stepPath(i, "timeout"), advice,
 			"%q may time out, and there is no way back behind the pivot", s.ID)
-	case s.Kind == definition.KindSubSaga:
-		c.find(RuleNoWayBack, stepPath(i), advice, "%q may be compensated, and there is no way back behind the pivot", s.ID)
 	case s.Retry != nil && s.Retry.Attempts > 0:
 		c.find(RuleNoWayBack, stepPath(i, "retry", "attempts"), "remove it; a step behind a pivot is tried until it is done",
 			"%q would give up, and there is no way back behind the pivot", s.ID)

@@ -200,7 +200,8 @@ func (c *checker) loops(i int, s *definition.Step) {
 // useless reports keys that mean nothing on a step of its kind.
 func (c *checker) useless(i int, s *definition.Step) {
 	asks := s.Kind == definition.KindCall || s.Kind == definition.KindMessage || s.Kind == definition.KindWorker
-	waits := s.Kind == definition.KindSignal || s.Kind == definition.KindApproval || s.Kind == definition.KindSubSaga
+	waits := s.Kind == definition.KindSignal || s.Kind == definition.KindApproval
+	sub := s.Kind == definition.KindSubSaga
 	for _, one := range []struct {
 		key     string
 		present bool
@@ -210,11 +211,11 @@ func (c *checker) useless(i int, s *definition.Step) {
 		{"retry", s.Retry != nil, asks},
 		{"repeat", s.Repeat != nil && s.Kind != definition.KindChoice, asks},
 		{"timeout", s.Timeout != 0, asks || waits},
-		{"compensate", s.Compensate != nil, (asks || s.Kind == definition.KindSubSaga) && !s.ReadOnly},
+		{"compensate", s.Compensate != nil, asks && !s.ReadOnly},
 		{"pivot", s.Pivot, asks || waits},
-		{"output", s.Output != nil, asks || waits},
+		{"output", s.Output != nil, asks || waits || sub},
 		{"onRefused", s.OnRefused.Action == definition.RefusedCatch || s.OnRefused.Action == definition.RefusedContinue,
-			canBeRefused(s)},
+			canBeRefused(s) && !sub},
 	} {
 		if !one.present || one.useful || s.Kind == 0 {
 			continue
@@ -223,7 +224,11 @@ func (c *checker) useless(i int, s *definition.Step) {
 		if one.key == "compensate" && s.ReadOnly {
 			text = "%q has no effect, as the step is readOnly"
 		}
-		c.find(RuleUseless, stepPath(i, one.key), "remove it", text, one.key)
+		advice := "remove it"
+		if sub {
+			advice = "write it at the steps of the sub-saga"
+		}
+		c.find(RuleUseless, stepPath(i, one.key), advice, text, one.key)
 	}
 }
 

@@ -39,6 +39,26 @@ func (c *checker) subSagas() {
 	}
 }
 
+// pivotal returns a function that reports whether a sub-saga, as far as it is known, is not done without a pivot. It
+// looks at each saga once; one that starts itself counts as having none.
+func (o Options) pivotal() func(*definition.Sub) bool {
+	known := map[definition.Sub]bool{}
+	var pivotal func(s *definition.Sub) bool
+	pivotal = func(s *definition.Sub) bool {
+		key := definition.Sub{Saga: s.Saga, Version: s.Version}
+		is, ok := known[key]
+		if ok || o.Sagas == nil {
+			return is
+		}
+		known[key] = false
+		if child, ok := o.Sagas(s.Saga, s.Version); ok {
+			known[key] = newGraph(child, pivotal).pivotal()
+		}
+		return known[key]
+	}
+	return pivotal
+}
+
 func version(n int) string {
 	if n == 0 {
 		return "any"
