@@ -48,7 +48,7 @@ type Store struct {
 	urgent                  bool
 	underway, underwayBytes int
 	closing, aborted        bool
-	rank, nodes             int64 // the slice of due work
+	rank, nodes             int64  // the slice of due work
 	lastWaits               string // as they are stored; unknownWaits if nobody knows
 
 	wake     [lanes]chan struct{}
