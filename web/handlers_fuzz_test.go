@@ -57,8 +57,10 @@ func newFuzzed(t *testing.T) *fuzzed {
 		FourEyes: FourEyesOperations(),
 	})
 	for _, id := range []string{"100", "200"} { // what waits for a second person, who is never found here
-		a := Approval{ID: id, State: ApprovalPending, Action: FourEyesSkip, XID: id, Branch: "201", AskedBy: "dev", Digest: "x"}
-		a.ExpiresAt = when(f.fake.now.Add(time.Hour))
+		a := Approval{
+			ID: id, State: ApprovalPending, Action: FourEyesSkip, XID: id, Branch: "201", AskedBy: "dev", Digest: "x",
+			ExpiresAt: when(f.fake.now.Add(time.Hour)),
+		}
 		if err := f.server.put(t.Context(), approvalKind, id, 1, &a, 0); err != nil {
 			t.Fatal(err)
 		}

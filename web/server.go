@@ -187,7 +187,10 @@ func New(o Options) *Server {
 	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 5*time.Second)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 2*time.Minute)
 	o.BodyBytesMax = cmp.Or(o.BodyBytesMax, 1<<20)
-	s := &Server{o: o, rules: rules(), byRoute: map[route]rule{}, crossing: http.NewCrossOriginProtection(), closing: make(chan struct{})}
+	s := &Server{
+		o: o, rules: rules(), byRoute: map[route]rule{}, crossing: http.NewCrossOriginProtection(),
+		closing: make(chan struct{}),
+	}
 	for name, r := range s.rules {
 		method, path, _ := strings.Cut(name, " ")
 		s.byRoute[route{method, path}] = r
