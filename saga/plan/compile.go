@@ -20,6 +20,7 @@ type Program struct {
 	index  map[string]int
 	steps  []*step
 	output *expressions.Mapping // nil: none
+	oracle Oracle               // nil: expressions are evaluated
 }
 
 // step is a compiled step.
@@ -32,6 +33,7 @@ type step struct {
 	cases           []*expressions.Program
 	timerUntil      *expressions.Program
 	prompt, show    *expressions.Mapping
+	needsOutput     bool // by its compensation
 	sub             *Program
 	subInput        *expressions.Mapping
 }
@@ -96,6 +98,7 @@ func compile(def *definition.Definition, subs Resolve, depth int) (*Program, err
 		}
 		p.steps = append(p.steps, st)
 	}
+	p.needOutput()
 	var c compiler
 	if def.Output != nil {
 		p.output = c.mapping(def.Output, scope(nil))

@@ -15,7 +15,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 		return txn.Verdict{Result: txn.ResultRefused}
 	}
 	s := p.stepOf(b.Step.Name)
-	if s == nil {
+	if s == nil || p.oracle != nil {
 		return v
 	}
 	rules := s.results

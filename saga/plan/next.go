@@ -103,7 +103,7 @@ func (w *walk) all() any {
 			w.waiting = true
 		}
 	}
-	if w.waiting || w.failure != "" || w.output == nil {
+	if w.waiting || w.failure != "" || w.output == nil || w.oracle != nil {
 		return nil
 	}
 	output, err := w.output.Eval(w.variables(nil))
@@ -142,7 +142,7 @@ func (w *walk) look(i int, s *step) seen {
 		return seen{state: skipped}
 	}
 	if s.when != nil {
-		ok, err := s.when.Bool(w.variables(nil))
+		ok, err := w.holds("condition of "+w.prefix+s.ID, s.when, func() map[string]any { return w.variables(nil) })
 		if err != nil {
 			return seen{state: refused, why: err.Error()}
 		}
@@ -179,7 +179,7 @@ func (w *walk) predecessors(i int) (ended, taken bool) {
 
 // loop looks at a step that runs once for each item of a list.
 func (w *walk) loop(s *step) seen {
-	items, err := s.in.List(w.variables(nil))
+	items, err := w.items(s)
 	if err != nil {
 		return seen{state: refused, why: err.Error()}
 	}
@@ -248,18 +248,19 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 	}
 	answer := w.answer(b, turn)
 	if s.until != nil {
-		enough, err := s.until.Bool(w.variables(item, answer))
+		what := "end of " + name + " at turn " + strconv.Itoa(turn)
+		enough, err := w.holds(what, s.until, func() map[string]any { return w.variables(item, answer) })
 		switch {
 		case err != nil:
 			return seen{state: refused, why: err.Error()}
-		case enough:
+		case enough || w.oracle != nil && turn >= abstractTurns && s.Repeat.Max != turn:
 		case s.Repeat.Max > 0 && turn >= s.Repeat.Max:
 			return seen{state: refused, why: fmt.Sprintf("not so after %d turns", turn)}
 		default:
 			return w.launch(s, name+"#"+strconv.Itoa(turn+1), item, s.Repeat.Every)
 		}
 	}
-	if s.output == nil {
+	if s.output == nil || w.oracle != nil {
 		return seen{state: done, output: answer["body"]}
 	}
 	output, err := s.output.Eval(w.variables(item, answer))
@@ -271,6 +272,13 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 
 // choose takes a case.
 func (w *walk) choose(s *step, item map[string]any) seen {
+	if w.oracle != nil {
+		n := w.oracle.Choose("case of "+w.prefix+s.ID, len(s.cases)+1)
+		if n < len(s.cases) {
+			return seen{state: done, chosen: s.Choice.Cases[n].Name}
+		}
+		return s.otherwise()
+	}
 	for i, c := range s.cases {
 		ok, err := c.Bool(w.variables(item))
 		if err != nil {
@@ -280,6 +288,11 @@ func (w *walk) choose(s *step, item map[string]any) seen {
 			return seen{state: done, chosen: s.Choice.Cases[i].Name}
 		}
 	}
+	return s.otherwise()
+}
+
+// otherwise is the case of a choice when no condition holds.
+func (s *step) otherwise() seen {
 	if s.Choice.Else == "" {
 		return seen{state: refused, why: "no case fits"}
 	}
@@ -288,8 +301,10 @@ func (w *walk) choose(s *step, item map[string]any) seen {
 
 // child looks at a sub-saga, whose steps are branches of the same transaction.
 func (w *walk) child(s *step, name string, item map[string]any) seen {
-	sub := &walk{Program: s.sub, run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches}
-	if s.subInput != nil {
+	sub := &walk{
+		Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches,
+	}
+	if s.subInput != nil && w.oracle == nil {
 		input, err := s.subInput.Eval(w.variables(item))
 		if err != nil {
 			return seen{state: refused, why: "input: " + err.Error()}
@@ -304,7 +319,7 @@ func (w *walk) child(s *step, name string, item map[string]any) seen {
 	case sub.waiting:
 		return seen{state: running}
 	}
-	if s.output == nil {
+	if s.output == nil || w.oracle != nil {
 		return seen{state: done, output: output}
 	}
 	mapped, err := s.output.Eval(w.variables(item, map[string]any{"body": output}))
@@ -312,6 +327,14 @@ func (w *walk) child(s *step, name string, item map[string]any) seen {
 		return seen{state: refused, why: "output: " + err.Error()}
 	}
 	return seen{state: done, output: mapped}
+}
+
+// of returns a sub-saga's program as it is to be walked here.
+func (w *walk) of(sub *Program) *Program {
+	if w.oracle == nil {
+		return sub
+	}
+	return sub.Abstract(w.oracle)
 }
 
 // answer is what the participant of a branch has answered, as expressions see it.
@@ -351,8 +374,11 @@ func (w *walk) variables(more ...map[string]any) map[string]any {
 
 // launch begins a step.
 func (w *walk) launch(s *step, name string, item map[string]any, wait time.Duration) seen {
-	n, err := w.newStep(s, item)
-	if err != nil {
+	var n txn.NewStep
+	var err error
+	if w.oracle != nil {
+		n = w.abstractStep(s)
+	} else if n, err = w.newStep(s, item); err != nil {
 		return seen{state: refused, why: err.Error()}
 	}
 	n.Name = name

@@ -13,6 +13,9 @@ import (
 // Undo implements [txn.Planner]. A step of which nobody knows whether it has run has no output; a compensation that
 // cannot do without it is one for a person.
 func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
+	if s := p.stepOf(b.Step.Name); p.oracle != nil && s != nil {
+		return s.abstractUndo(b)
+	}
 	w, s, item := p.find(g, b)
 	if s == nil || s.undo == nil {
 		return txn.Undo{Problem: "the definition does not say how it is undone"}
@@ -58,6 +61,14 @@ func (p *Program) stepOf(name string) *step {
 		return p.steps[i].sub.stepOf(rest)
 	}
 	return p.steps[i]
+}
+
+// StepOf returns the step of the definition that a branch of that name is, nil if there is none.
+func (p *Program) StepOf(name string) *definition.Step {
+	if s := p.stepOf(name); s != nil {
+		return s.Step
+	}
+	return nil
 }
 
 func (w *walk) find(name string) (*walk, *step, map[string]any) {

@@ -1,0 +1,280 @@
+package explore
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/definition"
+)
+
+// world is one run on one path.
+type world struct {
+	x        *explorer
+	rules    txn.Rules
+	g        *txn.Global
+	now      txn.Millis
+	asked    []txn.Command // not answered yet
+	answers  map[string]int
+	late     int  // how steps under way answer after the decision, from 1; 0: not chosen yet
+	overdue  bool // the deadline was let pass
+	timeline []Event
+}
+
+// planners has the planner of the one definition.
+type planners struct{ one txn.Planner }
+
+func (p *planners) Planner(*txn.SagaRun) txn.Planner { return p.one }
+
+// Choose implements [plan.Oracle].
+func (w *world) Choose(what string, n int) int {
+	if took, known := w.answers[what]; known {
+		return took
+	}
+	took := w.x.choose(n)
+	w.answers[what] = took
+	switch {
+	case strings.HasPrefix(what, "items of "):
+		w.tell("", "%s: %d", what, n-1-took)
+	case n == 2:
+		w.tell("", "%s: %t", what, took == 0)
+	default:
+		w.tell("", "%s: the %d. way", what, took+1)
+	}
+	return took
+}
+
+func (w *world) tell(step, format string, args ...any) {
+	w.timeline = append(w.timeline, Event{Step: step, Text: fmt.Sprintf(format, args...)})
+}
+
+// begin makes the world in which nothing has happened.
+func (x *explorer) begin() *world {
+	return &world{x: x, now: 1_700_000_000_000, answers: map[string]int{}}
+}
+
+// clone returns a copy that goes its own way.
+func (w *world) clone() *world {
+	c := *w
+	c.asked, c.answers, c.timeline = slices.Clone(w.asked), maps.Clone(w.answers), slices.Clip(w.timeline)
+	c.rules = txn.DefaultRules()
+	c.rules.Planners = &planners{w.x.program.Abstract(&c)}
+	c.rules.Retry.Attempts = 1 // all attempts of a step are one here
+	return &c
+}
+
+// start begins the saga.
+func (w *world) start() {
+	deadline := w.x.def.Deadline
+	if deadline == 0 {
+		deadline = 24 * time.Hour
+	}
+	w.apply(txn.Begin{
+		XID: txn.XID{Prefix: "explore", ID: 1}, Name: w.x.def.Name, Timeout: deadline,
+		Saga: &txn.SagaRun{Definition: w.x.def.Name, Version: 1},
+	})
+	w.apply(txn.Wake{})
+}
+
+// path goes on from a state to an end, to a state that was seen before, or to where it does not go on.
+func (x *explorer) path(from *world) {
+	w := from.clone()
+	for range eventsMax {
+		x.marks = append(x.marks, mark{w, x.at})
+		w = w.clone()
+		if w.g == nil {
+			w.start()
+			continue
+		}
+		if w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused {
+			x.paths++
+			w.judge()
+			return
+		}
+		if key := w.key(); x.at == len(x.choices) {
+			if x.seen[key] {
+				return
+			}
+			x.seen[key] = true
+		}
+		if !w.happen() {
+			x.paths++
+			x.fail(w, "", "it stands still, and nothing will ever happen")
+			return
+		}
+	}
+	x.fail(w, "", fmt.Sprintf("it does not end within %d events", eventsMax))
+}
+
+// apply applies an event, and what the decision log does with a decision.
+func (w *world) apply(ev txn.Event) {
+	eff, err := w.rules.Apply(w.g, ev, w.now)
+	if err != nil || eff.Next == nil {
+		return
+	}
+	w.g = eff.Next
+	w.asked = append(w.asked, eff.Commands...)
+	if eff.Decided {
+		w.tell("", "decided: %s, %s", w.g.Status.Outcome(), w.g.Cause)
+	}
+	if eff.Decided && !eff.Ended {
+		w.apply(txn.Wake{}) // by the decision log
+	}
+}
+
+// happen lets one thing happen. It returns false if nothing can.
+func (w *world) happen() bool {
+	if w.g.Status == txn.Active && !w.overdue && w.x.def.Deadline > 0 && w.x.choose(2) == 1 {
+		w.overdue = true
+		w.tell("", "the deadline passes")
+		w.now = max(w.now, w.g.Deadline())
+		w.apply(txn.Wake{})
+		return true
+	}
+	w.asked = slices.DeleteFunc(w.asked, func(c txn.Command) bool {
+		b, _ := w.g.Branch(c.BranchID)
+		return c.Attempt < b.Attempts && c.Op == txn.Forward && w.g.Status == txn.Active // a newer one is under way
+	})
+	if len(w.asked) > 0 {
+		cmd := w.asked[0]
+		w.asked = w.asked[1:]
+		w.answer(cmd)
+		return true
+	}
+	if w.signal() {
+		return true
+	}
+	if w.g.DueAt == 0 {
+		return false
+	}
+	w.now = max(w.now+1, w.g.DueAt)
+	w.apply(txn.Wake{})
+	return true
+}
+
+// The answers to a step.
+var forward = [...]struct {
+	text   string
+	result txn.Result
+}{{"done", txn.ResultDone}, {"refused", txn.ResultRefused}, {"lost: nobody knows whether it has run", txn.ResultNoAnswer}}
+
+// answer answers a command.
+func (w *world) answer(cmd txn.Command) {
+	r := txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultDone}
+	if cmd.Op == txn.Forward {
+		way := 0
+		switch b, _ := w.g.Branch(cmd.BranchID); {
+		case w.g.Status != txn.Active && w.late == 0:
+			way = w.x.choose(len(forward))
+			w.late = way + 1
+		case w.g.Status != txn.Active:
+			way = w.late - 1
+		case b.Attempts > 1: // it was lost, and there is no way but forward: it is tried until it answers
+			way = w.x.choose(2)
+		default:
+			way = w.x.choose(len(forward))
+		}
+		r.Result = forward[way].result
+		w.tell(cmd.Step, "%s", forward[way].text)
+	} else {
+		w.tell(cmd.Step, "compensated")
+	}
+	w.apply(r)
+	w.apply(r) // delivered twice
+}
+
+// signal gives, refuses or withholds the oldest signal that is waited for.
+func (w *world) signal() bool {
+	i := slices.IndexFunc(w.g.Branches, func(b *txn.Branch) bool {
+		return b.Kind == txn.StepSignal && b.State == txn.Registered
+	})
+	if i < 0 || w.g.Status != txn.Active {
+		return false
+	}
+	b := w.g.Branches[i]
+	ways := 2
+	if b.Step.Until != 0 {
+		ways = 3
+	}
+	switch w.x.choose(ways) {
+	case 0:
+		w.tell(b.Step.Name, "the signal comes")
+		w.apply(txn.Signal{Name: b.Resource})
+	case 1:
+		w.tell(b.Step.Name, "the signal is a no")
+		w.apply(txn.Signal{Name: b.Resource, Refuse: true})
+	default:
+		w.tell(b.Step.Name, "the signal does not come in time")
+		w.now = max(w.now, b.Step.Until)
+		w.apply(txn.Wake{})
+	}
+	return true
+}
+
+// judge looks at an end.
+func (w *world) judge() {
+	if w.g.Stuck == txn.StuckRefused {
+		for _, b := range w.g.Branches {
+			switch {
+			case b.State == txn.Refused:
+				w.x.fail(w, b.Step.Name, b.Failure)
+				return
+			case w.g.Status == txn.Active && (b.State == txn.PhaseOneFailed || b.Step.GaveUp):
+				w.x.fail(w, b.Step.Name, "it fails after the pivot, from where there is no way back")
+				return
+			}
+		}
+		w.x.fail(w, "", w.g.Saga.Failure+", and after the pivot there is no way back")
+		return
+	}
+	if w.g.Status == txn.Committed {
+		return
+	}
+	for _, b := range w.g.Branches {
+		ran := b.Step.Seq > 0 || b.Step.GaveUp || b.State == txn.Finished && b.Step.Tries > 0 && !b.Step.Undo
+		if ran && !b.Step.Undo && w.changes(b) {
+			w.x.fail(w, b.Step.Name, "it may have run, and is not compensated")
+			return
+		}
+	}
+}
+
+// changes reports whether a step changes something.
+func (w *world) changes(b *txn.Branch) bool {
+	if b.Kind == txn.StepTimer || b.Kind == txn.StepSignal {
+		return false
+	}
+	s := w.x.program.StepOf(b.Step.Name)
+	return s != nil && !s.ReadOnly && s.Kind != definition.KindChoice
+}
+
+// fail notes a path that ends badly, unless a shorter one ends so.
+func (x *explorer) fail(w *world, step, text string) {
+	key := step + "\x00" + text
+	if old, known := x.failures[key]; known && len(old.Timeline) <= len(w.timeline) {
+		return
+	}
+	x.failures[key] = Failure{Step: step, Text: text, Timeline: slices.Clone(w.timeline)}
+}
+
+// key is all that the future depends on.
+func (w *world) key() [32]byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %d %t %d %t|", w.g.Status, w.g.Stuck, w.overdue, w.late, w.g.Expired(w.now))
+	for _, br := range w.g.Branches {
+		s := br.Step
+		fmt.Fprintf(&b, "%s %d %d %t %t %d %t|", s.Name, br.State, s.Seq, s.GaveUp, br.InFlightUntil > 0,
+			min(br.Attempts, 2), s.Until > w.now)
+	}
+	for _, c := range w.asked {
+		fmt.Fprintf(&b, "%s %d|", c.Step, c.Op)
+	}
+	for _, what := range slices.Sorted(maps.Keys(w.answers)) {
+		fmt.Fprintf(&b, "%s=%d|", what, w.answers[what])
+	}
+	return sha256.Sum256([]byte(b.String()))
+}
