@@ -132,7 +132,8 @@ func (c *checker) cycles() {
 		single := len(part.states) == 1
 		// Seata goes over a start that leads to itself, and fails on every other state that does.
 		crashes := slices.ContainsFunc(part.states, func(s *State) bool {
-			return s.Name != c.machine.StartState && slices.ContainsFunc(follows(s), func(t Target) bool { return t.Name == s.Name })
+			return s.Name != c.machine.StartState && slices.ContainsFunc(follows(s),
+				func(t Target) bool { return t.Name == s.Name })
 		})
 		if !part.exit {
 			f := c.find(RuleCycle, first.At, "%s can't be left: the machine would never end", namesIn(part.states))
@@ -270,7 +271,8 @@ func (c *checker) choice(s *State) {
 		always = always || option.Expression.always()
 	}
 	if s.Default.Name == "" && !always {
-		c.find(RuleChoiceDefault, s.At, "the Choice has no Default; with no match the machine ends by StateMachineNoChoiceMatched")
+		c.find(RuleChoiceDefault, s.At,
+			"the Choice has no Default; with no match the machine ends by StateMachineNoChoiceMatched")
 	}
 }
 

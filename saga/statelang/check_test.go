@@ -150,7 +150,8 @@ func mutants() []mutant {
 		{RuleRetry, `"IntervalSeconds": 1.5`, `"IntervalSeconds": 1e400`, 28, ""},
 		{RuleRetryBackoff, `, "BackoffRate": 2.0`, ``, 28, ""},
 		{RuleCatchEmpty, `"Exceptions": ["java.lang.Throwable"]`, `"Exceptions": []`, 70, ""},
-		{RuleCatchNext, `{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}`, `{"Exceptions": ["java.lang.Throwable"]}`, 70, ""},
+		{RuleCatchNext, `{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}`,
+			`{"Exceptions": ["java.lang.Throwable"]}`, 70, ""},
 		{RuleCatchShadowed, `{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}`,
 			`{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}, {"Exceptions": ["a.B"], "Next": "Done"}`, 70, ""},
 		{RuleClassName, `"java.lang.Throwable"`, `"java.lang."`, 70, ""},
@@ -261,13 +262,16 @@ func TestVerdictsOfCycles(t *testing.T) {
 		upstream string
 	}{
 		"a start that leads to itself is read by Seata": {`"A":{` + task + `,"Next":"A"}`, RuleCycle, ""},
-		"another state that does is refused":            {`"A":{` + task + `,"Next":"B"},"B":{` + task + `,"Next":"B"}`, RuleCycle, upstreamFinite},
+		"another state that does is refused": {`"A":{` + task + `,"Next":"B"},"B":{` + task + `,"Next":"B"}`, RuleCycle,
+			upstreamFinite},
 		"even if it has a way out": {`"A":{` + task + `,"Next":"B"},"B":{` + task +
 			`,"Next":"C","Catch":[{"Exceptions":["a.B"],"Next":"B"}]},"C":{"Type":"Succeed"}`, RuleSelfLoop, upstreamFinite},
-		"two states without a way out are refused": {`"A":{` + task + `,"Next":"B"},"B":{` + task + `,"Next":"A"}`, RuleCycle, upstreamFinite},
+		"two states without a way out are refused": {`"A":{` + task + `,"Next":"B"},"B":{` + task + `,"Next":"A"}`,
+			RuleCycle, upstreamFinite},
 		"with a way out they are fine": {`"A":{` + task + `,"Next":"B"},"B":{` + task +
 			`,"Next":"A","Catch":[{"Exceptions":["a.B"],"Next":"C"}]},"C":{"Type":"Succeed"}`, "", ""},
-		"a cycle that is never come to is not looked at": {`"A":{"Type":"Succeed"},"B":{` + task + `,"Next":"C"},"C":{` + task +
+		"a cycle that is never come to is not looked at": {`"A":{"Type":"Succeed"},"B":{` + task + `,"Next":"C"},` +
+			`"C":{` + task +
 			`,"Next":"B"}`, RuleUnreachable, ""},
 	} {
 		r := check(t, `{"Name":"m","StartState":"A","States":{`+tt.states+`}}`)

@@ -1,10 +1,10 @@
 // Package statelang reads, checks and writes definitions in Seata's state-machine language, and says what they mean.
 //
-// Read makes a [Document] of either form, Check judges it with places and advice, Export gives it back byte for byte. The
-// functions of the other files are the semantics for a planner: each is pure and answers one question of it. StatusOf,
-// RetryDecision, CatchTarget and Choose: what follows from a call. CompensationList and CompensationStatus: what is undone
-// and how that went. FinalStatus, EndStatuses and FailStatuses: how a machine ended. LoopWindow: which instances of a loop
-// start. EvalInput and EvalOutput: what goes in and comes out.
+// Read makes a [Document] of either form, Check judges it with places and advice, Export gives it back byte for byte.
+// The functions of the other files are the semantics for a planner: each is pure and answers one question of it.
+// StatusOf, RetryDecision, CatchTarget and Choose: what follows from a call. CompensationList and CompensationStatus:
+// what is undone and how that went. FinalStatus, EndStatuses and FailStatuses: how a machine ended. LoopWindow: which
+// instances of a loop start. EvalInput and EvalOutput: what goes in and comes out.
 //
 // # Invariants
 //

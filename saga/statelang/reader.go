@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Read reads a definition in either form: the machine itself, or the nodes and edges of the old designer. The error is a
-// *SyntaxError. What has the wrong shape is left away and found by Check.
+// Read reads a definition in either form: the machine itself, or the nodes and edges of the old designer. The error is
+// a *SyntaxError. What has the wrong shape is left away and found by Check.
 func Read(text []byte) (*Document, error) {
 	root, err := parseJSON(string(text))
 	if err != nil {

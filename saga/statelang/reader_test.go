@@ -55,11 +55,13 @@ func TestReadingKeepsEverything(t *testing.T) {
 		Status: []StatusRule{{Expression: spelled("#root == null"), Status: "FA"},
 			{Expression: &Expression{Text: "$Exception{com.example.Full}", Kind: ExceptionMatch, Content: "com.example.Full"},
 				Status: "FA"},
-			{Expression: spelled("#root != null && #root[number] > 0"), Status: "SU"}, {Expression: spelled("true"), Status: "UN"}},
+			{Expression: spelled("#root != null && #root[number] > 0"), Status: "SU"}, {Expression: spelled("true"),
+				Status: "UN"}},
 		ServiceName: "hotel", ServiceMethod: "reserve", ServiceType: "SpringBean",
 		ParameterTypes: []string{"java.util.Map", "java.lang.String"}}
 	guests := &State{Name: "Guests", Type: ServiceTask, Next: Target{Name: "Pick"}, Persist: true, ServiceName: "desk",
-		ServiceMethod: "announce", Async: true, Input: []Value{{Expression: spelled("$.[guest]")}, {Expression: spelled("$.[number]")}},
+		ServiceMethod: "announce", Async: true, Input: []Value{{Expression: spelled("$.[guest]")},
+			{Expression: spelled("$.[number]")}},
 		Loop: &Loop{Parallel: 3, Collection: Value{Expression: spelled("$.[guests]")}, ElementVariableName: "guest",
 			ElementIndexName: "number", CompletionCondition: spelled("[nrOfCompletedInstances] / [nrOfInstances] >= 0.5")}}
 	pick := &State{Name: "Pick", Type: Choice, Default: Target{Name: "Refused"}, Choices: []Option{

@@ -45,8 +45,8 @@ func duration(millis float64) time.Duration {
 	return time.Duration(millis) * time.Millisecond
 }
 
-// CatchTarget returns where an exception of a task leads, and whether it is caught at all. One that is not caught breaks
-// the machine off.
+// CatchTarget returns where an exception of a task leads, and whether it is caught at all. One that is not caught
+// breaks the machine off.
 func CatchTarget(s *State, e *Exception) (next string, caught bool) {
 	if e == nil {
 		return "", false

@@ -39,31 +39,44 @@ func TestStatusOf(t *testing.T) {
 		want    Decided
 		err     string
 	}{
-		"no rules, returned":                  {&query, Outcome{Result: 1}, Decided{Status: Succeeded}, ""},
-		"no rules, returned nothing":          {&update, Outcome{}, Decided{Status: Succeeded}, ""},
-		"no rules, query threw":               {&query, Outcome{Exception: refused}, Decided{Status: Failed}, ""},
-		"no rules, query timed out":           {&query, Outcome{Exception: late}, Decided{Status: Failed}, ""},
-		"no rules, update threw":              {&update, Outcome{Exception: refused}, Decided{Status: Unknown}, ""},
-		"no rules, update timed out":          {&update, Outcome{Exception: late}, Decided{Status: Unknown}, ""},
-		"no rules, update not reached":        {&update, Outcome{Exception: offline}, Decided{Status: Failed}, ""},
-		"no rules, compensation threw":        {&undo, Outcome{Exception: refused}, Decided{Status: Unknown}, ""},
-		"no rules, compensation not reached":  {&undo, Outcome{Exception: offline}, Decided{Status: Failed}, ""},
-		"first true rule":                     {with(query, "#root > 5", "FA", "#root > 1", "UN", "true", "SU"), Outcome{Result: 3}, Decided{Status: Unknown}, ""},
-		"no rule of a query":                  {with(query, "false", "SU"), Outcome{Result: 3}, Decided{Status: Failed, NoMatch: true}, ""},
-		"no rule of an update":                {with(update, "false", "SU"), Outcome{Result: 3}, Decided{Status: Unknown, NoMatch: true}, ""},
-		"no rule with an exception":           {with(query, "false", "SU"), Outcome{Exception: refused}, Decided{Status: Failed}, ""},
-		"only true is true":                   {with(query, "'true'", "SU"), Outcome{Result: 3}, Decided{Status: Failed, NoMatch: true}, ""},
-		"exception rule":                      {with(query, "$Exception{java.lang.RuntimeException}", "UN"), Outcome{Exception: refused}, Decided{Status: Unknown}, ""},
-		"exception rule without an exception": {with(query, "$Exception{java.lang.Throwable}", "UN", "true", "SU"), Outcome{Result: 1}, Decided{Status: Succeeded}, ""},
-		"rule on the result of a throw":       {with(update, "#root == null", "FA", "$Exception{java.lang.Throwable}", "UN"), Outcome{Exception: refused}, Decided{Status: Failed}, ""},
-		"exception turned into success":       {with(update, "$Exception{java.lang.Throwable}", "SU"), Outcome{Exception: refused}, Decided{Status: Succeeded, Forgiven: true}, ""},
-		"asynchronous":                        {&async, Outcome{}, Decided{Status: Succeeded}, ""},
-		"asynchronous that could not start":   {&async, Outcome{Exception: refused}, Decided{Status: Failed}, ""},
-		"child":                               {&update, Outcome{Child: Unknown}, Decided{Status: Unknown}, ""},
-		"child and no rule":                   {with(update, "false", "SU"), Outcome{Child: Failed}, Decided{Status: Failed}, ""},
-		"child and a rule":                    {with(update, "true", "SU"), Outcome{Child: Failed}, Decided{Status: Succeeded}, ""},
-		"rule that fails":                     {with(update, "#root.x == 1", "SU"), Outcome{Result: 1}, Decided{Status: Unknown}, "evaluate the status rule"},
-		"rule that is no status":              {with(query, "true", "OK"), Outcome{Result: 1}, Decided{Status: Failed}, "no status"},
+		"no rules, returned":                 {&query, Outcome{Result: 1}, Decided{Status: Succeeded}, ""},
+		"no rules, returned nothing":         {&update, Outcome{}, Decided{Status: Succeeded}, ""},
+		"no rules, query threw":              {&query, Outcome{Exception: refused}, Decided{Status: Failed}, ""},
+		"no rules, query timed out":          {&query, Outcome{Exception: late}, Decided{Status: Failed}, ""},
+		"no rules, update threw":             {&update, Outcome{Exception: refused}, Decided{Status: Unknown}, ""},
+		"no rules, update timed out":         {&update, Outcome{Exception: late}, Decided{Status: Unknown}, ""},
+		"no rules, update not reached":       {&update, Outcome{Exception: offline}, Decided{Status: Failed}, ""},
+		"no rules, compensation threw":       {&undo, Outcome{Exception: refused}, Decided{Status: Unknown}, ""},
+		"no rules, compensation not reached": {&undo, Outcome{Exception: offline}, Decided{Status: Failed}, ""},
+		"first true rule": {with(query, "#root > 5", "FA", "#root > 1", "UN", "true", "SU"), Outcome{Result: 3},
+			Decided{Status: Unknown}, ""},
+		"no rule of a query": {with(query, "false", "SU"), Outcome{Result: 3}, Decided{Status: Failed, NoMatch: true},
+			""},
+		"no rule of an update": {with(update, "false", "SU"), Outcome{Result: 3}, Decided{Status: Unknown, NoMatch: true},
+			""},
+		"no rule with an exception": {with(query, "false", "SU"), Outcome{Exception: refused}, Decided{Status: Failed},
+			""},
+		"only true is true": {with(query, "'true'", "SU"), Outcome{Result: 3}, Decided{Status: Failed, NoMatch: true},
+			""},
+		"exception rule": {with(query, "$Exception{java.lang.RuntimeException}", "UN"), Outcome{Exception: refused},
+			Decided{Status: Unknown}, ""},
+		"exception rule without an exception": {with(query, "$Exception{java.lang.Throwable}", "UN", "true", "SU"),
+			Outcome{Result: 1}, Decided{Status: Succeeded}, ""},
+		"rule on the result of a throw": {with(update, "#root == null", "FA", "$Exception{java.lang.Throwable}", "UN"),
+			Outcome{Exception: refused}, Decided{Status: Failed}, ""},
+		"exception turned into success": {with(update, "$Exception{java.lang.Throwable}", "SU"),
+			Outcome{Exception: refused}, Decided{Status: Succeeded, Forgiven: true}, ""},
+		"asynchronous":                      {&async, Outcome{}, Decided{Status: Succeeded}, ""},
+		"asynchronous that could not start": {&async, Outcome{Exception: refused}, Decided{Status: Failed}, ""},
+		"child":                             {&update, Outcome{Child: Unknown}, Decided{Status: Unknown}, ""},
+		"child and no rule": {with(update, "false", "SU"), Outcome{Child: Failed},
+			Decided{Status: Failed}, ""},
+		"child and a rule": {with(update, "true", "SU"), Outcome{Child: Failed},
+			Decided{Status: Succeeded}, ""},
+		"rule that fails": {with(update, "#root.x == 1", "SU"), Outcome{Result: 1}, Decided{Status: Unknown},
+			"evaluate the status rule"},
+		"rule that is no status": {with(query, "true", "OK"), Outcome{Result: 1}, Decided{Status: Failed},
+			"no status"},
 	} {
 		got, err := StatusOf(tt.state, tt.outcome)
 		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
@@ -84,19 +97,21 @@ func TestHowFarACallCame(t *testing.T) {
 		e    *Exception
 		want Network
 	}{
-		"connect":                  {offline, ConnectFailed},
-		"read":                     {late, ReadTimedOut},
-		"old connect timeout":      {&Exception{Class: "java.net.SocketTimeoutException", Message: "connect timed out"}, ConnectTimedOut},
-		"connect timeout since 13": {&Exception{Class: "java.net.SocketTimeoutException", Message: "Connect timed out"}, ConnectTimedOut},
-		"subclass":                 {&Exception{Class: "a.B", Supers: []string{"java.net.ConnectException"}}, ConnectFailed},
-		"netty connect":            {&Exception{Class: "io.netty.channel.ConnectTimeoutException"}, ConnectTimedOut},
-		"http connect":             {&Exception{Class: "java.net.http.HttpConnectTimeoutException"}, ConnectTimedOut},
-		"netty read":               {&Exception{Class: "io.netty.handler.timeout.ReadTimeoutException"}, ReadTimedOut},
-		"own connect":              {&Exception{Class: "a.b$MyConnectException"}, ConnectFailed},
-		"package name":             {&Exception{Class: "ConnectException.Other"}, NotNetwork},
-		"none":                     {refused, NotNetwork},
-		"caused":                   {caused(late, 19), ReadTimedOut},
-		"caused too deep":          {caused(late, 20), NotNetwork},
+		"connect": {offline, ConnectFailed},
+		"read":    {late, ReadTimedOut},
+		"old connect timeout": {&Exception{Class: "java.net.SocketTimeoutException", Message: "connect timed out"},
+			ConnectTimedOut},
+		"connect timeout since 13": {&Exception{Class: "java.net.SocketTimeoutException", Message: "Connect timed out"},
+			ConnectTimedOut},
+		"subclass":        {&Exception{Class: "a.B", Supers: []string{"java.net.ConnectException"}}, ConnectFailed},
+		"netty connect":   {&Exception{Class: "io.netty.channel.ConnectTimeoutException"}, ConnectTimedOut},
+		"http connect":    {&Exception{Class: "java.net.http.HttpConnectTimeoutException"}, ConnectTimedOut},
+		"netty read":      {&Exception{Class: "io.netty.handler.timeout.ReadTimeoutException"}, ReadTimedOut},
+		"own connect":     {&Exception{Class: "a.b$MyConnectException"}, ConnectFailed},
+		"package name":    {&Exception{Class: "ConnectException.Other"}, NotNetwork},
+		"none":            {refused, NotNetwork},
+		"caused":          {caused(late, 19), ReadTimedOut},
+		"caused too deep": {caused(late, 20), NotNetwork},
 	} {
 		if got := tt.e.Network(); got != tt.want {
 			t.Errorf("%s: %s", name, got)
@@ -192,27 +207,29 @@ func TestFinalStatus(t *testing.T) {
 		e    Ending
 		want Status
 	}{
-		"nothing ran":                              {Ending{}, Succeeded},
-		"nothing ran, Fail":                        {Ending{Bad: true}, Failed},
-		"all succeeded":                            {Ending{Instances: list(of(Succeeded), of(Succeeded, update))}, Succeeded},
-		"one unknown":                              {Ending{Instances: list(of(Unknown), of(Failed))}, Unknown},
-		"one failed":                               {Ending{Instances: list(of(Succeeded), of(Failed))}, Failed},
-		"one still runs":                           {Ending{Instances: list(of(Running))}, Failed},
-		"one failed after an update":               {Ending{Instances: list(of(Succeeded, update), of(Failed))}, Unknown},
-		"one failed after a failed update":         {Ending{Instances: list(of(Failed, update), of(Failed))}, Failed},
-		"one failed after a sub machine":           {Ending{Instances: list(of(Succeeded, sub), of(Failed))}, Failed},
-		"skipped":                                  {Ending{Instances: list(of(Skipped))}, Succeeded},
-		"ignored":                                  {Ending{Instances: list(of(Unknown, ignored), of(Failed, ignored))}, Succeeded},
-		"compensations do not count":               {Ending{Instances: list(of(Unknown, undo))}, Succeeded},
-		"exception":                                {Ending{Exception: refused}, Failed},
-		"exception after an update":                {Ending{Exception: refused, Instances: list(of(Succeeded, update))}, Unknown},
-		"connect failed":                           {Ending{Exception: offline}, Failed},
-		"connect failed after an update":           {Ending{Exception: offline, Instances: list(of(Succeeded, update))}, Unknown},
-		"read timed out":                           {Ending{Exception: late}, Unknown},
-		"engine timeout":                           {Ending{Exception: timeout}, Unknown},
-		"Fail after a query":                       {Ending{Bad: true, Instances: list(of(Succeeded))}, Failed},
-		"Fail after an update":                     {Ending{Bad: true, Instances: list(of(Succeeded, update))}, Unknown},
-		"Fail after an ignored update":             {Ending{Bad: true, Instances: list(of(Succeeded, update, ignored))}, Failed},
+		"nothing ran":                      {Ending{}, Succeeded},
+		"nothing ran, Fail":                {Ending{Bad: true}, Failed},
+		"all succeeded":                    {Ending{Instances: list(of(Succeeded), of(Succeeded, update))}, Succeeded},
+		"one unknown":                      {Ending{Instances: list(of(Unknown), of(Failed))}, Unknown},
+		"one failed":                       {Ending{Instances: list(of(Succeeded), of(Failed))}, Failed},
+		"one still runs":                   {Ending{Instances: list(of(Running))}, Failed},
+		"one failed after an update":       {Ending{Instances: list(of(Succeeded, update), of(Failed))}, Unknown},
+		"one failed after a failed update": {Ending{Instances: list(of(Failed, update), of(Failed))}, Failed},
+		"one failed after a sub machine":   {Ending{Instances: list(of(Succeeded, sub), of(Failed))}, Failed},
+		"skipped":                          {Ending{Instances: list(of(Skipped))}, Succeeded},
+		"ignored":                          {Ending{Instances: list(of(Unknown, ignored), of(Failed, ignored))}, Succeeded},
+		"compensations do not count":       {Ending{Instances: list(of(Unknown, undo))}, Succeeded},
+		"exception":                        {Ending{Exception: refused}, Failed},
+		"exception after an update":        {Ending{Exception: refused, Instances: list(of(Succeeded, update))}, Unknown},
+		"connect failed":                   {Ending{Exception: offline}, Failed},
+		"connect failed after an update": {Ending{Exception: offline, Instances: list(of(Succeeded, update))},
+			Unknown},
+		"read timed out":       {Ending{Exception: late}, Unknown},
+		"engine timeout":       {Ending{Exception: timeout}, Unknown},
+		"Fail after a query":   {Ending{Bad: true, Instances: list(of(Succeeded))}, Failed},
+		"Fail after an update": {Ending{Bad: true, Instances: list(of(Succeeded, update))}, Unknown},
+		"Fail after an ignored update": {Ending{Bad: true, Instances: list(of(Succeeded, update, ignored))},
+			Failed},
 		"Fail after a compensation":                {Ending{Bad: true, Instances: list(of(Succeeded, undo))}, Unknown},
 		"Fail after a failure is a failure anyway": {Ending{Bad: true, Instances: list(of(Failed))}, Failed},
 	} {
@@ -255,12 +272,17 @@ func TestStatusesOfAMachineAtItsEnd(t *testing.T) {
 		forward   bool
 		want      Statuses
 	}{
-		"forward":                             {before: Statuses{Forward: Running}, want: Statuses{Forward: Succeeded}},
-		"forward with an exception":           {before: Statuses{}, e: Ending{Exception: refused}, want: Statuses{Forward: Failed}},
-		"compensated":                         {before: Statuses{Unknown, Running}, done: []Status{Succeeded}, want: Statuses{Unknown, Succeeded}},
-		"compensated from outside":            {before: Statuses{Failed, Running}, done: []Status{Succeeded}, want: Statuses{Failed, Succeeded}},
-		"compensated while running":           {before: Statuses{Running, Running}, remaining: 1, done: []Status{Failed}, want: Statuses{Unknown, Failed}},
-		"resumed after a failed compensation": {before: Statuses{Running, Unknown}, forward: true, want: Statuses{Succeeded, Failed}},
+		"forward": {before: Statuses{Forward: Running}, want: Statuses{Forward: Succeeded}},
+		"forward with an exception": {before: Statuses{}, e: Ending{Exception: refused},
+			want: Statuses{Forward: Failed}},
+		"compensated": {before: Statuses{Unknown, Running}, done: []Status{Succeeded}, want: Statuses{Unknown,
+			Succeeded}},
+		"compensated from outside": {before: Statuses{Failed, Running}, done: []Status{Succeeded}, want: Statuses{Failed,
+			Succeeded}},
+		"compensated while running": {before: Statuses{Running, Running}, remaining: 1, done: []Status{Failed},
+			want: Statuses{Unknown, Failed}},
+		"resumed after a failed compensation": {before: Statuses{Running, Unknown}, forward: true,
+			want: Statuses{Succeeded, Failed}},
 		"resumed in vain": {before: Statuses{Running, Unknown}, forward: true, e: Ending{Exception: refused},
 			want: Statuses{Failed, Unknown}},
 		"decided before": {before: Statuses{Forward: Failed}, want: Statuses{Forward: Failed}},
@@ -288,14 +310,16 @@ func TestStatusOfAChild(t *testing.T) {
 	t.Parallel()
 	for child, want := range map[Statuses]Status{
 		{Succeeded, 0}: Succeeded, {Failed, 0}: Failed, {Unknown, 0}: Unknown, {Unknown, Failed}: Unknown,
-		{Succeeded, Failed}: Succeeded, {Unknown, Succeeded}: Failed, {Unknown, Unknown}: Unknown, {Unknown, Running}: Unknown,
+		{Succeeded, Failed}: Succeeded, {Unknown, Succeeded}: Failed, {Unknown, Unknown}: Unknown, {Unknown,
+			Running}: Unknown,
 		{Succeeded, Unknown}: Unknown,
 	} {
 		if got := ChildStatus(child, false); got != want {
 			t.Errorf("%v: %s", child, got)
 		}
 	}
-	if ChildStatus(Statuses{Succeeded, Unknown}, true) != Succeeded || ChildStatus(Statuses{Failed, Unknown}, true) != Unknown {
+	if ChildStatus(Statuses{Succeeded, Unknown}, true) != Succeeded || ChildStatus(Statuses{Failed, Unknown},
+		true) != Unknown {
 		t.Error("a child that was resumed")
 	}
 }
@@ -303,7 +327,8 @@ func TestStatusOfAChild(t *testing.T) {
 func TestCompensationList(t *testing.T) {
 	t.Parallel()
 	d, err := Read([]byte(`{"Name":"m","StartState":"A","States":{
-		"A":{"Type":"ServiceTask","CompensateState":"UnA","Loop":{"Parallel":1,"Collection":"$.[l]"}},"UnA":{"Type":"ServiceTask"},
+		"A":{"Type":"ServiceTask","CompensateState":"UnA","Loop":{"Parallel":1,"Collection":"$.[l]"}},
+		"UnA":{"Type":"ServiceTask"},
 		"Q":{"Type":"ServiceTask"},"S":{"Type":"SubStateMachine"},"T":{"Type":"SubStateMachine","CompensateState":"UnT"},
 		"UnT":{"Type":"CompensateSubMachine"},"N":{"Type":"ServiceTask","IsForUpdate":true},"X":{"Type":"ScriptTask"},
 		"L":{"Type":"ServiceTask","CompensateState":"Lost"}}}`))
@@ -327,15 +352,18 @@ func TestCompensationList(t *testing.T) {
 		want      []string
 		err       string
 	}{
-		"newest first":                    {[]Instance{i("A", Succeeded), i("S", Succeeded), i("T", Succeeded)}, []string{"T by UnT", "S by itself", "A by UnA"}, ""},
-		"unknown and running, too":        {[]Instance{i("A", Unknown), i("S", Running)}, []string{"S by itself", "A by UnA"}, ""},
-		"failed not":                      {[]Instance{i("A", Failed), i("S", Failed)}, nil, ""},
-		"tried again not":                 {[]Instance{ignored}, nil, ""},
-		"compensated not":                 {[]Instance{undone}, nil, ""},
-		"compensated in vain":             {[]Instance{again}, []string{"S by itself"}, ""},
-		"queries and scripts not":         {[]Instance{i("Q", Succeeded), i("X", Succeeded)}, nil, ""},
-		"compensations not":               {[]Instance{i("UnA", Succeeded), i("UnT", Succeeded)}, nil, ""},
-		"loop by loop":                    {[]Instance{i("A-loop-0", Succeeded), i("A-loop-1", Unknown)}, []string{"A-loop-1 by UnA", "A-loop-0 by UnA"}, ""},
+		"newest first": {[]Instance{i("A", Succeeded), i("S", Succeeded), i("T", Succeeded)}, []string{"T by UnT",
+			"S by itself", "A by UnA"}, ""},
+		"unknown and running, too": {[]Instance{i("A", Unknown), i("S", Running)}, []string{"S by itself", "A by UnA"},
+			""},
+		"failed not":              {[]Instance{i("A", Failed), i("S", Failed)}, nil, ""},
+		"tried again not":         {[]Instance{ignored}, nil, ""},
+		"compensated not":         {[]Instance{undone}, nil, ""},
+		"compensated in vain":     {[]Instance{again}, []string{"S by itself"}, ""},
+		"queries and scripts not": {[]Instance{i("Q", Succeeded), i("X", Succeeded)}, nil, ""},
+		"compensations not":       {[]Instance{i("UnA", Succeeded), i("UnT", Succeeded)}, nil, ""},
+		"loop by loop": {[]Instance{i("A-loop-0", Succeeded), i("A-loop-1", Unknown)}, []string{"A-loop-1 by UnA",
+			"A-loop-0 by UnA"}, ""},
 		"an update without":               {[]Instance{i("A", Succeeded), i("N", Succeeded)}, nil, `"N" changes something`},
 		"a failed update without":         {[]Instance{i("A", Succeeded), i("N", Failed)}, []string{"A by UnA"}, ""},
 		"a compensation that is no state": {[]Instance{i("L", Succeeded)}, nil, `no state "Lost"`},
@@ -349,174 +377,17 @@ func TestCompensationList(t *testing.T) {
 			}
 			got = append(got, c.Instance.Name+" by "+by)
 		}
-		if diff := cmp.Diff(tt.want, got); diff != "" || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+		if diff := cmp.Diff(tt.want, got); diff != "" || (err == nil) != (tt.err == "") || err != nil &&
+			!strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s: %v %s", name, err, diff)
 		}
 	}
 	var missing *CompensationError
-	if _, err := CompensationList(d.Machine, []Instance{i("N", Unknown)}); !errors.As(err, &missing) || missing.State != "N" {
+	if _, err := CompensationList(d.Machine, []Instance{i("N", Unknown)}); !errors.As(err, &missing) ||
+		missing.State != "N" {
 		t.Error(err)
 	}
 	if CompensationGoesOn(Unknown, nil) || CompensationGoesOn(Succeeded, refused) || !CompensationGoesOn(Succeeded, nil) {
 		t.Error("when compensation goes on")
-	}
-}
-
-func TestLoopWindow(t *testing.T) {
-	t.Parallel()
-	loop := func(parallel int, condition string) *Loop {
-		return &Loop{Parallel: parallel, CompletionCondition: parseExpression(condition, Position{})}
-	}
-	const all = "[nrOfInstances] == [nrOfCompletedInstances]"
-	for name, tt := range map[string]struct {
-		loop  *Loop
-		state LoopState
-		start []int
-		done  bool // the condition holds
-	}{
-		"begins with as many as may run": {loop(2, all), NewLoopState(5), []int{0, 1}, false},
-		"no more than there are":         {loop(9, all), NewLoopState(2), []int{0, 1}, false},
-		"fills up":                       {loop(2, all), LoopState{Instances: 5, Waiting: []int{2, 3, 4}, Active: 1, Completed: 1}, []int{2}, false},
-		"is full":                        {loop(2, all), LoopState{Instances: 5, Waiting: []int{2}, Active: 2}, nil, false},
-		"condition":                      {loop(2, "[nrOfCompletedInstances] / [nrOfInstances] >= 0.4"), LoopState{Instances: 5, Waiting: []int{3, 4}, Active: 1, Completed: 2}, nil, true},
-		"condition on what runs":         {loop(3, "[nrOfActiveInstances] == 2"), NewLoopState(5), []int{0, 1}, true},
-		"condition on the context":       {loop(3, "[stop]"), NewLoopState(5), nil, true},
-		"condition stays":                {loop(3, "false"), LoopState{Instances: 5, Waiting: []int{3}, Satisfied: true}, nil, true},
-		"broken":                         {loop(3, all), LoopState{Instances: 5, Waiting: []int{3}, Broken: true}, nil, false},
-		"resumed ones first":             {loop(3, "true"), LoopState{Instances: 5, Waiting: []int{4}, Again: []int{2, 3}}, []int{2, 3}, true},
-		"all are done":                   {loop(3, "false"), LoopState{Instances: 2, Completed: 2}, nil, false},
-		"less than one runs as one":      {loop(0, all), NewLoopState(5), []int{0}, false},
-	} {
-		start, after, err := LoopWindow(tt.loop, tt.state, map[string]any{"stop": true})
-		if diff := cmp.Diff(tt.start, start); diff != "" || err != nil || after.Satisfied != tt.done {
-			t.Errorf("%s: %v %+v %s", name, err, after, diff)
-		}
-		if after.Active != tt.state.Active+len(tt.start) {
-			t.Errorf("%s: %d run", name, after.Active)
-		}
-	}
-	if _, _, err := LoopWindow(loop(1, "[a].b"), NewLoopState(3), nil); err == nil {
-		t.Error("a condition that fails is no error")
-	}
-	l := LoopState{Instances: 3, Active: 2}
-	if l = l.Ended(Succeeded, nil); l.Broken || l.Active != 1 || l.Completed != 1 {
-		t.Errorf("%+v", l)
-	}
-	if l = l.Ended(Unknown, nil); !l.Broken || l.Completed != 2 {
-		t.Errorf("%+v", l)
-	}
-	if l = (LoopState{Active: 1}).Ended(Succeeded, refused); !l.Broken || l.Completed != 0 {
-		t.Errorf("%+v", l)
-	}
-}
-
-func TestALoopIsResumed(t *testing.T) {
-	t.Parallel()
-	got := ResumeLoop(6, []Instance{
-		{Name: "A-loop-3", Status: Unknown}, {Name: "A-loop-0", Status: Succeeded}, {Name: "A-loop-1", Status: Failed},
-		{Name: "A-loop-2", Status: Failed, Ignored: true}, {Name: "A", Status: Failed},
-	})
-	want := LoopState{Instances: 6, Waiting: []int{2, 4, 5}, Again: []int{3, 1}, Completed: 1}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestLoopItemsAndCatches(t *testing.T) {
-	t.Parallel()
-	d, err := Read([]byte(`{"Name":"m","StartState":"A","States":{"U":{"Type":"CompensationTrigger"},"F":{"Type":"Fail"},
-		"A":{"Type":"ServiceTask","Loop":{"Parallel":2,"Collection":"$.[list]"},"Output":{"got":"$.#root[x]"},"Catch":[
-			{"Exceptions":["com.example.Refused"],"Next":"F"},{"Exceptions":["java.io.IOException"],"Next":"U"}]},
-		"B":{"Type":"ServiceTask","Loop":{"Parallel":2,"Collection":"list"}},
-		"C":{"Type":"CompensateSubMachine","Loop":{"Parallel":2,"Collection":"$.[list]"}},"D":{"Type":"ServiceTask"}}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := d.Machine.State("A")
-	for name, tt := range map[string]struct {
-		state string
-		list  any
-		want  int
-	}{
-		"list": {"A", []any{1, 2}, 2}, "empty": {"A", []any{}, 0}, "missing": {"A", nil, 0}, "no list": {"A", "x", 0},
-		"map": {"A", map[string]any{"a": 1}, 0}, "text": {"B", []any{1}, 0}, "type": {"C", []any{1}, 0}, "no loop": {"D", []any{1}, 0},
-	} {
-		items, err := LoopItems(d.Machine.State(tt.state), map[string]any{"list": tt.list})
-		if err != nil || len(items) != tt.want {
-			t.Errorf("%s: %d, %v", name, len(items), err)
-		}
-	}
-	if _, err := LoopItems(a, map[string]any{"list": make([]any, loopItemsMax+1)}); err == nil {
-		t.Error("a list that is too long is taken")
-	}
-	context := map[string]any{"keep": 1}
-	got := LoopContext(a.Loop, context, []any{"x", nil}, 0)
-	if diff := cmp.Diff(map[string]any{"keep": 1, "loopElement": "x", "loopCounter": int32(0)}, got); diff != "" || len(context) != 1 {
-		t.Error(diff)
-	}
-	results, err := LoopVariables(a, []any{map[string]any{"x": 5}, nil, map[string]any{}}, nil)
-	want := map[string]any{"loopResult": []any{map[string]any{"got": int32(5)}, map[string]any{}, map[string]any{}}}
-	if diff := cmp.Diff(want, results); diff != "" || err != nil {
-		t.Error(err, diff)
-	}
-	other := &Exception{Class: "a.B"}
-	for name, tt := range map[string]struct {
-		thrown []*Exception
-		next   string
-		caught bool
-	}{
-		"compensation first": {[]*Exception{other, refused, offline}, "U", true},
-		"else the first":     {[]*Exception{other, refused}, "F", true},
-		"none":               {[]*Exception{other}, "", false},
-	} {
-		if next, caught := LoopCatch(d.Machine, a, tt.thrown); next != tt.next || caught != tt.caught {
-			t.Errorf("%s: %s %t", name, next, caught)
-		}
-	}
-}
-
-func TestInputAndOutput(t *testing.T) {
-	t.Parallel()
-	d, err := Read([]byte(`{"Name":"m","StartState":"A","States":{"A":{"Type":"ServiceTask",
-		"Input":[{"a":"$.[x]","null":"$.[none]","deep":{"null":"$.[none]","list":["$.[none]","[x]",null,1,2.5,true]}},
-			"$Sequence.ORDER|long","$Sequence.SECOND|x","$.[list].size()"],
-		"Output":{"all":"$.#root","part":"$.#root[y]","none":"$.#root[z]","fixed":"text","map":{"p":"$.#root[y]","q":"$.#root[z]"}}}}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := d.Machine.State("A")
-	ids := func(entity, rule string) (string, error) { return entity + "-" + rule, nil }
-	input, key, err := EvalInput(a, map[string]any{"x": "X", "list": []any{1, 2}}, ids)
-	want := []any{
-		map[string]any{"a": "X", "deep": map[string]any{"list": []any{nil, "[x]", nil, int32(1), 2.5, true}}},
-		"ORDER-long", "SECOND-x", int32(2),
-	}
-	if diff := cmp.Diff(want, input); diff != "" || key != "ORDER-long" || err != nil || BusinessKeyVariable("A") != "A_business_key_" {
-		t.Error(key, err, diff)
-	}
-	if _, _, err := EvalInput(a, map[string]any{"list": []any{}}, nil); err == nil {
-		t.Error("a sequence without a generator")
-	}
-	result := map[string]any{"y": 7}
-	output, err := EvalOutput(a, result, nil)
-	wanted := map[string]any{"all": result, "part": int32(7), "fixed": "text", "map": map[string]any{"p": int32(7)}}
-	if diff := cmp.Diff(wanted, output); diff != "" || err != nil {
-		t.Error(err, diff)
-	}
-	if output, err := EvalOutput(a, nil, nil); len(output) != 0 || err != nil {
-		t.Error("without a result there is no output", output, err)
-	}
-	if diff := cmp.Diff(map[string]any{"a": 1}, StartContext(map[string]any{"a": 1, "b": nil})); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff(map[string]any{"a": 1}, ChildParameters([]any{map[string]any{"a": 1, "b": nil}, 2})); diff != "" {
-		t.Error(diff)
-	}
-	if len(ChildParameters(nil)) != 0 || len(ChildParameters([]any{"text"})) != 0 {
-		t.Error("a child without a map has no parameters")
-	}
-	child := ChildResult(map[string]any{"r": 1}, Unknown)
-	if diff := cmp.Diff(map[string]any{"r": 1, ChildStatusVariable: "UN"}, child); diff != "" {
-		t.Error(diff)
 	}
 }

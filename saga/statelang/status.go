@@ -2,8 +2,8 @@ package statelang
 
 import "fmt"
 
-// Status is the execution status of a state or a machine, and the compensation status of a machine. The zero value means
-// that there is none yet.
+// Status is the execution status of a state or a machine, and the compensation status of a machine. The zero value
+// means that there is none yet.
 type Status uint8
 
 // The statuses.
@@ -62,7 +62,8 @@ type Decided struct {
 }
 
 // StatusOf decides the status of a task by its rules in their order, or by the exception. The error is of a rule that
-// could not be evaluated or names no status; the status then is the one of a call without a match, and the machine fails.
+// could not be evaluated or names no status; the status then is the one of a call without a match, and the machine
+// fails.
 func StatusOf(s *State, o Outcome) (Decided, error) {
 	status := o.Child
 	if len(s.Status) > 0 && !s.Async {
@@ -190,8 +191,8 @@ func (e Ending) status() Status {
 	return Failed
 }
 
-// EndStatuses decides both statuses of a machine when it comes to an end state or runs out of states. Remaining and done
-// are those of its compensation; forward is true if it was resumed.
+// EndStatuses decides both statuses of a machine when it comes to an end state or runs out of states. Remaining and
+// done are those of its compensation; forward is true if it was resumed.
 func EndStatuses(before Statuses, e Ending, remaining int, done []Status, forward bool) Statuses {
 	after := before
 	if before.Compensation == Running {

@@ -74,7 +74,8 @@ func (w *writing) any(depth int) {
 	case kind == 1:
 		w.b.WriteString(rapid.SampledFrom([]string{"true", "false"}).Draw(w.T, "flag"))
 	case kind == 2:
-		w.b.WriteString(rapid.SampledFrom([]string{"0", "-1", "1.50", "1E3", "12345678901234567890", "0.1e-7"}).Draw(w.T, "number"))
+		w.b.WriteString(rapid.SampledFrom([]string{"0", "-1", "1.50", "1E3", "12345678901234567890", "0.1e-7"}).Draw(w.T,
+			"number"))
 	case kind == 3 && depth < 3:
 		w.list("[", "]", rapid.IntRange(0, 3).Draw(w.T, "items"), func(int) { w.any(depth + 1) })
 	case kind == 4 && depth < 3:
@@ -128,7 +129,8 @@ func (m *drawnMachine) state(w *writing) {
 		case "Next":
 			w.text(rapid.SampledFrom(m.names).Draw(w.T, "next"))
 		case "Status":
-			rules = rapid.SliceOfDistinct(rapid.SampledFrom([]string{"#root == 1", "true", "$Exception{a.B}", "[x] > 2"}), rapid.ID).
+			rules = rapid.SliceOfDistinct(rapid.SampledFrom([]string{"#root == 1", "true", "$Exception{a.B}", "[x] > 2"}),
+				rapid.ID).
 				Draw(w.T, "rules")
 			w.object(rules, func(string) { w.text("SU") })
 		case "Choices":
@@ -221,7 +223,8 @@ func FuzzReadingNeverPanics(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add([]byte(`{"nodes":[{"stateType":"Catch","size":"1*1","x":1,"y":1}],"edges":[{"source":""}]}`))
-	f.Add([]byte(`{"Name":"m","StartState":"A","States":{"A":{"Type":"Fork","Branches":["A"],"Next":"A"},"A":{"Type":"Join"}}}`))
+	f.Add([]byte(`{"Name":"m","StartState":"A","States":{"A":{"Type":"Fork","Branches":["A"],"Next":"A"},
+		"A":{"Type":"Join"}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := Read(text)
 		if err != nil {

@@ -2,10 +2,10 @@
 // language use.
 //
 // What it knows: reading the root by [key], ['key'] and .name; #root and #this; literals of text, int, long and double,
-// true, false and null; == != < <= > >= and their names (eq, ne, ...); && || ! and and, or, not; + - * / % and div, mod;
-// .size(), .length(), .isEmpty(); a ? b : c, a ?: b, a?.b; selection .?[ ], first .^[ ] and last .$[ ], projection .![ ].
-// What else the language has, most of all types, beans, constructors and other methods, is refused when the text is
-// read, with the reason: a definition must not reach into the process that runs it.
+// true, false and null; == != < <= > >= and their names (eq, ne, ...); && || ! and and, or, not; + - * / % and div,
+// mod; .size(), .length(), .isEmpty(); a ? b : c, a ?: b, a?.b; selection .?[ ], first .^[ ] and last .$[ ],
+// projection .![ ]. What else the language has, most of all types, beans, constructors and other methods, is refused
+// when the text is read, with the reason: a definition must not reach into the process that runs it.
 //
 // Values are nil, bool, int32, int64, float64, string, []any and map[string]any. Other Go integers, float32 and
 // json.Number are taken as the Java type that their value would have in a JSON text.
@@ -13,9 +13,10 @@
 // # Invariants
 //
 //   - Parse and Eval are pure, never panic, and are bounded in length, depth, steps and text made.
-//   - Each result is the one that Java gives: testdata/java.txt has what spring-expression 5.3.39 answered on JDK 17, and
-//     the test compares. Three things differ knowingly: .name reads a key of a map, because here an object of a service
-//     is a map; maps are gone through in the order of their keys; variables besides #root and #this are refused.
+//   - Each result is the one that Java gives: testdata/java.txt has what spring-expression 5.3.39 answered on JDK 17,
+//     and the test compares. Three things differ knowingly: .name reads a key of a map, because here an object of a
+//     service is a map; maps are gone through in the order of their keys; variables besides #root and #this are
+//     refused.
 //
 // # Where to start reading
 //
