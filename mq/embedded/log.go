@@ -104,7 +104,7 @@ func Open(storage Storage, apply func(ch *orchestrator.Change, done func(error))
 // Record implements [orchestrator.DecisionLog].
 func (l *Log) Record(ch *orchestrator.Change, done func(error)) {
 	g := ch.Global
-	size := 512
+	size := 640 // names and addresses as they usually are
 	for _, b := range g.Branches {
 		size += 64 + len(b.Resource) + len(b.Data)
 	}
