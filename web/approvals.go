@@ -130,7 +130,8 @@ var (
 		Title: "Whoever asked has no right to it any more: reject it, and ask for it yourself.",
 	}
 	problemApprovalDigest = Problem{
-		Status: http.StatusPreconditionFailed, Code: "planChanged", Title: "This is not the digest of the approval.",
+		Status: http.StatusPreconditionFailed, Code: string(orchestrator.CodePlanChanged),
+		Title: "This is not the digest of the approval.",
 	}
 )
 
