@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,7 +35,11 @@ type published struct {
 
 func publish(t testing.TB) *published {
 	t.Helper()
-	c := theBroker(t)
+	return publishOn(t, theBroker(t))
+}
+
+func publishOn(t testing.TB, c cluster) *published {
+	t.Helper()
 	p := &published{t: t, cluster: c, prefix: newPrefix(), disk: newDisk(), next: 10}
 	p.node = startNode(t, p.disk, c.options(t, p.prefix, nil))
 	p.read = p.node.consume(nil)
@@ -282,6 +287,32 @@ func TestDecisionsAreFollowedFromAPlaceInAllQueues(t *testing.T) {
 	if len(again.gaps) == 0 || again.gaps[0].First != 0 {
 		t.Errorf("gaps %+v", again.gaps)
 	}
+}
+
+// TestLookingAtAStoppedBrokerEnds: pages fail within seconds, and a stream goes on when the broker does.
+func TestLookingAtAStoppedBrokerEnds(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "single")
+	p := publishOn(t, c)
+	first := p.decide(1, txn.Commit)
+	f := p.follow(OldestPlaces())
+	eventually(t, "the stream reads", func() bool { return f.has(first...) })
+	c.signal("broker-a", syscall.SIGSTOP)
+	began := time.Now()
+	find := Find(t.Context(), p.options(), "x", func(Message) {})
+	_, read := ReadSome(t.Context(), p.options(), nil, func(Message) bool { return true })
+	_, _, list := NewDeadLetters(p.options(), &someDocuments{}).List(t.Context(), "mail", nil, 1)
+	took := time.Since(began)
+	c.signal("broker-a", syscall.SIGCONT)
+	if find == nil || read == nil || !errors.Is(list, orchestrator.ErrUnavailable) {
+		t.Errorf("%v, %v, %v", find, read, list)
+	}
+	if took > 4*offsetWithin {
+		t.Errorf("it took %v", took)
+	}
+	eventually(t, "the log has recovered", func() bool { return p.node.log.Health() == nil })
+	second := p.decide(1, txn.Rollback)
+	eventually(t, "the stream goes on", func() bool { return f.has(second...) })
 }
 
 // failing is a consumer of the library's that fails until it is mended.

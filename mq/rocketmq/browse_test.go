@@ -1,6 +1,41 @@
 package rocketmq
 
-import "testing"
+import (
+	"errors"
+	"net"
+	"testing"
+
+	"github.com/concord-tx/concord/orchestrator"
+)
+
+// TestLookingWithoutServersEnds: and leaves nothing behind, which the leak check sees.
+func TestLookingWithoutServersEnds(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range []string{address, "no port", "nowhere.invalid:1"} {
+		o := ReadOptions{NameServers: []string{server}, Prefix: "p", Topics: []string{CommitTopic("p")}}
+		follow := Follow(t.Context(), o, nil, func(Step) error { return nil })
+		dead := NewDeadLetters(o, &someDocuments{})
+		_, groups := dead.Groups(t.Context())
+		_, _, list := dead.List(t.Context(), "mail", nil, 10)
+		replay := dead.Replay(t.Context(), "mail", Place{Broker: "b"})
+		for i, err := range []error{follow, groups, list, replay} {
+			if !errors.Is(err, orchestrator.ErrUnavailable) {
+				t.Errorf("%s %d: %v", server, i, err)
+			}
+		}
+		if err := Find(t.Context(), o, "x", func(Message) {}); err == nil {
+			t.Errorf("%s: found", server)
+		}
+	}
+}
 
 func TestPlacesAreReadBack(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -116,11 +118,65 @@ func TestWrongCredentialsAreNamedAtTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the decision is read", func() bool { return s.has(10) && d.unread() == 0 })
-	read := 0
-	if err := Read(t.Context(), ReadOptions{
+	look := ReadOptions{
 		NameServers: []string{c.names()}, Prefix: o.Prefix, AccessKey: o.AccessKey, SecretKey: o.SecretKey,
-	}, func(Message) error { read++; return nil }); err != nil || read != 1 {
+	}
+	read := 0
+	if err := Read(t.Context(), look, func(Message) error { read++; return nil }); err != nil || read != 1 {
 		t.Errorf("%d messages, %v", read, err)
+	}
+	looksWithKey(t, look)
+	look.SecretKey = "wrong"
+	if _, err := NewDeadLetters(look, &someDocuments{}).Groups(t.Context()); !errors.Is(err, orchestrator.ErrUnavailable) {
+		t.Errorf("with a wrong key: %v", err)
+	}
+}
+
+// looksWithKey uses what people look with, where one decision, 10, was published and read.
+func looksWithKey(t *testing.T, o ReadOptions) {
+	t.Helper()
+	o.Topics, o.From = []string{CommitTopic(o.Prefix)}, time.Now().Add(-time.Hour)
+	found := 0
+	if err := Find(t.Context(), o, "10.0.0.1:8091:10", func(Message) { found++ }); err != nil || found != 1 {
+		t.Errorf("by key: %d messages, %v", found, err)
+	}
+	err := Follow(t.Context(), o, OldestPlaces(), func(s Step) error {
+		if s.Message != nil {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) {
+		t.Errorf("followed: %v", err)
+	}
+	group := "acl-" + o.Prefix
+	w := newWire(o.AccessKey, o.SecretKey, nil)
+	defer w.close()
+	names := &nameServers{wire: w, all: o.NameServers}
+	masters, err := names.masters(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := queue{deadPrefix + group, "broker-a", 0}
+	err = w.createTopic(t.Context(), masters[dead.broker], dead.topic, 1, topicPerms)
+	if err == nil {
+		err = w.send(t.Context(), masters[dead.broker], "test", dead, []byte(`[{}]`),
+			map[string]string{primitive.PropertyRetryTopic: CommitTopic(o.Prefix)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDeadLetters(o, &someDocuments{})
+	all := await(t, "the letter is listed", func() ([]Letter, bool) {
+		all, _, err := d.List(t.Context(), group, nil, 10)
+		return all, err == nil && len(all) == 1
+	})
+	groups, err := d.Groups(t.Context())
+	if err == nil {
+		err = d.Replay(t.Context(), group, all[0].Place)
+	}
+	if err != nil || len(groups) != 1 {
+		t.Errorf("%+v %v", groups, err)
 	}
 }
 
