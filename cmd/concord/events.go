@@ -1,11 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -65,64 +61,27 @@ func (a *app) eventTail() *cobra.Command {
 		Use:   "tail",
 		Short: "Print events as they come, one JSON object a line",
 		Long: `Print events as they come, one JSON object a line, until it is interrupted. It reads beside the consumer groups
-and takes nothing away from them.`,
+and takes nothing away from them. When the server is restarted it goes on where it was.`,
 		Example: "  concord events tail\n  concord events tail --from oldest --topics concord-rollback --count 10",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := a.untilSignal(cmd.Context())
-			defer stop()
 			q := url.Values{"from": {from}}
 			if topics != "" {
 				q.Set("topics", topics)
 			}
-			err := a.tail(ctx, q, count)
-			if ctx.Err() != nil {
-				return nil // interrupted
-			}
-			return err
+			return a.follow(cmd, &reading{
+				what: "events", path: "/events/stream?" + q.Encode(), left: count, gap: a.tellGap,
+				print: func(event []byte) error {
+					_, err := a.stdout.Write(append(event, '\n'))
+					return err
+				},
+			})
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "next", "where to begin: oldest, next, or the number of an entry")
 	cmd.Flags().StringVar(&topics, "topics", "", "only what is on these topics, separated by commas")
 	cmd.Flags().IntVar(&count, "count", 0, "end after so many events; 0 goes on")
 	return cmd
-}
-
-// tail prints the data lines of an event stream.
-func (a *app) tail(ctx context.Context, query url.Values, count int) error {
-	answer, err := a.open(ctx, "/events/stream?"+query.Encode())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Close() }()
-	lines := bufio.NewScanner(answer)
-	lines.Buffer(nil, answerBytesMax)
-	gap := false
-	for lines.Scan() {
-		line := lines.Bytes()
-		if name, found := bytes.CutPrefix(line, []byte("event: ")); found {
-			gap = string(name) == "gap"
-		}
-		data, found := bytes.CutPrefix(line, []byte("data: "))
-		if !found {
-			continue
-		}
-		if gap {
-			gap = false
-			a.tellGap(data)
-			continue
-		}
-		if _, err := a.stdout.Write(append(data, '\n')); err != nil {
-			return err
-		}
-		if count--; count == 0 {
-			return nil
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read events of %s: %w", a.server, err)
-	}
-	return errors.New("the server has ended the stream")
 }
 
 // tellGap says that entries are missing.

@@ -36,19 +36,43 @@ const (
 	followPause = time.Second
 )
 
-// followDecisions prints decisions as they come. When the server goes away, as for a restart, it goes on where it was.
+// followDecisions prints decisions as they come.
 func (a *app) followDecisions(cmd *cobra.Command, f followFlags) error {
+	return a.follow(cmd, &reading{
+		what: "decisions", path: "/decisions/stream?" + url.Values{"from": {f.from}}.Encode(), left: f.count,
+		print: a.printDecision,
+		gap: func(data []byte) {
+			_, _ = fmt.Fprintf(a.stderr, "concord: decisions are gone, or the log was made anew: %s\n", data)
+		},
+	})
+}
+
+// reading is an event stream that is read over connections that follow each other.
+type reading struct {
+	what, path string // what it is a stream of, and where, with its query
+	left       int    // events to print; 0: no end
+	print      func(data []byte) error
+	gap        func(data []byte) // events are missing
+	last       string            // id of the last event
+	heard      time.Time
+}
+
+// errEnough ends the reading.
+var errEnough = errors.New("enough")
+
+// follow prints a stream until it is interrupted. When the server goes away, as for a restart, it goes on where it was.
+func (a *app) follow(cmd *cobra.Command, r *reading) error {
 	ctx, stop := a.untilSignal(cmd.Context())
 	defer stop()
-	r := &decisionReader{app: a, left: f.count, from: f.from, heard: time.Now()}
+	r.heard = time.Now()
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
-		err := r.read(ctx)
+		err := a.readOn(ctx, r)
 		var refused *web.Problem
 		var usage usageError
 		switch {
-		case ctx.Err() != nil || errors.Is(err, errEnoughDecisions):
+		case ctx.Err() != nil || errors.Is(err, errEnough):
 			return nil
 		case errors.As(err, &usage), errors.As(err, &refused) && !refused.Retryable:
 			return err
@@ -63,22 +87,9 @@ func (a *app) followDecisions(cmd *cobra.Command, f followFlags) error {
 	}
 }
 
-// decisionReader reads a stream of decisions.
-type decisionReader struct {
-	app   *app
-	from  string
-	last  string // id of the last event
-	left  int    // decisions to print; 0: no end
-	heard time.Time
-}
-
-// errEnoughDecisions ends the reading.
-var errEnoughDecisions = errors.New("enough")
-
-// read prints what one stream has.
-func (r *decisionReader) read(ctx context.Context) error {
-	a := r.app
-	req, err := a.request(ctx, http.MethodGet, "/decisions/stream?"+url.Values{"from": {r.from}}.Encode(), nil)
+// readOn prints what one connection brings.
+func (a *app) readOn(ctx context.Context, r *reading) error {
+	req, err := a.request(ctx, http.MethodGet, r.path, nil)
 	if err != nil {
 		return err
 	}
@@ -104,27 +115,27 @@ func (r *decisionReader) read(ctx context.Context) error {
 		case "data":
 			if gap {
 				gap = false
-				_, _ = fmt.Fprintf(a.stderr, "concord: decisions are gone, or the log was made anew: %s\n", value)
+				r.gap(value)
 				continue
 			}
 			if err := r.print(value); err != nil {
 				return err
 			}
 			if r.left--; r.left == 0 {
-				return errEnoughDecisions
+				return errEnough
 			}
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read decisions of %s: %w", a.server, err)
+		return fmt.Errorf("read %s of %s: %w", r.what, a.server, err)
 	}
 	return errors.New("the server has ended the stream")
 }
 
-// print prints one decision.
-func (r *decisionReader) print(event []byte) error {
-	if r.app.output == "json" {
-		_, err := r.app.stdout.Write(append(event, '\n'))
+// printDecision prints one decision.
+func (a *app) printDecision(event []byte) error {
+	if a.output == "json" {
+		_, err := a.stdout.Write(append(event, '\n'))
 		return err
 	}
 	var e struct {
@@ -134,7 +145,7 @@ func (r *decisionReader) print(event []byte) error {
 		return fmt.Errorf("the server sent what is no event: %w", err)
 	}
 	d := &e.Data
-	_, err := fmt.Fprintf(r.app.stdout, "%s  %-8s  %s  %s  %s/%s\n", d.DecidedAt, d.Outcome, d.XID, d.Cause,
+	_, err := fmt.Fprintf(a.stdout, "%s  %-8s  %s  %s  %s/%s\n", d.DecidedAt, d.Outcome, d.XID, d.Cause,
 		dash(d.Application), dash(d.Name))
 	return err
 }
