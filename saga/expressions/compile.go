@@ -53,36 +53,48 @@ var ErrBudget = errors.New("the evaluation costs more than its budget")
 // Program is a compiled expression. It may be used by many at once.
 type Program struct {
 	source  string
-	want    Want
 	program *vm.Program
+	metered bool // it calls functions that count
 }
 
-// Compile checks an expression against its variables and what it has to give, and compiles it. Errors are *Error.
+// Check checks an expression against its variables and what it has to give. Errors are *Error.
+func Check(source definition.Expr, env Env, want Want) (err error) {
+	text := string(source)
+	defer func() {
+		if r := recover(); r != nil {
+			err = &Error{Expression: text, Text: fmt.Sprintf("it cannot be compiled: %v", r)}
+		}
+	}()
+	if len(text) > definition.ExpressionBytesMax {
+		return &Error{Expression: text, Text: fmt.Sprintf("longer than %d bytes", definition.ExpressionBytesMax)}
+	}
+	tree, err := parse(text)
+	if err != nil {
+		return err
+	}
+	if err := guard(text, tree, env); err != nil {
+		return err
+	}
+	return check(text, env, want)
+}
+
+// Compile checks an expression and compiles it. Errors are *Error.
 func Compile(source definition.Expr, env Env, want Want) (p *Program, err error) {
+	if err := Check(source, env, want); err != nil {
+		return nil, err
+	}
 	text := string(source)
 	defer func() {
 		if r := recover(); r != nil {
 			p, err = nil, &Error{Expression: text, Text: fmt.Sprintf("it cannot be compiled: %v", r)}
 		}
 	}()
-	if len(text) > definition.ExpressionBytesMax {
-		return nil, &Error{Expression: text, Text: fmt.Sprintf("longer than %d bytes", definition.ExpressionBytesMax)}
-	}
-	tree, err := parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if err := guard(text, tree, env); err != nil {
-		return nil, err
-	}
-	if err := check(text, env, want); err != nil {
-		return nil, err
-	}
 	names := map[string]any{meterName: types.Any}
 	for name := range env {
 		names[name] = types.Any
 	}
-	options := append(limits(), expr.Env(typed(names)), expr.Optimize(false), expr.Patch(&counter{}))
+	count := &counter{}
+	options := append(limits(), expr.Env(typed(names)), expr.Optimize(false), expr.Patch(count))
 	for name, f := range metered() {
 		options = append(options, expr.Function(name, f))
 	}
@@ -90,7 +102,7 @@ func Compile(source definition.Expr, env Env, want Want) (p *Program, err error)
 	if err != nil {
 		return nil, explain(text, err)
 	}
-	return &Program{source: text, want: want, program: program}, nil
+	return &Program{source: text, program: program, metered: count.used}, nil
 }
 
 // typed makes an environment of the library.
@@ -105,7 +117,7 @@ func typed(names map[string]any) types.Map {
 // limits are the options that every compilation has.
 func limits() []expr.Option {
 	options := []expr.Option{expr.MaxNodes(definition.ExpressionNodesMax), expr.DisableAllBuiltins()}
-	for _, name := range slices.Sorted(maps.Keys(functions())) {
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
 		options = append(options, expr.EnableBuiltin(name))
 	}
 	return options
@@ -115,9 +127,8 @@ func limits() []expr.Option {
 func parse(text string) (*parser.Tree, error) {
 	config := conf.CreateNew()
 	config.MaxNodes = definition.ExpressionNodesMax
-	allowed := functions()
 	for name := range config.Builtins {
-		if _, ok := allowed[name]; !ok {
+		if _, ok := functions[name]; !ok {
 			config.Disabled[name] = true
 			delete(config.Builtins, name)
 		}

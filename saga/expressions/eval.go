@@ -65,16 +65,27 @@ func nameOf(v any) string {
 // run is one evaluation of a program, or of all programs of a mapping.
 type run struct {
 	variables map[string]any
+	metered   map[string]any // the variables and the meter, from when it is needed
 	result    normalizer
 }
 
 func newRun(variables map[string]any) *run {
-	all := make(map[string]any, len(variables)+1)
-	for name, v := range variables {
-		all[name] = v
+	if variables == nil {
+		variables = map[string]any{}
 	}
-	all[meterName] = newMeter()
-	return &run{variables: all, result: normalizer{left: definition.PayloadBytesMax}}
+	return &run{variables: variables, result: normalizer{left: definition.PayloadBytesMax}}
+}
+
+// withMeter returns the variables for a program that counts. All programs of a run share one meter.
+func (r *run) withMeter() map[string]any {
+	if r.metered == nil {
+		r.metered = make(map[string]any, len(r.variables)+1)
+		for name, v := range r.variables {
+			r.metered[name] = v
+		}
+		r.metered[meterName] = newMeter()
+	}
+	return r.metered
 }
 
 func (p *Program) eval(r *run) (result any, err error) {
@@ -84,7 +95,11 @@ func (p *Program) eval(r *run) (result any, err error) {
 		}
 	}()
 	machine := vm.VM{MemoryBudget: definition.ExpressionBytesBudget / elementBytes}
-	v, err := machine.Run(p.program, r.variables)
+	variables := r.variables
+	if p.metered {
+		variables = r.withMeter()
+	}
+	v, err := machine.Run(p.program, variables)
 	switch {
 	case errors.Is(err, ErrBudget):
 		return nil, &Error{Expression: p.source, Text: ErrBudget.Error(), Cause: ErrBudget}

@@ -168,6 +168,17 @@ func TestEvaluationsFail(t *testing.T) {
 		`toJSON(map(input.long, input.text))`:                                        true,
 		`map(input.long, input.text + input.text)`:                                   true,
 		`map(1..1000, split(input.text, ""))`:                                        true,
+		`reduce(1..60, [#acc, #acc], [1])`:                                           false,
+		`let d = reduce(1..60, [#acc, #acc], [1]); d == d`:                           true,
+		`let d = reduce(1..60, [#acc, #acc], [1]); uniq([d, d])`:                     true,
+		`let d = reduce(1..60, [#acc, #acc], [1]); max(d)`:                           true,
+		`let d = reduce(1..60, [#acc, #acc], [1]); median(d, 1)`:                     true,
+		`let d = reduce(1..60, [#acc, #acc], [1]); string(d)`:                        true,
+		`let d = reduce(1..60, [#acc, #acc], [1]); d in [d]`:                         true,
+		`let d = reduce(1..60, [#acc, #acc], [1]); flatten(d)`:                       true,
+		`reduce(1..60, ({a: #acc, b: #acc}), 1)`:                                     false,
+		`reduce(1..60, #acc + #acc, "x")`:                                            true,
+		`reduce(1..60, concat(#acc, #acc), [1])`:                                     true,
 		`1..9999999999`:                                                              true,
 		`map(1..1000, 1..1000)`:                                                      true,
 		`uniq(concat(input.long, input.long))`:                                       true,
@@ -389,6 +400,15 @@ func BenchmarkCondition(b *testing.B) {
 	for b.Loop() {
 		if ok, err := p.Bool(variables); err != nil || !ok {
 			b.Fatal(ok, err)
+		}
+	}
+}
+
+func BenchmarkCompile(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Compile(`input.total > 100 and steps.pay.output.id == "p1"`, env(), WantBool); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -96,11 +96,11 @@ func metered() map[string]func(...any) (any, error) {
 		"__shallow": weighing((*meter).shallow),
 		"__deep":    weighing((*meter).deep),
 		"__square": weighing(func(m *meter, v any) error {
-			n := runtime.Len(v)
-			if n > 10_000 {
+			n, before := runtime.Len(v), m.steps
+			if err := m.deep(v); err != nil || n > definition.LoopItemsMax {
 				return ErrBudget
 			}
-			return m.step(n * n)
+			return m.step(n * (before - m.steps))
 		}),
 		"__add": add, "__keys": keys, "__values": values, "__toPairs": toPairs, "__split": split, "__replace": replace,
 		"__repeat": repeat, "__join": join, "__flatten": flatten, "__toJSON": toJSON, "__fromJSON": fromJSON,

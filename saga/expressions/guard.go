@@ -26,20 +26,18 @@ const (
 
 // functions lists every function that expressions have. Those of the library that are missing read the clock or a time
 // zone (now, date, timezone, duration), give what is not JSON, or are about bits.
-func functions() map[string]price {
-	return map[string]price{
-		"all": loop, "none": loop, "any": loop, "one": loop, "filter": loop, "map": loop, "find": loop, "findIndex": loop,
-		"findLast": loop, "findLastIndex": loop, "count": loop, "sum": loop, "sortBy": loop, "reduce": loop, "groupBy": loop,
-		"len": free, "type": free, "abs": free, "ceil": free, "floor": free, "round": free, "int": free, "float": free,
-		"first": free, "last": free, "get": free,
-		"max": shallow, "min": shallow, "mean": shallow, "median": shallow, "trim": shallow, "trimPrefix": shallow,
-		"trimSuffix": shallow, "upper": shallow, "lower": shallow, "indexOf": shallow, "lastIndexOf": shallow,
-		"hasPrefix": shallow, "hasSuffix": shallow, "take": shallow, "reverse": shallow, "concat": shallow, "sort": shallow,
-		"toBase64": shallow, "fromBase64": shallow, "fromPairs": shallow,
-		"uniq": square,
-		"keys": bounded, "values": bounded, "toPairs": bounded, "split": bounded, "replace": bounded, "repeat": bounded,
-		"join": bounded, "flatten": bounded, "toJSON": bounded, "fromJSON": bounded, "string": bounded,
-	}
+var functions = map[string]price{
+	"all": loop, "none": loop, "any": loop, "one": loop, "filter": loop, "map": loop, "find": loop, "findIndex": loop,
+	"findLast": loop, "findLastIndex": loop, "count": loop, "sum": loop, "sortBy": loop, "reduce": loop, "groupBy": loop,
+	"len": free, "type": free, "abs": free, "ceil": free, "floor": free, "round": free, "int": free, "float": free,
+	"first": free, "last": free, "get": free,
+	"max": deep, "min": deep, "mean": deep, "median": deep, "trim": shallow, "trimPrefix": shallow,
+	"trimSuffix": shallow, "upper": shallow, "lower": shallow, "indexOf": shallow, "lastIndexOf": shallow,
+	"hasPrefix": shallow, "hasSuffix": shallow, "take": shallow, "reverse": shallow, "concat": shallow, "sort": shallow,
+	"toBase64": shallow, "fromBase64": shallow, "fromPairs": shallow,
+	"uniq": square,
+	"keys": bounded, "values": bounded, "toPairs": bounded, "split": bounded, "replace": bounded, "repeat": bounded,
+	"join": bounded, "flatten": bounded, "toJSON": bounded, "fromJSON": bounded, "string": bounded,
 }
 
 // guard refuses what expressions do not have.
@@ -84,7 +82,7 @@ func (g *guardian) Visit(node *ast.Node) {
 			name = id.Value
 		}
 		advice := ""
-		if near := definition.Closest(name, slices.Sorted(maps.Keys(functions()))); near != "" {
+		if near := definition.Closest(name, slices.Sorted(maps.Keys(functions))); near != "" {
 			advice = fmt.Sprintf("; did you mean %s?", near)
 		}
 		g.refuse(n, fmt.Sprintf("there is no function %s%s", name, advice))
@@ -162,58 +160,61 @@ func size(n ast.Node) int {
 }
 
 // counter rewrites a tree so that what may cost much is counted. Children come before their parents.
-type counter struct{}
+type counter struct {
+	used bool // something is counted
+}
 
 // Visit rewrites one node.
-func (*counter) Visit(node *ast.Node) {
+func (c *counter) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.PredicateNode:
-		n.Node = metering("__step", &ast.IntegerNode{Value: size(n.Node)}, n.Node)
+		n.Node = c.metering("__step", &ast.IntegerNode{Value: size(n.Node)}, n.Node)
 	case *ast.BinaryNode:
 		switch n.Operator {
 		case "+":
 			if !small(n.Left) && !small(n.Right) || text(n.Left) || text(n.Right) {
-				ast.Patch(node, metering("__add", n.Left, n.Right))
+				ast.Patch(node, c.metering("__add", n.Left, n.Right))
 			}
 		case "in", "not in":
-			n.Right = weigh("__deep", n.Right)
+			n.Right = c.weigh("__deep", n.Right)
 		case "==", "!=":
 			if !small(n.Left) && !small(n.Right) {
-				n.Left = weigh("__deep", n.Left)
+				n.Left = c.weigh("__deep", n.Left)
 			}
 		case "contains", "startsWith", "endsWith", "matches":
-			n.Left = weigh("__shallow", n.Left)
+			n.Left = c.weigh("__shallow", n.Left)
 		}
 	case *ast.BuiltinNode:
-		countFunction(node, n)
+		c.function(node, n)
 	}
 }
 
-func countFunction(node *ast.Node, n *ast.BuiltinNode) {
+func (c *counter) function(node *ast.Node, n *ast.BuiltinNode) {
 	how := map[price]string{shallow: "__shallow", deep: "__deep", square: "__square"}
-	switch p := functions()[n.Name]; p {
+	switch p := functions[n.Name]; p {
 	case bounded:
-		ast.Patch(node, metering("__"+n.Name, n.Arguments...))
+		ast.Patch(node, c.metering("__"+n.Name, n.Arguments...))
 	case loop:
-		n.Arguments[0] = weigh("__shallow", n.Arguments[0])
+		n.Arguments[0] = c.weigh("__shallow", n.Arguments[0])
 	case shallow, deep, square:
 		for i, argument := range n.Arguments {
-			n.Arguments[i] = weigh(how[p], argument)
+			n.Arguments[i] = c.weigh(how[p], argument)
 		}
 	}
 }
 
 // metering is a call of one of our functions; its first argument is the meter.
-func metering(name string, arguments ...ast.Node) ast.Node {
+func (c *counter) metering(name string, arguments ...ast.Node) ast.Node {
+	c.used = true
 	return &ast.CallNode{Callee: &ast.IdentifierNode{Value: name},
 		Arguments: append([]ast.Node{&ast.IdentifierNode{Value: meterName}}, arguments...)}
 }
 
-func weigh(how string, n ast.Node) ast.Node {
+func (c *counter) weigh(how string, n ast.Node) ast.Node {
 	if small(n) {
 		return n
 	}
-	return metering(how, n)
+	return c.metering(how, n)
 }
 
 // small reports whether a node is a literal, which costs nothing that matters.

@@ -28,17 +28,23 @@ func (c *checker) expressions() {
 		if !sound {
 			return
 		}
-		program, err := expressions.Compile(e, f.env(references), f.want(text))
-		if err != nil {
+		if err := expressions.Check(e, f.env(references), f.want(text)); err != nil {
 			f.fail(err)
 			return
 		}
 		if len(references) == 0 && f.want(false) == expressions.WantBool {
-			if v, err := program.Bool(nil); err == nil {
-				c.constant[path] = v
-			}
+			f.evaluate()
 		}
 	})
+}
+
+// evaluate notes the value of a condition without variables.
+func (f *formula) evaluate() {
+	if program, err := expressions.Compile(f.source, nil, expressions.WantBool); err == nil {
+		if v, err := program.Bool(nil); err == nil {
+			f.constant[f.path] = v
+		}
+	}
 }
 
 // formula is one expression.
