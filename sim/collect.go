@@ -34,7 +34,7 @@ func indexes(n int) []int {
 func (w *World) collect() {
 	n, e := w.nodes[0], &w.logs.End
 	e.At, e.Now, e.TopicOnly = w.now-w.healedAt, w.Now(), w.plan.sweeperOff
-	e.AnswerMax = answerMax
+	e.AnswerMax, e.SlowDelay, e.HealedAt = answerMax, rules().Retry.SlowDelay, w.healedAt
 	for _, id := range w.disk.ids {
 		g, err := w.disk.records[id].decode()
 		if err != nil {

@@ -39,6 +39,8 @@ const (
 	IdleRelease           // a release is answered, but not carried out
 	ForgetKeys            // the store does not keep the keys of branches
 	PartEnlist            // branches that are to join together are registered one after the other
+	DeafAfter             // nobody tells when a participant wants to be asked again
+	Drowsy                // what is due is found minutes late
 
 	// Defects of clusters.
 
@@ -67,8 +69,8 @@ func (m Mutation) String() string {
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
 		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "CallSkipped", "MuteNotices",
-		"IdleRelease", "ForgetKeys", "PartEnlist", "NoFencing", "FromMemory", "PartPack", "EarlyClear", "AtOnce",
-		"Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
+		"IdleRelease", "ForgetKeys", "PartEnlist", "DeafAfter", "Drowsy", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
+		"AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
 	}[m]
 }
 
@@ -89,6 +91,8 @@ func (m Mutation) prepare(p *plan) {
 	case ForgetKeys, PartEnlist:
 		p.kinds, p.sweeperOff, p.crashes = called, false, 60
 		p.beKeyed()
+	case DeafAfter, Drowsy:
+		p.kinds, p.sweeperOff, p.clockJumps, p.fail, p.waits = called, false, 0, 0.5, true
 	case WrongOrder:
 		p.kinds = sagas
 	case NeverDue:

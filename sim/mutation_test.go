@@ -40,6 +40,8 @@ func TestCheckersFindDefects(t *testing.T) {
 		IdleRelease:  {"Releases"},
 		ForgetKeys:   {"Keys"},
 		PartEnlist:   {"Enlisting"},
+		DeafAfter:    {"RetryAfter"},
+		Drowsy:       {"RetryAfter"},
 		NoFencing:    {"I12"},
 		FromMemory:   {"I28"},
 		PartPack:     {"I26", "Packs"},

@@ -38,6 +38,8 @@ type plan struct {
 	heuristics bool
 	// keyed is true if requests have keys, are repeated, and branches join several at once.
 	keyed bool
+	// waits is true if participants that are called say when they want to be asked again.
+	waits bool
 
 	// What only clusters have. nodes is their number; 0 on one machine.
 	nodes int
@@ -148,6 +150,9 @@ func (p *plan) extras(r *rand.Rand) {
 	}
 	if r.IntN(2) == 0 {
 		p.beKeyed()
+	}
+	if p.waits = r.IntN(2) == 0; p.waits && r.IntN(4) == 0 && !p.sweeperOff {
+		p.kinds, p.fail = called, max(p.fail, 0.3)
 	}
 }
 

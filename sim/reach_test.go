@@ -119,6 +119,11 @@ func (m reached) run(l *check.Logs) {
 	m.add("branch skipped by a person", skipped)
 	m.add("same branch told twice", repeated)
 	m.add("branches that joined together", told[opStatus{check.OpEnlist, txn.Active}])
+	waits := false
+	for _, r := range l.Replies {
+		waits = waits || r.After > 0
+	}
+	m.add("participant that wants to be asked later", waits)
 	m.add("rows released by a person", told[opStatus{check.OpRelease, txn.RollingBack}])
 	m.add("topic only", l.End.TopicOnly)
 	m.add("clock jump", l.End.ClockJumped)

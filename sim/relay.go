@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/sim/check"
 )
@@ -27,7 +29,7 @@ func (t clusterTransport) Send(cmd txn.Command) error {
 	if r == nil {
 		return errNoSession
 	}
-	x := &handOver{n: n, cmd: cmd, by: n.epoch, given: w.seq}
+	x := &handOver{n: n, cmd: cmd, by: n.epoch, given: w.seq, at: w.now, clock: nodeClock{n}.Now()}
 	if n.member.reaches(r) {
 		if w.trouble(w.plan.loss / 4) {
 			return errBroken
@@ -57,17 +59,19 @@ type handOver struct {
 	// by is the life of n that wants it done, given when it said so.
 	by    int
 	given check.Seq
+	at    time.Duration
+	clock txn.Millis
 }
 
 // armed sees to it that there is an answer.
 func (x *handOver) armed() {
-	x.n.after(rules().Retry.Answer, func() { x.report(txn.ResultNoAnswer, "no answer in time") })
+	x.n.after(rules().Retry.Answer, func() { x.report(txn.ResultNoAnswer, "no answer in time", 0) })
 }
 
 // relay arrives at another node.
 func (x *handOver) relay(other *node, r *resource) {
 	if other.dead {
-		x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "connection refused") })
+		x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "connection refused", 0) })
 		return
 	}
 	other.run(func() {
@@ -76,7 +80,7 @@ func (x *handOver) relay(other *node, r *resource) {
 		switch {
 		case other.dead:
 		case !other.member.reaches(r) || !other.member.certain():
-			x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "no session there") })
+			x.n.after(x.n.w.about(x.n.w.plan.delay/2), func() { x.report(txn.ResultUnreachable, "no session there", 0) })
 		default:
 			other.w.note("command handed over", x.cmd.XID.ID, x.cmd.BranchID, other.name())
 			other.hand(x, r)
@@ -90,6 +94,7 @@ func (n *node) hand(x *handOver, r *resource) {
 	w.logs.Sent = append(w.logs.Sent, check.Sent{
 		Seq: w.note("command", x.cmd.XID.ID, x.cmd.BranchID, x.cmd.Op.String()), Epoch: n.epoch,
 		Dead: n.dead || !w.cluster.db.holds(n.epoch), Command: x.cmd, By: x.by, Given: x.given,
+		At: x.at, Now: x.clock,
 	})
 	arrive := func() {
 		if r.down {
@@ -99,7 +104,8 @@ func (n *node) hand(x *handOver, r *resource) {
 			if w.trouble(w.plan.loss) || r.down {
 				return
 			}
-			w.after(w.about(w.plan.delay), func() { n.run(func() { x.back(result, text) }) })
+			after := w.retryAfter(&x.cmd, result)
+			w.after(w.about(w.plan.delay), func() { n.run(func() { x.back(result, text, after) }) })
 		})
 	}
 	m := n.member
@@ -114,19 +120,19 @@ func (n *node) hand(x *handOver, r *resource) {
 }
 
 // back takes the participant's answer at the node that has the session.
-func (x *handOver) back(result txn.Result, text string) {
+func (x *handOver) back(result txn.Result, text string, after time.Duration) {
 	if x.via == nil {
-		x.report(result, text)
+		x.report(result, text, after)
 		return
 	}
 	w := x.n.w
 	if !w.trouble(w.plan.loss) {
-		w.after(w.about(w.plan.delay/2), func() { x.n.run(func() { x.report(result, text) }) })
+		w.after(w.about(w.plan.delay/2), func() { x.n.run(func() { x.report(result, text, after) }) })
 	}
 }
 
 // report tells the coordinator that wants to know, once, or once more with some duplicates.
-func (x *handOver) report(result txn.Result, text string) {
+func (x *handOver) report(result txn.Result, text string, after time.Duration) {
 	n := x.n
 	if x.over && !n.w.trouble(n.w.plan.dup) {
 		return
@@ -136,10 +142,7 @@ func (x *handOver) report(result txn.Result, text string) {
 	if n.dead {
 		return
 	}
-	n.w.note("reply", x.cmd.XID.ID, x.cmd.BranchID, result.String())
-	n.c.Reply(x.cmd.XID.ID, txn.Reply{
-		BranchID: x.cmd.BranchID, Op: x.cmd.Op, Attempt: x.cmd.Attempt, Result: result, Text: text,
-	})
+	n.c.Reply(x.cmd.XID.ID, n.replied(&x.cmd, result, text, after, nodeClock{n}.Now()))
 }
 
 // settleHomes has participants that are connected to one node only connect to another when theirs is gone.

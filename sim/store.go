@@ -244,6 +244,9 @@ func (s *Store) Due(_ context.Context, now txn.Millis, claim time.Duration, limi
 	if s.o.Mutation == NeverDue {
 		return nil, nil
 	}
+	if s.o.Mutation == Drowsy {
+		now = now.Add(-2 * time.Minute)
+	}
 	var due []int64
 	for _, id := range s.live {
 		st := s.all[id]

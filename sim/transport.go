@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/sim/check"
@@ -38,7 +39,7 @@ func (t nodeTransport) Send(cmd txn.Command) error {
 	}
 	w.logs.Sent = append(w.logs.Sent, check.Sent{
 		Seq: w.note("command", cmd.XID.ID, cmd.BranchID, cmd.Op.String()), Epoch: n.epoch, Dead: n.dead, Command: cmd,
-		Err: err != nil, By: n.epoch, Second: t.second, Given: w.seq,
+		Err: err != nil, By: n.epoch, Second: t.second, Given: w.seq, At: w.now, Now: w.Now(),
 	})
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func (t nodeTransport) Send(cmd txn.Command) error {
 	if cmd.Call != nil && cmd.Call.Timeout > 0 {
 		patience = cmd.Call.Timeout
 	}
-	w.after(patience, func() { x.report(txn.ResultNoAnswer, "no answer in time") })
+	w.after(patience, func() { x.report(txn.ResultNoAnswer, "no answer in time", 0) })
 	if !w.trouble(w.plan.loss) {
 		w.after(w.about(w.plan.delay), func() { x.arrive(r) })
 	}
@@ -76,24 +77,25 @@ func (x *exchange) arrive(r *resource) {
 		if w.trouble(w.plan.loss) || r.down {
 			return
 		}
-		w.after(w.about(w.plan.delay), func() { x.report(result, text) })
+		after := w.retryAfter(&x.cmd, result)
+		w.after(w.about(w.plan.delay), func() { x.report(result, text, after) })
 		if w.trouble(w.plan.dup / 2) {
-			w.after(w.about(w.plan.delay)*2, func() { x.again(result, text) })
+			w.after(w.about(w.plan.delay)*2, func() { x.again(result, text, after) })
 		}
 	})
 }
 
 // report tells the coordinator the end of the attempt, once.
-func (x *exchange) report(result txn.Result, text string) {
+func (x *exchange) report(result txn.Result, text string, after time.Duration) {
 	if x.over {
 		return
 	}
 	x.over = true
-	x.again(result, text)
+	x.again(result, text, after)
 }
 
 // again tells it, once or once more.
-func (x *exchange) again(result txn.Result, text string) {
+func (x *exchange) again(result txn.Result, text string, after time.Duration) {
 	n := x.t.n
 	if n.dead {
 		return
@@ -102,12 +104,38 @@ func (x *exchange) again(result txn.Result, text string) {
 	if n.dead {
 		return
 	}
-	n.w.note("reply", x.cmd.XID.ID, x.cmd.BranchID, result.String())
 	c := n.c
 	if x.t.second {
 		c = n.second
 	}
-	c.Reply(x.cmd.XID.ID, txn.Reply{
-		BranchID: x.cmd.BranchID, Op: x.cmd.Op, Attempt: x.cmd.Attempt, Result: result, Text: text,
+	c.Reply(x.cmd.XID.ID, n.replied(&x.cmd, result, text, after, n.w.Now()))
+}
+
+// retryAfter draws when a participant that is called by HTTP wants to be asked again; 0 if it does not say.
+func (w *World) retryAfter(cmd *txn.Command, result txn.Result) time.Duration {
+	again := result == txn.ResultFailed || result == txn.ResultOngoing
+	if !w.plan.waits || cmd.Call == nil || !again || w.chance(0.4) {
+		return 0
+	}
+	if w.chance(0.1) {
+		return 20 * rules().Retry.SlowDelay
+	}
+	return w.upTo(rules().Retry.SlowDelay)
+}
+
+// replied makes the end of an attempt that the coordinator is told at a time by its clock.
+func (n *node) replied(
+	cmd *txn.Command, result txn.Result, text string, after time.Duration, now txn.Millis,
+) txn.Reply {
+	w := n.w
+	w.logs.Replies = append(w.logs.Replies, check.Reply{
+		Seq: w.note("reply", cmd.XID.ID, cmd.BranchID, result.String()), At: w.now, Now: now, Epoch: n.epoch,
+		ID: cmd.XID.ID, Branch: cmd.BranchID, Attempt: cmd.Attempt, Result: result, After: after,
 	})
+	if w.mutation == DeafAfter {
+		after = 0
+	}
+	return txn.Reply{
+		BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: result, Text: text, After: after,
+	}
 }

@@ -155,5 +155,5 @@ type otherRun struct {
 }
 
 func otherRuns() []otherRun {
-	return []otherRun{{operated, badlyOperated()}, {keyed, badlyKeyed()}}
+	return []otherRun{{operated, badlyOperated()}, {keyed, badlyKeyed()}, {patient, badlyPatient()}}
 }

@@ -21,6 +21,7 @@ type Story struct {
 	Writes    []*Write // durable ones
 	Lost      []*Write
 	Sent      []*Sent
+	Replies   []*Reply
 	Asked     []*Sent // questions to the sender of a message, which are not phase two
 	Deeds     []*Deed
 	Published []*Published
@@ -67,6 +68,10 @@ func NewIndex(l *Logs) *Index {
 	for i := range l.Published {
 		s := x.of(l.Published[i].ID)
 		s.Published = append(s.Published, &l.Published[i])
+	}
+	for i := range l.Replies {
+		s := x.of(l.Replies[i].ID)
+		s.Replies = append(s.Replies, &l.Replies[i])
 	}
 	for i := range l.Enlisted {
 		s := x.of(l.Enlisted[i].ID)

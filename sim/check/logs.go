@@ -134,6 +134,22 @@ type Sent struct {
 	By     int
 	Second bool
 	Given  Seq
+	// At is the time of Given, Now the same by the clock of who said so.
+	At  time.Duration
+	Now txn.Millis
+}
+
+// Reply is the end of an attempt as the coordinator that wanted it was told.
+type Reply struct {
+	Seq     Seq
+	At      time.Duration
+	Now     txn.Millis // by the coordinator's clock
+	Epoch   int
+	ID      int64
+	Branch  int64
+	Attempt uint32
+	Result  txn.Result
+	After   time.Duration // when the participant wants to be asked again, 0 if it did not say
 }
 
 // Action is what a participant did for a branch.
@@ -284,6 +300,8 @@ type End struct {
 	Hopeless map[int64]bool
 	// Restless is true if there was no end of events.
 	Restless bool
+	// SlowDelay is how long a participant may ask to be left alone. HealedAt is when the trouble ended.
+	SlowDelay, HealedAt time.Duration
 	// AnswerMax is the longest that an answer may take.
 	AnswerMax time.Duration
 }
@@ -299,6 +317,7 @@ type Logs struct {
 	Answers   []Answer
 	Writes    []*Write
 	Sent      []Sent
+	Replies   []Reply
 	Deeds     []Deed
 	Published []Published
 	// Packs, CheckBacks and Fences are empty on one machine.
@@ -353,5 +372,6 @@ func All() []Checker {
 	out = append(out, messageCheckers()...)
 	out = append(out, heuristicCheckers()...)
 	out = append(out, keyCheckers()...)
+	out = append(out, retryCheckers()...)
 	return append(out, endCheckers()...)
 }
