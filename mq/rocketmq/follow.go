@@ -209,10 +209,12 @@ func (f *follower) pull(ctx context.Context, addr string, q queue) (steps []Step
 
 // begin returns where a queue begins that was not seen before.
 func (f *follower) begin(ctx context.Context, addr string, q queue) (int64, error) {
-	if f.places.since.IsZero() {
-		return f.wire.offset(ctx, addr, codeMinOffset, q)
+	first, err := f.wire.offset(ctx, addr, codeMinOffset, q)
+	if err != nil || f.places.since.IsZero() {
+		return first, err
 	}
-	return f.wire.offsetAt(ctx, addr, q, f.places.since.Add(-clockSlack))
+	at, err := f.wire.offsetAt(ctx, addr, q, f.places.since.Add(-clockSlack))
+	return max(at, first), err
 }
 
 // clockSlack is how far the clocks of a broker and of a node may be apart.
