@@ -23,6 +23,10 @@ func (c *checker) behind(i int, s *definition.Step) {
 		c.find(RuleAfterPivot, stepPath(i, "compensate"), "remove it, or move the pivot behind this step",
 			"%q is behind a pivot and is never compensated", s.ID)
 	}
+	if s.Pivot {
+		c.find(RuleUseless, stepPath(i, "pivot"), "remove it, or look at what comes before this step",
+			"%q is behind a pivot already", s.ID)
+	}
 	if !mayRefuse(s) {
 		return
 	}
