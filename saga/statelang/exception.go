@@ -48,7 +48,7 @@ func (n Network) String() string {
 	return "unknown"
 }
 
-// extends has the super class of the classes of the JDK that services fail with.
+// extends has the super class of the classes of the JDK, and of a library or two, that services fail with.
 var extends = map[string]string{
 	"java.lang.Exception":                               "java.lang.Throwable",
 	"java.lang.Error":                                   "java.lang.Throwable",
@@ -90,6 +90,7 @@ var extends = map[string]string{
 	"java.sql.SQLNonTransientException":                 "java.sql.SQLException",
 	"java.sql.SQLIntegrityConstraintViolationException": "java.sql.SQLNonTransientException",
 	"java.lang.reflect.InvocationTargetException":       "java.lang.ReflectiveOperationException",
+	"io.netty.channel.ConnectTimeoutException":          "java.net.ConnectException",
 	"java.lang.reflect.UndeclaredThrowableException":    "java.lang.RuntimeException",
 }
 
