@@ -99,7 +99,7 @@ and look at it from another terminal:
 	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.serve(), a.health(), a.tx(), a.job(), a.locks(), a.decisions(), a.cluster(), a.keys(), a.approvals(),
-		a.events(), a.nodes(), a.settings(), a.migrate(), a.audit(), a.version())
+		a.events(), a.saga(), a.nodes(), a.settings(), a.migrate(), a.audit(), a.version())
 	return root
 }
 

@@ -160,7 +160,9 @@ func (w *world) happen() bool {
 var forward = [...]struct {
 	text   string
 	result txn.Result
-}{{"done", txn.ResultDone}, {"refused", txn.ResultRefused}, {"lost: nobody knows whether it has run", txn.ResultNoAnswer}}
+}{
+	{"done", txn.ResultDone}, {"refused", txn.ResultRefused}, {"lost: nobody knows whether it has run", txn.ResultNoAnswer},
+}
 
 // answer answers a command.
 func (w *world) answer(cmd txn.Command) {
@@ -249,7 +251,7 @@ func (w *world) changes(b *txn.Branch) bool {
 		return false
 	}
 	s := w.x.program.StepOf(b.Step.Name)
-	return s != nil && !s.ReadOnly && s.Kind != definition.KindChoice
+	return s != nil && !s.ReadOnly && (s.Kind != definition.KindCall || s.Call.Method != "GET")
 }
 
 // fail notes a path that ends badly, unless a shorter one ends so.

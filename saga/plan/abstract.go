@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -78,7 +79,10 @@ func (s *step) abstractUndo(b *txn.Branch) txn.Undo {
 	return txn.Undo{}
 }
 
-// needsOutput finds the compensations that read something of the output of their step.
+// inside is how something of the output is read that has to be there; with ?. it need not.
+var inside = regexp.MustCompile(`\boutput\s*(\.|\[)`)
+
+// needOutput finds the compensations that read something of the output of their step.
 func (p *Program) needOutput() {
 	p.def.Walk(func(i int, place definition.Place, _ string, e definition.Expr, _ bool) {
 		if place != definition.PlaceCompensation {
@@ -86,7 +90,7 @@ func (p *Program) needOutput() {
 		}
 		refs, _ := expressions.References(e) // what is no expression was found before
 		for _, r := range refs {
-			if r.Path[0] == "output" && (len(r.Path) > 1 || r.Dynamic) {
+			if r.Path[0] == "output" && (len(r.Path) > 1 || r.Dynamic) && inside.MatchString(string(e)) {
 				p.steps[i].needsOutput = true
 			}
 		}

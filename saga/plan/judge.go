@@ -9,7 +9,19 @@ import (
 
 // Judge implements [txn.Planner]: the first rule that fits, or what the status means by itself. An answer that says
 // nothing of a status means what the transport has made of it.
+//
+// After the pivot a step that has no other way to go on is tried until it is done: a refusal is a failed attempt then.
 func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
+	v := p.judge(g, b, r)
+	if v.Result == txn.ResultRefused && r.Op == txn.Forward && !b.Step.Pivot && g.Status == txn.Active && g.Pivoted() {
+		if s := p.stepOf(b.Step.Name); s != nil && s.fails() {
+			v.Result = txn.ResultFailed
+		}
+	}
+	return v
+}
+
+func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	v := txn.Verdict{Result: r.Result, Answer: document(r.Answer)}
 	if len(v.Answer) > definition.PayloadBytesMax {
 		return txn.Verdict{Result: txn.ResultRefused}

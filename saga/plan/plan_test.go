@@ -415,3 +415,32 @@ func TestTheDeadline(t *testing.T) {
 		}
 	}
 }
+
+const pivot = `
+saga: 1
+name: pivot
+steps:
+  - {id: pay, call: {url: http://pay}, pivot: true}
+  - {id: ship, call: {url: http://ship}}
+`
+
+func TestAfterThePivotARefusalIsAFailedAttempt(t *testing.T) {
+	t.Parallel()
+	w := run(t, pivot, "", map[string]string{"forward pay": "409 no"})
+	w.expect(txn.RolledBack, "step pay: refused", "forward pay http://pay")
+	refusals := 2
+	w = run(t, pivot, "", map[string]string{"forward ship": "lost"})
+	w.answer = func(string, string) txn.Reply {
+		if refusals--; refusals >= 0 {
+			return txn.Reply{Code: 409, Answer: "no"}
+		}
+		return txn.Reply{Code: 200}
+	}
+	for range 10 {
+		w.pass(10 * time.Minute)
+		w.settle()
+	}
+	if w.g.Status != txn.Committed || refusals >= 0 {
+		t.Errorf("%s, stuck %q", w.g.Status, w.g.Stuck)
+	}
+}
