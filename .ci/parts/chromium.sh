@@ -6,8 +6,9 @@
 #                                              it what its content security policy has blocked, goes to standard error
 #   chromium.sh text URL                       the page's elements as they are when it is loaded
 #
-# Each call uses a profile of its own, which is gone afterwards. CHROMIUM_FLAGS adds flags, as in "--force-dark-mode"
-# or "--window-position=0,0".
+# A URL with #place gives a white picture: this way of taking pictures cannot do pages that are scrolled. Each call uses
+# a profile of its own, which is gone afterwards. CHROMIUM_FLAGS adds flags:
+# "--blink-settings=preferredColorScheme=0" is what people have who prefer the dark.
 set -euo pipefail
 
 usage() {
