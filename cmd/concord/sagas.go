@@ -54,9 +54,9 @@ func (a *app) sagaVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE...",
 		Short: "Check definitions, and look at everything that can happen to them",
-		Long: `Read definitions of sagas (YAML or JSON; - is standard input), check them by the rules of the lint, and then run
-each of them through every outcome of every step: done, refused, lost, too late, after the deadline; each way of each
-condition, choice and loop. Every path has to end either done or compensated; the shortest way to each that does not is
+		Long: `Read definitions of sagas (YAML or JSON; - is standard input), check them by the rules of the lint, and then
+run each of them through every outcome of every step: done, refused, lost, too late, after the deadline; each way of
+each condition, choice and loop. Every path has to end either done or compensated; the shortest way to each that does not is
 shown.
 
 Sub-sagas are looked for in the files that are given. No server is needed. The exit code is 0 if all definitions are

@@ -161,7 +161,9 @@ var forward = [...]struct {
 	text   string
 	result txn.Result
 }{
-	{"done", txn.ResultDone}, {"refused", txn.ResultRefused}, {"lost: nobody knows whether it has run", txn.ResultNoAnswer},
+	{"done", txn.ResultDone},
+	{"refused", txn.ResultRefused},
+	{"lost: nobody knows whether it has run", txn.ResultNoAnswer},
 }
 
 // answer answers a command.
