@@ -56,8 +56,8 @@ func (a *app) sagaVerify() *cobra.Command {
 		Short: "Check definitions, and look at everything that can happen to them",
 		Long: `Read definitions of sagas (YAML or JSON; - is standard input), check them by the rules of the lint, and then
 run each of them through every outcome of every step: done, refused, lost, too late, after the deadline; each way of
-each condition, choice and loop. Every path has to end either done or compensated; the shortest way to each that does not is
-shown.
+each condition, choice and loop. Every path has to end either done or compensated; the shortest way to each that does
+not is shown.
 
 Sub-sagas are looked for in the files that are given. No server is needed. The exit code is 0 if all definitions are
 sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read. Warnings and hints do not count.`,
