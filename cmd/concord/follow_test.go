@@ -1,44 +1,88 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"slices"
+	"bufio"
+	"os/exec"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 )
 
-// A reader misses nothing, and gets nothing twice, when the server is restarted under it.
-func TestEventsAreFollowedOverARestart(t *testing.T) {
-	t.Parallel()
-	var mu sync.Mutex
-	var asked []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		asked = append(asked, r.Header.Get("Last-Event-ID"))
-		n := len(asked)
-		mu.Unlock()
-		w.Header().Set("Content-Type", "text/event-stream")
-		if n == 1 {
-			_, _ = io.WriteString(w, "event: gap\ndata: {\"first\":7}\n\n")
+// follows starts `concord decisions --follow` and returns its lines.
+func (p *process) follows(args ...string) <-chan string {
+	p.t.Helper()
+	cmd := command(p.t.Context(), []string{"CONCORD_SERVER=http://" + p.http}, append([]string{"decisions"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	lines := make(chan string, 1000)
+	go func() {
+		defer close(lines)
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			lines <- scan.Text()
 		}
-		_, _ = fmt.Fprintf(w, "id: %d\ndata: {\"n\":%d}\n\n", n, n) // and there the stream ends
-	}))
-	t.Cleanup(server.Close)
-	environ := []string{"CONCORD_SERVER=" + server.URL}
-	r := run(t, environ, "events", "tail", "--count", "2")
-	if r.code != exitOK || r.out != "{\"n\":1}\n{\"n\":2}\n" || !strings.Contains(r.errors, "before 7 are gone") {
+		_ = cmd.Wait()
+	}()
+	p.t.Cleanup(func() { end(cmd, lines) })
+	return lines
+}
+
+// end kills a process that a test has started, and waits until its output ends.
+func end(cmd *exec.Cmd, lines <-chan string) {
+	_ = cmd.Process.Kill()
+	for range lines {
+	}
+}
+
+// awaitLine reads until a line has the text.
+func awaitLine(t *testing.T, lines <-chan string, want string) string {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		select {
+		case line, open := <-lines:
+			if !open {
+				t.Fatalf("it ended before %q came", want)
+			}
+			if strings.Contains(line, want) {
+				return line
+			}
+		case <-late:
+			t.Fatalf("%q never came", want)
+		}
+	}
+}
+
+// TestDecisionsAreFollowedFromTheCommandLine: from the oldest, and on when the server comes back.
+func TestDecisionsAreFollowedFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	s := start(t, data, "--dev")
+	decide := func(s *process, outcome string) string {
+		xid := connect(t, s.tc).begin("buy", "")
+		s.ok("tx", outcome, xid, "--yes", "--reason", "test", "--no-wait")
+		return xid
+	}
+	first := decide(s, "rollback")
+	table := s.follows("--follow", "--from", "oldest")
+	raw := s.follows("-f", "--from", "oldest", "-o", "json", "--count", "1")
+	contains(t, awaitLine(t, table, first), "rollback", "operator", "/buy")
+	contains(t, awaitLine(t, raw, first), `{"specversion":"1.0"`)
+	if line, open := <-raw; open {
+		t.Errorf("more than one: %s", line)
+	}
+	contains(t, s.ok("decisions"), "--follow", "deadletters")
+	if r := s.do("decisions", "--follow", "--from", "nowhere"); r.code != exitUsage {
 		t.Errorf("%+v", r)
 	}
-	if !slices.Equal(asked, []string{"", "1"}) {
-		t.Errorf("asked to go on after %q", asked)
-	}
-	refusing := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(refusing.Close)
-	if r := run(t, []string{"CONCORD_SERVER=" + refusing.URL}, "events", "tail"); r.code == exitOK {
-		t.Errorf("%+v", r)
+	s.kill()
+	s = start(t, data, "--dev", "--http", s.http)
+	second := decide(s, "commit")
+	if line := awaitLine(t, table, "/buy"); !strings.Contains(line, second) {
+		t.Errorf("after the restart comes %q, want %s", line, second)
 	}
 }
