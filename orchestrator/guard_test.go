@@ -1,7 +1,10 @@
 package orchestrator
 
 import (
+	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,4 +188,84 @@ func TestAnEntryIsKeptWhileALazyChangeIsUnderWay(t *testing.T) {
 	if s.entries[id] != nil {
 		t.Fatal("the entry was left behind")
 	}
+}
+
+// busyStore is a store whose lazy changes and decisions are over on goroutines of their own, in any order.
+type busyStore struct {
+	*sharedStore
+	mu   sync.Mutex
+	jobs sync.WaitGroup
+}
+
+func (s *busyStore) Apply(ch *Change, done func(error)) {
+	s.jobs.Go(func() {
+		s.mu.Lock()
+		err := s.apply(ch)
+		s.mu.Unlock()
+		done(err)
+	})
+}
+
+func (s *busyStore) Record(ch *Change, done func(error)) { s.Apply(ch, done) }
+
+func (s *busyStore) Load(id int64, done func(*txn.Global, error)) {
+	s.mu.Lock()
+	g := s.globals[id]
+	s.mu.Unlock()
+	done(g, nil)
+}
+
+// quietTransport takes every command.
+type quietTransport struct{}
+
+func (quietTransport) Send(txn.Command) error { return nil }
+
+// stillClock stands two seconds after the begin of what timed out.
+type stillClock struct{}
+
+func (stillClock) Now() txn.Millis { return 1_002_000 }
+
+// No decision is left waiting, whichever comes first of it and of the end of the lazy change, on any goroutines.
+func TestNoDecisionIsLeftWaiting(t *testing.T) {
+	t.Parallel()
+	store := &busyStore{sharedStore: &sharedStore{slowStore: newSlowStore()}}
+	c, err := New(t.Context(), Options{
+		Store: store, Shared: store, Log: busyLog{store}, Transport: quietTransport{}, Clock: stillClock{},
+		Advertise: "a:8091",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := &txn.Branch{
+		ID: 1, Kind: txn.Check, State: txn.Registered, Resource: "http://s", Call: &txn.Call{CommitURL: "http://s"},
+	}
+	const transactions = 500
+	var answers atomic.Int64
+	for id := int64(1); id <= transactions; id++ {
+		store.globals[id] = &txn.Global{
+			XID: txn.XID{Prefix: "a:8091", ID: id}, Version: 1, Status: txn.Active, BeganAt: 1_000_000,
+			Timeout: time.Second, Branches: []*txn.Branch{check},
+		}
+	}
+	for id := int64(1); id <= transactions; id++ {
+		c.Wake(id, nil) // the question is a lazy change
+		c.Decide(DecideRequest{ID: id, Outcome: txn.Commit, Cause: txn.CauseRequested}, func(_ *txn.Global, err error) {
+			if err == nil {
+				answers.Add(1)
+			}
+		})
+		c.Reply(id, txn.Reply{BranchID: 1, Attempt: 1, Result: txn.ResultDone})
+	}
+	store.jobs.Wait()
+	if n := answers.Load(); n != transactions {
+		t.Fatalf("%d of %d decisions were answered", n, transactions)
+	}
+}
+
+// busyLog records on a busyStore.
+type busyLog struct{ *busyStore }
+
+func (l busyLog) Consume(ctx context.Context, _ func(context.Context, int64) error) error {
+	<-ctx.Done()
+	return ctx.Err()
 }

@@ -12,12 +12,14 @@
 // nodes on one database and one message broker, with leases, epochs and hand-over of commands (cluster.go).
 //
 // Time, the disk and the store on it, the decision log, the network, clients, participants with their databases and
-// those that are called by HTTP, senders of two-phase messages, operators, and every fault among them. In a cluster
-// also: the connections to the database, on which statements and their answers are lost, slow, or carried out when
-// everybody has given them up; the broker with its half messages,
-// ends, check-backs, restarts that forget, and messages that come twice and in any order; the packs of the decision
-// log, in both modes; nodes that are paused for longer than their lease, cut off from the store, the broker,
-// participants or clients, drained and restarted; wall clocks that are an hour wrong.
+// those that are called by HTTP, some of which say when they want to be asked again, senders of two-phase messages,
+// requests with keys that are repeated and race each other, branches that join several at once, operators, who look at
+// plans, carry them out, and sometimes skip branches or release rows, and every fault among them. In a cluster also:
+// the connections to the database, on which statements and their answers are lost, slow, or carried out when everybody
+// has given them up; the broker with its half messages, ends, check-backs, restarts that forget, and messages that come
+// twice and in any order; the packs of the decision log, in both modes; nodes that are paused for longer than their
+// lease, cut off from the store, the broker, participants or clients, drained and restarted; wall clocks that are an
+// hour wrong.
 //
 // One run is one goroutine with a queue of events, ordered by virtual time and then by a random number; everything
 // random comes from one seeded generator, so a seed gives the same run, byte for byte. The coordinator may crash at
@@ -38,6 +40,11 @@
 // mq/rocketmq and store/mysql, made from the same design. The topic has one event for each transaction, so that its
 // order (I29) says nothing.
 //
+// What an operator gives up is the operator's business: rows that were released before their undo are left out of the
+// checks of isolation, skipped branches of those of atomicity. A node that does not know yet what another one has
+// written may call a branch that was skipped, or ask a participant sooner than it wanted; only whoever knows is held to
+// it.
+//
 // # Replay
 //
 // A failure prints its seed, its kind of world and the command that shows the whole run. A seed means another run as
@@ -47,7 +54,8 @@
 //
 // world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
 // transport.go for its three seams, client.go for the workload, participant.go and service.go for the other side of
-// phase two, mutation.go for the defects by which the checkers are checked.
+// phase two, operator.go and operation.go for people, keyed.go for requests with keys, mutation.go for the defects by
+// which the checkers are checked.
 //
 // For clusters cluster.go for nodes and faults, member.go for leases, database.go for what the shared store does at
 // one instant, handle.go for what can go wrong on the way to it, packs.go for the decision log, broker.go, relay.go.
