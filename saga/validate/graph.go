@@ -226,6 +226,19 @@ func (g *graph) passedBefore(i int) bool {
 	return every
 }
 
+// pivotBefore returns a pivot that may be done when a step begins, or -1.
+func (g *graph) pivotBefore(i int) int {
+	for j := range g.def.Steps {
+		if !g.pivots[j] || !g.above[i].has(j) {
+			continue
+		}
+		if taken, split := g.ways[i][j]; !split || !taken[wayRefused] || len(taken) > 1 {
+			return j
+		}
+	}
+	return -1
+}
+
 // beside reports whether two steps can be under way in any order in one run.
 func (g *graph) beside(a, b int) bool {
 	return a != b && !g.above[a].has(b) && !g.above[b].has(a) && !g.exclusive(a, b)

@@ -9,8 +9,8 @@ import (
 // pivots checks what stands behind, beside and in a step from which there is no way back.
 func (c *checker) pivots() {
 	for i, s := range c.def.Steps {
-		if c.graph.passed[i] {
-			c.behind(i, s)
+		if p := c.graph.pivotBefore(i); p >= 0 {
+			c.behind(i, s, c.def.Steps[p].ID)
 		}
 		if s.Pivot {
 			c.pivot(i, s)
@@ -18,14 +18,10 @@ func (c *checker) pivots() {
 	}
 }
 
-func (c *checker) behind(i int, s *definition.Step) {
-	if s.Compensate != nil {
+func (c *checker) behind(i int, s *definition.Step, pivot string) {
+	if s.Compensate != nil && c.graph.passed[i] {
 		c.find(RuleAfterPivot, stepPath(i, "compensate"), "remove it, or move the pivot behind this step",
 			"%q is behind a pivot and is never compensated", s.ID)
-	}
-	if s.Pivot {
-		c.find(RuleUseless, stepPath(i, "pivot"), "remove it, or look at what comes before this step",
-			"%q is behind a pivot already", s.ID)
 	}
 	if !mayRefuse(s) {
 		return
@@ -38,6 +34,9 @@ func (c *checker) behind(i int, s *definition.Step) {
 		}
 	}
 	switch {
+	case s.Pivot:
+		c.find(RuleNoWayBack, stepPath(i, "pivot"), "leave one pivot on each way; a step behind it is tried until it is done",
+			"%q may be refused when the pivot %q is done", s.ID, pivot)
 	case s.Kind == definition.KindApproval:
 		c.find(RuleNoWayBack, stepPath(i), advice, "%q may be rejected, and there is no way back behind the pivot", s.ID)
 	case s.Kind == definition.KindSignal:

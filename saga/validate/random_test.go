@@ -10,8 +10,8 @@ import (
 	"github.com/concord-tx/concord/saga/definition"
 )
 
-// composer writes random sagas that are sound by construction: blocks of steps one after the other, each a step, parallel
-// paths that join, or a choice whose ways join.
+// composer writes random sagas that are sound by construction: blocks of steps one after the other, each a step,
+// parallel paths that join, or a choice whose ways join.
 type composer struct {
 	*rapid.T
 	b       strings.Builder
