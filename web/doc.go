@@ -14,6 +14,7 @@
 //
 // # Where to start reading
 //
-// server.go for the routes, transactions.go for the handlers, views.go for what they show; events.go and stream.go for
-// the events of decisions; causes.go for why a transaction has not ended; docspage.go for the page at /docs.
+// server.go for the routes, transactions.go for the handlers, views.go for what they show, decode.go and encode.go for
+// the bodies that come with every transaction; events.go and stream.go for the events of decisions; causes.go for why a
+// transaction has not ended; docspage.go for the page at /docs.
 package web
