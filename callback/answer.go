@@ -25,6 +25,9 @@ type outcome struct {
 	text   string
 	after  time.Duration
 	health health
+	// code and answer are what the participant has said, for the steps of sagas.
+	code   int
+	answer string
 	// unbegun is true if nothing was even tried.
 	unbegun bool
 }

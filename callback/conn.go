@@ -27,6 +27,8 @@ const (
 	// bodyBytesMax is how much of an answer is read, headBytesMax the most that may come before its body.
 	bodyBytesMax = 4 << 10
 	headBytesMax = 16 << 10
+	// answerBytesMax is how much is read of the answer of a saga's step, which is kept.
+	answerBytesMax = 256 << 10
 	// dialMax bounds the making of a connection, bodyWait the wait for the rest of a body: the status is known then.
 	dialMax  = 5 * time.Second
 	bodyWait = 2 * time.Second
@@ -139,7 +141,8 @@ func (t *Transport) ask(w *worker, c *call, cn *conn, deadline time.Time) (o out
 	if writeErr != nil && n == 0 {
 		return t.unsent(c, writeErr), used && !isTimeout(writeErr)
 	}
-	if plainAnswer(cn.reader) {
+	step := c.cmd.Kind.Step()
+	if !step && plainAnswer(cn.reader) {
 		keep = writeErr == nil
 		return outcome{result: txn.ResultDone, health: alive}, false
 	}
@@ -147,9 +150,35 @@ func (t *Transport) ask(w *worker, c *call, cn *conn, deadline time.Time) (o out
 	if err != nil {
 		return t.unanswered(c, cn, err), used && !cn.got && !isTimeout(err)
 	}
+	if step {
+		o, keep = stepAnswer(resp, cn)
+		keep = keep && writeErr == nil && !resp.Close && cn.reader.Buffered() == 0
+		return o, false
+	}
 	body, whole := readBody(resp, cn, deadline, w.body[:])
 	keep = whole && writeErr == nil && !resp.Close && cn.reader.Buffered() == 0
 	return judge(c.cmd.Kind, resp.StatusCode, resp.Header, body, time.Now()), false
+}
+
+// stepAnswer reads the whole answer of a saga's step, which later steps use: one that is cut off is none, since nobody
+// would know it from a whole one. whole reports whether the connection can be used again.
+func stepAnswer(resp *http.Response, cn *conn) (o outcome, whole bool) {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return judge(txn.StepCall, resp.StatusCode, resp.Header, nil, time.Now()), false
+	}
+	cn.limit = answerBytesMax + answerBytesMax/4 // chunks have headers
+	body, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
+	switch {
+	case len(body) > answerBytesMax || errors.Is(err, errTooLong):
+		return outcome{
+			result: txn.ResultFailed, health: alive, text: fmt.Sprintf("the answer is longer than %d bytes", answerBytesMax),
+		}, false
+	case err != nil:
+		return outcome{result: txn.ResultNoAnswer, health: alive, text: "the answer was cut off"}, false
+	}
+	o = judge(txn.StepCall, resp.StatusCode, resp.Header, body, time.Now())
+	o.code, o.answer = resp.StatusCode, string(body)
+	return o, true
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

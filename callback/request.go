@@ -17,6 +17,10 @@ func operation(cmd *txn.Command) string {
 		return "confirm"
 	case cmd.Kind == txn.HTTPTCC:
 		return "cancel"
+	case cmd.Op == txn.Forward:
+		return "forward"
+	case cmd.Kind.Step():
+		return "compensate"
 	case cmd.Op == txn.Commit:
 		return "commit"
 	}
@@ -35,7 +39,7 @@ func appendKey(dst []byte, cmd *txn.Command) []byte {
 // appendRequest appends a whole request to dst. trace is the traceparent, or "".
 func (t *Transport) appendRequest(dst []byte, s *signer, c *call, trace string) []byte {
 	cmd, e := &c.cmd, &c.endpoint
-	dst = append(dst, "POST "...)
+	dst = append(append(dst, cmd.Call.Verb(cmd.Op)...), ' ')
 	if t.proxy != nil && !e.tls {
 		dst = append(append(dst, "http://"...), e.authority...)
 	}

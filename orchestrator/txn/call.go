@@ -29,6 +29,18 @@ func (c *Call) URL(o Outcome) string {
 	return c.CommitURL
 }
 
+// Verb returns the method of the call for an outcome.
+func (c *Call) Verb(o Outcome) string {
+	m := c.Method
+	if o == Rollback {
+		m = c.UndoMethod
+	}
+	if m == "" {
+		return "POST"
+	}
+	return m
+}
+
 // answer is how long an answer to a command to b is waited for.
 func (p RetryPolicy) answer(b *Branch) time.Duration {
 	if b.Call != nil && b.Call.Timeout > 0 {

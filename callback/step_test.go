@@ -1,0 +1,76 @@
+package callback
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// TestStepsOfSagas: their methods, operations and keys, and what they answer, whole.
+func TestStepsOfSagas(t *testing.T) {
+	t.Parallel()
+	requests := make(chan string, 1)
+	server := participant(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		requests <- fmt.Sprintf("%s %s %s %s %s", r.Method, r.URL.Path, r.Header.Get("Concord-Operation"),
+			r.Header.Get("Idempotency-Key"), body)
+		switch r.URL.Path {
+		case "/refused":
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_, _ = io.WriteString(w, `{"why":"sold out"}`)
+		case "/long":
+			_, _ = io.WriteString(w, strings.Repeat("x", answerBytesMax+1))
+		case "/largest":
+			_, _ = io.WriteString(w, strings.Repeat("x", answerBytesMax))
+		case "/cut":
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "half")
+		case "/empty":
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			_, _ = io.WriteString(w, `{"id":7}`)
+		}
+	})
+	f := setup(t, nil)
+	for _, tt := range []struct {
+		path, method string
+		op           txn.Outcome
+		want         string
+		result       txn.Result
+		code         uint16
+		answer, text string
+	}{
+		{"/book", "PUT", txn.Forward, "PUT /book forward 10.0.0.1:8091:70/71/forward data", txn.ResultDone, 200, `{"id":7}`, ""},
+		{"/book", "", txn.Forward, "POST /book forward 10.0.0.1:8091:70/71/forward data", txn.ResultDone, 200, `{"id":7}`, ""},
+		{"/undo", "DELETE", txn.Rollback, "DELETE /undo compensate 10.0.0.1:8091:70/71/compensate data", txn.ResultDone, 200,
+			`{"id":7}`, ""},
+		{"/empty", "", txn.Forward, "POST /empty forward 10.0.0.1:8091:70/71/forward data", txn.ResultDone, 204, "", ""},
+		{"/refused", "", txn.Forward, "POST /refused forward 10.0.0.1:8091:70/71/forward data", txn.ResultFailed, 422,
+			`{"why":"sold out"}`, `HTTP 422: {"why":"sold out"}`},
+		{"/largest", "", txn.Forward, "POST /largest forward 10.0.0.1:8091:70/71/forward data", txn.ResultDone, 200,
+			strings.Repeat("x", answerBytesMax), ""},
+		{"/long", "", txn.Forward, "POST /long forward 10.0.0.1:8091:70/71/forward data", txn.ResultFailed, 0, "",
+			"the answer is longer than 262144 bytes"},
+		{"/cut", "", txn.Forward, "POST /cut forward 10.0.0.1:8091:70/71/forward data", txn.ResultNoAnswer, 0, "",
+			"the answer was cut off"},
+	} {
+		cmd := command(server.URL + tt.path)
+		cmd.Until, cmd.Kind, cmd.Op, cmd.Data, cmd.Step = 0, txn.StepCall, tt.op, "data", "book"
+		if tt.op == txn.Rollback {
+			cmd.Call = &txn.Call{RollbackURL: server.URL + tt.path, UndoMethod: tt.method}
+		} else {
+			cmd.Call = &txn.Call{CommitURL: server.URL + tt.path, Method: tt.method}
+		}
+		r := f.ask(t, cmd)
+		if got := <-requests; got != tt.want {
+			t.Errorf("asked %q, want %q", got, tt.want)
+		}
+		if r.Result != tt.result || r.Code != tt.code || r.Answer != tt.answer || r.Text != tt.text || r.Op != tt.op {
+			t.Errorf("%s: %s %d %.80q %q", tt.path, r.Result, r.Code, r.Answer, r.Text)
+		}
+	}
+}
