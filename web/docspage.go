@@ -23,6 +23,9 @@ var docsTemplate string
 //go:embed docspage.css
 var docsStyle []byte
 
+//go:embed docsicon.svg
+var docsIcon []byte
+
 // docsPage is what the template shows.
 type docsPage struct {
 	Title, Version, Summary string
@@ -113,6 +116,7 @@ func (s *Server) docsRoutes() {
 		c.Data(http.StatusOK, "text/html; charset=utf-8", html)
 	})
 	s.engine.GET("/docs/style.css", func(c *gin.Context) { c.Data(http.StatusOK, "text/css; charset=utf-8", docsStyle) })
+	s.engine.GET("/docs/icon.svg", func(c *gin.Context) { c.Data(http.StatusOK, "image/svg+xml", docsIcon) })
 }
 
 // readDocs makes the page from the description and the table of routes.

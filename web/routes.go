@@ -61,6 +61,7 @@ func rules() map[string]rule {
 		"GET /openapi.yaml":            {role: access.Open, scope: freeOf},
 		"GET /docs":                    {role: access.Open, scope: freeOf},
 		"GET /docs/style.css":          {role: access.Open, scope: freeOf},
+		"GET /docs/icon.svg":           {role: access.Open, scope: freeOf},
 		"GET " + v1 + "/version":       {role: access.Member, scope: freeOf},
 		"GET " + v1 + "/locks":         viewing,
 		"GET " + v1 + "/locks/graph":   viewing,

@@ -27,7 +27,8 @@ func TestWithoutDevAndKeysTheAPIIsClosed(t *testing.T) {
 			if status != 409 || got["code"] != "developmentMode" {
 				t.Errorf("%s: %d %v", path, status, got)
 			}
-		case "/healthz", "/readyz", "/openapi.yaml", "/docs", "/docs/style.css", "/auth/ways", "/auth/signed-out":
+		case "/healthz", "/readyz", "/openapi.yaml", "/docs", "/docs/style.css", "/docs/icon.svg",
+			"/auth/ways", "/auth/signed-out":
 			if status != 200 {
 				t.Errorf("%s: %d", path, status)
 			}
