@@ -55,7 +55,10 @@ func (c *checker) find(rule Rule, at Position, format string, args ...any) *Find
 func (c *checker) whole() {
 	m := c.machine
 	if strings.TrimSpace(m.Name) == "" {
-		c.find(RuleName, m.at, "the machine has no name")
+		f := c.find(RuleName, m.at, "the machine has no name")
+		if m.Name == "" && slices.ContainsFunc(m.States, func(s *State) bool { return s.Type == SubStateMachine }) {
+			f.Upstream = upstreamNoRecursed // it compares the name
+		}
 	}
 	start := m.State(m.StartState)
 	switch {

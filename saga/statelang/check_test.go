@@ -85,7 +85,7 @@ func mutants() []mutant {
 		{RuleTypeUnknown, `"Type": "Succeed"`, `"Type": "Suceed"`, 88, p},
 		{RuleLoopStart, `"Type": "ScriptTask"`, `"Type": "LoopStart"`, 35, p},
 		{RuleRecoverStrategy, `"RecoverStrategy": "Compensate"`, `"RecoverStrategy": "compensate"`, 6, p},
-		{RuleName, `"Name": "trip"`, `"Title": "trip"`, 1, ""},
+		{RuleName, `"Name": "trip"`, `"Title": "trip"`, 1, upstreamNoRecursed},
 		{RuleStart, `"StartState": "Reserve"`, `"StartState": "reserve"`, 5, upstreamFinite},
 		{RuleStart, `"StartState": "Reserve",`, ``, 1, upstreamFinite},
 		{RuleStartCompensation, `"StartState": "Reserve"`, `"StartState": "Unreserve"`, 5, ""},

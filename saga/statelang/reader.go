@@ -153,7 +153,7 @@ func (s *scan) names(owner *Node, key string) []Target {
 	out := []Target{}
 	for _, item := range list.Items {
 		if item.Kind != StringNode {
-			s.find(RuleShape, item.At, upstreamParser, "%s has to have texts, not %s", key, item.Kind)
+			s.find(RuleShape, item.At, "", "%s has to have texts, not %s", key, item.Kind) // Java finds out when it reads one
 			continue
 		}
 		out = append(out, Target{Name: item.Text, At: item.At})
@@ -191,10 +191,11 @@ func (s *scan) machine(n *Node) *Machine {
 	m.Name = s.text(n, "Name")
 	m.Comment = s.text(n, "Comment")
 	m.Version = s.text(n, "Version")
-	start := s.target(n, "StartState")
-	m.StartState, m.startAt = start.Name, start.At
+	if start := s.field(n, "StartState", StringNode); start != nil {
+		m.StartState, m.startAt = start.Text, start.At
+	}
 	m.RecoverStrategy = s.text(n, "RecoverStrategy")
-	if r := strings.TrimSpace(m.RecoverStrategy); r != "" && r != "Compensate" && r != "Forward" {
+	if r := m.RecoverStrategy; strings.TrimSpace(r) != "" && r != "Compensate" && r != "Forward" {
 		s.find(RuleRecoverStrategy, n.Get("RecoverStrategy").At, upstreamParser,
 			"there is no recover strategy %q", m.RecoverStrategy)
 	}
