@@ -226,3 +226,36 @@ func TestPredecessors(t *testing.T) {
 		t.Errorf("order %v: the rest is in or behind a cycle", order)
 	}
 }
+
+// TestLargeDocumentsAreRefusedInTime, whatever they are made of.
+func TestLargeDocumentsAreRefusedInTime(t *testing.T) {
+	t.Parallel()
+	const head = "saga: 1\nname: a\nsteps:\n"
+	for name, piece := range map[string]string{
+		"lists": "[", "maps": "{a: ", "json": `{"a":`, "dashes": "- ", "anchors": "- &a x\n",
+		"aliases": "- *a\n", "keys": "? a\n",
+		"tags": "- !!x y\n", "steps": "- {id: a}\n", "same key": "a: 1\n", "comments": "#\n",
+		"quotes": "\"", "merge": "- <<: {a: 1}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := strings.Repeat(piece, (BytesMax-len(head))/len(piece))
+			for _, document := range []string{head + body, body} {
+				start := time.Now()
+				if _, findings := Parse([]byte(document)); !Broken(findings) || len(findings) > FindingsMax {
+					t.Errorf("%d findings", len(findings))
+				}
+				if took := time.Since(start); took > 10*time.Second {
+					t.Errorf("took %v", took)
+				}
+			}
+		})
+	}
+	if _, findings := Parse(make([]byte, BytesMax+1)); len(findings) != 1 || findings[0].Rule != RuleLimit {
+		t.Errorf("a document that is too long: %+v", findings)
+	}
+	steps := head + strings.Repeat("- {timer: {for: 1s}, id: a}\n", StepsMax+1)
+	if _, findings := Parse([]byte(steps)); len(findings) != 1 || findings[0].Rule != RuleLimit {
+		t.Errorf("too many steps: %+v", findings)
+	}
+}

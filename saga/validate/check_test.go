@@ -94,6 +94,36 @@ func TestTheLargestDefinitionIsCheckedInTime(t *testing.T) {
 	}
 }
 
+// tangled has choices within choices, and steps behind as many of them as can be.
+func tangled() []byte {
+	var b strings.Builder
+	b.WriteString("saga: 1\nname: tangled\nsteps:\n- {id: c0, choice: {cases: [{case: x, when: input.x}], else: y}}\n")
+	const choices, rest = 400, definition.StepsMax - 400
+	for i := 1; i < choices; i++ {
+		fmt.Fprintf(&b, "- {id: c%d, after: c%d.x, choice: {cases: [{case: x, when: input.x}], else: y}}\n", i, i-1)
+	}
+	for i := range rest {
+		edges := make([]string, definition.EdgesMax)
+		for n := range edges {
+			edges[n] = fmt.Sprintf("c%d.%c", choices-1-n, "xy"[(i+n)%2])
+		}
+		fmt.Fprintf(&b, "- {id: s%d, after: [%s], worker: {task: t}, pivot: true}\n", i, strings.Join(edges, ", "))
+	}
+	return []byte(b.String())
+}
+
+func TestATangledDefinitionIsCheckedInTime(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	if _, findings := Document(tangled(), Options{}); len(findings) == 0 || len(findings) > definition.FindingsMax {
+		t.Errorf("%d findings", len(findings))
+	}
+	took := time.Since(start)
+	if t.Logf("took %v", took); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
 func TestSagasThatNestTooDeepAreFound(t *testing.T) {
 	t.Parallel()
 	sagas := func(name string, _ int) (*definition.Definition, bool) {

@@ -4,12 +4,6 @@ import (
 	"github.com/concord-tx/concord/saga/definition"
 )
 
-// The ways out of a step that can be caught, beside the cases of a choice.
-const (
-	wayDone    = "\x00done"
-	wayRefused = "\x00refused"
-)
-
 // graph is what follows from the edges of a definition.
 type graph struct {
 	def    *definition.Definition
@@ -17,29 +11,47 @@ type graph struct {
 	before [][]definition.Edge // resolved; edges to steps that do not exist are left out
 	order  []int               // without the steps of cycles and those behind them
 	above  []bits              // the steps from which each can be reached
-	ways   []ways              // on which ways each is reached
+	splits []split             // of each step: its ways out, if it has several
+	all    bits                // all ways of all splits
+	ways   []bits              // the ways that a run which reaches each step may have taken
 	pivots []bool              // the step is a pivot, or a sub-saga with one
 	passed []bool              // a pivot is done for sure when the step begins
 }
 
-// ways says, for some steps with several ways out, which of those a run must have taken to reach a step.
-type ways map[int]map[string]bool
+// split is where a run goes one of several ways: the cases of a choice, or done and refused of a step that is caught.
+// Its ways are the numbers from first to last.
+type split struct {
+	first, last int
+	cases       map[string]int
+	refused     int // the way of a refusal; -1: none
+}
 
 type bits []uint64
 
 func (b bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bits) clear(i int)    { b[i/64] &^= 1 << (i % 64) }
 func (b bits) add(other bits) {
 	for i := range b {
 		b[i] |= other[i]
 	}
 }
 
+// within reports whether all of b is in other.
+func (b bits) within(other bits) bool {
+	for i := range b {
+		if b[i]&^other[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // newGraph follows the edges. Of sub-sagas, pivot says whether they are not done without a pivot.
 func newGraph(d *definition.Definition, pivot func(*definition.Sub) bool) *graph {
 	n := len(d.Steps)
 	g := &graph{def: d, index: make(map[string]int, n), before: make([][]definition.Edge, n), order: d.Order(),
-		above: make([]bits, n), ways: make([]ways, n), passed: make([]bool, n)}
+		above: make([]bits, n), ways: make([]bits, n), passed: make([]bool, n)}
 	for i, s := range d.Steps {
 		if _, twice := g.index[s.ID]; !twice {
 			g.index[s.ID] = i
@@ -47,12 +59,14 @@ func newGraph(d *definition.Definition, pivot func(*definition.Sub) bool) *graph
 		g.above[i] = make(bits, n/64+1)
 		g.pivots = append(g.pivots, s.Sub == nil && s.Pivot || s.Sub != nil && pivot(s.Sub))
 	}
+	g.split()
 	for i, edges := range d.Predecessors() {
 		for _, e := range edges {
 			if _, ok := g.index[e.Step]; ok {
 				g.before[i] = append(g.before[i], e)
 			}
 		}
+		g.ways[i] = g.all
 	}
 	for _, i := range g.order {
 		for _, e := range g.before[i] {
@@ -66,88 +80,78 @@ func newGraph(d *definition.Definition, pivot func(*definition.Sub) bool) *graph
 	return g
 }
 
-// way returns which way out of its step an edge is, or "" if the step has only one.
-func (g *graph) way(e definition.Edge) string {
-	switch {
-	case e.Refused:
-		return wayRefused
-	case e.Case != "":
-		return e.Case
-	case g.def.Steps[g.index[e.Step]].OnRefused.Action == definition.RefusedCatch:
-		return wayDone
+// split numbers the ways out of the steps that have several.
+func (g *graph) split() {
+	next := 0
+	for _, s := range g.def.Steps {
+		one := split{first: next, cases: map[string]int{}, refused: -1}
+		if s.Choice != nil {
+			for _, name := range caseNames(s.Choice) {
+				if _, twice := one.cases[name]; !twice {
+					one.cases[name] = next
+					next++
+				}
+			}
+		}
+		if s.OnRefused.Action == definition.RefusedCatch {
+			if s.Choice == nil {
+				next++ // the way of done
+			}
+			one.refused = next
+			next++
+		}
+		one.last = next - 1
+		g.splits = append(g.splits, one)
 	}
-	return ""
+	g.all = make(bits, next/64+1)
+	for way := range next {
+		g.all.set(way)
+	}
 }
 
-// waysTo joins the ways of the predecessors: a step counts if it is on the ways of all of them.
-func (g *graph) waysTo(i int) ways {
-	var joined ways
-	for n, e := range g.before[i] {
-		from := g.index[e.Step]
-		one := ways{}
-		for step, taken := range g.ways[from] {
-			one[step] = taken
-		}
-		if w := g.way(e); w != "" {
-			one[from] = map[string]bool{w: true}
-		}
-		if n == 0 {
-			joined = one
-			continue
-		}
-		for step, taken := range joined {
-			other, both := one[step]
-			if !both {
-				delete(joined, step)
-				continue
-			}
-			union := map[string]bool{}
-			for w := range taken {
-				union[w] = true
-			}
-			for w := range other {
-				union[w] = true
-			}
-			joined[step] = union
+// take leaves of the ways out of a step those that an edge takes.
+func (g *graph) take(ways bits, e definition.Edge) {
+	s := g.splits[g.index[e.Step]]
+	only, known := s.cases[e.Case]
+	if e.Refused {
+		only, known = s.refused, s.refused >= 0
+	}
+	for way := s.first; way <= s.last; way++ {
+		if known && way != only || !known && way == s.refused {
+			ways.clear(way)
 		}
 	}
-	for step, taken := range joined {
-		if len(taken) == g.waysOut(step) {
-			delete(joined, step) // all of them lead here
-		}
+}
+
+// waysTo joins the ways of the predecessors.
+func (g *graph) waysTo(i int) bits {
+	if len(g.before[i]) == 0 {
+		return g.all
+	}
+	joined, one := make(bits, len(g.all)), make(bits, len(g.all))
+	for _, e := range g.before[i] {
+		copy(one, g.ways[g.index[e.Step]])
+		g.take(one, e)
+		joined.add(one)
 	}
 	return joined
 }
 
-// waysOut counts the ways out of a step.
-func (g *graph) waysOut(i int) int {
-	s, n := g.def.Steps[i], 1
-	if s.Choice != nil {
-		n = len(caseNames(s.Choice))
-	}
-	if s.OnRefused.Action == definition.RefusedCatch {
-		n++
-	}
-	return n
-}
-
 // exclusive reports whether no run has both steps.
 func (g *graph) exclusive(a, b int) bool {
-	for step, taken := range g.ways[a] {
-		if other, both := g.ways[b][step]; both && disjoint(taken, other) {
+	for _, s := range g.splits {
+		if s.first > s.last {
+			continue
+		}
+		common := false
+		for way := s.first; way <= s.last && !common; way++ {
+			common = g.ways[a].has(way) && g.ways[b].has(way)
+		}
+		if !common {
 			return true
 		}
 	}
 	return false
-}
-
-func disjoint(a, b map[string]bool) bool {
-	for w := range a {
-		if b[w] {
-			return false
-		}
-	}
-	return true
 }
 
 // sure reports whether a step has been done for sure when another one, behind it, begins.
@@ -156,35 +160,19 @@ func (g *graph) sure(step, behind int) bool {
 	if s.When != "" || s.OnRefused.Action == definition.RefusedContinue {
 		return false
 	}
-	if s.OnRefused.Action == definition.RefusedCatch {
-		taken, ok := g.ways[behind][step]
-		if !ok || taken[wayRefused] {
-			return false
-		}
+	if refused := g.splits[step].refused; refused >= 0 && g.ways[behind].has(refused) {
+		return false
 	}
-	for choice, taken := range g.ways[step] {
-		other, both := g.ways[behind][choice]
-		if !both {
-			return false
-		}
-		for w := range other {
-			if !taken[w] {
-				return false
-			}
-		}
+	if len(g.before[step]) == 1 && g.skippable(g.index[g.before[step][0].Step]) {
+		return false // skipped with all that is before it
 	}
-	for _, e := range g.before[step] { // skipped with all that is before it
-		if from := g.index[e.Step]; len(g.before[step]) == 1 && g.skippable(from) {
-			return false
-		}
-	}
-	return true
+	return g.ways[behind].within(g.ways[step])
 }
 
 // always reports whether each run that is done has done a step.
 func (g *graph) always(i int) bool {
 	s := g.def.Steps[i]
-	return len(g.ways[i]) == 0 && !g.skippable(i) &&
+	return g.all.within(g.ways[i]) && !g.skippable(i) &&
 		(s.OnRefused.Action == definition.RefusedCompensate || s.OnRefused.Action == 0)
 }
 
@@ -232,11 +220,25 @@ func (g *graph) pivotBefore(i int) int {
 		if !g.pivots[j] || !g.above[i].has(j) {
 			continue
 		}
-		if taken, split := g.ways[i][j]; !split || !taken[wayRefused] || len(taken) > 1 {
+		if g.perhapsDone(j, i) {
 			return j
 		}
 	}
 	return -1
+}
+
+// perhapsDone reports whether a step may have been done, and not refused, when one behind it begins.
+func (g *graph) perhapsDone(step, behind int) bool {
+	s := g.splits[step]
+	if s.refused < 0 {
+		return true
+	}
+	for way := s.first; way <= s.last; way++ {
+		if way != s.refused && g.ways[behind].has(way) {
+			return true
+		}
+	}
+	return false
 }
 
 // beside reports whether two steps can be under way in any order in one run.

@@ -61,6 +61,9 @@ func (c *checker) pivot(i int, s *definition.Step) {
 			"%q gives up after %d attempts, though one of them may have been done", s.ID, s.Retry.Attempts)
 	}
 	for j, other := range c.def.Steps {
+		if len(c.findings) > definition.FindingsMax {
+			return // more are not shown
+		}
 		if c.graph.beside(i, j) && (mayRefuse(other) || other.Pivot) && !c.graph.passed[j] {
 			c.find(RuleBesidePivot, stepPath(j), "put it before the pivot, with after",
 				"%q may be refused when the pivot %q is done, and there is no way back", other.ID, s.ID)
