@@ -36,6 +36,7 @@ func TestStepsOfSagas(t *testing.T) {
 		}
 	})
 	f := setup(t, nil)
+	const key = " 10.0.0.1:8091:70/71/"
 	for _, tt := range []struct {
 		path, method string
 		op           txn.Outcome
@@ -44,9 +45,9 @@ func TestStepsOfSagas(t *testing.T) {
 		code         uint16
 		answer, text string
 	}{
-		{"/book", "PUT", txn.Forward, "PUT /book forward 10.0.0.1:8091:70/71/forward data", txn.ResultDone, 200, `{"id":7}`, ""},
-		{"/book", "", txn.Forward, "POST /book forward 10.0.0.1:8091:70/71/forward data", txn.ResultDone, 200, `{"id":7}`, ""},
-		{"/undo", "DELETE", txn.Rollback, "DELETE /undo compensate 10.0.0.1:8091:70/71/compensate data", txn.ResultDone, 200,
+		{"/book", "PUT", txn.Forward, "PUT /book forward" + key + "forward data", txn.ResultDone, 200, `{"id":7}`, ""},
+		{"/book", "", txn.Forward, "POST /book forward" + key + "forward data", txn.ResultDone, 200, `{"id":7}`, ""},
+		{"/undo", "DELETE", txn.Rollback, "DELETE /undo compensate" + key + "compensate data", txn.ResultDone, 200,
 			`{"id":7}`, ""},
 		{"/empty", "", txn.Forward, "POST /empty forward 10.0.0.1:8091:70/71/forward data", txn.ResultDone, 204, "", ""},
 		{"/refused", "", txn.Forward, "POST /refused forward 10.0.0.1:8091:70/71/forward data", txn.ResultFailed, 422,
