@@ -56,6 +56,8 @@ const (
 const (
 	// ExpressionBytesMax is the longest expression.
 	ExpressionBytesMax = 4096
+	// ExpressionsMax is how many expressions a definition has.
+	ExpressionsMax = 20_000
 	// ExpressionNodesMax is how many operators, names and literals an expression has.
 	ExpressionNodesMax = 1000
 	// ExpressionNestingMax is how deep functions that run over lists are nested.

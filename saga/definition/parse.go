@@ -30,6 +30,7 @@ type parser struct {
 	def      *Definition
 	findings []Finding
 	nodes    int
+	formulas int  // expressions so far
 	full     bool // a limit was reached; what follows is not looked at
 }
 

@@ -254,6 +254,11 @@ func TestLargeDocumentsAreRefusedInTime(t *testing.T) {
 	if _, findings := Parse(make([]byte, BytesMax+1)); len(findings) != 1 || findings[0].Rule != RuleLimit {
 		t.Errorf("a document that is too long: %+v", findings)
 	}
+	expressions := head + "- {id: a, worker: {task: a, input: [" +
+		strings.Repeat(`"${a}${b}", `, ExpressionsMax/2+1) + "]}}"
+	if _, findings := Parse([]byte(expressions)); len(findings) != 1 || findings[0].Rule != RuleLimit {
+		t.Errorf("too many expressions: %+v", findings)
+	}
 	steps := head + strings.Repeat("- {timer: {for: 1s}, id: a}\n", StepsMax+1)
 	if _, findings := Parse([]byte(steps)); len(findings) != 1 || findings[0].Rule != RuleLimit {
 		t.Errorf("too many steps: %+v", findings)

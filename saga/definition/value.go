@@ -76,10 +76,28 @@ func (p *parser) value(n *node, path string) Value {
 		return Literal(n.value)
 	}
 	v, err := ParseTemplate(text)
+	p.countExpressions(v, n, path)
 	if err != nil {
 		p.find(RuleExpression, n.at, path, err.Error(), "write ${expression}, or $${ for the characters themselves")
 	}
 	return v
+}
+
+// countExpressions bounds how many expressions there are.
+func (p *parser) countExpressions(v Value, n *node, path string) {
+	before := p.formulas
+	if v.Kind == ValueExpression {
+		p.formulas++
+	}
+	for _, part := range v.Parts {
+		if part.Expression != "" {
+			p.formulas++
+		}
+	}
+	if before <= ExpressionsMax && p.formulas > ExpressionsMax {
+		p.find(RuleLimit, n.at, path, fmt.Sprintf("more than %d expressions", ExpressionsMax),
+			"split the saga into sub-sagas")
+	}
 }
 
 // optional reads a value that may be missing.
@@ -168,6 +186,7 @@ func (p *parser) expression(into *Expr) func(*node, string) {
 				"compute parts of it in an earlier step's output")
 		default:
 			*into = Expr(e)
+			p.countExpressions(Expression(*into), n, path)
 		}
 	}
 }

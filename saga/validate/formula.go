@@ -14,7 +14,11 @@ import (
 // expressions compiles every expression against what it may see at its place.
 func (c *checker) expressions() {
 	c.constant = map[string]bool{}
+	left := definition.ExpressionsMax // more are a finding of Parse, and are not looked at
 	c.def.Walk(func(step int, place definition.Place, path string, e definition.Expr, text bool) {
+		if left--; left < 0 {
+			return
+		}
 		f := formula{checker: c, step: step, place: place, path: path, source: e}
 		references, err := expressions.References(e)
 		if err != nil {
