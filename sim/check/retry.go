@@ -19,6 +19,8 @@ const (
 	slowSpread = 1.2
 	// askedWithin is how long after it is due somebody is asked where there is no trouble.
 	askedWithin = 30 * time.Second
+	// storedWithin is how long a write is certainly waited for.
+	storedWithin = time.Second
 )
 
 func retryAfter(x *Index, s *Story, fail func(string, ...any)) {
@@ -26,15 +28,14 @@ func retryAfter(x *Index, s *Story, fail func(string, ...any)) {
 		return
 	}
 	type attempt struct {
-		epoch  int
 		branch int64
 		number uint32
 	}
 	seen := map[attempt]bool{}
 	for _, r := range s.Replies {
-		a := attempt{r.Epoch, r.Branch, r.Attempt}
+		a := attempt{r.Branch, r.Attempt}
 		if seen[a] {
-			continue // the first one counts
+			continue // the first one counts, also where two nodes have made the same attempt
 		}
 		seen[a] = true
 		if r.After == 0 || !s.heeded(r) {
@@ -67,14 +68,15 @@ func (x *Index) clocks() time.Duration {
 }
 
 // heeded reports whether what follows from a reply was stored by who got it: the attempt is over, and the next one is
-// planned. What was lost before that, nobody remembers, and the same attempt is made again.
+// planned. What was lost before that, nobody remembers, and the same attempt is made again. What was stored late may
+// have been given up before, and then it is not known either.
 func (s *Story) heeded(r *Reply) bool {
 	again := s.sentAfter(r, 0)
 	for _, w := range s.Writes {
 		if again != nil && again.Given < w.Seq {
 			return false
 		}
-		if w.Seq < r.Seq || w.Epoch != r.Epoch {
+		if w.Seq < r.Seq || w.Epoch != r.Epoch || w.DurableAt > r.At+storedWithin {
 			continue
 		}
 		if b, _ := w.Global.Branch(r.Branch); b != nil && b.Attempts == r.Attempt && b.InFlightUntil == 0 && b.NextAt != 0 {

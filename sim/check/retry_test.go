@@ -20,7 +20,8 @@ func patient() *run {
 		Seq: r.next(), At: time.Second, Now: 1000, Epoch: 1, ID: patientOne, Branch: patientBranch, Attempt: 1,
 		Result: txn.ResultOngoing, After: 10 * time.Second,
 	})
-	r.write(patientOne, func(g *txn.Global, _ *Write) {
+	r.write(patientOne, func(g *txn.Global, w *Write) {
+		w.DurableAt = time.Second
 		b := *g.Branches[0]
 		b.Attempts, b.NextAt = 1, 11_000
 		g.Branches = []*txn.Branch{&b}
