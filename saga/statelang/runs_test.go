@@ -28,6 +28,24 @@ func TestMachinesEndAsInSeata(t *testing.T) {
 	}
 }
 
+// TestDrawnMachinesEndAsInSeata plays machines that were drawn at random, of service tasks, choices, loops, catches,
+// retries and compensations. What is wanted is how the engine of Seata 2.2.0 ended each of them.
+func TestDrawnMachinesEndAsInSeata(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/seata.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for line := range bytes.Lines(text) {
+		tell(t, line)
+		count++
+	}
+	if count != 200 {
+		t.Errorf("%d machines", count)
+	}
+}
+
 // tell plays a story and compares its end.
 func tell(t *testing.T, text []byte) {
 	t.Helper()
