@@ -75,7 +75,9 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 func TestPolicyOfPagesIsStrict(t *testing.T) {
 	t.Parallel()
 	r := setup(t, nil)
-	for _, path := range []string{"/docs", "/docs/style.css", "/docs/icon.svg", "/openapi.yaml", "/api/v1/version", "/nowhere"} {
+	for _, path := range []string{
+		"/docs", "/docs/style.css", "/docs/icon.svg", "/openapi.yaml", "/api/v1/version", "/nowhere",
+	} {
 		w := r.raw(t, "GET", path, "")
 		policy := map[string]string{}
 		for directive := range strings.SplitSeq(w.Header().Get("Content-Security-Policy"), ";") {
