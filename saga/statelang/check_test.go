@@ -197,6 +197,22 @@ func TestEachMutantIsFoundWhereItIs(t *testing.T) {
 	}
 }
 
+func TestOfSeveralRulesTheFirstRefuses(t *testing.T) {
+	t.Parallel()
+	text := sound(t)
+	for _, change := range [][3]string{ // each on top of those before it
+		{`"payment"`, `"trip"`, upstreamNoRecursed},
+		{`"StartState": "Reserve"`, `"StartState": "Nobody"`, upstreamFinite},
+		{`"Next": "Rate"`, `"Next": "Nowhere"`, upstreamNames},
+		{`"Version": "1.2"`, `"Version": 1`, upstreamParser},
+	} {
+		text = strings.Replace(text, change[0], change[1], 1)
+		if reads, by := check(t, text).Upstream(); reads || by != change[2] {
+			t.Errorf("%s: %q", change[1], by)
+		}
+	}
+}
+
 func TestEachRuleHasAMutant(t *testing.T) {
 	t.Parallel()
 	tested := map[Rule]bool{

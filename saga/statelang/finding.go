@@ -62,14 +62,15 @@ func (r Report) Sound() bool {
 	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity == Error })
 }
 
-// Upstream reports whether Seata reads the definition, and what refuses it otherwise.
+// Upstream reports whether Seata reads the definition, and what refuses it otherwise: of several the one that Seata asks
+// first.
 func (r Report) Upstream() (reads bool, refusedBy string) {
-	for _, f := range r.Findings {
-		if f.Upstream != "" && (refusedBy == "" || f.Upstream == upstreamParser) {
-			refusedBy = f.Upstream
+	for _, by := range []string{upstreamParser, upstreamNames, upstreamFinite, upstreamNoRecursed} {
+		if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Upstream == by }) {
+			return false, by
 		}
 	}
-	return refusedBy == "", refusedBy
+	return true, ""
 }
 
 // What refuses a definition in Seata.
