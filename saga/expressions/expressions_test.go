@@ -195,7 +195,7 @@ func TestEvaluationsFail(t *testing.T) {
 		}
 		start := time.Now()
 		got, err := p.Eval(world())
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > time.Minute { // it is bounded by what it costs; this only finds what is not
 			t.Errorf("%.70s took %v", source, took)
 		}
 		var typed *Error
