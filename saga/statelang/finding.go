@@ -62,8 +62,7 @@ func (r Report) Sound() bool {
 	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity == Error })
 }
 
-// Upstream reports whether Seata reads the definition, and what refuses it otherwise: of several the one that Seata asks
-// first.
+// Upstream reports whether Seata reads the definition, and what refuses it otherwise: of several what Seata asks first.
 func (r Report) Upstream() (reads bool, refusedBy string) {
 	for _, by := range []string{upstreamParser, upstreamNames, upstreamFinite, upstreamNoRecursed} {
 		if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Upstream == by }) {

@@ -13,10 +13,10 @@
 // # Invariants
 //
 //   - Parse and Eval are pure, never panic, and are bounded in length, depth, steps and text made.
-//   - Each result is the one that Java gives: testdata/java.txt has what spring-expression 5.3.39 answered on JDK 17,
-//     and the test compares. Three things differ knowingly: .name reads a key of a map, because here an object of a
-//     service is a map; maps are gone through in the order of their keys; variables besides #root and #this are
-//     refused.
+//   - Each result is the one that Java gives: testdata has what spring-expression 5.3.39 answered on JDK 17, and the
+//     tests compare. Four things differ knowingly: .name reads a key of a map, because here an object of a service is a
+//     map; maps are gone through in the order of their keys, and are not made text; variables besides #root and #this
+//     are refused.
 //
 // # Where to start reading
 //

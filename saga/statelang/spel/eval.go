@@ -188,6 +188,9 @@ func (r *run) index(n *node, target any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if key == nil {
+		return nil, fail(Failed, n.offset, "null is no key")
+	}
 	switch t := target.(type) {
 	case nil:
 		return nil, fail(Failed, n.offset, "null has no parts")

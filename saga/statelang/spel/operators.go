@@ -125,11 +125,8 @@ func (r *run) textual(n *node, left, right any) (any, error) {
 			return nil, err
 		}
 		return l + t, r.made(n, len(l)+len(t))
-	case n.text == "*" && oka && okn:
-		if count <= 0 {
-			return "", nil
-		}
-		if len(a) > textMax/int(count) {
+	case n.text == "*" && oka && okn && count >= 0:
+		if count > 0 && len(a) > textMax/int(count) {
 			return nil, r.made(n, textMax+1)
 		}
 		return strings.Repeat(a, int(count)), r.made(n, len(a)*int(count))
@@ -148,7 +145,7 @@ func (r *run) made(n *node, count int) error {
 	return nil
 }
 
-// text converts a value as Java does for a concatenation. A list is its elements with commas.
+// text converts a value as Java does for a concatenation. A list is its elements with commas, those of lists in it too.
 func (r *run) text(n *node, value any) (string, error) {
 	list, ok := value.([]any)
 	if !ok {
@@ -159,7 +156,7 @@ func (r *run) text(n *node, value any) (string, error) {
 	}
 	parts, length := make([]string, len(list)), 0
 	for i, element := range list {
-		part, err := scalar(n, norm(element))
+		part, err := r.text(n, norm(element))
 		if err != nil {
 			return "", err
 		}
