@@ -97,6 +97,15 @@ func (d *DeadLetters) session(ctx context.Context) (*session, error) {
 	return &session{w, &nameServers{wire: w, all: servers}}, nil
 }
 
+// end asks a broker where a queue ends, and keeps the last answer in kept.
+func (s *session) end(ctx context.Context, addr string, q queue, kept *int64) func() (int64, error) {
+	return func() (n int64, err error) {
+		n, err = s.wire.offset(ctx, addr, codeMaxOffset, q)
+		*kept = n
+		return n, unavailable(err)
+	}
+}
+
 // unavailable marks what brokers and name servers did wrong, unless it has a meaning already.
 func unavailable(err error) error {
 	if err == nil || errors.Is(err, orchestrator.ErrUnavailable) {
@@ -205,11 +214,8 @@ func (d *DeadLetters) count(ctx context.Context, s *session, group string) (n in
 		if err != nil {
 			return 0, err
 		}
-		end, err := s.wire.offset(ctx, r.masters[q.broker], codeMaxOffset, q)
-		if err != nil {
-			return 0, err
-		}
-		done, _, err := d.settled.of(ctx, q, end)
+		var end int64
+		done, _, err := d.settled.of(ctx, q, s.end(ctx, r.masters[q.broker], q, &end))
 		if err != nil {
 			return 0, err
 		}
@@ -276,11 +282,8 @@ func (d *DeadLetters) read(
 	if err != nil {
 		return nil, err
 	}
-	end, err := s.wire.offset(ctx, addr, codeMaxOffset, q)
-	if err != nil {
-		return nil, err
-	}
-	done, _, err := d.settled.of(ctx, q, end)
+	var end int64
+	done, _, err := d.settled.of(ctx, q, s.end(ctx, addr, q, &end))
 	if err != nil {
 		return nil, err
 	}

@@ -97,22 +97,63 @@ func TestRangesAreASetOfOffsets(t *testing.T) {
 	}
 }
 
+// endsAt is a queue that ends there.
+func endsAt(end int64) func() (int64, error) { return func() (int64, error) { return end, nil } }
+
+// hookedDocuments calls before the first reading.
+type hookedDocuments struct {
+	*someDocuments
+	once   sync.Once
+	before func()
+}
+
+func (h *hookedDocuments) GetDocument(ctx context.Context, kind, key string) (orchestrator.Document, error) {
+	h.once.Do(h.before)
+	return h.someDocuments.GetDocument(ctx, kind, key)
+}
+
+// A letter that comes, and is settled by another node, while this one is about to settle an older one does not make
+// the queue look as if it were new.
+func TestALetterThatCameMeanwhileForgetsNoOther(t *testing.T) {
+	t.Parallel()
+	docs := &someDocuments{}
+	other := settled{docs}
+	q, end := queue{deadPrefix + "mail", "broker-a", 0}, int64(10)
+	ends := func() (int64, error) { return end, nil }
+	add := func(s settled, offset int64) {
+		t.Helper()
+		if done, err := s.add(t.Context(), q, offset, 0, ends); !done || err != nil {
+			t.Errorf("%d: %t %v", offset, done, err)
+		}
+	}
+	add(other, 3)
+	this := settled{&hookedDocuments{someDocuments: docs, before: func() {
+		end++
+		add(other, 10)
+	}}}
+	add(this, 5)
+	all, _, err := other.of(t.Context(), q, ends)
+	if diff := cmp.Diff(ranges{{3, 4}, {5, 6}, {10, 11}}, all); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
 func TestSettledLettersAreRememberedByQueue(t *testing.T) {
 	t.Parallel()
 	docs := &someDocuments{}
 	s := settled{docs}
 	q := queue{deadPrefix + "mail", "broker-a", 0}
 	for _, offset := range []int64{3, 5, 4} {
-		if done, err := s.add(t.Context(), q, offset, 0, 10); !done || err != nil {
+		if done, err := s.add(t.Context(), q, offset, 0, endsAt(10)); !done || err != nil {
 			t.Fatalf("%d: %t %v", offset, done, err)
 		}
 	}
-	if done, err := s.add(t.Context(), q, 4, 0, 10); done || err != nil {
+	if done, err := s.add(t.Context(), q, 4, 0, endsAt(10)); done || err != nil {
 		t.Errorf("settled twice: %t %v", done, err)
 	}
 	of := func(q queue, end int64) ranges {
 		t.Helper()
-		r, _, err := s.of(t.Context(), q, end)
+		r, _, err := s.of(t.Context(), q, endsAt(end))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +170,7 @@ func TestSettledLettersAreRememberedByQueue(t *testing.T) {
 	if r := of(q, 5); len(r) != 0 {
 		t.Errorf("a queue that ends at 5 was made anew, but has %v", r)
 	}
-	if _, err := s.add(t.Context(), q, 8, 5, 10); err != nil {
+	if _, err := s.add(t.Context(), q, 8, 5, endsAt(10)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(ranges{{5, 6}, {8, 9}}, of(q, 10)); diff != "" {
@@ -138,7 +179,7 @@ func TestSettledLettersAreRememberedByQueue(t *testing.T) {
 	var group sync.WaitGroup
 	for offset := range int64(8) {
 		group.Go(func() {
-			if _, err := s.add(t.Context(), q, 20+offset, 5, 40); err != nil {
+			if _, err := s.add(t.Context(), q, 20+offset, 5, endsAt(40)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -148,7 +189,7 @@ func TestSettledLettersAreRememberedByQueue(t *testing.T) {
 		t.Errorf("at the same time: %s", diff)
 	}
 	docs.all = map[string]orchestrator.Document{settledKind + s.key(q): {Version: 1, Value: []byte("?")}}
-	if _, _, err := s.of(t.Context(), q, 10); err == nil || errors.Is(err, orchestrator.ErrNoDocument) {
+	if _, _, err := s.of(t.Context(), q, endsAt(10)); err == nil || errors.Is(err, orchestrator.ErrNoDocument) {
 		t.Errorf("a document that is damaged: %v", err)
 	}
 }

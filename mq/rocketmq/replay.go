@@ -95,11 +95,8 @@ func (d *DeadLetters) settle(ctx context.Context, group string, at Place, do fun
 	if err != nil {
 		return unavailable(err)
 	}
-	end, err := s.wire.offset(ctx, addr, codeMaxOffset, q)
-	if err != nil {
-		return unavailable(err)
-	}
-	done, err := d.settled.add(ctx, q, at.Offset, first, end)
+	var end int64
+	done, err := d.settled.add(ctx, q, at.Offset, first, s.end(ctx, addr, q, &end))
 	if err == nil && !done { // somebody else was faster
 		err = orchestrator.ErrNoLetter
 	}

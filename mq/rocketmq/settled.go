@@ -41,27 +41,33 @@ func (settled) key(q queue) string {
 	return hex.EncodeToString(sum[:]) + "/" + strconv.Itoa(q.id)
 }
 
-// of returns what is settled of a queue that ends before end, and the version of the document, 0 if there is none.
-func (s settled) of(ctx context.Context, q queue, end int64) (ranges, uint64, error) {
+// of returns what is settled of a queue, and the version of the document, 0 if there is none. It calls end, which asks
+// the broker where the queue ends, once, and after the document is read: another node may settle a letter that has come
+// since somebody asked before, and the queue would look as if it were made anew.
+func (s settled) of(ctx context.Context, q queue, end func() (int64, error)) (ranges, uint64, error) {
 	doc, err := s.docs.GetDocument(ctx, settledKind, s.key(q))
-	if errors.Is(err, orchestrator.ErrNoDocument) {
-		return nil, 0, nil
-	}
+	none := errors.Is(err, orchestrator.ErrNoDocument)
 	var r settledRecord
 	if err == nil {
 		err = json.Unmarshal(doc.Value, &r)
 	}
-	if err != nil {
+	if err != nil && !none {
 		return nil, 0, fmt.Errorf("which dead letters of %s are settled: %w", q.topic, err)
 	}
-	if n := len(r.Ranges); n > 0 && r.Ranges[n-1][1] > end {
+	before, err := end()
+	if err != nil {
+		return nil, 0, err
+	}
+	if n := len(r.Ranges); n > 0 && r.Ranges[n-1][1] > before {
 		return nil, doc.Version, nil
 	}
 	return r.Ranges, doc.Version, nil
 }
 
 // add settles one offset of a queue that holds those from first to before end. done is false if it was settled.
-func (s settled) add(ctx context.Context, q queue, offset, first, end int64) (done bool, err error) {
+func (s settled) add(
+	ctx context.Context, q queue, offset, first int64, end func() (int64, error),
+) (done bool, err error) {
 	for {
 		all, version, err := s.of(ctx, q, end)
 		if err != nil {
