@@ -250,6 +250,9 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		write = WriteDurable // whoever waits for the commit is told now, so it must not be forgotten
 	}
 	r.drive(d, now)
+	if d.Stuck == StuckRefused && g.Stuck != StuckRefused {
+		write = WriteDurable // the next step cannot be undone, and nothing would ever tell the store
+	}
 	if write == WriteMemory && d.DueAt > now.Add(r.Retry.Answer) {
 		write = WriteLazy // only reports are awaited: the sweeper need not look before they are due
 	}

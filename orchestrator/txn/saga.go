@@ -111,8 +111,9 @@ func (r Rules) planner(g *Global) Planner {
 	panic("txn: definition " + g.Saga.Definition + " is not loaded")
 }
 
-// advance has the planner say what follows, begins steps or decides, and sends what is due.
+// advance ends what is late, has the planner say what follows, begins steps or decides, and sends what is due.
 func (r Rules) advance(d *draft, now Millis) {
+	r.lapse(d, now)
 	next := r.planner(d.Global).Next(d.Global, now)
 	switch {
 	case next.Decide != 0:
@@ -202,12 +203,23 @@ func (k Kind) commanded() bool { return k != StepTimer && k != StepSignal }
 // wakeSaga looks after the time: timers, steps whose time is up, the deadline, attempts that are due.
 func (r Rules) wakeSaga(g *Global, now Millis) Effects {
 	d := edit(g)
-	for i, b := range d.Branches {
+	r.advance(d, now)
+	if len(d.eff.Touched) == 0 && !d.eff.Decided && d.DueAt == g.DueAt {
+		return Effects{}
+	}
+	return d.done(WriteDurable)
+}
+
+// lapse ends the steps whose time is up, and the attempts of which nobody told the end. It comes before every look at
+// what follows: whatever woke the saga may have been faster than the sweeper, and step sets the due time without them.
+func (r Rules) lapse(d *draft, now Millis) {
+	for i := range d.Branches {
+		b := d.Branches[i]
 		late := b.Step != nil && b.Step.Until != 0 && now >= b.Step.Until
 		switch {
 		case !b.running():
 		case !late:
-			if b.InFlightUntil != 0 && b.InFlightUntil <= now { // nobody told of the end of the attempt
+			if b.InFlightUntil != 0 && b.InFlightUntil <= now {
 				r.stepFailed(d, i, Reply{Result: ResultNoAnswer}, now)
 			}
 		case b.Kind == StepTimer:
@@ -218,11 +230,6 @@ func (r Rules) wakeSaga(g *Global, now Millis) Effects {
 			d.giveUp(i, "time is up", now)
 		}
 	}
-	r.advance(d, now)
-	if len(d.eff.Touched) == 0 && !d.eff.Decided && d.DueAt == g.DueAt {
-		return Effects{}
-	}
-	return d.done(WriteDurable)
 }
 
 // stepped takes the end of an attempt at a step.

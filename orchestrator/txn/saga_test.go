@@ -311,6 +311,49 @@ func TestTimersAndSignals(t *testing.T) {
 	}
 }
 
+// What ends while another step is answered, before the sweeper has come, is not forgotten.
+func TestAnAnswerDoesNotHideWhatIsLate(t *testing.T) {
+	t.Parallel()
+	s := newSaga(t, levels{{"a-u", "t"}})
+	s.now += 1500 // the timer is over
+	s.answer("a-u", ResultDone, "")
+	s.expect(Committed, CauseCompleted, "forward a-u")
+
+	s = newSaga(t, levels{{"a-u", "b-u"}})
+	s.rules.Retry.Attempts = 1
+	s.now = s.g.Branches[0].InFlightUntil // both attempts are given up
+	s.answer("a-u", ResultDone, "")
+	if s.g.Status != RollingBack || !slices.Equal(s.log, []string{"forward a-u", "forward b-u", "rollback b-u"}) {
+		t.Errorf("%s, asked %q", s.g.Status, s.log)
+	}
+}
+
+// helpless is a planner that cannot say how "a-u" is undone.
+type helpless struct{ levels }
+
+func (h *helpless) Planner(*SagaRun) Planner { return h }
+
+func (h *helpless) Undo(g *Global, b *Branch) Undo {
+	if b.Step.Name == "a-u" {
+		return Undo{Problem: "nobody knows how"}
+	}
+	return h.levels.Undo(g, b)
+}
+
+func TestAStepThatCannotBeUndoneIsShown(t *testing.T) {
+	t.Parallel()
+	s := newSaga(t, levels{{"a-u"}, {"b-u"}, {"c"}})
+	s.rules.Planners = &helpless{s.rules.Planners.(levels)}
+	s.answer("a-u", ResultDone, "")
+	s.answer("b-u", ResultDone, "")
+	s.answer("c", ResultRefused, "no")
+	c := s.sent[len(s.sent)-1]
+	eff, err := s.rules.Apply(s.g, Reply{BranchID: c.BranchID, Op: Rollback, Attempt: 1, Result: ResultDone}, s.now)
+	if err != nil || eff.Next.Stuck != StuckRefused || eff.Write != WriteDurable {
+		t.Errorf("stuck: %q, written %d, %v", eff.Next.Stuck, eff.Write, err)
+	}
+}
+
 func TestNobodyElseCommitsASaga(t *testing.T) {
 	t.Parallel()
 	s := newSaga(t, levels{{"a-u"}})
