@@ -2,6 +2,7 @@ package rocketmq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -106,6 +107,9 @@ func (f *follower) end(ctx context.Context) error {
 	return nil
 }
 
+// errNothingToRead says that nobody was asked.
+var errNothingToRead = errors.New("no broker has a master and a queue of the topics that may be read")
+
 // run goes through the queues again and again.
 func (f *follower) run(ctx context.Context) error {
 	pause := time.NewTimer(0)
@@ -128,11 +132,14 @@ func (f *follower) run(ctx context.Context) error {
 				found += n
 			}
 		}
+		if time.Since(f.answered) > followLost {
+			if f.trouble == nil {
+				f.trouble = errNothingToRead
+			}
+			return fmt.Errorf("%w: %w", orchestrator.ErrUnavailable, f.trouble)
+		}
 		if err := f.yield(Step{Places: f.places}); err != nil {
 			return err
-		}
-		if time.Since(f.answered) > followLost {
-			return fmt.Errorf("%w: %w", orchestrator.ErrUnavailable, f.trouble)
 		}
 		if found > 0 {
 			continue
@@ -159,7 +166,6 @@ func (f *follower) queue(ctx context.Context, addr string, q queue) (n int, err 
 		f.trouble = fmt.Errorf("read queue %d of topic %s on %s: %w", q.id, q.topic, q.broker, err)
 		return 0, nil
 	}
-	f.answered = time.Now()
 	for _, s := range steps {
 		if s.Message != nil {
 			f.places.next[q] = s.Message.Offset + 1
@@ -170,6 +176,7 @@ func (f *follower) queue(ctx context.Context, addr string, q queue) (n int, err 
 		}
 		n++
 	}
+	f.answered = time.Now() // and not before: yield may take long
 	return n, nil
 }
 
