@@ -143,7 +143,9 @@ func (r Rules) send(d *draft, i int, now Millis) *Branch {
 	}
 	b = d.command(i, now.Add(r.Retry.answer(b)))
 	cmd := &d.eff.Commands[len(d.eff.Commands)-1]
-	cmd.Resource, cmd.Data = undo.Resource, undo.Data
+	if cmd.Resource, cmd.Data = undo.Resource, undo.Data; undo.Kind != 0 {
+		cmd.Kind = undo.Kind
+	}
 	return b
 }
 

@@ -124,23 +124,44 @@ func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 	if eff.Decided {
 		p.Decides = next.Status.Outcome()
 	}
-	barred := next.barred()
+	barred, helpless := next.barred(), false
 	for _, b := range next.Branches {
 		switch {
 		case next.Status == Active && !b.running():
 		case b.State == Skipped || b.State == Refused || barred[b.ID]:
 			p.Leaves = append(p.Leaves, b.ID)
 		case b.NeedsPhaseTwo():
-			call := PlannedCall{BranchID: b.ID, Kind: b.Kind, Op: next.operation(), Resource: b.Resource}
-			if b.Call != nil {
-				call.URL = b.Call.URL(call.Op)
+			if call, ok := r.call(next, b); ok {
+				p.Calls = append(p.Calls, call)
+			} else {
+				p.Leaves, helpless = append(p.Leaves, b.ID), true
 			}
-			p.Calls = append(p.Calls, call)
 		}
 	}
-	p.After = p.end(next)
+	if p.After = p.end(next); helpless {
+		p.After = next.Status
+	}
 	p.frees(g, next, barred)
 	return p, nil
+}
+
+// call returns how a branch is asked for what g asks for. ok is false if it is a step that cannot be undone.
+func (r Rules) call(g *Global, b *Branch) (call PlannedCall, ok bool) {
+	call = PlannedCall{BranchID: b.ID, Kind: b.Kind, Op: g.operation(), Resource: b.Resource}
+	how := b.Call
+	if b.Step != nil && call.Op == Rollback {
+		undo := r.planner(g).Undo(g, b)
+		if undo.Problem != "" {
+			return call, false
+		}
+		if call.Resource, how = undo.Resource, undo.Call; undo.Kind != 0 {
+			call.Kind = undo.Kind
+		}
+	}
+	if how != nil {
+		call.URL = how.URL(call.Op)
+	}
+	return call, true
 }
 
 // barred returns the AT branches whose undo has its turn after that of a branch of the same resource that has refused.

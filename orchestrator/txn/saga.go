@@ -78,6 +78,8 @@ type NewStep struct {
 
 // Undo is how a step is undone: the topic or queue, what is sent, and how the participant is called, if it is.
 type Undo struct {
+	// Kind is how the participant is reached, 0 if as for the step.
+	Kind           Kind
 	Resource, Data string
 	Call           *Call
 	// Problem is why it cannot be asked for, "" if it can: then a person has to see to it.

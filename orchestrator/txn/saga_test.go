@@ -354,6 +354,23 @@ func TestAStepThatCannotBeUndoneIsShown(t *testing.T) {
 	}
 }
 
+func TestThePlanSaysHowStepsAreUndone(t *testing.T) {
+	t.Parallel()
+	s := newSaga(t, levels{{"a-u"}, {"b-u"}, {"c"}})
+	s.answer("a-u", ResultDone, "")
+	s.answer("b-u", ResultDone, "")
+	p, err := s.rules.Plan(s.g, Operation{Action: ActionRollback}, s.now)
+	if err != nil || len(p.Calls) != 2 || p.After != RolledBack || p.Calls[0].URL != "http://h/undo" ||
+		p.Calls[0].Resource != "back" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	s.rules.Planners = &helpless{s.rules.Planners.(levels)}
+	p, err = s.rules.Plan(s.g, Operation{Action: ActionRollback}, s.now)
+	if err != nil || len(p.Calls) != 1 || !slices.Equal(p.Leaves, []int64{1}) || p.After != RollingBack {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestNobodyElseCommitsASaga(t *testing.T) {
 	t.Parallel()
 	s := newSaga(t, levels{{"a-u"}})

@@ -39,6 +39,7 @@ type world struct {
 	now   txn.Millis
 	log   []string
 	queue []txn.Command
+	kinds map[string]txn.Kind // of what was asked
 	// answer says what a participant does; "" is done without a body. It is asked with "forward hotel" and the data.
 	answer func(what, data string) txn.Reply
 }
@@ -60,7 +61,7 @@ func run(t *testing.T, text, input string, answers map[string]string, subs ...st
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, rules: txn.DefaultRules(), now: 1_700_000_000_000}
+	w := &world{t: t, rules: txn.DefaultRules(), now: 1_700_000_000_000, kinds: map[string]txn.Kind{}}
 	w.rules.Planners = &one{p}
 	w.rules.Retry.Attempts = 3
 	w.answer = func(what, _ string) txn.Reply {
@@ -133,6 +134,7 @@ func (w *world) settle() {
 		w.queue = w.queue[1:]
 		what := cmd.Op.String() + " " + cmd.Step
 		line := what
+		w.kinds[what] = cmd.Kind
 		if cmd.Call != nil && cmd.Call.URL(cmd.Op) != "" {
 			line += " " + cmd.Call.URL(cmd.Op)
 		}
@@ -209,6 +211,17 @@ func TestWhatWasDoneIsUndoneWithItsOutput(t *testing.T) {
 	w.expect(txn.RolledBack, "step pay: refused",
 		`forward hotel http://hotel/x {"nights":2}`, "forward car http://car/book", "forward pay http://pay",
 		"rollback car http://car/undo", `rollback hotel http://hotel/undo/7 {"of":{"id":7}}`)
+}
+
+// A compensation may be reached in another way than its step.
+func TestACompensationIsOfItsOwnKind(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(travel, "{call: {url: http://car/undo}}", "{worker: {task: undo-car}}", 1)
+	answers := map[string]string{"forward hotel": `200 {"id":7}`, "forward pay": "409"}
+	w := run(t, text, `{"city":"x","nights":2}`, answers)
+	if w.kinds["rollback car"] != txn.StepWorker || w.kinds["rollback hotel"] != txn.StepCall {
+		t.Error(w.kinds)
+	}
 }
 
 func TestAnUnknownOutcomeIsUndone(t *testing.T) {

@@ -25,7 +25,13 @@ func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
 		output = w.outputOf(s, b, item)
 	}
 	v := w.variables(item, map[string]any{"output": output})
-	u := txn.Undo{Resource: s.undo.name}
+	u := txn.Undo{Resource: s.undo.name, Kind: txn.StepCall}
+	switch {
+	case s.Compensate.Message != nil:
+		u.Kind = txn.StepMessage
+	case s.Compensate.Worker != nil:
+		u.Kind = txn.StepWorker
+	}
 	var err error
 	if s.undo.url == nil {
 		u.Data, u.Call, err = s.undo.send(v, s.Compensate.Timeout, s.Compensate.Retry)
