@@ -210,6 +210,8 @@ func (r *rowWaits) queueBehind(c *Coordinator, w *rowWait) bool {
 	r.enter(c, w, ahead.conflict)
 	if r.cycle(w) != nil {
 		r.forget(w)
+		r.queue = r.queue[:len(r.queue)-1] // it has just come there
+		c.stats.lockWaits.Add(-1)
 		w.seq, w.conflict = 0, nil // let the store say whether the row is really held
 		return false
 	}

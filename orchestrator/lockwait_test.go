@@ -282,3 +282,21 @@ func TestRepeatedAttemptsWaitOnce(t *testing.T) {
 		t.Fatal("a statement much later, or another transaction, does not wait")
 	}
 }
+
+// Who would close a cycle by queueing asks the store after all, and then waits for something else.
+func TestAWaitThatWasPutOffIsShownOnce(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	first, second := tb.holder("t:1"), tb.holder("t:2")
+	tb.holder("t:3")
+	for _, w := range []struct {
+		id   int64
+		rows string
+	}{{tb.begin(time.Minute), "t:1"}, {first, "t:2"}, {second, "t:3,1"}} {
+		tb.register(w.id, w.rows, true)
+		tb.flush()
+	}
+	if all := tb.Waits(10); len(all) != 3 || tb.Stats().LockWaiters != 3 || tb.Stats().LockWaits != 3 {
+		t.Errorf("%d wait, %d ever did, shown as %+v", tb.Stats().LockWaiters, tb.Stats().LockWaits, all)
+	}
+}
