@@ -191,3 +191,20 @@ func TestARequestThatIsNotTracedCostsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestTextsThatAreNoUTF8LoseNoSpans: a client may write anything into a path, and a collector takes only UTF-8.
+func TestTextsThatAreNoUTF8LoseNoSpans(t *testing.T) {
+	t.Parallel()
+	tel, c := sending(t, 1)
+	now := time.Now()
+	tel.ObserveRequest(Request{
+		Method: "GET", Path: "/api/v1/\xff", Host: "h", Agent: "a\xfe", Status: 404, From: now, To: now,
+	})
+	tel.ObserveRequest(Request{Method: "GET", Route: "/api/v1/me", Path: "/api/v1/me", Status: 200, From: now, To: now})
+	all := c.await(func(all []*tracepb.Span) bool { return len(all) > 1 })
+	if got := facts(one(t, all, "GET")); !strings.Contains(got, "url.path=/api/v1/\ufffd ") ||
+		!strings.Contains(got, "user_agent.original=a\ufffd") {
+		t.Errorf("%s", got)
+	}
+	one(t, all, "GET /api/v1/me")
+}

@@ -1,7 +1,9 @@
 package telemetry
 
 import (
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -101,6 +103,17 @@ func (s *span) DroppedEvents() int { return 0 }
 func (s *span) ChildSpanCount() int { return 0 }
 
 // fail marks it as an error.
-func (s *span) fail(text string) { s.status = sdk.Status{Code: codes.Error, Description: text} }
+func (s *span) fail(text string) { s.status = sdk.Status{Code: codes.Error, Description: valid(text)} }
 
-func (s *span) add(all ...attribute.KeyValue) { s.attributes = append(s.attributes, all...) }
+// add adds facts. Their texts may be what somebody else wrote.
+func (s *span) add(all ...attribute.KeyValue) {
+	for i := range all {
+		if v := all[i].Value; v.Type() == attribute.STRING && !utf8.ValidString(v.AsString()) {
+			all[i].Value = attribute.StringValue(valid(v.AsString()))
+		}
+	}
+	s.attributes = append(s.attributes, all...)
+}
+
+// valid returns a text that can be sent: a batch with one that is not UTF-8 is lost as a whole.
+func valid(text string) string { return strings.ToValidUTF8(text, "\ufffd") }
