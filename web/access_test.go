@@ -390,3 +390,18 @@ func TestAViewerReadsEventsButTakesNone(t *testing.T) {
 		t.Errorf("%d %v", status, got)
 	}
 }
+
+func TestWhatIsNoRouteStoresNothing(t *testing.T) {
+	t.Parallel()
+	g := guarded(t, nil)
+	before := g.documents.Text()
+	for path, want := range map[string]int{"/nothing": 404, "/api/v1/nothing": 404, "/api/v1/me": 405} {
+		status, got, _ := g.do(t, "POST", path, "{}", "Idempotency-Key", "k")
+		if status != want {
+			t.Errorf("%s: %d %v", path, status, got)
+		}
+	}
+	if after := g.documents.Text(); after != before {
+		t.Errorf("somebody without a key had it stored: %s", after)
+	}
+}

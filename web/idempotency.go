@@ -61,9 +61,9 @@ var (
 // idempotent carries a POST with an Idempotency-Key out once.
 func (s *Server) idempotent(c *gin.Context) {
 	given := c.GetHeader(idempotencyHeader)
-	r, _ := s.ruleOf(c)
-	if given == "" || c.Request.Method != http.MethodPost || s.o.Documents == nil || r.secret {
-		return
+	r, found := s.ruleOf(c)
+	if given == "" || c.Request.Method != http.MethodPost || s.o.Documents == nil || r.secret || !found {
+		return // what is no route is answered to everybody: nothing of it is stored
 	}
 	if clean(given, keyBytesMax) != given {
 		s.refuse(c, problemKeyMalformed)
