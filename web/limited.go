@@ -110,7 +110,7 @@ func within[T any](ctx context.Context, answered <-chan result[T], most time.Dur
 	select {
 	case r = <-answered:
 	case <-gone.Done():
-		r.err = ctx.Err()
+		r.err = gone.Err() // what is derived from it may have ended a moment later only
 	case <-timer.C:
 		if left < most {
 			r.err = context.DeadlineExceeded

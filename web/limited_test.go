@@ -94,3 +94,25 @@ func TestWaitsAreBoundedWithoutTheChannel(t *testing.T) {
 		}
 	})
 }
+
+// lateNews is a parent of which what is derived does not hear: as in the moment between its end and theirs.
+type lateNews struct{ context.Context }
+
+// AfterFunc is what contexts ask for to be told.
+func (lateNews) AfterFunc(func()) (stop func() bool) { return func() bool { return true } }
+
+// Value implements context.Context. Nobody finds the parent behind it.
+func (lateNews) Value(any) any { return nil }
+
+// TestWhoIsGoneIsNoAnswer: a wait that the client ends has an error, also before the whole context has ended.
+func TestWhoIsGoneIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	parent, cancel := context.WithCancel(context.Background())
+	l := limitedIn(lateNews{parent}, time.Hour)
+	defer l.end()
+	whole := l.whole()
+	cancel()
+	if _, err := await(l, func(func(int, error)) {}); !errors.Is(err, context.Canceled) || whole.Err() != nil {
+		t.Errorf("the client is gone: %v; whole: %v", err, whole.Err())
+	}
+}
