@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,33 +104,56 @@ func (a *app) readOn(ctx context.Context, r *reading) error {
 	defer func() { _ = answer.Close() }()
 	lines := bufio.NewScanner(answer)
 	lines.Buffer(nil, answerBytesMax)
-	gap := false
+	var next received
 	for lines.Scan() {
 		r.heard = time.Now()
-		name, value, _ := bytes.Cut(lines.Bytes(), []byte(": "))
-		switch string(name) {
-		case "id":
-			r.last = string(value)
-		case "event":
-			gap = string(value) == "gap"
-		case "data":
-			if gap {
-				gap = false
-				r.gap(value)
-				continue
-			}
-			if err := r.print(value); err != nil {
+		line := lines.Bytes()
+		if len(line) == 0 { // the end of an event; what is cut off before it comes again
+			if err := r.take(&next); err != nil {
 				return err
 			}
-			if r.left--; r.left == 0 {
-				return errEnough
-			}
+			next = received{}
+			continue
+		}
+		name, value, _ := bytes.Cut(line, []byte(": "))
+		switch string(name) {
+		case "id":
+			next.id = string(value)
+		case "event":
+			next.gap = string(value) == "gap"
+		case "data":
+			next.data = append(next.data, bytes.Clone(value))
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("read %s of %s: %w", r.what, a.server, err)
 	}
 	return errors.New("the server has ended the stream")
+}
+
+// received is what has come of an event.
+type received struct {
+	id   string
+	gap  bool
+	data [][]byte
+}
+
+// take prints an event that is there as a whole.
+func (r *reading) take(x *received) error {
+	r.last = cmp.Or(x.id, r.last)
+	for _, data := range x.data {
+		if x.gap {
+			r.gap(data)
+			continue
+		}
+		if err := r.print(data); err != nil {
+			return err
+		}
+		if r.left--; r.left == 0 {
+			return errEnough
+		}
+	}
+	return nil
 }
 
 // printDecision prints one decision.
