@@ -31,7 +31,7 @@ type Limits struct {
 	LockKeyBytesMax, DataBytesMax, ResourceBytesMax, NameBytesMax int
 	// CallBytesMax bounds the URLs and headers of a branch that is called by HTTP, together.
 	CallBytesMax int
-	// TimeoutMax is the longest timeout that is accepted; longer ones are cut to it.
+	// TimeoutMax is the longest timeout that is accepted; longer ones are cut to it, but not the deadlines of sagas.
 	TimeoutMax time.Duration
 	// SweepEvery is how often due transactions are looked for, SweepClaim for how long one is not looked at again.
 	SweepEvery, SweepClaim time.Duration

@@ -85,9 +85,12 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 	}
 	now := c.clock.Now()
 	xid := txn.XID{Prefix: c.prefix, ID: id}
+	if req.saga == nil { // the deadline of a saga is its definition's: cut short it would be undone for no reason
+		req.Timeout = min(req.Timeout, l.TimeoutMax)
+	}
 	eff, err := c.rules().Apply(nil, txn.Begin{
 		XID: xid, Application: req.Application, Group: req.Group, Name: req.Name,
-		Trace: c.traceOf(xid, req.Trace), Data: req.Data, Timeout: min(req.Timeout, l.TimeoutMax),
+		Trace: c.traceOf(xid, req.Trace), Data: req.Data, Timeout: req.Timeout,
 		Saga: req.saga,
 	}, now)
 	if err != nil || len(req.Branches) == 0 {

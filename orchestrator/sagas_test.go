@@ -89,6 +89,16 @@ func (tb *table) finish(result txn.Result) {
 	tb.Reply(cmd.XID.ID, txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: result, Text: "no"})
 }
 
+func TestTheDeadlineOfASagaIsNotCut(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{TimeoutMax: time.Minute})
+	start := tb.startSaga("travel")
+	tb.flush()
+	if start.err != nil || start.g.Timeout != time.Hour {
+		t.Errorf("%+v", start)
+	}
+}
+
 func TestASagaIsDrivenToItsEnd(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, Limits{})

@@ -24,7 +24,10 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	v := txn.Verdict{Result: r.Result, Answer: document(r.Answer)}
 	if len(v.Answer) > definition.PayloadBytesMax {
-		return txn.Verdict{Result: txn.ResultRefused}
+		if r.Op == txn.Forward {
+			return txn.Verdict{Result: txn.ResultNoAnswer} // it may have run, so it is undone in the end
+		}
+		v.Answer = "" // what a compensation says is not kept
 	}
 	s := p.stepOf(b.Step.Name)
 	if s == nil || p.oracle != nil {

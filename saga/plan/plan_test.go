@@ -213,6 +213,18 @@ func TestWhatWasDoneIsUndoneWithItsOutput(t *testing.T) {
 		"rollback car http://car/undo", `rollback hotel http://hotel/undo/7 {"of":{"id":7}}`)
 }
 
+// Nobody can say of a step whose answer cannot be kept that it has not run.
+func TestAnAnswerThatIsTooLongIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	long := "200 " + strings.Repeat("<", definition.PayloadBytesMax/4)
+	w := run(t, travel, `{"city":"x","nights":2}`, map[string]string{
+		"forward hotel": `200 {"id":7}`, "forward car": long, "rollback car": long,
+	})
+	if w.g.Status != txn.RolledBack || !slices.Contains(w.log, "rollback car http://car/undo") {
+		t.Errorf("%s %q %q", w.g.Status, w.g.Saga.Failure, w.log)
+	}
+}
+
 // A compensation may be reached in another way than its step.
 func TestACompensationIsOfItsOwnKind(t *testing.T) {
 	t.Parallel()
