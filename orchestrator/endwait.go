@@ -126,10 +126,14 @@ func (c *Coordinator) expireEnds(now txn.Millis) {
 	}
 }
 
-// stillWaits reports whether a wait that may last for limit goes on. One that would last longer began before the clock
-// was set back: it is over, lest it and all behind it wait until the clock is there again.
+// setBackLeast is by how much a clock has to be set back for that to end waits. Those that began after the caller has
+// read the clock have deadlines beyond its limit, too, by as long as it was kept from going on.
+const setBackLeast = 2 * time.Second
+
+// stillWaits reports whether a wait that may last for limit goes on. One that would last much longer began before the
+// clock was set back: it is over, lest it and all behind it wait until the clock is there again.
 func stillWaits(deadline, now txn.Millis, limit time.Duration) bool {
-	return deadline > now && deadline <= now.Add(limit)
+	return deadline > now && deadline <= now.Add(limit+setBackLeast)
 }
 
 func (c *Coordinator) expireEnd(w *endWait) {

@@ -21,6 +21,28 @@ func (tb *table) holder(lock string) int64 {
 	return id
 }
 
+// TestAWaitIsNotOverBecauseItBeganAfterTheClockWasRead: whoever looks for waits that are over has read the clock before,
+// perhaps long before if the machine is busy.
+func TestAWaitIsNotOverBecauseItBeganAfterTheClockWasRead(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	holder, waiter := tb.begin(time.Minute), tb.begin(time.Minute)
+	tb.register(holder, "t:1", true)
+	tb.flush()
+	wait := tb.register(waiter, "t:1", true)
+	tb.flush()
+	read := tb.now.Add(-300 * time.Millisecond)
+	tb.rows.expire(tb.Coordinator, read)
+	if wait.done || tb.rows.patience.spent(waiter) {
+		t.Fatalf("%+v", wait)
+	}
+	commit := tb.decide(holder, txn.Commit)
+	tb.flush()
+	if !commit.done || !wait.done || wait.err != nil {
+		t.Errorf("%+v", wait)
+	}
+}
+
 func TestWaitersGetTheRowInOrderOfArrival(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, Limits{})
