@@ -3,6 +3,8 @@ package rocketmq
 import (
 	"errors"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -72,5 +74,37 @@ func TestReadingBeginsAtThePlace(t *testing.T) {
 	}
 	if offset, over := (*Place)(nil).begin(queue{"commit", "a", 0}, order); offset != 0 || over {
 		t.Errorf("%d %t", offset, over)
+	}
+}
+
+// Brokers that were updated have topics of dead letters which nobody may read: other people's, perhaps.
+func TestAGroupWhoseLettersMayNotBeReadHidesNoOther(t *testing.T) {
+	t.Parallel()
+	var addr string
+	addr = fakeServer(t, func(req *command) *command {
+		perm := map[string]string{deadPrefix + "mail": "6", deadPrefix + "old": "2"}[req.Ext["topic"]]
+		switch req.Code {
+		case codeTopics:
+			return &command{body: []byte(`{"topicList":["%DLQ%old","%DLQ%mail","x"]}`)}
+		case codeRoute:
+			if perm == "" {
+				return &command{Code: answerNoTopic}
+			}
+			return &command{body: []byte(`{"brokerDatas":[{"brokerName":"b","brokerAddrs":{0:"` + addr + `"}}],` +
+				`"queueDatas":[{"brokerName":"b","perm":` + perm + `,"readQueueNums":1,"writeQueueNums":1}]}`)}
+		case codeMinOffset:
+			return &command{Ext: map[string]string{"offset": "5"}}
+		case codeMaxOffset:
+			return &command{Ext: map[string]string{"offset": "9"}}
+		}
+		return &command{Code: 1, Remark: "not expected"}
+	})
+	d := NewDeadLetters(ReadOptions{NameServers: []string{addr}}, &someDocuments{})
+	groups, err := d.Groups(t.Context())
+	if err != nil || !slices.Equal(groups, []LetterGroup{{"mail", 4}, {"old", 4}}) {
+		t.Errorf("%+v %v", groups, err)
+	}
+	if _, _, err := d.List(t.Context(), "old", nil, 10); err == nil || !strings.Contains(err.Error(), "updateTopicPerm") {
+		t.Errorf("what to do about it: %v", err)
 	}
 }

@@ -204,12 +204,18 @@ func (d *DeadLetters) route(ctx context.Context, s *session, group string) (topi
 	return r, err
 }
 
+// count is at most how many letters of a group are not settled. It is told for topics, too, that may not be read: those
+// of one group, which may be somebody else's, must not hide all others.
 func (d *DeadLetters) count(ctx context.Context, s *session, group string) (n int64, err error) {
-	r, err := d.route(ctx, s, group)
+	topic := deadPrefix + group
+	r, err := s.names.route(ctx, topic)
+	if errors.Is(err, errNoTopic) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}
-	for _, q := range r.readable(deadPrefix + group) {
+	for _, q := range r.known(topic) {
 		first, err := s.wire.offset(ctx, r.masters[q.broker], codeMinOffset, q)
 		if err != nil {
 			return 0, err

@@ -44,6 +44,13 @@ func (r topicRoute) readable(topic string) []queue { return r.queues(topic, r.re
 // writable lists the queues that can be written.
 func (r topicRoute) writable(topic string) []queue { return r.queues(topic, r.write) }
 
+// known lists the queues that can be read or written: those of which brokers tell where they begin and end.
+func (r topicRoute) known(topic string) []queue {
+	all := maps.Clone(r.write)
+	maps.Copy(all, r.read)
+	return r.queues(topic, all)
+}
+
 func (r topicRoute) queues(topic string, numbers map[string]int) []queue {
 	var all []queue
 	for _, broker := range slices.Sorted(maps.Keys(numbers)) {
