@@ -54,6 +54,8 @@ func (twoSteps) Judge(_ *txn.Global, _ *txn.Branch, r txn.Reply) txn.Verdict {
 	return txn.Verdict{Result: r.Result, Answer: r.Answer}
 }
 
+func (twoSteps) Without(*txn.Branch) bool { return false }
+
 func (twoSteps) Undo(*txn.Global, *txn.Branch) txn.Undo { return txn.Undo{Data: "undo"} }
 
 func (tb *table) startSaga(definition string) *result {

@@ -46,6 +46,9 @@ type Planner interface {
 	Judge(g *Global, b *Branch, r Reply) Verdict
 	// Undo says how a step is undone.
 	Undo(g *Global, b *Branch) Undo
+	// Without reports whether the saga goes on without a step that was refused or given up. Others have begun since then,
+	// so it is not tried again.
+	Without(b *Branch) bool
 }
 
 // Planners has the planners of published definitions. It is a pointer behind the interface: rules are compared.
@@ -363,13 +366,14 @@ func (g *Global) undoing() int {
 	return last
 }
 
-// retrySaga has the steps of an active saga tried again that were refused or given up, and those that wait for their
-// next attempt.
+// retrySaga has the steps of an active saga tried again for which it is stuck, and those that wait for their next
+// attempt.
 func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
 	d := edit(g)
 	d.tell(now, HistoryRetry, ev.BranchID, ev.Actor)
 	for i, b := range g.Branches {
-		failed := b.Step != nil && (b.State == PhaseOneFailed || b.State == Registered && b.Step.GaveUp)
+		failed := b.Step != nil && (b.State == PhaseOneFailed || b.State == Registered && b.Step.GaveUp) &&
+			!r.planner(g).Without(b)
 		if ev.BranchID != 0 && b.ID != ev.BranchID || !failed && !(b.running() && b.NextAt > now) {
 			continue
 		}

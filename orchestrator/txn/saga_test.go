@@ -56,6 +56,7 @@ func (l levels) Next(g *Global, now Millis) Next {
 }
 
 func (levels) Judge(_ *Global, _ *Branch, r Reply) Verdict { return Verdict{r.Result, r.Answer} }
+func (levels) Without(*Branch) bool                        { return false }
 func (levels) Undo(_ *Global, b *Branch) Undo {
 	return Undo{
 		Resource: "back", Data: "undo " + b.Data + " " + b.Step.Answer,

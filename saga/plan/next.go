@@ -120,6 +120,12 @@ func (s *step) fails() bool {
 	return s.sub != nil || on != definition.RefusedContinue && on != definition.RefusedCatch
 }
 
+// Without implements [txn.Planner].
+func (p *Program) Without(b *txn.Branch) bool {
+	s := p.stepOf(b.Step.Name)
+	return s != nil && !s.fails()
+}
+
 // show makes a step visible to the expressions of those behind it.
 func (w *walk) show(s *step, at seen) {
 	names := [...]string{pending: "pending", running: "running", done: "done", refused: "refused", skipped: "skipped"}

@@ -37,6 +37,18 @@ func TestFindingsSayWhatWasMeant(t *testing.T) {
 	}
 }
 
+// What the transport refuses to send, no published definition asks for.
+func TestHeadersOfTheServerAreReserved(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"User-Agent", "proxy-authorization", "Concord-Xid", "host"} {
+		_, findings := Document([]byte("saga: 1\nname: a\nsteps:\n- {id: a, readOnly: true, "+
+			"call: {url: 'http://a.example/', headers: {"+header+": x}}}\n"), Options{})
+		if len(findings) != 1 || findings[0].Rule != RuleReservedHeader {
+			t.Errorf("%s: %+v", header, findings)
+		}
+	}
+}
+
 func TestRulesAreInTheDocumentation(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/SAGAS.md")

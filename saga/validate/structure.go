@@ -317,8 +317,8 @@ func (c *checker) message(path string, m *definition.Message) {
 func reserved(name string) bool {
 	name = strings.ToLower(name)
 	return strings.HasPrefix(name, "concord-") || slices.Contains([]string{"host", "content-length", "connection",
-		"transfer-encoding", "upgrade", "te", "trailer", "keep-alive", "proxy-connection", "cookie", "expect",
-		"idempotency-key", "traceparent", "tracestate"}, name)
+		"transfer-encoding", "upgrade", "te", "trailer", "keep-alive", "proxy-connection", "proxy-authorization", "cookie",
+		"expect", "user-agent", "idempotency-key", "traceparent", "tracestate"}, name)
 }
 
 func (c *checker) headers(path string, headers map[string]definition.Value) {
