@@ -75,11 +75,15 @@ func TestATimerThatFiresDuringCloseSendsNothing(t *testing.T) {
 	answers := make(chan error, 8)
 	d := decision{change: decideOne(t, o.Store.(*memStore)), done: func(err error) { answers <- err }}
 	ln := &lane{key: laneKey{CommitTopic("concord"), "default"}, waiting: []decision{d}}
+	ln.timer, ln.pacer = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	l.mu.Lock()
 	l.lanes[ln.key], l.waiting = ln, 1
 	l.mu.Unlock()
 	if err := l.Close(); err != nil {
 		t.Error(err)
+	}
+	if ln.timer.Stop() || ln.pacer.Stop() {
+		t.Error("a timer is left behind")
 	}
 	l.flush(ln) // it was waiting for the mutex while Close had it
 	if err := <-answers; !errors.Is(err, orchestrator.ErrStopped) {
