@@ -153,7 +153,7 @@ func accessRules() map[string]rule {
 		"POST /auth/session":                {role: access.Open, scope: freeOf, secret: true},
 		"GET /auth/login":                   {role: access.Open, scope: freeOf},
 		"GET " + access.CallbackPath:        {role: access.Open, scope: freeOf, changes: true},
-		"POST /auth/logout":                 {role: access.Member, scope: freeOf, action: "signin.end"},
+		"POST /auth/logout":                 {role: access.Member, scope: freeOf, action: "signin.end", secret: true},
 		"GET " + access.SignedOutPath:       {role: access.Open, scope: freeOf},
 		"GET " + v1 + "/me":                 {role: access.Member, scope: freeOf},
 		"GET " + v1 + "/signins":            {role: access.Admin},

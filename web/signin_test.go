@@ -186,10 +186,14 @@ func TestSigningInAtTheProvider(t *testing.T) {
 		t.Errorf("the code counts twice: %d %v", done.StatusCode, got)
 	}
 	_, me := g.browse(t, "GET", "/api/v1/me", "", session)
-	out, got := g.browse(t, "POST", "/auth/logout", "", session, access.CSRFHeader, me["csrfToken"].(string))
+	out, got := g.browse(t, "POST", "/auth/logout", "", session, access.CSRFHeader, me["csrfToken"].(string),
+		"Idempotency-Key", "once")
 	if address, _ := got["providerLogoutUrl"].(string); out.StatusCode != 200 ||
 		!strings.HasPrefix(address, provider.URL+"/logout?") || !strings.Contains(address, "id_token_hint=") {
 		t.Errorf("%d %v", out.StatusCode, got)
+	}
+	if strings.Contains(g.documents.Text(), "reply/") {
+		t.Error("the answer, which has the provider's token, is stored")
 	}
 	if out, _ := g.browse(t, "GET", "/api/v1/me", "", session); out.StatusCode != 401 {
 		t.Errorf("after signing out: %d", out.StatusCode)
