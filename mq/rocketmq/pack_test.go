@@ -144,6 +144,33 @@ func TestThePackAfterALargeOneGathers(t *testing.T) {
 	l.lanes[key].pacer.Stop()
 }
 
+// Nothing else has the lane looked at: no pack of it ends, and no other decision comes.
+func TestWhatGathersGoesInTimeAlthoughTheBrokerIsGone(t *testing.T) {
+	t.Parallel()
+	key, answered := laneKey{"t", "g"}, make(chan error, 1)
+	l := formLog(t, Options{LanePacks: 8, PackMax: 40, Pace: 500 * time.Millisecond})
+	late := decisions(20)
+	late[0].done = func(err error) { answered <- err }
+	l.mu.Lock()
+	l.enqueue(key, decisions(ids(1, 10)...)...)
+	got := sizes(l.enqueue(key, late...))
+	l.client.Store(nil)
+	l.mu.Unlock()
+	if got != nil {
+		t.Errorf("after a large one: %v", got)
+	}
+	select {
+	case <-answered:
+	case <-time.After(10 * time.Second):
+		t.Error("the decision waits for ever")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ln := l.lanes[key]; ln.pacer != nil || ln.timer != nil || l.waiting != 0 {
+		t.Errorf("%d wait", l.waiting)
+	}
+}
+
 func TestATransactionIsInAPackOnce(t *testing.T) {
 	t.Parallel()
 	l := formLog(t, Options{LanePacks: 8})
