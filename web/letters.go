@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -219,13 +220,16 @@ func (o ownLetters) LetterGroups(context.Context) ([]LetterGroup, error) {
 	var all []LetterGroup
 	for _, g := range o.log.Groups() {
 		letters, err := o.log.DeadLetters(g.Name, 0, lettersCounted)
+		if errors.Is(err, orchestrator.ErrNoGroup) { // it has just been removed
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		one := LetterGroup{Group: g.Name, Letters: int64(len(letters))}
 		if n := len(letters); n > 0 {
 			rest, err := o.log.DeadLetters(g.Name, letters[n-1].Seq, 1)
-			if err != nil {
+			if err != nil && !errors.Is(err, orchestrator.ErrNoGroup) {
 				return nil, err
 			}
 			one.More = len(rest) > 0

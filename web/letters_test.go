@@ -191,3 +191,26 @@ func TestDecisionsOfABrokerAreStreamed(t *testing.T) {
 		t.Errorf("%d followers", n)
 	}
 }
+
+// removing is a log one of whose groups is removed while it is looked at.
+type removing struct{ *fakeEvents }
+
+func (removing) Groups() []orchestrator.EventGroup {
+	return []orchestrator.EventGroup{{Name: "gone"}, {Name: "mail"}}
+}
+
+func (r removing) DeadLetters(group string, after uint64, limit int) ([]orchestrator.EventLetter, error) {
+	if group == "gone" {
+		return nil, fmt.Errorf("group %s: %w", group, orchestrator.ErrNoGroup)
+	}
+	return r.fakeEvents.DeadLetters(group, after, limit)
+}
+
+func TestAGroupThatIsRemovedHidesNoOther(t *testing.T) {
+	t.Parallel()
+	r := setup(t, func(o *Options) { o.Events = removing{newFakeEvents(1)} })
+	status, got, _ := r.do(t, "GET", "/api/v1/events/deadletters", "")
+	if items, _ := got["items"].([]any); status != 200 || len(items) != 1 {
+		t.Errorf("%d %v", status, got)
+	}
+}
