@@ -156,15 +156,12 @@ func (a *app) letterDiscard() *cobra.Command {
 			if reason == "" {
 				return usageError{errors.New("say why with --reason; it is written into the journal")}
 			}
-			var asked web.AskedView
 			path := lettersOf(args[0]) + "/" + url.PathEscape(args[1])
-			raw, err := a.call(cmd.Context(), http.MethodDelete, path, map[string]string{"reason": reason}, &asked)
+			raw, err := a.call(cmd.Context(), http.MethodDelete, path, map[string]string{"reason": reason}, &web.AskedView{})
 			if err != nil {
 				return err
 			}
-			if len(raw) > 0 { // it takes two people
-				_, err = fmt.Fprintf(a.stdout, "Discarding needs a second person: approval %s waits until %s.\n",
-					asked.Approval.ID, asked.Approval.ExpiresAt)
+			if asked, err := a.asked(raw); asked {
 				return err
 			}
 			_, err = fmt.Fprintf(a.stdout, "Dead letter %s of %s is discarded.\n", args[1], args[0])

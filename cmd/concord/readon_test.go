@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/concord-tx/concord/web"
 )
 
 // TestAnEventThatIsCutOffComesAgain: the id of an event counts once the whole event is there.
@@ -42,5 +45,22 @@ func TestAnEventThatIsCutOffComesAgain(t *testing.T) {
 		if !slices.Equal(got, []string{`{"n":1}`, `{"n":2}`}) || fmt.Sprint(asked) != "[ 1]" {
 			t.Errorf("cut off behind %q: %q; asked for what is behind %q", cut, got, asked)
 		}
+	}
+}
+
+// TestADiscardThatNeedsTwoIsToldAsAsked: in words how it goes on, as JSON for programs.
+func TestADiscardThatNeedsTwoIsToldAsAsked(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, `{"approval":{"id":"1700000000000-abcdefgh","action":"discard"}}`)
+	}))
+	t.Cleanup(server.Close)
+	discard := []string{"decisions", "deadletters", "discard", "mail", "7", "--reason", "x", "--server", server.URL}
+	contains(t, run(t, nil, discard...).out, "concord approval approve 1700000000000-abcdefgh")
+	var answer web.AskedView
+	if r := run(t, nil, append(discard, "-o", "json")...); json.Unmarshal([]byte(r.out), &answer) != nil ||
+		answer.Approval.Action != "discard" {
+		t.Errorf("%+v", r)
 	}
 }
