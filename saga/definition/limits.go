@@ -44,8 +44,9 @@ const (
 	ParallelDefault = 1
 	// RepeatsMax is the largest number of turns of a repeated step.
 	RepeatsMax = 100_000
-	// BranchesMax is how many branches a run registers in all, items of loops included.
-	BranchesMax = 20_000
+	// BranchesMax is how many branches a run registers in all, items of loops and turns of repeated steps included, unless
+	// the server's setting limits.branchesMax says otherwise.
+	BranchesMax = 10_000
 	// SubSagaDepthMax is how deep sagas start each other.
 	SubSagaDepthMax = 8
 	// PayloadBytesMax is the largest payload, answer, or output of a step, as JSON.
