@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A private OpenID provider for tests: the npm package oidc-provider, as oidc/server.mjs sets it up.
 #
-#   oidc.sh install              Node 20 and the package, if they are missing (Node needs root)
+#   oidc.sh install              Node (18 or later) and the package, if they are missing (Node needs root)
 #   oidc.sh start DIR PUBLICURL  the issuer's URL in DIR/issuer, pid in DIR/pid; returns when it answers. PUBLICURL is
 #                                where the server under test is reached
 #   oidc.sh stop DIR             end that provider and no other
