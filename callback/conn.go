@@ -151,7 +151,7 @@ func (t *Transport) ask(w *worker, c *call, cn *conn, deadline time.Time) (o out
 		return t.unanswered(c, cn, err), used && !cn.got && !isTimeout(err)
 	}
 	if step {
-		o, keep = stepAnswer(resp, cn)
+		o, keep = stepAnswer(resp, cn, c.cmd.Op)
 		keep = keep && writeErr == nil && !resp.Close && cn.reader.Buffered() == 0
 		return o, false
 	}
@@ -161,15 +161,21 @@ func (t *Transport) ask(w *worker, c *call, cn *conn, deadline time.Time) (o out
 }
 
 // stepAnswer reads the whole answer of a saga's step, which later steps use: one that is cut off is none, since nobody
-// would know it from a whole one. whole reports whether the connection can be used again.
-func stepAnswer(resp *http.Response, cn *conn) (o outcome, whole bool) {
+// would know it from a whole one. What a compensation says is not kept, so it may be too long. whole reports whether
+// the connection can be used again.
+func stepAnswer(resp *http.Response, cn *conn, op txn.Outcome) (o outcome, whole bool) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return judge(txn.StepCall, resp.StatusCode, resp.Header, nil, time.Now()), false
 	}
 	cn.limit = answerBytesMax + answerBytesMax/4 // chunks have headers
 	body, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
+	long := len(body) > answerBytesMax || errors.Is(err, errTooLong)
 	switch {
-	case len(body) > answerBytesMax || errors.Is(err, errTooLong):
+	case long && op == txn.Rollback:
+		o = judge(txn.StepCall, resp.StatusCode, resp.Header, nil, time.Now())
+		o.code = resp.StatusCode
+		return o, false
+	case long:
 		return outcome{
 			result: txn.ResultFailed, health: alive, text: fmt.Sprintf("the answer is longer than %d bytes", answerBytesMax),
 		}, false

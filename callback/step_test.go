@@ -56,6 +56,7 @@ func TestStepsOfSagas(t *testing.T) {
 			strings.Repeat("x", answerBytesMax), ""},
 		{"/long", "", txn.Forward, "POST /long forward 10.0.0.1:8091:70/71/forward data", txn.ResultFailed, 0, "",
 			"the answer is longer than 262144 bytes"},
+		{"/long", "", txn.Rollback, "POST /long compensate 10.0.0.1:8091:70/71/compensate data", txn.ResultDone, 200, "", ""},
 		{"/cut", "", txn.Forward, "POST /cut forward 10.0.0.1:8091:70/71/forward data", txn.ResultNoAnswer, 0, "",
 			"the answer was cut off"},
 	} {
