@@ -21,8 +21,8 @@ func (tb *table) holder(lock string) int64 {
 	return id
 }
 
-// TestAWaitIsNotOverBecauseItBeganAfterTheClockWasRead: whoever looks for waits that are over has read the clock before,
-// perhaps long before if the machine is busy.
+// TestAWaitIsNotOverBecauseItBeganAfterTheClockWasRead: whoever looks for waits that are over has read the clock
+// before, perhaps long before if the machine is busy.
 func TestAWaitIsNotOverBecauseItBeganAfterTheClockWasRead(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, Limits{})
