@@ -223,6 +223,10 @@ func (v Value) plain() any {
 	switch v.Kind {
 	case ValueExpression:
 		return "${" + string(v.Expression) + "}"
+	case ValueLiteral:
+		if f, ok := v.Literal.(float64); ok && f == 0 {
+			return 0 // JSON would tell -0 from it, and nobody else does
+		}
 	case ValueTemplate:
 		var b strings.Builder
 		for i, p := range v.Parts {

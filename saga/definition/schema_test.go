@@ -3,6 +3,7 @@ package definition
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -296,5 +297,13 @@ func TestExamplesFitTheSchema(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestMinusZeroIsZero(t *testing.T) {
+	t.Parallel()
+	v := Literal(math.Copysign(0, -1))
+	if got := v.plain(); got != 0 {
+		t.Errorf("it is written as %v", got)
 	}
 }
