@@ -170,9 +170,6 @@ func (l *Log) form(ln *lane, force bool) []*pack {
 // paced reports whether a lane lets more decisions gather, because there are many: a message costs the broker the same
 // whatever it carries. It has the lane looked at again. l.mu is held.
 func (l *Log) paced(ln *lane) bool {
-	if ln.next.IsZero() {
-		return false
-	}
 	left := time.Until(ln.next)
 	if left <= 0 {
 		return false

@@ -307,9 +307,7 @@ func (s *step) otherwise() seen {
 
 // child looks at a sub-saga, whose steps are branches of the same transaction.
 func (w *walk) child(s *step, name string, item map[string]any) seen {
-	sub := &walk{
-		Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches,
-	}
+	sub := w.inside(s, name)
 	if s.subInput != nil && w.oracle == nil {
 		input, err := s.subInput.Eval(w.variables(item))
 		if err != nil {
@@ -333,6 +331,11 @@ func (w *walk) child(s *step, name string, item map[string]any) seen {
 		return seen{state: refused, why: "output: " + err.Error()}
 	}
 	return seen{state: done, output: mapped}
+}
+
+// inside makes the walk of the sub-saga that a step is, whose branches begin with its name. Its input is missing yet.
+func (w *walk) inside(s *step, name string) *walk {
+	return &walk{Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches}
 }
 
 // of returns a sub-saga's program as it is to be walked here.

@@ -100,9 +100,7 @@ func (w *walk) find(name string) (*walk, *step, map[string]any) {
 	if s.sub == nil {
 		return nil, nil, nil
 	}
-	sub := &walk{
-		Program: s.sub, run: w.run, g: w.g, now: w.now, prefix: w.prefix + own + "/", branches: w.branches,
-	}
+	sub := w.inside(s, w.prefix+own)
 	if s.subInput != nil {
 		sub.input, _ = s.subInput.Eval(w.variables(item)) // it was computed before
 	}
