@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,7 @@ func RunPacks(t *testing.T, open func(t *testing.T) Nodes) {
 		{"PackIsFencedOnce", testPackFence},
 		{"FenceAndPackRace", testPackRace},
 		{"UnreadEntriesAreClaimed", testUnread},
+		{"LargeEventsComeBackAsTheyAre", testLargeEvents},
 		{"ClearedEntriesAreGone", testClear},
 		{"EntriesSurviveTheEnd", testOutboxEnd},
 		{"RepackIsFencedToo", testRepack},
@@ -222,6 +224,31 @@ func testUnread(t *testing.T, p *pair) {
 	}
 	if _, oldest, err := p.packs(1).OutboxState(t.Context()); err != nil || oldest != startOfTime+1 {
 		t.Errorf("oldest %d, %v", oldest, err)
+	}
+}
+
+// testLargeEvents has packs that a store may well send another way than small ones, with every byte there is.
+func testLargeEvents(t *testing.T, p *pair) {
+	every := make([]byte, 256)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	var changes []*orchestrator.Change
+	for n := range 3 {
+		p.a.now++
+		ch := p.a.change(p.a.must(p.a.begin(), p.a.join("")), commit())
+		ch.Event = bytes.Repeat(every, 40*(n+1))
+		changes = append(changes, ch)
+	}
+	p.mustPack(0, "1.1.1", changes...)
+	entries, err := p.packs(1).Unread(t.Context(), p.a.now+1, time.Hour, 100)
+	if err != nil || len(entries) != len(changes) {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	for i, e := range entries {
+		if e.ID != changes[i].Global.XID.ID || !bytes.Equal(e.Event, changes[i].Event) {
+			t.Errorf("entry %d of %d came back with %d bytes, not %d", i, e.ID, len(e.Event), len(changes[i].Event))
+		}
 	}
 }
 
