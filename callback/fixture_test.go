@@ -75,7 +75,7 @@ func (f *fixture) next(t *testing.T) report {
 	select {
 	case r := <-f.reports:
 		return r
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("no report within 20 s")
 		return report{}
 	}

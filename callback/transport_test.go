@@ -300,7 +300,7 @@ func TestALateAnswerIsNoAnswerAndComesOnce(t *testing.T) {
 	server := participant(t, func(http.ResponseWriter, *http.Request) { <-release })
 	f := setup(t, nil)
 	cmd := command(server.URL)
-	cmd.Call.Timeout = 50 * time.Millisecond
+	cmd.Call.Timeout = 500 * time.Millisecond
 	if r := f.ask(t, cmd); r.Result != txn.ResultNoAnswer {
 		t.Errorf("%+v", r)
 	}

@@ -54,7 +54,7 @@ func alive(pid string) bool {
 func ends(pid string) bool {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.Now().Add(10 * time.Second); alive(pid); <-ticker.C {
+	for deadline := time.Now().Add(60 * time.Second); alive(pid); <-ticker.C {
 		if time.Now().After(deadline) {
 			return false
 		}

@@ -82,7 +82,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // await waits until enough of the spans that came is true, and returns them.
 func (c *collector) await(enough func([]*tracepb.Span) bool) []*tracepb.Span {
 	c.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for {
 		c.mu.Lock()
 		all := append([]*tracepb.Span(nil), c.spans...)

@@ -192,7 +192,7 @@ func answer[T any](t testing.TB, start func(done func(T, error))) T {
 			t.Fatal(r.err)
 		}
 		return r.value
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("no answer")
 	}
 	panic("unreachable")

@@ -84,7 +84,7 @@ func eventsUntil(ctx context.Context, t *testing.T, url string, headers ...strin
 // expect reads until each of the texts has come, in this order; comments are passed over unless they are expected.
 func expect(t *testing.T, from <-chan string, wants ...string) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(60 * time.Second)
 	defer deadline.Stop()
 	for _, want := range wants {
 		for got := ""; got != want; {
@@ -197,7 +197,7 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	watched := func() int {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 // next returns the next event of a stream that is no comment, "" at the end.
 func next(t *testing.T, got <-chan string) string {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(60 * time.Second)
 	for {
 		select {
 		case text, open := <-got:

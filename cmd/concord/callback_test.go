@@ -42,7 +42,7 @@ func (p *called) next(t *testing.T) *http.Request {
 	select {
 	case r := <-p.asked:
 		return r
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("the participant was not asked within 20 s")
 		return nil
 	}

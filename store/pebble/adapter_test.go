@@ -50,7 +50,7 @@ func apply(t *testing.T, s *Store, ch *orchestrator.Change) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("no answer")
 		return nil
 	}
@@ -58,7 +58,7 @@ func apply(t *testing.T, s *Store, ch *orchestrator.Change) error {
 
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(60 * time.Second)
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
 	for !cond() {
