@@ -81,6 +81,7 @@ func rules() map[string]rule {
 	maps.Copy(all, transactionRules())
 	maps.Copy(all, eventRules())
 	maps.Copy(all, accessRules())
+	maps.Copy(all, sagaRules())
 	return all
 }
 
@@ -138,6 +139,11 @@ func eventRules() map[string]rule {
 		"POST " + groups + "/deadletters/:letter/replay": {role: access.Operator, action: "deadletter.replay"},
 		"DELETE " + groups + "/deadletters/:letter":      {role: access.Resolver, action: "deadletter.discard"},
 	}
+}
+
+// sagaRules are those of sagas.
+func sagaRules() map[string]rule {
+	return map[string]rule{}
 }
 
 // accessRules are those of keys, signing in, the journal, and second persons.

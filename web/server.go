@@ -92,6 +92,8 @@ type Options struct {
 	Notice      func(g *txn.Global, op txn.Operation, branchID int64, actor string) string
 	// DecisionTopic names the topic on which an outcome is published. Nil: nothing is.
 	DecisionTopic func(txn.Outcome) string
+	// Sagas has the definitions of sagas. Nil: there are none.
+	Sagas Sagas
 	// Documents is what the API remembers. Nil: replies to idempotent requests are not stored.
 	Documents orchestrator.Documents
 	// Heartbeat is the time between two signs of life of a quiet event stream, StreamWriteLimit how long its reader may
@@ -263,6 +265,7 @@ func (s *Server) routes() {
 	s.signinRoutes(v1)
 	s.journalRoutes(v1)
 	s.approvalRoutes(v1)
+	s.sagaRoutes(v1)
 }
 
 // Handler returns everything that is served.

@@ -20,6 +20,7 @@ import (
 	"github.com/concord-tx/concord/internal/certs"
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/tc"
 	"github.com/concord-tx/concord/telemetry"
 	"github.com/concord-tx/concord/web"
@@ -34,6 +35,7 @@ type node struct {
 	engine      engine
 	seata       *tc.Server
 	callback    *callback.Transport
+	catalog     *catalog.Catalog // of sagas; nil: not opened yet
 	coordinator *orchestrator.Coordinator
 	telemetry   *telemetry.Telemetry
 	access      *access.Gate // nil: development mode
@@ -121,6 +123,7 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err = n.engine.open(ctx, n, &o); err != nil {
 		return err
 	}
+	n.openCatalog(&o)
 	if n.coordinator, err = orchestrator.New(ctx, o); err != nil {
 		return fmt.Errorf("start the coordinator: %w", err)
 	}
@@ -189,6 +192,9 @@ func (n *node) close(err error) error {
 	}
 	if n.hangups != nil {
 		signal.Stop(n.hangups)
+	}
+	if n.catalog != nil {
+		n.catalog.Close() // it may be reading from the store
 	}
 	keep(n.engine.close())
 	if n.seata != nil {
@@ -260,7 +266,7 @@ func (n *node) webOptions() web.Options {
 		Degraded: n.engine.degraded, Collectors: n.collectors(),
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
-		CheckURL: n.callback.Check,
+		CheckURL: n.callback.Check, Sagas: n.catalog,
 	}
 	n.engine.web(&o)
 	n.webViews(&o)
