@@ -221,8 +221,9 @@ func TestAConfirmationCountsThoughItsBodyDripsOn(t *testing.T) {
 		<-over
 	})
 	defer close(over)
-	begun := time.Now()
-	if r := setup(t, nil).ask(t, command(url)); r.Result != txn.ResultDone || time.Since(begun) > 8*time.Second {
+	begun, cmd := time.Now(), command(url)
+	cmd.Call.Timeout, cmd.Until = 10*time.Minute, txn.MillisOf(begun.Add(20*time.Minute))
+	if r := setup(t, nil).ask(t, cmd); r.Result != txn.ResultDone || time.Since(begun) > 50*time.Second {
 		t.Errorf("%+v after %v", r, time.Since(begun))
 	}
 }
@@ -338,7 +339,7 @@ func TestAShutdownEndsEverythingOnce(t *testing.T) {
 	}
 	begunAt := time.Now()
 	f.stop()
-	if took := time.Since(begunAt); took > 5*time.Second {
+	if took := time.Since(begunAt); took > time.Minute {
 		t.Errorf("it took %v, as long as the participant", took)
 	}
 	results := map[txn.Result]int{}

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
-const patience = 20 * time.Second // how long a test waits for what must happen
+const patience = 60 * time.Second // how long a test waits for what must happen
 
 func secret() []byte { return []byte("the secret of a test cluster") }
 

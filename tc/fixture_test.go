@@ -16,7 +16,7 @@ import (
 	"github.com/concord-tx/concord/tc/seata"
 )
 
-const patience = 10 * time.Second // how long a test waits for what must happen
+const patience = 60 * time.Second // how long a test waits for what must happen
 
 // fake is a coordinator whose answers the test decides. Zero functions have defaults that say yes.
 type fake struct {

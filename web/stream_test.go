@@ -141,7 +141,7 @@ func TestStreamOfAGroupCarriesDeliveries(t *testing.T) {
 	}
 	for range got { // the server ends the stream
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("a stream held up the shutdown for %v", took)
 	}
 }

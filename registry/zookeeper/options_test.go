@@ -117,7 +117,7 @@ func TestServerThatSaysNothingDoesNotHoldUsUp(t *testing.T) {
 	}
 	r.Close()
 	r.Close()
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("open, deregister and close took %s", took)
 	}
 	if err := r.Health(); err == nil {

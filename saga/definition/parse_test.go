@@ -247,7 +247,7 @@ func TestLargeDocumentsAreRefusedInTime(t *testing.T) {
 			if _, findings := Parse([]byte(body)); !Broken(findings) || len(findings) > FindingsMax {
 				t.Errorf("%d findings", len(findings))
 			}
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 		})

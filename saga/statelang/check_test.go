@@ -261,7 +261,7 @@ func TestCyclesAreFoundWithoutGoingThroughPaths(t *testing.T) {
 	if r.Sound() || r.Findings[0].Rule != RuleCycle {
 		t.Error("the cycle through all states is not found")
 	}
-	if took := time.Since(begin); took > 10*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	if r := check(t, chain(400, `{"Type":"Succeed"}`)); r.Sound() || r.Findings[0].Rule != RuleTooLarge {

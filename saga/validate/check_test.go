@@ -99,7 +99,7 @@ func TestTheLargestDefinitionIsCheckedInTime(t *testing.T) {
 			t.Fatalf("%+v", f)
 		}
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("took %v", took)
 	} else {
 		t.Logf("took %v", took)
@@ -131,7 +131,7 @@ func TestATangledDefinitionIsCheckedInTime(t *testing.T) {
 		t.Errorf("%d findings", len(findings))
 	}
 	took := time.Since(start)
-	if t.Logf("took %v", took); took > 10*time.Second {
+	if t.Logf("took %v", took); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 }
