@@ -30,11 +30,12 @@ type caller struct {
 	rollback bool
 	deciding bool
 	xid      string
+	last     chan struct{} // of a saga: its last step was called
 }
 
 func (c *caller) prepare(number int) {
 	c.number = number
-	c.calls = make([]int, c.s.w.branches)
+	c.calls, c.last = make([]int, c.s.w.branches), make(chan struct{}, 1)
 }
 
 // told notes that a participant was called for a branch.
@@ -49,6 +50,8 @@ func (c *caller) told(k call) {
 	default:
 		if c.calls[k.branch]++; c.calls[k.branch] > 1 {
 			c.tally.Repeated++
+		} else if c.s.w.enlist == enlistSaga && k.branch == len(c.calls)-1 {
+			c.last <- struct{}{} // there is room: once in each
 		}
 	}
 }
@@ -59,7 +62,11 @@ func (c *caller) loop() {
 		if n := c.s.begun.Add(1); c.s.limit > 0 && n > c.s.limit {
 			return
 		}
-		if err := c.transaction(); err != nil {
+		run := c.transaction
+		if c.s.w.enlist == enlistSaga {
+			run = c.saga
+		}
+		if err := run(); err != nil {
 			c.s.fault(err)
 			return
 		}

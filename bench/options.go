@@ -59,7 +59,7 @@ and prints what it measured.
 
   go run ./bench -suite short            about 3 minutes: closed loop AT and TCC, a short ladder, 100,000 live
   go run ./bench -suite full             everything, about 20 minutes
-  go run ./bench -suite closed           one of: closed, sustained, ladder, live, lists, mix, connections, http
+  go run ./bench -suite closed           one of: closed, sustained, ladder, live, lists, mix, connections, http, sagas
   go run ./bench -suite cluster          MySQL (MariaDB) and RocketMQ: publication on and off in turns, half load
   go run ./bench -store mysql -mq off    one cell on MySQL without publication
   go run ./bench -inflight 64 -kind tcc  one closed-loop cell
@@ -84,7 +84,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.suite, "suite", "", "run these cells: short, full, closed, sustained, ladder, live, lists, mix, "+
-		"connections, http, cluster")
+		"connections, http, sagas, cluster")
 	flags.StringVar(&o.concord, "concord", "", "server binary; built from the working tree if empty")
 	flags.StringVar(&o.serverFlags, "server-flags", "", "more flags for concord serve, separated by blanks")
 	flags.StringVar(&o.dir, "dir", defaultDir(), "where data directories are made; a real disk, to measure fsync")
@@ -105,7 +105,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.Float64Var(&o.rate, "rate", 0, "one cell, open loop: transactions per second")
 	flags.Int64Var(&o.held, "held", 0, "one cell: hold so many transactions undecided meanwhile")
 	flags.StringVar(&spacing, "arrival", "poisson", "open loop: poisson or constant")
-	flags.StringVar(&kind, "kind", "at", "of branches: at, tcc or http-tcc")
+	flags.StringVar(&kind, "kind", "at", "of branches: at, tcc or http-tcc; or saga, whose steps are called by HTTP")
 	flags.StringVar(&enlist, "enlist", enlistTogether, "with -kind http-tcc: branches join together, or singly")
 	flags.IntVar(&o.w.branches, "branches", 2, "branches of a transaction")
 	flags.IntVar(&o.w.rollback, "rollback", 0, "percent of transactions that are rolled back")
@@ -125,8 +125,11 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if err == nil {
 		o.w.timeout = int32(timeout.Milliseconds())
 		o.w.kind, err = parseKind(kind)
-		if kind == kindHTTP {
+		switch kind {
+		case kindHTTP:
 			o.w.enlist = enlist
+		case enlistSaga:
+			o.w.enlist = enlistSaga
 		}
 	}
 	if err == nil {
@@ -151,8 +154,10 @@ func (o options) validate() error {
 	case o.store != storeMySQL && o.store != "pebble" || o.mq != mqOff && o.mq != mqRocket:
 		return fmt.Errorf("store is pebble or mysql, mq is off or rocketmq")
 	case o.w.enlist != "" && (o.rate > 0 || o.held > 0 || o.store == storeMySQL):
-		return fmt.Errorf("kind http-tcc runs closed loops on the embedded store only")
-	case o.w.enlist != "" && o.w.enlist != enlistTogether && o.w.enlist != enlistSingly:
+		return fmt.Errorf("kinds http-tcc and saga run closed loops on the embedded store only")
+	case o.w.enlist == enlistSaga && (o.w.branches < 1 || o.w.rollback > 0):
+		return fmt.Errorf("a saga has at least one step, and all are done")
+	case o.w.enlist != "" && o.w.enlist != enlistTogether && o.w.enlist != enlistSingly && o.w.enlist != enlistSaga:
 		return fmt.Errorf("enlist is together or singly")
 	case o.warmup < 0, o.window <= 0:
 		return fmt.Errorf("window must be positive")

@@ -102,6 +102,11 @@ func (s *services) reset(w workload, from, to int64) {
 func (s *services) start(n int, limit int64) error {
 	s.limit = limit
 	s.stopped.Store(false)
+	if s.w.enlist == enlistSaga {
+		if err := s.publish(s.w.branches); err != nil {
+			return err
+		}
+	}
 	all := make([]*caller, n)
 	for i := range all {
 		conn, err := net.Dial("tcp", s.target)
@@ -273,7 +278,7 @@ func (s *services) check() []string {
 		if err := c.conn.SetDeadline(time.Now().Add(requestWait)); err != nil {
 			return append(faults, err.Error())
 		}
-		status, body, err := c.ask("GET", "/api/v1/transactions/"+c.xid, nil)
+		status, body, err := c.awaitEnd()
 		want := outcomeText(c.rollback)
 		if err != nil || status != http.StatusOK || textOf(body, `"status":"`) != want {
 			faults = append(faults, "transaction "+c.xid+" is not "+want+": "+strconv.Itoa(status))

@@ -31,6 +31,7 @@ func (s *suite) run(ctx context.Context) error {
 		"mix":         {s.mix},
 		"connections": {s.connections},
 		"http":        {s.services},
+		"sagas":       {s.sagas},
 		suiteCluster:  {s.cluster},
 		"short":       {s.shorten, s.closed, s.ladder, s.live},
 		"full":        {s.closed, s.ladder, s.sustained, s.mix, s.connections, s.live, s.lists},

@@ -16,7 +16,8 @@ type workload struct {
 	keys     int // AT: rows of one table that branches lock, chosen at random; 0: never the same row twice
 	timeout  int32
 	hold     bool // register and then never decide
-	// enlist is "" for the Seata protocol; else the transactions run over HTTP, and it says how branches join.
+	// enlist is "" for the Seata protocol; else the transactions run over HTTP, and it says how branches join, or that
+	// they are the steps of a saga.
 	enlist string
 }
 
@@ -25,6 +26,9 @@ const kindHTTP = "http-tcc"
 
 // name is that of the kind.
 func (w workload) name() string {
+	if w.enlist == enlistSaga {
+		return enlistSaga
+	}
 	if w.enlist != "" {
 		return kindHTTP
 	}
@@ -35,10 +39,10 @@ func parseKind(text string) (seata.BranchType, error) {
 	switch text {
 	case "at", "AT":
 		return seata.BranchAT, nil
-	case "tcc", "TCC", kindHTTP:
+	case "tcc", "TCC", kindHTTP, enlistSaga:
 		return seata.BranchTCC, nil
 	}
-	return 0, fmt.Errorf("unknown kind %q: write at, tcc or http-tcc", text)
+	return 0, fmt.Errorf("unknown kind %q: write at, tcc, http-tcc or saga", text)
 }
 
 // resource names what branch number i works on.
