@@ -25,6 +25,7 @@ type fakeEvents struct {
 	watchers map[int]func()
 	watched  int
 	next     map[string]int
+	padding  string // in each event
 }
 
 func newFakeEvents(n int) *fakeEvents {
@@ -39,7 +40,8 @@ func (f *fakeEvents) add(topic string, xid int64) {
 	f.mu.Lock()
 	seq := f.first + uint64(len(f.entries))
 	f.entries = append(f.entries, orchestrator.EventEntry{
-		Seq: seq, XID: xid, Topic: topic, At: 1_700_000_000_000, Event: fmt.Appendf(nil, `{"id":"%d","x":"<&>\u2028"}`, seq),
+		Seq: seq, XID: xid, Topic: topic, At: 1_700_000_000_000,
+		Event: fmt.Appendf(nil, `{"id":"%d","x":"<&>\u2028%s"}`, seq, f.padding),
 	})
 	var wake []func()
 	for _, w := range f.watchers {
