@@ -41,6 +41,13 @@ const (
 	CodeBranchDone     Code = "branchDone"
 	CodeNothingLocked  Code = "nothingLocked"
 	CodeNoDocument     Code = "documentNotFound"
+	CodeUnreadable     Code = "definitionUnreadable"
+	CodeDecidesItself  Code = "sagaDecidesItself"
+	CodePastPivot      Code = "pastPivot"
+	CodeNotAwaited     Code = "notAwaited"
+	CodeSeveralAwait   Code = "severalAwait"
+	CodeUnderWay       Code = "attemptUnderWay"
+	CodeNotStuck       Code = "notStuck"
 )
 
 // ErrorInfo is what every adapter needs to know to answer an error. The zero value means no error.
@@ -113,6 +120,8 @@ var sentinels = []struct {
 	{ErrReceipt, row(CodeReceipt, 400, "Unknown", "The delivery id was not made by this server.", false)},
 	{ErrNoLetter, row(CodeNoLetter, 404, "Unknown", "The consumer group has no such dead letter.", false)},
 	{ErrNoDocument, row(CodeNoDocument, 404, "Unknown", "There is no such document, or it has expired.", false)},
+	{ErrUnreadable, row(CodeUnreadable, 409, "Unknown",
+		"This server cannot read the saga's definition, which another version of it published.", false)},
 	{ErrPlanChanged, row(CodePlanChanged, 412, "GlobalTransactionStatusInvalid",
 		"The transaction moved on since the plan was made; nothing was done. Ask for the plan again.", false)},
 	{ErrInternal, row(CodeInternal, 500, "Unknown", "Concord has a defect; its log has the details.", false)},
@@ -141,8 +150,33 @@ func describeIllegal(reason txn.Illegal) ErrorInfo {
 		return row(CodeTooMany, 409, "FailedToAddBranch",
 			"The transaction has as many branches as are allowed.", false)
 	}
+	if info, ok := describeSaga(reason); ok {
+		return info
+	}
 	return row(CodeNotActive, 409, "GlobalTransactionNotActive",
 		"The transaction is decided or timed out; no branch can join.", false)
+}
+
+// describeSaga has the rows of sagas, which clients of Seata do not see.
+func describeSaga(reason txn.Illegal) (info ErrorInfo, ok bool) {
+	refused := func(code Code, sentence string) (ErrorInfo, bool) {
+		return row(code, 409, "GlobalTransactionStatusInvalid", sentence, code == CodeUnderWay), true
+	}
+	switch reason {
+	case txn.DecidesItself:
+		return refused(CodeDecidesItself, "A saga decides itself, when all its steps are done.")
+	case txn.PastPivot:
+		return refused(CodePastPivot, "A step was begun after which there is no way back.")
+	case txn.NotAwaited:
+		return refused(CodeNotAwaited, "No step of the saga waits for it now.")
+	case txn.SeveralAwait:
+		return refused(CodeSeveralAwait, "Several steps of the saga wait for it; name one.")
+	case txn.UnderWay:
+		return refused(CodeUnderWay, "An attempt at the step is under way, and its end has to be known first; try again.")
+	case txn.NotStuck:
+		return refused(CodeNotStuck, "Only a saga that is stuck behind its pivot can be finished by a person.")
+	}
+	return ErrorInfo{}, false
 }
 
 func row(code Code, http int, seata, sentence string, retryable bool) ErrorInfo {

@@ -1,6 +1,8 @@
 package orchestrator
 
 import (
+	"errors"
+
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
@@ -10,10 +12,13 @@ type Sagas interface {
 	txn.Planners
 
 	// Load has the definition of a run ready, so that Planner returns it, and calls done, perhaps before it returns.
-	// Errors: [ErrNoDocument] if there is no such definition, faults. What was loaded stays for the life of the process:
+	// Errors: [ErrNoDocument] if there is no such definition, [ErrUnreadable], faults. What was loaded stays for the life of the process:
 	// definitions that are published do not change.
 	Load(run *txn.SagaRun, done func(error))
 }
+
+// ErrUnreadable: the definition of a saga is there, and this server cannot read it.
+var ErrUnreadable = errors.New("definition of the saga cannot be read here")
 
 // SagaRequest starts a saga.
 type SagaRequest struct {

@@ -2,14 +2,11 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
-	"github.com/concord-tx/concord/saga/definition"
-	"github.com/concord-tx/concord/saga/plan"
 )
 
 var _ orchestrator.Sagas = (*Catalog)(nil)
@@ -19,17 +16,52 @@ const loadWithin = 10 * time.Second
 
 // Planner implements [txn.Planners].
 func (c *Catalog) Planner(run *txn.SagaRun) txn.Planner {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if p := c.ready[versionOf(run)]; p != nil {
-		return p
+	if compiled := c.compiled(versionOf(run)); compiled != nil {
+		return compiled.Planner
 	}
 	return nil
+}
+
+// compiled returns what is ready, or nil.
+func (c *Catalog) compiled(key txn.SagaRun) *Compiled {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ready[key]
 }
 
 // versionOf is what a run runs, without what is its own.
 func versionOf(run *txn.SagaRun) txn.SagaRun {
 	return txn.SagaRun{Definition: run.Definition, Version: run.Version}
+}
+
+// Ready returns a version that is ready to run, 0 being the newest, and its number. Errors:
+// [orchestrator.ErrNoDocument], [orchestrator.ErrUnreadable], faults.
+func (c *Catalog) Ready(ctx context.Context, name string, version uint32) (uint32, *Compiled, error) {
+	if version == 0 {
+		if nameProblem(name) != "" {
+			return 0, nil, orchestrator.ErrNoDocument
+		}
+		p, err := c.newest(ctx, name)
+		if err != nil {
+			return 0, nil, fmt.Errorf("read saga %s: %w", name, err)
+		}
+		version = p.Version
+	}
+	run := txn.SagaRun{Definition: name, Version: version}
+	if compiled := c.compiled(run); compiled != nil {
+		return version, compiled, nil
+	}
+	loaded := make(chan error, 1)
+	c.Load(&run, func(err error) { loaded <- err })
+	select {
+	case err := <-loaded:
+		if err != nil {
+			return version, nil, err
+		}
+	case <-ctx.Done():
+		return version, nil, ctx.Err()
+	}
+	return version, c.compiled(run), nil
 }
 
 // Load implements [orchestrator.Sagas]. Runs that want the same definition at the same time share one reading.
@@ -58,10 +90,10 @@ func (c *Catalog) Load(run *txn.SagaRun, done func(error)) {
 		defer c.loads.Done()
 		ctx, cancel := context.WithTimeout(context.Background(), loadWithin)
 		defer cancel()
-		p, err := c.program(ctx, key)
+		compiled, err := c.compile(ctx, key)
 		c.mu.Lock()
 		if err == nil {
-			c.ready[key] = p
+			c.ready[key] = compiled
 		}
 		waiting := c.loading[key]
 		delete(c.loading, key)
@@ -72,43 +104,30 @@ func (c *Catalog) Load(run *txn.SagaRun, done func(error)) {
 	}()
 }
 
-// program reads and compiles a version.
-func (c *Catalog) program(ctx context.Context, key txn.SagaRun) (*plan.Program, error) {
+// compile reads and compiles a version.
+func (c *Catalog) compile(ctx context.Context, key txn.SagaRun) (*Compiled, error) {
 	if key.Version == 0 {
 		return nil, fmt.Errorf("saga %s without a version: %w", key.Definition, orchestrator.ErrNoDocument)
 	}
-	own, err := c.find(ctx, key.Definition, key.Version)
+	p, err := c.Get(ctx, key.Definition, key.Version)
 	if err != nil {
 		return nil, err
 	}
-	def, findings := definition.Parse([]byte(own.Text))
-	if def == nil || definition.Broken(findings) {
-		return nil, fmt.Errorf("saga %s, version %d was published by a version that reads another language",
-			key.Definition, key.Version)
+	language := c.language(p.Language)
+	if language == nil {
+		return nil, unreadable(&p, "it is in the language "+p.Language)
 	}
-	return plan.Compile(def, func(name string, version int) (*definition.Definition, error) {
+	compiled, err := language.Compile(&p, func(name string, version uint32) (Published, error) {
 		if version == 0 {
-			version = int(own.Subs[name])
+			version = p.Subs[name]
 		}
 		if version == 0 {
-			return nil, errors.New("no version of the sub-saga " + name + " was there when it was published")
+			return Published{}, unreadable(&p, "no version of the sub-saga "+name+" was there when it was published")
 		}
-		sub, err := c.find(ctx, name, uint32(version))
-		if err != nil {
-			return nil, err
-		}
-		def, _ := definition.Parse([]byte(sub.Text))
-		if def == nil {
-			return nil, fmt.Errorf("saga %s cannot be read", name)
-		}
-		return def, nil
+		return c.Get(ctx, name, version)
 	})
-}
-
-// Close waits for readings that are under way. Nothing is loaded afterwards.
-func (c *Catalog) Close() {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	c.loads.Wait()
+	if err != nil {
+		return nil, err
+	}
+	return &compiled, nil
 }

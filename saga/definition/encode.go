@@ -218,7 +218,9 @@ func (t tree) retry(r *Retry) {
 	t["retry"] = retry
 }
 
-// plain returns the value as it is written.
+// Plain returns the value as it is written.
+func (v Value) Plain() any { return v.plain() }
+
 func (v Value) plain() any {
 	switch v.Kind {
 	case ValueExpression:

@@ -1,0 +1,87 @@
+package catalog
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Options are the parts of a [Catalog].
+type Options struct {
+	Documents orchestrator.Documents
+	Clock     orchestrator.Clock // nil: the system's
+	// Deadline is of sagas that name none; 0 is a day.
+	Deadline time.Duration
+	// Languages are those beside our own; of several that recognise a text the first reads it.
+	Languages []Language
+	Logger    *slog.Logger // nil: discarded
+}
+
+// Catalog has the published definitions. All methods may be called concurrently.
+type Catalog struct {
+	docs      orchestrator.Documents
+	clock     orchestrator.Clock
+	languages []Language // the last one is ours
+	logger    *slog.Logger
+	// checks has room for those that may check at the same time: that takes processors, not time.
+	checks chan struct{}
+
+	mu      sync.RWMutex
+	ready   map[txn.SagaRun]*Compiled // by name and version
+	loading map[txn.SagaRun][]func(error)
+	loads   sync.WaitGroup
+	closed  bool
+}
+
+// checksMax is how many definitions are checked at the same time. The others wait.
+const checksMax = 2
+
+// New makes a catalog.
+func New(o Options) *Catalog {
+	c := &Catalog{
+		docs: o.Documents, clock: o.Clock, logger: o.Logger, checks: make(chan struct{}, checksMax),
+		ready: map[txn.SagaRun]*Compiled{}, loading: map[txn.SagaRun][]func(error){},
+	}
+	if c.clock == nil {
+		c.clock = orchestrator.SystemClock{}
+	}
+	if o.Deadline == 0 {
+		o.Deadline = 24 * time.Hour
+	}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	c.languages = append(append(c.languages, o.Languages...), own{o.Deadline})
+	return c
+}
+
+// language returns the one with a name, nil if there is none.
+func (c *Catalog) language(name string) Language {
+	for _, l := range c.languages {
+		if l.Name() == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// recognise returns the language of a text.
+func (c *Catalog) recognise(text []byte) Language {
+	for _, l := range c.languages {
+		if l.Recognise(text) {
+			return l
+		}
+	}
+	panic("catalog: our own language recognises everything")
+}
+
+// Close waits for readings that are under way. Nothing is loaded afterwards.
+func (c *Catalog) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.loads.Wait()
+}
