@@ -45,6 +45,8 @@ func (r Rules) Apply(g *Global, ev Event, now Millis) (Effects, error) {
 		return r.release(g, ev, now)
 	case Signal:
 		return r.signal(g, ev, now)
+	case Task:
+		return r.task(g, ev, now)
 	}
 	panic(fmt.Sprintf("txn: event of type %T", ev))
 }
@@ -265,6 +267,9 @@ func edit(g *Global) *draft {
 
 // done closes the draft.
 func (d *draft) done(w Write) Effects {
+	if w == WriteMemory && d.fetches() {
+		w = WriteLazy
+	}
 	d.eff.Next, d.eff.Write = d.Global, w
 	return d.eff
 }

@@ -27,6 +27,7 @@ const (
 	DecidesItself                      // it is a saga, which is not committed by others
 	PastPivot                          // a step was begun after which there is no way back
 	NotAwaited                         // no step waits for such a signal
+	TaskLost                           // the task was ended, or given to another
 )
 
 // String returns the reason in words.
@@ -54,6 +55,8 @@ func (r Illegal) String() string {
 		return "a step was begun after which there is no way back"
 	case NotAwaited:
 		return "no step waits for it"
+	case TaskLost:
+		return "the task was ended, or given to another"
 	}
 	return "invalid"
 }
