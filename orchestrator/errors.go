@@ -41,6 +41,7 @@ const (
 	CodeBranchDone     Code = "branchDone"
 	CodeNothingLocked  Code = "nothingLocked"
 	CodeNoDocument     Code = "documentNotFound"
+	CodeLeaseLost      Code = "leaseLost"
 	CodeUnreadable     Code = "definitionUnreadable"
 	CodeDecidesItself  Code = "sagaDecidesItself"
 	CodePastPivot      Code = "pastPivot"
@@ -144,6 +145,9 @@ func describeIllegal(reason txn.Illegal) ErrorInfo {
 		return row(CodeEnded, 409, "GlobalTransactionStatusInvalid", "The transaction has ended.", false)
 	case txn.BranchDone:
 		return row(CodeBranchDone, 409, "BranchTransactionNotExist", "Nothing is left to do for the branch.", false)
+	case txn.TaskLost:
+		return row(CodeLeaseLost, 409, "GlobalTransactionStatusInvalid",
+			"The task was ended, or given to another worker.", false)
 	case txn.NothingLocked:
 		return row(CodeNothingLocked, 409, "GlobalTransactionStatusInvalid", "It holds no rows.", false)
 	case txn.TooManyBranches:

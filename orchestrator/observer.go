@@ -150,7 +150,7 @@ func (c *Coordinator) observe(e *entry, req request, eff txn.Effects) {
 	}
 	g := eff.Next
 	s := Step{XID: g.XID, Trace: g.Trace, Global: g, From: moment(req.at), To: time.Now()}
-	switch ev := req.ev.(type) {
+	switch ev := attemptEnd(req.ev).(type) {
 	case txn.Register:
 		c.observeJoined(g, eff.Touched, s, []txn.Register{ev})
 	case txn.Enlist:
@@ -208,7 +208,7 @@ func (c *Coordinator) observeWrite(req request, eff txn.Effects, err error) {
 	if errors.Is(err, ErrConflict) || errors.As(err, &locked) {
 		s.Trace = "" // it is tried again, or is waited for, and that is told
 	}
-	switch ev := req.ev.(type) {
+	switch ev := attemptEnd(req.ev).(type) {
 	case txn.Register:
 		s.Within, s.BranchID = StepRegister, ev.BranchID
 	case txn.Enlist:
