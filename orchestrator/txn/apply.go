@@ -45,6 +45,8 @@ func (r Rules) Apply(g *Global, ev Event, now Millis) (Effects, error) {
 		return r.release(g, ev, now)
 	case Signal:
 		return r.signal(g, ev, now)
+	case Finish:
+		return r.finish(g, ev, now)
 	case Task:
 		return r.task(g, ev, now)
 	}

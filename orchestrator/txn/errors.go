@@ -5,7 +5,7 @@ import "fmt"
 // IllegalEventError says that an event is not allowed in the present state. The state is unchanged.
 type IllegalEventError struct {
 	XID    XID
-	Event  string // what was asked: "register", "commit", "rollback", "report", "retry", "skip", "release", "signal"
+	Event  string // what was asked: "register", "commit", "rollback", "report", "retry", "skip", ...
 	Status Status
 	Cause  Cause
 	Reason Illegal
@@ -27,6 +27,9 @@ const (
 	DecidesItself                      // it is a saga, which is not committed by others
 	PastPivot                          // a step was begun after which there is no way back
 	NotAwaited                         // no step waits for such a signal
+	SeveralAwait                       // several steps wait for such a signal
+	UnderWay                           // an attempt is under way, and its end has to be known first
+	NotStuck                           // it goes on by itself
 	TaskLost                           // the task was ended, or given to another
 )
 
@@ -55,6 +58,12 @@ func (r Illegal) String() string {
 		return "a step was begun after which there is no way back"
 	case NotAwaited:
 		return "no step waits for it"
+	case SeveralAwait:
+		return "several steps wait for it; say which"
+	case UnderWay:
+		return "an attempt is under way; its end has to be known first"
+	case NotStuck:
+		return "it is not stuck"
 	case TaskLost:
 		return "the task was ended, or given to another"
 	}

@@ -65,25 +65,34 @@ type Reply struct {
 	Answer string
 }
 
-// Signal ends a step of a saga that waits for it: the oldest that has this name.
+// Signal ends the one step of a saga that waits for it. With a Name that is a step that waits for a signal of this name;
+// Step says which, if several do. Without a Name it is the step called Step, whatever it waits for: so are approvals
+// answered, which no signal ends by its name.
 type Signal struct {
-	Name, Data, Actor string
-	Refuse            bool // for an approval: no
+	Name, Step, Data, Actor string
+	Refuse                  bool // for an approval: no
 }
 
-// Retry is an operator's wish to try again now, whatever was planned. Refused branches are tried again too.
+// Retry is an operator's wish to try again now, whatever was planned. Refused branches are tried again too, and so are
+// the failed steps of a saga that has no way back: from there it goes on.
 type Retry struct {
 	Actor    string
 	BranchID int64 // 0: all
 }
 
 // Skip is an operator's decision that phase two of a branch is not done by the coordinator any more. The outcome stays
-// what it is; whether this branch's effects follow it is the operator's business from then on.
+// what it is; whether this branch's effects follow it is the operator's business from then on. A step of a saga that is
+// not decided counts as done, with Result for its answer; nobody is told by a Notice of that.
 type Skip struct {
 	BranchID int64
 	Actor    string
+	Result   string
 	Notice   Notice
 }
+
+// Finish is an operator's decision that a saga that is stuck behind its pivot is done, with Result as its output: what
+// is left of it is not done.
+type Finish struct{ Actor, Result string }
 
 // Release is an operator's decision that rows are free although their undo is not done.
 type Release struct {
@@ -109,6 +118,7 @@ func (Retry) event()    {}
 func (Skip) event()     {}
 func (Release) event()  {}
 func (Signal) event()   {}
+func (Finish) event()   {}
 
 // Result classifies the end of one attempt.
 type Result uint8

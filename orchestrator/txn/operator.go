@@ -65,6 +65,9 @@ func (r Rules) open(g *Global, event string, id int64) error {
 }
 
 func (r Rules) skip(g *Global, ev Skip, now Millis) (Effects, error) {
+	if g.Saga != nil && g.Status == Active {
+		return r.skipStep(g, ev, now)
+	}
 	if err := decided(g, "skip"); err != nil {
 		return Effects{}, err
 	}

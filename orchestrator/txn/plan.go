@@ -8,13 +8,15 @@ import (
 // Action is what an operator can do to a transaction.
 type Action uint8
 
-// The actions. Commit and rollback are for active transactions, the others for decided ones.
+// The actions. Commit and rollback are for active transactions, the others for decided ones; retry and skip are for the
+// steps of active sagas, too, and finish for those alone.
 const (
 	ActionCommit Action = 1 + iota
 	ActionRollback
 	ActionRetry
 	ActionSkip    // of one branch
 	ActionRelease // the rows of one branch, or of all
+	ActionFinish  // a saga that is stuck behind its pivot
 )
 
 // String returns the name that the API uses.
@@ -30,13 +32,15 @@ func (a Action) String() string {
 		return "skip"
 	case ActionRelease:
 		return "release"
+	case ActionFinish:
+		return "finish"
 	}
 	return "invalid"
 }
 
 // ParseAction is the reverse of [Action.String]; ok is false for an unknown name.
 func ParseAction(name string) (a Action, ok bool) {
-	for a = ActionCommit; a <= ActionRelease; a++ {
+	for a = ActionCommit; a <= ActionFinish; a++ {
 		if a.String() == name {
 			return a, true
 		}
@@ -45,12 +49,17 @@ func ParseAction(name string) (a Action, ok bool) {
 }
 
 // Heuristic reports whether the action gives up that effects are all or nothing.
-func (a Action) Heuristic() bool { return a == ActionSkip || a == ActionRelease }
+func (a Action) Heuristic() bool { return a >= ActionSkip }
+
+// whole reports whether the action is always of a whole transaction.
+func (a Action) whole() bool { return a <= ActionRollback || a == ActionFinish }
 
 // Operation is an action on a transaction, or on one of its branches; BranchID 0 is all of it.
 type Operation struct {
 	Action   Action
 	BranchID int64
+	// Result is what the step of a saga that is skipped counts as having answered, or the output of one that is finished.
+	Result string
 }
 
 // Event returns the event that carries the operation out.
@@ -63,9 +72,11 @@ func (o Operation) Event(actor string, n Notice) Event {
 	case ActionRetry:
 		return Retry{Actor: actor, BranchID: o.BranchID}
 	case ActionSkip:
-		return Skip{BranchID: o.BranchID, Actor: actor, Notice: n}
+		return Skip{BranchID: o.BranchID, Actor: actor, Result: o.Result, Notice: n}
 	case ActionRelease:
 		return Release{BranchID: o.BranchID, Actor: actor, Notice: n}
+	case ActionFinish:
+		return Finish{Actor: actor, Result: o.Result}
 	}
 	panic(fmt.Sprintf("txn: action %d", o.Action))
 }
@@ -110,7 +121,7 @@ type PlannedRelease struct {
 // Plan returns what op would do to g at the time now. An [*IllegalEventError] says that it is not allowed.
 func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 	p := Plan{XID: g.XID, Operation: op, Before: g.Status, Heuristic: op.Action.Heuristic()}
-	if op.BranchID != 0 && op.Action <= ActionRollback || op.BranchID == 0 && op.Action == ActionSkip {
+	if op.BranchID != 0 && op.Action.whole() || op.BranchID == 0 && op.Action == ActionSkip {
 		return p, illegal(g, op.Action.String(), NoSuchBranch)
 	}
 	eff, err := r.Apply(g, op.Event("", Notice{}), now)
@@ -221,6 +232,9 @@ func (p *Plan) frees(g, next *Global, barred map[int64]bool) {
 func (p Plan) Canonical() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "1 %s %s %d %s %s %s\n", p.XID, p.Operation.Action, p.Operation.BranchID, p.Before, p.After, p.Decides)
+	if p.Operation.Result != "" {
+		fmt.Fprintf(&b, "result %q\n", p.Operation.Result)
+	}
 	for _, c := range p.Calls {
 		fmt.Fprintf(&b, "call %d %s %s %q %q\n", c.BranchID, c.Kind, c.Op, c.Resource, c.URL)
 	}

@@ -64,6 +64,9 @@ type Next struct {
 	// rollback.
 	Decide Outcome
 	Text   string
+	// Later is how many more steps are sure to begin if all goes well: the items of loops whose turn has not come. What
+	// does not fit into the limit of branches is refused before the first of them is begun.
+	Later int
 }
 
 // NewStep is a step to be begun.
@@ -124,7 +127,7 @@ func (r Rules) advance(d *draft, now Millis) {
 	case next.Decide != 0:
 		r.conclude(d, next, now)
 		return
-	case len(d.Branches)+len(next.Start) > r.BranchesMax:
+	case len(d.Branches)+len(next.Start)+next.Later > r.BranchesMax:
 		r.conclude(d, Next{Decide: Rollback, Text: TooManyBranches.String()}, now)
 		return
 	}
@@ -364,53 +367,4 @@ func (g *Global) undoing() int {
 		}
 	}
 	return last
-}
-
-// retrySaga has the steps of an active saga tried again for which it is stuck, and those that wait for their next
-// attempt.
-func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
-	d := edit(g)
-	d.tell(now, HistoryRetry, ev.BranchID, ev.Actor)
-	for i, b := range g.Branches {
-		failed := b.Step != nil && (b.State == PhaseOneFailed || b.State == Registered && b.Step.GaveUp) &&
-			!r.planner(g).Without(b)
-		if ev.BranchID != 0 && b.ID != ev.BranchID || !failed && !(b.running() && b.NextAt > now) {
-			continue
-		}
-		nb := d.branch(i)
-		nb.State, nb.NextAt = Registered, now
-		if failed {
-			s := *b.Step
-			s.GaveUp, s.Until = false, 0
-			nb.Step, nb.Attempts, nb.Ongoing, nb.InFlightUntil = &s, 0, 0, 0
-		}
-	}
-	if len(d.eff.Touched) == 0 {
-		return Effects{}, illegal(g, "retry", BranchDone)
-	}
-	d.Stuck = 0
-	r.advance(d, now)
-	return d.done(WriteDurable), nil
-}
-
-// signal ends a step that waits for somebody.
-func (r Rules) signal(g *Global, ev Signal, now Millis) (Effects, error) {
-	if g.Saga == nil || g.Status != Active {
-		return Effects{}, illegal(g, "signal", NotActive)
-	}
-	for i, b := range g.Branches {
-		if b.Kind != StepSignal || b.State != Registered || b.Resource != ev.Name {
-			continue
-		}
-		d := edit(g)
-		d.tell(now, HistorySignal, b.ID, ev.Actor)
-		if ev.Refuse {
-			d.stepRefused(i, Verdict{Answer: ev.Data}, 0, "refused by "+ev.Actor, now)
-		} else {
-			d.stepDone(i, Verdict{Answer: ev.Data}, 0, now)
-		}
-		r.advance(d, now)
-		return d.done(WriteDurable), nil
-	}
-	return Effects{}, illegal(g, "signal", NotAwaited)
 }

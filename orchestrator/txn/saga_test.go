@@ -12,7 +12,8 @@ import (
 )
 
 // levels is a planner: the steps of a level run together, the next level begins when all of them are done. Names tell
-// what they are: with "u" they can be undone, with "p" they are pivots, "t" is a timer of a second, "s" a signal.
+// what they are: with "u" they can be undone, with "p" they are pivots, "t" is a timer of a second, "s" a signal and "q"
+// an approval.
 type levels [][]string
 
 func (l levels) Planner(*SagaRun) Planner { return l }
@@ -44,7 +45,9 @@ func (l levels) Next(g *Global, now Millis) Next {
 				case strings.Contains(name, "t"):
 					s.Kind, s.Until = StepTimer, now.Add(time.Second)
 				case strings.Contains(name, "s"):
-					s.Kind, s.Resource, s.Until = StepSignal, name, now.Add(time.Minute)
+					s.Kind, s.Resource, s.Until, s.Data = StepSignal, "s", now.Add(time.Minute), ""
+				case strings.Contains(name, "q"):
+					s.Kind, s.Resource, s.Until = StepSignal, "s", now.Add(time.Minute)
 				}
 				next.Start = append(next.Start, s)
 			}
@@ -55,8 +58,10 @@ func (l levels) Next(g *Global, now Millis) Next {
 	return Next{Decide: Commit, Text: "{}"}
 }
 
-func (levels) Judge(_ *Global, _ *Branch, r Reply) Verdict { return Verdict{r.Result, r.Answer} }
-func (levels) Without(*Branch) bool                        { return false }
+func (levels) Judge(_ *Global, _ *Branch, r Reply) Verdict {
+	return Verdict{Result: r.Result, Answer: r.Answer}
+}
+func (levels) Without(*Branch) bool { return false }
 func (levels) Undo(_ *Global, b *Branch) Undo {
 	return Undo{
 		Resource: "back", Data: "undo " + b.Data + " " + b.Step.Answer,
@@ -74,9 +79,11 @@ type saga struct {
 	log   []string
 }
 
-func newSaga(t rapid.TB, l levels) *saga {
+func newSaga(t rapid.TB, l levels) *saga { return newSagaOf(t, l) }
+
+func newSagaOf(t rapid.TB, p Planners) *saga {
 	rules := DefaultRules()
-	rules.Planners = l
+	rules.Planners = p
 	rules.Retry.Attempts = 3
 	s := &saga{t: t, rules: rules, now: 1_000_000}
 	run := &SagaRun{Definition: "travel", Version: 3}

@@ -207,10 +207,10 @@ func (w *world) signal() bool {
 	switch w.x.choose(ways) {
 	case 0:
 		w.tell(b.Step.Name, "the signal comes")
-		w.apply(txn.Signal{Name: b.Resource})
+		w.apply(txn.Signal{Step: b.Step.Name})
 	case 1:
 		w.tell(b.Step.Name, "the signal is a no")
-		w.apply(txn.Signal{Name: b.Resource, Refuse: true})
+		w.apply(txn.Signal{Step: b.Step.Name, Refuse: true})
 	default:
 		w.tell(b.Step.Name, "the signal does not come in time")
 		w.now = max(w.now, b.Step.Until)

@@ -60,3 +60,35 @@ func TestACompensationIsOfItsOwnKind(t *testing.T) {
 		t.Error(w.kinds)
 	}
 }
+
+// A loop that does not fit into a run is refused when its list is known, not when half of it is done.
+func TestALoopThatDoesNotFitIsNotBegun(t *testing.T) {
+	t.Parallel()
+	const text = `
+saga: 1
+name: all
+steps:
+  - {id: first, call: {url: http://first}, readOnly: true}
+  - {id: each, forEach: {in: input.list, parallel: 2}, call: {url: http://each}, readOnly: true}
+`
+	list := "[" + strings.Repeat("0,", definition.LoopItemsMax-1) + "0]"
+	w := run(t, text, `{"list":`+list+`}`, nil)
+	w.expect(txn.RolledBack, txn.TooManyBranches.String(), "forward first http://first")
+	const outer = `
+saga: 1
+name: outer
+steps:
+  - {id: all, forEach: {in: input.list, parallel: 2}, subSaga: {saga: inner, input: {n: "${item}"}}}
+`
+	const inner = `
+saga: 1
+name: inner
+steps:
+  - {id: one, call: {url: http://one}, readOnly: true}
+  - {id: two, after: [], call: {url: http://two}, readOnly: true}
+  - {id: maybe, after: [], when: "input.n > 5", call: {url: http://maybe}, readOnly: true}
+`
+	list = "[" + strings.Repeat("0,", definition.LoopItemsMax/2) + "0]"
+	w = run(t, outer, `{"list":`+list+`}`, nil, inner)
+	w.expect(txn.RolledBack, txn.TooManyBranches.String())
+}

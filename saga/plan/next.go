@@ -42,6 +42,7 @@ type walk struct {
 	seen     []seen
 	steps    map[string]any // as expressions see them
 	start    []txn.NewStep
+	later    int    // branches of items whose turn has not come
 	waiting  bool   // something is under way, or was just begun
 	failure  string // why the saga cannot go on, "" if it can
 }
@@ -60,7 +61,7 @@ func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 	case w.failure != "":
 		return txn.Next{Decide: txn.Rollback, Text: w.failure}
 	case w.waiting:
-		return txn.Next{Start: w.start}
+		return txn.Next{Start: w.start, Later: w.later}
 	}
 	text, err := encode(output)
 	if err != nil {
@@ -204,6 +205,9 @@ func (w *walk) loop(s *step) seen {
 	for n, item := range items {
 		name := w.prefix + s.ID + "[" + strconv.Itoa(n) + "]"
 		if under >= parallel || why != "" && w.branches[name] == nil {
+			if why == "" {
+				w.later += (len(items) - n) * s.branches()
+			}
 			break // nothing is begun after a refusal, but what is under way ends first
 		}
 		switch at := w.one(s, name, map[string]any{as: item, index: n}); at.state {
@@ -224,6 +228,21 @@ func (w *walk) loop(s *step) seen {
 		return seen{state: running}
 	}
 	return seen{state: done, output: outputs}
+}
+
+// branches is how many branches a step, or an item of it, is sure to become: of a sub-saga those of the steps that it
+// begins with.
+func (s *step) branches() int {
+	if s.sub == nil {
+		return 1
+	}
+	n := 0
+	for i, inner := range s.sub.steps {
+		if len(s.sub.edges[i]) == 0 && inner.when == nil && inner.ForEach == nil {
+			n += inner.branches()
+		}
+	}
+	return n
 }
 
 // one looks at a step, or at one item of it, and begins it if it has not begun.
@@ -316,7 +335,7 @@ func (w *walk) child(s *step, name string, item map[string]any) seen {
 		sub.input = input
 	}
 	output := sub.all()
-	w.start = append(w.start, sub.start...)
+	w.start, w.later = append(w.start, sub.start...), w.later+sub.later
 	switch {
 	case sub.failure != "":
 		return seen{state: refused, why: sub.failure}

@@ -327,7 +327,7 @@ func TestWaits(t *testing.T) {
 	if b := w.g.Branches[2]; b.Data != `{"by":["boss"],"prompt":"pay 3?"}` {
 		t.Errorf("asked %s", b.Data)
 	}
-	w.apply(txn.Signal{Name: "ok", Data: `{"by":"me"}`})
+	w.apply(txn.Signal{Step: "ok", Data: `{"by":"me"}`})
 	w.expect(txn.Committed, `{"by":"me"}`)
 	w = run(t, waits, `{"n":3}`, nil)
 	w.pass(5 * time.Second)
