@@ -78,26 +78,36 @@ func (a *app) call(ctx context.Context, method, path string, body, out any) (jso
 	if err != nil {
 		return nil, err
 	}
+	_, raw, err := a.exchange(req, out)
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// exchange sends a request and decodes the answer into out. What was answered is returned also with a refusal; without
+// content it is nil, and out stays as it is.
+func (a *app) exchange(req *http.Request, out any) (*http.Response, json.RawMessage, error) {
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, a.unreachable(err)
+		return nil, nil, a.unreachable(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", a.server, err)
+		return resp, nil, fmt.Errorf("read the answer of %s: %w", a.server, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, a.refused(resp.StatusCode, raw)
+		return resp, raw, a.refused(resp.StatusCode, raw)
 	}
-	if resp.StatusCode == http.StatusNoContent { // out stays as it is
-		return nil, nil
+	if resp.StatusCode == http.StatusNoContent {
+		return resp, nil, nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return nil, fmt.Errorf("the answer of %s is not Concord's; does --server name the HTTP address of a "+
+		return resp, raw, fmt.Errorf("the answer of %s is not Concord's; does --server name the HTTP address of a "+
 			"coordinator? (%w)", a.server, err)
 	}
-	return raw, nil
+	return resp, raw, nil
 }
 
 // open asks the server for an answer of any length; the caller closes it.

@@ -24,6 +24,7 @@ const (
 // app is what the commands need of the outside.
 type app struct {
 	stdout, stderr io.Writer
+	stdin          io.Reader // nil: that of the process
 	environ        []string
 	exit           func(int) // ends the process at once
 	// adjustStore lets tests put a file system of their own under the store; nil otherwise.
@@ -47,6 +48,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.SetIn(a.stdin)
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
@@ -57,6 +59,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	_, _ = fmt.Fprintf(a.stderr, "concord: %v\n", err)
+	var own exitError
+	if errors.As(err, &own) {
+		return own.code
+	}
 	return exitFailure
 }
 

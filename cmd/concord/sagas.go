@@ -18,13 +18,6 @@ import (
 // errUnsound has `concord saga verify` end with 1.
 var errUnsound = errors.New("not all definitions are sound")
 
-func (a *app) saga() *cobra.Command {
-	return group(&cobra.Command{
-		Use:   "saga",
-		Short: "Check definitions of sagas before they go live",
-	}, a.sagaVerify(), a.sagaSchema())
-}
-
 // verified is the report on one file.
 type verified struct {
 	File     string               `json:"file"`

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// How a run is drawn: 80 letters wide, the bars take what the columns leave.
+const (
+	drawWidth   = 80
+	nameWidth   = 20
+	stateWidth  = 11
+	barMin      = 14
+	eventsShown = 30
+	rowsShown   = 40
+)
+
+// runRow is a line of the chart.
+type runRow struct {
+	name, state string
+	attempts    int
+	from, to    time.Time // zero: not known
+	said        string
+	undo        bool
+}
+
+// label is what stands in front of a line: a compensation is below its step.
+func (x *runRow) label() string {
+	if x.undo {
+		return "  └ undo"
+	}
+	return x.name
+}
+
+// drawRun draws a run: what it is, its steps over time, what it waits for, what happened, and what can be done.
+func drawRun(to io.Writer, r *sagaRun, all bool) error {
+	var b strings.Builder
+	word := r.word()
+	if d := took(r.BeganAt, r.EndedAt); d != "" {
+		word += " in " + d
+	}
+	fmt.Fprintf(&b, "%s  %s version %d  %s\n", r.XID, r.Saga, r.Version, word)
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "  %-12s %s\n", name, text)
+		}
+	}
+	line("key", r.Key)
+	line("application", r.Application)
+	line("began", moment(r.BeganAt))
+	if r.DecidedAt == "" {
+		line("deadline", moment(r.DeadlineAt))
+	} else if r.Cause != "" {
+		line("decided", moment(r.DecidedAt)+", "+r.Cause)
+	}
+	line("input", oneLine(compactJSON(r.Input), drawWidth-15))
+	line("output", oneLine(compactJSON(r.Output), drawWidth-15))
+	line("failure", r.Failure)
+	if rows := rowsOf(r, all); len(rows) > 0 {
+		b.WriteString("\n")
+		drawChart(&b, r, rows)
+	}
+	drawWaitsOf(&b, r)
+	drawEvents(&b, r, all)
+	drawActions(&b, r)
+	_, err := io.WriteString(to, b.String())
+	return err
+}
+
+// compactJSON is a value on one line, "" for none.
+func compactJSON(raw json.RawMessage) string {
+	if len(raw) == 0 || string(raw) == "null" {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+// rowsOf makes the lines of the chart. Items of a loop that are done are one line unless all are wanted.
+func rowsOf(r *sagaRun, all bool) []runRow {
+	var rows []runRow
+	gathered := map[string]int{} // where the line of a loop is
+	items := map[string]int{}
+	for i := range r.Steps {
+		items[loopOf(r.Steps[i].Name)]++
+	}
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		row := runRow{
+			name: s.Name, state: s.State, attempts: s.Attempts, from: parsed(s.StartedAt), to: parsed(s.EndedAt),
+			said: s.Failure,
+		}
+		loop := loopOf(s.Name)
+		if all || loop == s.Name || items[loop] < 4 || len(r.Steps) <= rowsShown && items[loop] < 8 ||
+			s.Failure != "" || s.EndedAt == "" {
+			rows = append(rows, row)
+			rows = append(rows, undoRow(s, r)...)
+			continue
+		}
+		key := loop + " " + s.State
+		if s.Undo != nil {
+			key += s.Undo.State
+		}
+		at, found := gathered[key]
+		if !found {
+			gathered[key] = len(rows)
+			row.name = loop + "[…]"
+			rows = append(rows, row)
+			if undo := undoRow(s, r); undo != nil {
+				undo[0].name = row.name
+				rows = append(rows, undo...)
+			}
+			continue
+		}
+		g := &rows[at]
+		g.attempts += s.Attempts
+		if row.to.After(g.to) {
+			g.to = row.to
+		}
+		if row.from.Before(g.from) {
+			g.from = row.from
+		}
+	}
+	for key, at := range gathered {
+		n := 0
+		for i := range r.Steps {
+			s := &r.Steps[i]
+			own := loopOf(s.Name) + " " + s.State
+			if s.Undo != nil {
+				own += s.Undo.State
+			}
+			if own == key && s.Failure == "" && s.EndedAt != "" {
+				n++
+			}
+		}
+		rows[at].name = strings.TrimSuffix(rows[at].name, "[…]") + fmt.Sprintf(" × %d", n)
+	}
+	return rows
+}
+
+// loopOf returns the name of a step without the index of its item and its turn.
+func loopOf(name string) string {
+	if i := strings.LastIndexAny(name, "[#"); i > 0 && !strings.Contains(name[i:], "/") {
+		return name[:i]
+	}
+	return name
+}
+
+// undoRow is the line of a compensation, if there is one.
+func undoRow(s *runStep, r *sagaRun) []runRow {
+	if s.Undo == nil || s.Undo.State == "" {
+		return nil
+	}
+	row := runRow{name: s.Name, state: s.Undo.State, attempts: s.Undo.Attempts, said: s.Undo.Failure, undo: true}
+	for i := range r.Timeline { // the run says when it was undone only in what happened
+		e := &r.Timeline[i]
+		if at := parsed(e.At); e.Step == s.Name && r.DecidedAt != "" && !at.Before(parsed(r.DecidedAt)) {
+			if row.from.IsZero() {
+				row.from = parsed(r.DecidedAt)
+			}
+			row.to = at
+		}
+	}
+	return []runRow{row}
+}
+
+func parsed(text string) time.Time {
+	t, _ := time.Parse(time.RFC3339, text) // the zero time is not known
+	return t
+}
+
+// drawChart draws the lines with bars over the time from the begin to the end, or to now.
+func drawChart(b *strings.Builder, r *sagaRun, rows []runRow) {
+	start, end := parsed(r.BeganAt), parsed(r.EndedAt)
+	for i := range rows {
+		if end.Before(rows[i].to) {
+			end = rows[i].to
+		}
+	}
+	if r.EndedAt == "" {
+		end = time.Now()
+	}
+	name := 4
+	for i := range rows {
+		name = max(name, utf8.RuneCountInString(rows[i].label()))
+	}
+	name = min(name, nameWidth)
+	bar := max(drawWidth-name-stateWidth-5-8-4, barMin)
+	whole := max(end.Sub(start), time.Millisecond)
+	scale := "0 " + strings.Repeat("─", max(bar-3-utf8.RuneCountInString(span(whole)), 1)) + " " + span(whole)
+	fmt.Fprintf(b, "%-*s %-*s %5s %8s %s\n", name, "STEP", stateWidth, "STATE", "TRIES", "TIME", scale)
+	for i := range rows {
+		x := &rows[i]
+		fill := "█"
+		if x.undo {
+			fill = "▒"
+		}
+		duration, until := "", x.to
+		if until.IsZero() && !x.from.IsZero() && r.EndedAt == "" {
+			until = end
+		}
+		drawn := ""
+		if !x.from.IsZero() && !until.IsZero() {
+			duration = span(max(until.Sub(x.from), 0))
+			drawn = barOf(x.from.Sub(start), until.Sub(start), whole, bar, fill)
+		}
+		attempts := ""
+		if x.attempts > 0 {
+			attempts = fmt.Sprint(x.attempts)
+		}
+		text := fmt.Sprintf("%s %-*s %5s %8s %s", padded(x.label(), name), stateWidth, x.state, attempts, duration, drawn)
+		fmt.Fprintln(b, strings.TrimRight(text, " "))
+		if x.said != "" {
+			fmt.Fprintf(b, "%*s said %q\n", name, "", oneLine(x.said, drawWidth-name-9))
+		}
+	}
+}
+
+// padded fills a name up, or shortens it in the middle.
+func padded(name string, width int) string {
+	letters := []rune(name)
+	if over := len(letters) - width; over > 0 {
+		cut := width / 2
+		letters = slices.Concat(letters[:cut], []rune("…"), letters[cut+over+1:])
+	}
+	return string(letters) + strings.Repeat(" ", max(width-len(letters), 0))
+}
+
+// barOf draws a bar on a scale; the shortest is one letter.
+func barOf(from, to, whole time.Duration, width int, fill string) string {
+	place := func(d time.Duration) int { return min(max(int(int64(width)*int64(d)/int64(whole)), 0), width) }
+	first := min(place(from), width-1)
+	last := max(place(to), first+1)
+	return strings.Repeat(" ", first) + strings.Repeat(fill, last-first)
+}
+
+// waitText says what a run waits for.
+func waitText(w *runWait) string {
+	text := fmt.Sprintf("%s waits for the signal %s", w.Step, cmp.Or(w.Name, w.Step))
+	switch w.Kind {
+	case "approval":
+		text = w.Step + " waits for an approval"
+		if len(w.By) > 0 {
+			text += " by " + strings.Join(w.By, " or ")
+		}
+	case waitTimer:
+		text = w.Step + " waits for its time"
+	}
+	if w.Until != "" {
+		text += ", until " + moment(w.Until)
+	}
+	return text
+}
+
+// howToAnswer is the command that ends a wait, "" if there is none.
+func howToAnswer(xid string, w *runWait) string {
+	switch w.Kind {
+	case "approval":
+		return fmt.Sprintf("concord saga approve %s %s", xid, w.Step)
+	case waitTimer:
+		return ""
+	}
+	return fmt.Sprintf("concord saga signal %s %s", xid, cmp.Or(w.Name, w.Step))
+}
+
+func drawWaitsOf(b *strings.Builder, r *sagaRun) {
+	for i := range r.Waits {
+		w := &r.Waits[i]
+		fmt.Fprintf(b, "\n%s\n", waitText(w))
+		if w.Prompt != "" {
+			fmt.Fprintf(b, "  %q\n", w.Prompt)
+		}
+		if how := howToAnswer(r.XID, w); how != "" {
+			fmt.Fprintf(b, "  %s\n", how)
+		}
+	}
+}
+
+// drawEvents lists what happened, with the time since the begin.
+func drawEvents(b *strings.Builder, r *sagaRun, all bool) {
+	events := r.Timeline
+	if len(events) == 0 {
+		return
+	}
+	b.WriteString("\nwhat happened\n")
+	if n := len(events) - eventsShown; n > 0 && !all {
+		fmt.Fprintf(b, "   … %d before: concord saga run %s --all\n", n, r.XID)
+		events = events[n:]
+	}
+	name := 0
+	for i := range events {
+		name = max(name, utf8.RuneCountInString(events[i].Step))
+	}
+	name = min(name, nameWidth)
+	for i := range events {
+		e := &events[i]
+		text := padded(e.Step, name) + "  " + e.Event
+		if e.Attempt > 1 {
+			text += fmt.Sprintf(", attempt %d", e.Attempt)
+		}
+		if e.Text != "" && e.Text != e.Step {
+			text += ": " + oneLine(e.Text, drawWidth)
+		}
+		if e.Actor != "" {
+			text += " by " + e.Actor
+		}
+		fmt.Fprintf(b, "  %8s  %s\n", "+"+cmp.Or(took(r.BeganAt, e.At), "?"), clipped(text, drawWidth-12))
+	}
+}
+
+// drawActions says what a person can do, if something waits for one.
+func drawActions(b *strings.Builder, r *sagaRun) {
+	if r.ended() || len(r.Actions) == 0 {
+		return
+	}
+	b.WriteString("\nwhat you can do\n")
+	for _, action := range r.Actions {
+		switch action {
+		case "signal", "approve", "approval": // said with the wait
+		case "skip":
+			fmt.Fprintf(b, "  concord saga skip %s STEP --reason \"...\"\n", r.XID)
+		case "cancel":
+			fmt.Fprintf(b, "  concord saga cancel %s --reason \"...\"\n", r.XID)
+		default:
+			fmt.Fprintf(b, "  concord saga %s %s\n", action, r.XID)
+		}
+	}
+}

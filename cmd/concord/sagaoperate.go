@@ -1,0 +1,321 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// twoArguments is the check of commands that take a run and something of it.
+func twoArguments(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 2 || args[0] == "" || args[1] == "" {
+			return fmt.Errorf("name the run and the %s: %s XID %s", strings.ToLower(what), cmd.CommandPath(), what)
+		}
+		return nil
+	}
+}
+
+// stepOf fails unless a run has the step, and says which was likely meant.
+func (a *app) stepOf(ctx context.Context, xid, step string) (*sagaRun, error) {
+	r, _, err := a.sagaRun(ctx, xid)
+	if err != nil || step == "" {
+		return r, err
+	}
+	var names []string
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		if s.Name == step || s.ID == step {
+			return r, nil
+		}
+		names = append(names, s.Name)
+	}
+	err = fmt.Errorf("%s has no step %q", r.XID, step)
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w; none has begun", err)
+	}
+	return nil, suggest(err, "steps", step, names)
+}
+
+// change asks for a change of a run and says what became of it.
+func (a *app) change(ctx context.Context, xid, verb string, body any, done string) error {
+	var r sagaRun
+	raw, err := a.call(ctx, http.MethodPost, runPath(xid, verb), body, &r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", xid, err)
+	}
+	if asked, err := a.asked(raw); asked {
+		return err
+	}
+	if a.output == "json" {
+		return a.printJSON(raw)
+	}
+	state := ""
+	if r.Status != "" {
+		state = fmt.Sprintf("; it is %s now", r.word())
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s: %s%s. Look at it with: concord saga run %s\n", xid, done, state, xid)
+	return err
+}
+
+func (a *app) sagaSignal() *cobra.Command {
+	var data, step string
+	cmd := &cobra.Command{
+		Use:   "signal XID NAME",
+		Short: "Give a run the signal that one of its steps waits for",
+		Example: `  concord saga signal 10.0.0.5:8091:4194305 goods-received --data '{"complete":true}'
+  concord saga signal 10.0.0.5:8091:4194305 paid --step "items[3]" --data receipt.json`,
+		Args: twoArguments("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			value, err := jsonArgument(cmd, "data", data)
+			if err != nil {
+				return err
+			}
+			r, err := a.stepOf(cmd.Context(), args[0], step)
+			if err != nil {
+				return err
+			}
+			body := map[string]any{}
+			if value != nil {
+				body["data"] = value
+			}
+			if step != "" {
+				body["step"] = step
+			}
+			err = a.change(cmd.Context(), args[0], "signals/"+url.PathEscape(args[1]), body, "the signal is given")
+			return suggestWait(err, r, args[1])
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "what comes with it: JSON, the name of a file with JSON, or -")
+	cmd.Flags().StringVar(&step, "step", "", "the step that is meant, if several wait for the same signal")
+	return cmd
+}
+
+// suggestWait adds to a refused signal what the run waits for instead.
+func suggestWait(err error, r *sagaRun, name string) error {
+	if problemOf(err) == nil {
+		return err
+	}
+	var names []string
+	for i := range r.Waits {
+		if w := &r.Waits[i]; w.Kind == "signal" {
+			names = append(names, w.Name)
+		}
+	}
+	if slices.Contains(names, name) {
+		return err
+	}
+	return suggest(err, "signals that it waits for:", name, names)
+}
+
+func (a *app) sagaApproval(verb, short string, approve bool) *cobra.Command {
+	var comment, data string
+	cmd := &cobra.Command{
+		Use: verb + " XID STEP", Short: short,
+		Example: "  concord saga " + verb + ` 10.0.0.5:8091:4194305 manager --comment "talked to ann"`,
+		Args:    twoArguments("STEP"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			value, err := jsonArgument(cmd, "data", data)
+			if err != nil {
+				return err
+			}
+			r, err := a.stepOf(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			if err := awaited(r, args[1]); err != nil {
+				return err
+			}
+			body := map[string]any{"approve": approve}
+			if comment != "" {
+				body["comment"] = comment
+			}
+			if value != nil {
+				body["data"] = value
+			}
+			said := map[bool]string{true: "approved", false: "rejected"}[approve]
+			return a.change(cmd.Context(), args[0], "approvals/"+url.PathEscape(args[1]), body, args[1]+" is "+said)
+		},
+	}
+	cmd.Flags().StringVar(&comment, "comment", "", "why; it is kept in the run")
+	cmd.Flags().StringVar(&data, "data", "", "what comes with it: JSON, the name of a file with JSON, or -")
+	return cmd
+}
+
+// awaited fails if a run that waits for approvals does not wait for this one.
+func awaited(r *sagaRun, step string) error {
+	var names []string
+	for i := range r.Waits {
+		if w := &r.Waits[i]; w.Kind == "approval" {
+			names = append(names, w.Step)
+		}
+	}
+	if len(names) == 0 || slices.Contains(names, step) {
+		return nil // if it waits for nothing the server says why
+	}
+	return fmt.Errorf("step %s waits for no approval; there wait: %s", step, strings.Join(names, ", "))
+}
+
+func (a *app) sagaCancel() *cobra.Command {
+	var reason string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "cancel XID",
+		Short: "Compensate a run",
+		Long: `Compensate a run: what was done is undone, in reverse order. After the pivot there is no way back, and it is
+refused. What would be undone is shown first and asked for once; with --yes it is done at once.`,
+		Example: `  concord saga cancel 10.0.0.5:8091:4194305 --reason "the customer does not want it any more"`,
+		Args:    exactlyOne("XID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, _, err := a.sagaRun(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			in := bufio.NewReader(cmd.InOrStdin())
+			if reason == "" {
+				if reason, err = a.askWhy(in); err != nil {
+					return err
+				}
+			}
+			if !yes {
+				_, _ = fmt.Fprintln(a.stderr, cancelPlan(r))
+				if err := a.confirm(in); err != nil {
+					return err
+				}
+			}
+			return a.change(cmd.Context(), args[0], "cancel", map[string]string{"reason": reason}, "it is cancelled")
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept in the run")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+// askWhy asks for a reason on the terminal.
+func (a *app) askWhy(in *bufio.Reader) (string, error) {
+	_, _ = fmt.Fprint(a.stderr, "Why? It is kept in the run: ")
+	text, err := in.ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	if text = strings.TrimSpace(text); text == "" {
+		_, _ = fmt.Fprintln(a.stderr)
+		return "", usageError{fmt.Errorf("say why with --reason; it is kept in the run")}
+	}
+	return text, nil
+}
+
+// cancelPlan says what would be undone.
+func cancelPlan(r *sagaRun) string {
+	var names []string
+	for i := range r.Steps {
+		if s := &r.Steps[i]; s.Attempts > 0 && s.State != "refused" && s.State != "skipped" {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Reverse(names)
+	if len(names) == 0 {
+		return fmt.Sprintf("cancel of %s (%s version %d): nothing has been done that could be undone", r.XID, r.Saga, r.Version)
+	}
+	if len(names) > namesShown {
+		names = append(names[:namesShown], fmt.Sprintf("and %d more", len(names)-namesShown))
+	}
+	return fmt.Sprintf("cancel of %s (%s version %d): these steps are undone, as far as they have a compensation:\n  %s",
+		r.XID, r.Saga, r.Version, strings.Join(names, ", "))
+}
+
+func (a *app) sagaRetry() *cobra.Command {
+	var step string
+	cmd := &cobra.Command{
+		Use:   "retry XID",
+		Short: "Try steps or compensations again now",
+		Long: `Try steps or compensations again now, whatever was planned; also those that were refused, after you have mended
+what they complained about.`,
+		Example: "  concord saga retry 10.0.0.5:8091:4194305 --step hotel",
+		Args:    exactlyOne("XID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := a.stepOf(cmd.Context(), args[0], step); err != nil {
+				return err
+			}
+			body := map[string]string{}
+			if step != "" {
+				body["step"] = step
+			}
+			return a.change(cmd.Context(), args[0], "retry", body, "it is tried again")
+		},
+	}
+	cmd.Flags().StringVar(&step, "step", "", "the step that is meant; all that are not done, if absent")
+	return cmd
+}
+
+func (a *app) sagaResume() *cobra.Command {
+	return &cobra.Command{
+		Use: "resume XID", Short: "Go on from the steps that have failed",
+		Example: "  concord saga resume 10.0.0.5:8091:4194305",
+		Args:    exactlyOne("XID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.change(cmd.Context(), args[0], "resume", struct{}{}, "it goes on")
+		},
+	}
+}
+
+func (a *app) sagaSkip() *cobra.Command {
+	var result, reason string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "skip XID STEP",
+		Short: "Count a step as done, with a result that you give",
+		Long: `Count a step as done, with a result that you give: one that waits, was refused, or is given up. Of a run that is
+compensating, the step counts as undone. It is heuristic: whether it is true is up to you.`,
+		Example: `  concord saga skip 10.0.0.5:8091:4194305 hotel --result '{"id":"H-17"}' --reason "booked by phone"`,
+		Args:    twoArguments("STEP"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			value, err := jsonArgument(cmd, "result", result)
+			if err != nil {
+				return err
+			}
+			if reason == "" {
+				return usageError{fmt.Errorf("say why with --reason; it is kept in the run")}
+			}
+			r, err := a.stepOf(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			if !yes {
+				as := "as done, without a result"
+				if value != nil {
+					as = "as done, with the result " + oneLine(string(value), drawWidth)
+				}
+				if r.Status == "RollingBack" {
+					as = "as undone"
+				}
+				_, _ = fmt.Fprintf(a.stderr, "skip of %s in %s (%s version %d): it counts %s\n", args[1], r.XID, r.Saga,
+					r.Version, as)
+				if err := a.confirm(cmd.InOrStdin()); err != nil {
+					return err
+				}
+			}
+			return a.change(cmd.Context(), args[0], "skip", skipBody(args[1], reason, value), args[1]+" is skipped")
+		},
+	}
+	cmd.Flags().StringVar(&result, "result", "", "what the step has given: JSON, the name of a file with JSON, or -")
+	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept in the run")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func skipBody(step, reason string, result json.RawMessage) map[string]any {
+	body := map[string]any{"step": step, "reason": reason}
+	if result != nil {
+		body["result"] = result
+	}
+	return body
+}
