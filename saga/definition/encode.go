@@ -37,7 +37,7 @@ func (t tree) number(key string, value, standard int) {
 
 func (t tree) duration(key string, d time.Duration) {
 	if d != 0 {
-		t[key] = formatDuration(d)
+		t[key] = FormatDuration(d)
 	}
 }
 

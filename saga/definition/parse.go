@@ -201,22 +201,22 @@ func (p *parser) duration(into *time.Duration) func(*node, string) {
 			p.wrong(n, path, "a duration such as 30s, 5m or 7d, as a text")
 			return
 		}
-		d, err := parseDuration(s)
+		d, err := ParseDuration(s)
 		switch {
 		case err != nil:
 			p.find(RuleBadValue, n.at, path, fmt.Sprintf("%q is no duration", s), "write it like 500ms, 30s, 5m, 1h30m or 7d")
 		case d < time.Millisecond:
 			p.find(RuleBadValue, n.at, path, "a duration is at least 1ms", "remove the key for the default")
 		case d > DurationMax:
-			p.find(RuleLimit, n.at, path, "longer than "+formatDuration(DurationMax), "use a shorter one")
+			p.find(RuleLimit, n.at, path, "longer than "+FormatDuration(DurationMax), "use a shorter one")
 		default:
 			*into = d
 		}
 	}
 }
 
-// parseDuration reads what time.ParseDuration reads, with days in front.
-func parseDuration(s string) (time.Duration, error) {
+// ParseDuration reads what time.ParseDuration reads, with days in front.
+func ParseDuration(s string) (time.Duration, error) {
 	var days time.Duration
 	if head, tail, ok := strings.Cut(s, "d"); ok {
 		n, err := strconv.ParseUint(head, 10, 16)
@@ -232,8 +232,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return days + d, err
 }
 
-// formatDuration writes a duration as briefly as parseDuration reads it.
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a duration as briefly as ParseDuration reads it.
+func FormatDuration(d time.Duration) string {
 	text := ""
 	if days := d / (24 * time.Hour); days > 0 {
 		text, d = strconv.Itoa(int(days))+"d", d%(24*time.Hour)
