@@ -16,6 +16,9 @@ type Call struct {
 	// First, Max and Attempts replace those of the [RetryPolicy] where they are not 0.
 	First, Max time.Duration
 	Attempts   uint32
+	// Tag and Key go with the message of a saga's step, "" if it has none. Reply is the topic on which the message is
+	// answered; "" says that the step is done when the message is durable at the broker.
+	Tag, Key, Reply string
 }
 
 // CallHeader is one header of a call.
@@ -41,9 +44,10 @@ func (c *Call) Verb(o Outcome) string {
 	return m
 }
 
-// answer is how long an answer to a command to b is waited for.
+// answer is how long an answer to a command to b is waited for. That a message was published is told soon; how long its
+// reply may take counts from then on.
 func (p RetryPolicy) answer(b *Branch) time.Duration {
-	if b.Call != nil && b.Call.Timeout > 0 {
+	if b.Call != nil && b.Call.Timeout > 0 && b.Call.Reply == "" {
 		return b.Call.Timeout + callSlack
 	}
 	return p.Answer

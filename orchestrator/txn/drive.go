@@ -56,6 +56,7 @@ func (r Rules) drive(d *draft, now Millis) {
 	gate := gate{undo: -1}
 	if d.Saga != nil {
 		gate.undo = d.undoing()
+		r.unansweredUndo(d, gate.undo, now)
 	}
 	d.DueAt = 0
 	for k := range n {
@@ -140,6 +141,7 @@ func (r Rules) send(d *draft, i int, now Millis) *Branch {
 	if b.Attempts == 0 {
 		b = d.branch(i)
 		b.Call = undo.Call
+		b.unpublish()
 	}
 	b = d.command(i, now.Add(r.Retry.answer(b)))
 	cmd := &d.eff.Commands[len(d.eff.Commands)-1]
@@ -170,7 +172,7 @@ func (d *draft) command(i int, until Millis) *Branch {
 // again. Nobody else would tell: the transport has done its part with the publication.
 func (r Rules) overdue(d *draft, now Millis) (any bool) {
 	for i, b := range d.Branches {
-		if b.State != Published || b.InFlight(now) {
+		if b.State != Published || b.InFlight(now) || b.Step != nil {
 			continue
 		}
 		nb := d.branch(i)
@@ -191,7 +193,10 @@ func (r Rules) overdue(d *draft, now Millis) (any bool) {
 // published notes that a message is durable at the broker: the participant has until a later time to report back, which
 // is stored so that a restart does not publish it again at once.
 func (r Rules) published(d *draft, i int, now Millis) Write {
-	if d.Branches[i].Ack != AckReport {
+	if b := d.Branches[i]; b.awaitsReply() {
+		r.await(d, i, now)
+		return WriteLazy
+	} else if b.Ack != AckReport {
 		return d.confirm(i, now)
 	}
 	b := d.branch(i)
@@ -212,7 +217,10 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		return Effects{} // late, doubled, or not ours
 	}
 	if b.Step != nil {
-		ev.Result = r.planner(g).Judge(g, b, ev).Result
+		var awaited bool
+		if ev, awaited = r.heardUndo(g, b, ev); !awaited {
+			return Effects{}
+		}
 	}
 	if ev.Result == ResultXANotFound {
 		ev.Result = r.xaNotFound(g, now)
@@ -224,7 +232,7 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	if report && (ev.Result == ResultFailed && b.InFlightUntil == 0 || b.State == Refused && ev.Result != ResultDone) {
 		return Effects{} // the next attempt is planned already, or a person has to
 	}
-	if ev.Result == ResultPublished && (b.Kind != Topic || b.State != Registered) {
+	if ev.Result == ResultPublished && (b.Kind != Topic && b.Step == nil || b.State == Published) {
 		return Effects{} // told twice, or nonsense
 	}
 	d := edit(g)
@@ -234,6 +242,12 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		write = d.confirm(i, now)
 	case ResultPublished:
 		write = r.published(d, i, now)
+	case ResultOngoing:
+		if ev.Via != "" {
+			r.await(d, i, now)
+			break
+		}
+		r.fail(d, i, ev, now)
 	case ResultRefused:
 		nb := d.branch(i)
 		nb.State, nb.InFlightUntil, nb.NextAt = Refused, 0, 0

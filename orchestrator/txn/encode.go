@@ -135,6 +135,7 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 		dst = appendStep(dst, b.Step)
 		if b.Call != nil {
 			dst = appendString(appendString(dst, b.Call.Method), b.Call.UndoMethod)
+			dst = appendString(appendString(appendString(dst, b.Call.Tag), b.Call.Key), b.Call.Reply)
 		}
 	}
 	return dst
@@ -143,7 +144,7 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 func appendStep(dst []byte, s *Step) []byte {
 	dst = binary.AppendUvarint(appendString(dst, s.Name), uint64(s.Seq))
 	dst = binary.AppendUvarint(dst, uint64(s.Tries))
-	dst = appendString(binary.AppendUvarint(dst, uint64(s.Code)), s.Answer)
+	dst = appendString(appendString(binary.AppendUvarint(dst, uint64(s.Code)), s.Answer), s.Headers)
 	dst = appendBool(appendBool(appendBool(dst, s.Undo), s.Pivot), s.GaveUp)
 	return binary.AppendVarint(dst, int64(s.Until))
 }
@@ -189,11 +190,12 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 	}
 	if version >= encodingVersion4 {
 		b.Step = &Step{Name: d.shared(), Seq: uint32(d.uvarint()), Tries: uint32(d.uvarint()), Code: uint16(d.uvarint())}
-		b.Step.Answer = d.string()
+		b.Step.Answer, b.Step.Headers = d.string(), d.string()
 		b.Step.Undo, b.Step.Pivot, b.Step.GaveUp = d.byte() == 1, d.byte() == 1, d.byte() == 1
 		b.Step.Until = Millis(d.varint())
 		if b.Call != nil {
 			b.Call.Method, b.Call.UndoMethod = d.shared(), d.shared()
+			b.Call.Tag, b.Call.Key, b.Call.Reply = d.shared(), d.string(), d.shared()
 		}
 	}
 	if d.bad {

@@ -63,7 +63,13 @@ type Reply struct {
 	// Code is the participant's own, for HTTP the status, and Answer what it said, for the steps of a saga.
 	Code   uint16
 	Answer string
+	// Headers came with the answer to a message, as a JSON object, "" if there are none. Via is where it came, the topic
+	// or [ViaAPI]; "" is the end of an attempt that a transport tells.
+	Headers, Via string
 }
+
+// ViaAPI is where an answer came that was given to the API and not to a topic.
+const ViaAPI = "*"
 
 // Signal ends the one step of a saga that waits for it. With a Name that is a step that waits for a signal of this name;
 // Step says which, if several do. Without a Name it is the step called Step, whatever it waits for: so are approvals

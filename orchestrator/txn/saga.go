@@ -28,6 +28,8 @@ type Step struct {
 	// Code and Answer are what the participant answered when it was done or refused.
 	Code   uint16
 	Answer string
+	// Headers are those of the answer as a JSON object, where the definition reads them after it was judged; else "".
+	Headers string
 	// Undo says that it is to be undone on a rollback if it may have run; Pivot that there is no way back once it was
 	// begun.
 	Undo, Pivot bool
@@ -96,6 +98,8 @@ type Undo struct {
 type Verdict struct {
 	Result Result
 	Answer string
+	// Headers are what is kept of the answer's headers, as a JSON object, "" if nothing.
+	Headers string
 }
 
 // Step reports whether such branches are steps of a saga that Concord runs.
@@ -182,7 +186,9 @@ func (g *Global) operation() Outcome {
 }
 
 // running reports whether a step is not known to have ended.
-func (b *Branch) running() bool { return b.Step != nil && b.State == Registered && !b.Step.GaveUp }
+func (b *Branch) running() bool {
+	return b.Step != nil && (b.State == Registered || b.State == Published) && !b.Step.GaveUp
+}
 
 // step sends the steps of an active saga that are due, and sets the due time.
 func (r Rules) step(d *draft, now Millis) {
@@ -228,7 +234,7 @@ func (r Rules) lapse(d *draft, now Millis) {
 		case !b.running():
 		case !late:
 			if b.InFlightUntil != 0 && b.InFlightUntil <= now {
-				r.stepFailed(d, i, Reply{Result: ResultNoAnswer}, now)
+				r.stepFailed(d, i, r.unanswered(b), now)
 			}
 		case b.Kind == StepTimer:
 			d.stepDone(i, Verdict{}, 0, now)
@@ -249,19 +255,25 @@ func (r Rules) stepped(g *Global, ev Reply, now Millis) Effects {
 	if g.Status == RollingBack {
 		return r.steppedLate(g, i, ev, now)
 	}
-	if g.Status != Active || !b.running() {
+	ev, awaited := b.heard(ev, b.Attempts)
+	if g.Status != Active || !b.running() || !awaited {
 		return Effects{} // doubled, or not ours
 	}
+	if ev.Result == ResultPublished {
+		return r.stepPublished(g, i, ev, now)
+	}
 	v := r.planner(g).Judge(g, b, ev)
-	if v.Result != ResultDone && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) {
+	if v.Result != ResultDone && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) && !ev.settles(b, v) {
 		return Effects{} // an older attempt failed, or the failure of this one is told twice
 	}
 	d := edit(g)
-	switch v.Result {
-	case ResultDone:
+	switch {
+	case v.Result == ResultDone:
 		d.stepDone(i, v, ev.Code, now)
-	case ResultRefused:
+	case v.Result == ResultRefused:
 		d.stepRefused(i, v, ev.Code, ev.Text, now)
+	case v.Result == ResultOngoing && ev.Via != "":
+		r.await(d, i, now)
 	default:
 		ev.Result = v.Result
 		r.stepFailed(d, i, ev, now)
@@ -282,11 +294,15 @@ func (r Rules) stepFailed(d *draft, i int, ev Reply, now Millis) {
 // steppedLate takes the answer to a step that was under way when the rollback was decided.
 func (r Rules) steppedLate(g *Global, i int, ev Reply, now Millis) Effects {
 	b := g.Branches[i]
-	if b.Attempts > 0 || ev.Attempt != b.Step.Tries || b.InFlightUntil == 0 || !b.NeedsPhaseTwo() {
-		return Effects{} // it is being undone already
+	ev, awaited := b.heard(ev, b.Step.Tries)
+	if b.Attempts > 0 || b.InFlightUntil == 0 || !b.NeedsPhaseTwo() || !awaited || ev.Result == ResultPublished {
+		return Effects{} // it is being undone already, or the reply is waited for a little
+	}
+	v := r.planner(g).Judge(g, b, ev)
+	if ev.Attempt != b.Step.Tries && (ev.Via == "" || v.Result != ResultDone) {
+		return Effects{} // an older attempt
 	}
 	d := edit(g)
-	v := r.planner(g).Judge(g, b, ev)
 	switch v.Result {
 	case ResultDone:
 		d.stepDone(i, v, ev.Code, now)
@@ -310,7 +326,7 @@ func (d *draft) stepDone(i int, v Verdict, code uint16, now Millis) {
 	d.Saga = &run
 	b := d.branch(i)
 	s := *b.Step
-	s.Seq, s.Code, s.Answer = run.Completed, code, v.Answer
+	s.Seq, s.Code, s.Answer, s.Headers = run.Completed, code, v.Answer, v.Headers
 	b.Step, b.State, b.InFlightUntil, b.NextAt, b.Failure = &s, PhaseOneDone, 0, 0, ""
 	d.Stuck = d.stuck()
 	d.tell(now, HistoryStepDone, b.ID, "")
@@ -320,7 +336,7 @@ func (d *draft) stepDone(i int, v Verdict, code uint16, now Millis) {
 func (d *draft) stepRefused(i int, v Verdict, code uint16, text string, now Millis) {
 	b := d.branch(i)
 	s := *b.Step
-	s.Code, s.Answer = code, v.Answer
+	s.Code, s.Answer, s.Headers = code, v.Answer, v.Headers
 	b.Step, b.State, b.InFlightUntil, b.NextAt = &s, PhaseOneFailed, 0, 0
 	if b.Failure = clip(text, failureBytesMax); b.Failure == "" {
 		b.Failure = ResultRefused.String()
@@ -334,6 +350,7 @@ func (d *draft) giveUp(i int, why string, now Millis) {
 	s := *b.Step
 	s.GaveUp = true
 	b.Step, b.NextAt, b.Failure, d.Stuck = &s, 0, why, 0
+	b.unpublish()
 	d.tell(now, HistoryRetriesUsed, b.ID, why)
 }
 

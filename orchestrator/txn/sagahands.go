@@ -57,7 +57,7 @@ func (r Rules) skipStep(g *Global, ev Skip, now Millis) (Effects, error) {
 		return Effects{}, illegal(g, "skip", NoSuchBranch)
 	case !b.running() && !r.failed(g, b):
 		return Effects{}, illegal(g, "skip", BranchDone)
-	case b.running() && b.InFlight(now):
+	case b.running() && b.InFlight(now) && b.State != Published: // a reply may take days
 		return Effects{}, illegal(g, "skip", UnderWay)
 	}
 	d := edit(g)

@@ -79,6 +79,19 @@ func (s *step) abstractUndo(b *txn.Branch) txn.Undo {
 	return txn.Undo{}
 }
 
+// keepHeaders finds the steps whose answer's headers are read again when it was judged.
+func (p *Program) keepHeaders() {
+	p.def.Walk(func(i int, place definition.Place, _ string, e definition.Expr, _ bool) {
+		if place != definition.PlaceUntil && place != definition.PlaceOutput {
+			return
+		}
+		refs, _ := expressions.References(e) // what is no expression was found before
+		for _, r := range refs {
+			p.steps[i].keepsHeaders = p.steps[i].keepsHeaders || r.Path[0] == "headers"
+		}
+	})
+}
+
 // inside is how something of the output is read that has to be there; with ?. it need not.
 var inside = regexp.MustCompile(`\boutput\s*(\.|\[)`)
 

@@ -34,6 +34,7 @@ type step struct {
 	timerUntil      *expressions.Program
 	prompt, show    *expressions.Mapping
 	needsOutput     bool // by its compensation
+	keepsHeaders    bool // of the answer: they are read after it was judged
 	sub             *Program
 	subInput        *expressions.Mapping
 }
@@ -51,6 +52,9 @@ type request struct {
 	headers []header
 	data    *expressions.Mapping // nil: nothing
 	name    string               // the topic, or the task of a worker
+	// Of a message: the topic on which it is answered, "" if it is not, its tag, and its key, nil if it has none.
+	reply, tag string
+	key        *expressions.Mapping
 }
 
 type header struct {
@@ -99,6 +103,7 @@ func compile(def *definition.Definition, subs Resolve, depth int) (*Program, err
 		p.steps = append(p.steps, st)
 	}
 	p.needOutput()
+	p.keepHeaders()
 	var c compiler
 	if def.Output != nil {
 		p.output = c.mapping(def.Output, scope(nil))
@@ -249,7 +254,10 @@ func (c *compiler) rules(all []definition.ResultRule, env expressions.Env) []rul
 }
 
 func (c *compiler) message(m *definition.Message, env expressions.Env) *request {
-	return &request{name: m.Topic, headers: c.headers(m.Headers, env), data: c.value(m.Data, env)}
+	return &request{
+		name: m.Topic, headers: c.headers(m.Headers, env), data: c.value(m.Data, env), reply: m.Reply, tag: m.Tag,
+		key: c.value(m.Key, env),
+	}
 }
 
 func (c *compiler) call(call *definition.Call, env expressions.Env) *request {

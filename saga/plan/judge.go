@@ -5,6 +5,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/expressions"
 )
 
 // Judge implements [txn.Planner]: the first rule that fits, or what the status means by itself. An answer that says
@@ -23,6 +24,9 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 
 func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	v := txn.Verdict{Result: r.Result, Answer: document(r.Answer)}
+	if s := p.stepOf(b.Step.Name); s != nil && s.keepsHeaders && r.Op == txn.Forward {
+		v.Headers = r.Headers
+	}
 	if len(v.Answer) > definition.PayloadBytesMax {
 		if r.Op == txn.Forward {
 			return txn.Verdict{Result: txn.ResultNoAnswer} // it may have run, so it is undone in the end
@@ -37,12 +41,12 @@ func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	if r.Op == txn.Rollback {
 		rules = s.undone
 	}
-	if len(rules) > 0 && (r.Code != 0 || r.Answer != "") {
+	if len(rules) > 0 && (r.Code != 0 || r.Answer != "" || r.Headers != "") {
 		w, _, item := p.find(g, b)
 		if w == nil {
 			return v
 		}
-		answer := map[string]any{"status": int(r.Code), "headers": map[string]any{}, "body": body(v.Answer), "attempt": 1}
+		answer := map[string]any{"status": int(r.Code), "headers": headers(r.Headers), "body": body(v.Answer), "attempt": 1}
 		for _, rule := range rules {
 			ok, err := rule.when.Bool(w.variables(item, answer))
 			if err != nil {
@@ -83,4 +87,14 @@ func document(answer string) string {
 		return ""
 	}
 	return string(text)
+}
+
+// headers reads those of an answer: a JSON object, or none.
+func headers(text string) map[string]any {
+	if v, err := expressions.Decode([]byte(text)); err == nil {
+		if all, ok := v.(map[string]any); ok {
+			return all
+		}
+	}
+	return map[string]any{}
 }

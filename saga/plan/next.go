@@ -368,7 +368,7 @@ func (w *walk) of(sub *Program) *Program {
 // answer is what the participant of a branch has answered, as expressions see it.
 func (w *walk) answer(b *txn.Branch, turn int) map[string]any {
 	return map[string]any{
-		"status": int(b.Step.Code), "headers": map[string]any{}, "body": body(b.Step.Answer), "attempt": turn,
+		"status": int(b.Step.Code), "headers": headers(b.Step.Headers), "body": body(b.Step.Answer), "attempt": turn,
 	}
 }
 

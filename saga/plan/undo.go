@@ -145,9 +145,12 @@ func (r *request) call(v map[string]any, timeout time.Duration, retry *definitio
 	return data, c, err
 }
 
+// keyBytesMax bounds the key of a message: brokers have an index of them.
+const keyBytesMax = 255
+
 // send makes what goes to a topic or queue.
 func (r *request) send(v map[string]any, timeout time.Duration, retry *definition.Retry) (string, *txn.Call, error) {
-	c := &txn.Call{Timeout: timeout}
+	c := &txn.Call{Timeout: timeout, Tag: r.tag, Reply: r.reply}
 	if retry != nil {
 		c.First, c.Max, c.Attempts = retry.First, retry.Max, uint32(max(retry.Attempts, 0))
 	}
@@ -157,6 +160,16 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 			return "", c, fmt.Errorf("header %s: %w", h.name, err)
 		}
 		c.Headers = append(c.Headers, txn.CallHeader{Name: h.name, Value: text})
+	}
+	if r.key != nil {
+		text, err := r.key.Text(v)
+		if err != nil {
+			return "", c, fmt.Errorf("key: %w", err)
+		}
+		if len(text) > keyBytesMax {
+			return "", c, fmt.Errorf("key: %d bytes; %d are the most", len(text), keyBytesMax)
+		}
+		c.Key = text
 	}
 	if r.data == nil {
 		return "", c, nil
