@@ -23,3 +23,6 @@ func attemptEnd(ev txn.Event) txn.Event {
 	}
 	return ev
 }
+
+// TaskResource is what the nodes of a cluster publish for a task that workers fetch at them.
+func TaskResource(task string) string { return "task:" + task }

@@ -143,11 +143,12 @@ func (r Rules) send(d *draft, i int, now Millis) *Branch {
 		b.Call = undo.Call
 		b.unpublish()
 	}
-	b = d.command(i, now.Add(r.Retry.answer(b)))
-	cmd := &d.eff.Commands[len(d.eff.Commands)-1]
-	if cmd.Resource, cmd.Data = undo.Resource, undo.Data; undo.Kind != 0 {
-		cmd.Kind = undo.Kind
+	if undo.Kind == 0 {
+		undo.Kind = b.Kind
 	}
+	b = d.command(i, now.Add(r.Retry.awaits(b, undo.Kind)))
+	cmd := &d.eff.Commands[len(d.eff.Commands)-1]
+	cmd.Kind, cmd.Resource, cmd.Data = undo.Kind, undo.Resource, undo.Data
 	return b
 }
 

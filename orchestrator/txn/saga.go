@@ -201,7 +201,7 @@ func (r Rules) step(d *draft, now Millis) {
 			continue
 		}
 		if b.Kind.commanded() && b.due(now) && (b.Step.Until == 0 || now < b.Step.Until) {
-			b = d.command(i, now.Add(r.Retry.answer(b)))
+			b = d.command(i, now.Add(r.Retry.awaits(b, b.Kind)))
 		}
 		for _, at := range [...]Millis{b.lookAt(), b.Step.Until} {
 			if at > now && (d.DueAt == 0 || at < d.DueAt) {

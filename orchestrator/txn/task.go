@@ -1,6 +1,9 @@
 package txn
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Task is what a worker tells of a task that it was given: that it is still at it, or how the attempt has ended. Unlike
 // a [Reply], which is ignored if it comes too late, it is refused then, so that the worker learns of it.
@@ -9,6 +12,9 @@ type Task struct {
 	// Until, unless it is 0, says that the worker is still at it: its answer is waited for until then. The rest of Reply
 	// than BranchID, Op and Attempt counts only without it.
 	Until Millis
+	// Told, unless it is 0, is until when the answer is waited for as far as is known: if that is not so, somebody else
+	// has told otherwise, and this is refused.
+	Told Millis
 }
 
 func (Task) event() {}
@@ -20,6 +26,8 @@ func (r Rules) task(g *Global, ev Task, now Millis) (Effects, error) {
 	case b == nil || b.Step == nil:
 		return Effects{}, illegal(g, "task", NoSuchBranch)
 	case !g.Status.Ended() && !r.fetched(g, b, ev.Reply.Op):
+		return Effects{}, illegal(g, "task", TaskLost)
+	case ev.Told != 0 && ev.Told != b.InFlightUntil:
 		return Effects{}, illegal(g, "task", TaskLost)
 	case ev.Until != 0:
 		return r.prolong(g, i, ev, now)
@@ -90,4 +98,13 @@ func (r Rules) prolong(g *Global, i int, ev Task, now Millis) (Effects, error) {
 // node, and after any crash.
 func (d *draft) fetches() bool {
 	return slices.ContainsFunc(d.eff.Commands, func(c Command) bool { return c.Kind == StepWorker })
+}
+
+// awaits is how long an answer to a command of that kind to b is waited for. A task has to be fetched first; how long it
+// may take from then on is told by who hands it over.
+func (p RetryPolicy) awaits(b *Branch, kind Kind) time.Duration {
+	if kind == StepWorker {
+		return p.Answer
+	}
+	return p.answer(b)
 }
