@@ -76,6 +76,7 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 	}
 	maps.Copy(types, accessTypes())
 	maps.Copy(types, viewTypes())
+	maps.Copy(types, definitionTypes())
 	for name, schema := range schemas {
 		properties, isObject := schema.(map[string]any)["properties"].(map[string]any)
 		if !isObject {

@@ -74,13 +74,18 @@ var (
 
 // refuse answers with a problem.
 func (s *Server) refuse(c *gin.Context, p Problem) {
+	s.complete(c, &p)
+	c.AbortWithStatusJSON(p.Status, p)
+}
+
+// complete fills in what all problems have, and says that one is the answer.
+func (s *Server) complete(c *gin.Context, p *Problem) {
 	p.Type = "urn:concord:error:" + p.Code
 	p.RequestID = c.Writer.Header().Get(requestIDHeader)
 	if t := s.tracingOf(c); t != nil {
 		t.code = p.Code
 	}
 	c.Header("Content-Type", "application/problem+json")
-	c.AbortWithStatusJSON(p.Status, p)
 }
 
 // argumentError says what is wrong with a request.

@@ -143,7 +143,21 @@ func eventRules() map[string]rule {
 
 // sagaRules are those of sagas.
 func sagaRules() map[string]rule {
-	return map[string]rule{}
+	const definitions, drafts = v1 + "/sagas/definitions", v1 + "/sagas/drafts"
+	viewing := rule{role: access.Viewer}
+	return map[string]rule{
+		"POST " + v1 + "/sagas/review":                    viewing,
+		"GET " + definitions:                              viewing,
+		"POST " + definitions:                             {role: access.Operator, action: "saga.publish"},
+		"GET " + definitions + "/:saga":                   viewing,
+		"GET " + definitions + "/:saga/versions":          viewing,
+		"GET " + definitions + "/:saga/versions/:version": viewing,
+		"GET " + drafts:                                   viewing,
+		"GET " + drafts + "/:saga":                        viewing,
+		"PUT " + drafts + "/:saga":                        {role: access.Operator, action: "sagaDraft.put"},
+		"DELETE " + drafts + "/:saga":                     {role: access.Operator, action: "sagaDraft.delete"},
+		"POST " + drafts + "/:saga/publish":               {role: access.Operator, action: "saga.publish"},
+	}
 }
 
 // accessRules are those of keys, signing in, the journal, and second persons.

@@ -138,7 +138,7 @@ func (own) Steps(text []byte) ([]Step, error) {
 	steps := make([]Step, len(def.Steps))
 	for i, s := range def.Steps {
 		steps[i] = Step{
-			ID: s.ID, Kind: s.Kind.String(), Title: s.Title, Target: target(s), After: []Edge{}, When: string(s.When),
+			ID: s.ID, Kind: s.Kind.String(), Title: s.Title, Target: target(s), After: []string{}, When: string(s.When),
 			Repeat: s.Repeat != nil, ReadOnly: s.ReadOnly, Pivot: s.Pivot,
 			OnRefused: s.OnRefused.String(), Compensate: undoneBy(s.Compensate),
 		}
@@ -146,7 +146,7 @@ func (own) Steps(text []byte) ([]Step, error) {
 			steps[i].ForEach = string(s.ForEach.In)
 		}
 		for _, e := range before[i] {
-			steps[i].After = append(steps[i].After, Edge{e.Step, e.Case, e.Refused})
+			steps[i].After = append(steps[i].After, e.String())
 		}
 		if s.Choice == nil {
 			continue

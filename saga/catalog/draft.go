@@ -75,26 +75,22 @@ func decodeDraft(doc orchestrator.Document) (d Draft, err error) {
 	return d, nil
 }
 
-// Drafts returns drafts that come after a name, in order of their names, without their texts. Only an empty list says
-// that there are no more.
+// Drafts returns drafts that come after a name, in order of their names, without their texts: fewer than limit only if
+// there are no more.
 func (c *Catalog) Drafts(ctx context.Context, prefix, after string, limit int) ([]Draft, error) {
+	all := []Draft{}
 	if len(prefix) > nameBytesMax || len(after) > nameBytesMax {
-		return nil, nil
+		return all, nil
 	}
-	docs, err := c.docs.ListDocuments(ctx, orchestrator.DocumentQuery{
-		Kind: draftKind, Prefix: prefix, After: after, Limit: limit,
+	q := orchestrator.DocumentQuery{Kind: draftKind, Prefix: prefix, After: after, Limit: limit}
+	err := c.each(ctx, q, func(doc orchestrator.Document) error {
+		d, err := decodeDraft(doc)
+		d.Text = ""
+		all = append(all, d)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list drafts: %w", err)
-	}
-	all := make([]Draft, 0, len(docs))
-	for _, doc := range docs {
-		d, err := decodeDraft(doc)
-		if err != nil {
-			return nil, err
-		}
-		d.Text = ""
-		all = append(all, d)
 	}
 	return all, nil
 }

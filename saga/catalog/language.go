@@ -71,8 +71,9 @@ type Step struct {
 	Title string `json:"title,omitempty"`
 	// Target is what the step turns to: a URL, topic, task, saga or signal, as it is written.
 	Target string `json:"target,omitempty"`
-	// After are the steps before it, whichever way they are said in the document.
-	After []Edge `json:"after"`
+	// After are the steps before it, whichever way they are said in the document, as it says them: "way.card" is a case
+	// of a choice. The way from a step that names this one in OnRefused is gone if that was refused.
+	After []string `json:"after"`
 	// When is its condition, ForEach the list that it runs over; Repeat says that it is asked again and again.
 	When    string `json:"when,omitempty"`
 	ForEach string `json:"forEach,omitempty"`
@@ -85,12 +86,4 @@ type Step struct {
 	Compensate string `json:"compensate,omitempty"`
 	ReadOnly   bool   `json:"readOnly,omitempty"`
 	Pivot      bool   `json:"pivot,omitempty"`
-}
-
-// Edge is a way to a step.
-type Edge struct {
-	Step string `json:"step"`
-	// Case is that of a choice; Refused says that the way is gone if the step was refused.
-	Case    string `json:"case,omitempty"`
-	Refused bool   `json:"refused,omitempty"`
 }

@@ -62,11 +62,33 @@ func nameProblem(name string) string {
 func (c *Catalog) Publish(
 	ctx context.Context, text []byte, by, note string,
 ) (p Published, r Review, fresh bool, err error) {
+	return c.publish(ctx, text, "", by, note)
+}
+
+// PublishDraft publishes a draft as Publish does, and removes it if it is still the same; removed says whether. Its
+// text has to call the saga what the draft is called.
+func (c *Catalog) PublishDraft(
+	ctx context.Context, d *Draft, by, note string,
+) (p Published, r Review, fresh, removed bool, err error) {
+	if p, r, fresh, err = c.publish(ctx, []byte(d.Text), d.Name, by, note); err != nil {
+		return p, r, fresh, false, err
+	}
+	err = c.DeleteDraft(ctx, d.Name, d.Version)
+	if errors.Is(err, orchestrator.ErrConflict) || errors.Is(err, orchestrator.ErrNoDocument) {
+		return p, r, fresh, false, nil // somebody has changed or removed it
+	}
+	return p, r, fresh, err == nil, err
+}
+
+// publish publishes a text, which calls the saga name unless that is empty.
+func (c *Catalog) publish(
+	ctx context.Context, text []byte, name, by, note string,
+) (p Published, r Review, fresh bool, err error) {
 	for range 2 { // somebody else may publish at the same time, which may change what sub-sagas there are, too
 		if r, err = c.Review(ctx, text); err != nil {
 			return p, r, false, err
 		}
-		if !r.Sound() || nameProblem(r.Name) != "" {
+		if r.Called(name); !r.Sound() || nameProblem(r.Name) != "" {
 			return p, r, false, ErrUnsound
 		}
 		if p, fresh, err = c.put(ctx, text, &r, by, note); !errors.Is(err, orchestrator.ErrConflict) {
@@ -74,6 +96,18 @@ func (c *Catalog) Publish(
 		}
 	}
 	return p, r, fresh, err
+}
+
+// Called adds to the findings if the definition calls its saga something else, unless name is empty.
+func (r *Review) Called(name string) {
+	if name == "" || r.Name == "" || r.Name == name {
+		return
+	}
+	r.Findings = append(r.Findings, definition.Finding{
+		Rule: definition.RuleBadName, Severity: definition.SeverityError, Path: "/name",
+		Text:   fmt.Sprintf("the definition calls the saga %q, and the draft is called %q", r.Name, name),
+		Advice: "give both the same name",
+	})
 }
 
 // put stores what was found sound.

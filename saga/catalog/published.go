@@ -112,14 +112,11 @@ func (c *Catalog) keepText(ctx context.Context, text []byte) (hash string, err e
 	return hash, err
 }
 
-// List returns the newest version of each saga, in order of their names, that comes after a name; the last one's name
-// goes on. Texts are left out. Of each saga one old version is passed over and the newest is read, however many there
+// List returns the newest version of each saga whose name comes after one, in order of their keys: fewer than limit
+// only if there are no more. Texts are left out. Of each saga one old version is passed over and the newest is read, however many there
 // are: a second document with the newest of each could be wrong after a crash, and this cannot.
 func (c *Catalog) List(ctx context.Context, prefix, after string, limit int) ([]Published, error) {
-	if limit <= 0 {
-		limit = orchestrator.PageItemsDefault
-	}
-	limit = min(limit, orchestrator.PageItemsMax)
+	limit = pageOf(limit)
 	all := []Published{}
 	if strings.Contains(prefix, "/") || len(prefix) > nameBytesMax || len(after) > nameBytesMax {
 		return all, nil
@@ -149,8 +146,8 @@ func (c *Catalog) List(ctx context.Context, prefix, after string, limit int) ([]
 // afterAll comes after all versions of a saga, and before those of every other saga behind it.
 func afterAll(name string) string { return name + "/~" }
 
-// Versions returns the versions of a saga, the newest first, that are older than one, 0 being none. Texts are left
-// out. Only an empty list says that there are no more. Errors: faults.
+// Versions returns the versions of a saga, the newest first, that are older than one, 0 being none: fewer than limit
+// only if there are no more. Texts are left out. Errors: faults.
 func (c *Catalog) Versions(ctx context.Context, name string, before uint32, limit int) ([]Published, error) {
 	all := []Published{}
 	if nameProblem(name) != "" {
@@ -160,18 +157,44 @@ func (c *Catalog) Versions(ctx context.Context, name string, before uint32, limi
 	if before != 0 {
 		q.After = keyOf(name, before)
 	}
-	docs, err := c.docs.ListDocuments(ctx, q)
+	err := c.each(ctx, q, func(d orchestrator.Document) error {
+		p, err := decode(d)
+		all = append(all, p)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list versions of saga %s: %w", name, err)
 	}
-	for _, d := range docs {
-		p, err := decode(d)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
 	return all, nil
+}
+
+// pageOf is how many items a page has.
+func pageOf(limit int) int {
+	if limit <= 0 {
+		return orchestrator.PageItemsDefault
+	}
+	return min(limit, orchestrator.PageItemsMax)
+}
+
+// each goes through documents until there is a page of them, since a list may end early.
+func (c *Catalog) each(
+	ctx context.Context, q orchestrator.DocumentQuery, visit func(orchestrator.Document) error,
+) error {
+	for left := pageOf(q.Limit); left > 0; {
+		q.Limit = left
+		docs, err := c.docs.ListDocuments(ctx, q)
+		if err != nil || len(docs) == 0 {
+			return err
+		}
+		for _, d := range docs {
+			if err := visit(d); err != nil {
+				return err
+			}
+		}
+		left -= len(docs)
+		q.After = docs[len(docs)-1].Key
+	}
+	return nil
 }
 
 // Steps lists the steps of a version. Errors: [orchestrator.ErrUnreadable].
