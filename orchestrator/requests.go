@@ -18,6 +18,7 @@ type BeginRequest struct {
 	Branches []RegisterRequest
 
 	saga *txn.SagaRun // of a saga; see StartSaga
+	id   int64        // 0: a new one
 }
 
 // Begin starts a transaction and calls done with its xid, on one machine before it returns. There nothing is stored
@@ -51,16 +52,21 @@ func (c *Coordinator) Start(req BeginRequest, done func(*txn.Global, error)) {
 
 // keep takes a transaction that is not stored yet.
 func (c *Coordinator) keep(g *txn.Global, from int64) *txn.Global {
-	c.live.Add(1)
-	c.unstored.Add(1)
-	c.stats.begun.Add(1)
 	s := c.shard(g.XID.ID)
 	s.mu.Lock()
 	c.insert(s, &entry{id: g.XID.ID, g: g})
 	s.mu.Unlock()
+	c.begun(g, from)
+	return g
+}
+
+// begun counts a transaction that is kept in memory alone.
+func (c *Coordinator) begun(g *txn.Global, from int64) {
+	c.live.Add(1)
+	c.unstored.Add(1)
+	c.stats.begun.Add(1)
 	c.fresh.add(g.XID.ID, g.Deadline())
 	c.observeBegun(g, from)
-	return g
 }
 
 // begin makes the first state of a transaction.
@@ -79,9 +85,12 @@ func (c *Coordinator) begin(req BeginRequest) (txn.Effects, error) {
 	if err := c.admit(); err != nil {
 		return txn.Effects{}, err
 	}
-	id, err := c.nextID()
-	if err != nil {
-		return txn.Effects{}, err
+	id := req.id
+	if id == 0 {
+		var err error
+		if id, err = c.nextID(); err != nil {
+			return txn.Effects{}, err
+		}
 	}
 	now := c.clock.Now()
 	xid := txn.XID{Prefix: c.prefix, ID: id}

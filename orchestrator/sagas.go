@@ -25,32 +25,79 @@ type SagaRequest struct {
 	BeginRequest
 	// Run says what is run. Data is the input, and has been checked.
 	Run txn.SagaRun
+	// ID is the number of the run, as [Coordinator.ReserveID] has given it, or 0 for a new one. However often a run is
+	// started with the same number, there is one.
+	ID int64
 }
+
+// ReserveID returns the number of a transaction that will be begun, or never. [ErrBusy] if numbers are used up faster
+// than the store reserves them.
+func (c *Coordinator) ReserveID() (int64, error) { return c.nextID() }
 
 // StartSaga begins a saga and calls done with its state when the first steps are durable, and before they are done.
 // Errors: those of [Coordinator.Begin] and of [Sagas.Load]; with a fault the outcome is unknown.
 func (c *Coordinator) StartSaga(req SagaRequest, done func(*txn.Global, error)) {
 	c.withDefinition(&txn.Global{Saga: &req.Run}, func(err error) {
-		if err != nil {
+		switch {
+		case err != nil:
 			done(nil, err)
-			return
+		case req.ID == 0:
+			c.startSaga(req, done)
+		default:
+			c.Get(req.ID, func(g *txn.Global, err error) {
+				switch {
+				case errors.Is(err, ErrNotFound):
+					c.startSaga(req, done)
+				case err == nil && g.Version == 0: // somebody is just beginning it
+					c.handle(req.ID, request{ev: txn.Wake{}, done: done, at: c.traceStamp()})
+				default:
+					done(g, err)
+				}
+			})
 		}
-		from := c.traceStamp()
-		req.Branches, req.saga = nil, &req.Run
-		eff, err := c.begin(req.BeginRequest)
-		if err != nil {
-			done(nil, err)
-			return
-		}
-		g := c.keep(eff.Next, from)
-		c.handle(g.XID.ID, request{ev: txn.Wake{}, done: done, at: from})
 	})
 }
 
+func (c *Coordinator) startSaga(req SagaRequest, done func(*txn.Global, error)) {
+	from := c.traceStamp()
+	req.Branches, req.saga, req.id = nil, &req.Run, req.ID
+	eff, err := c.begin(req.BeginRequest)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	id := eff.Next.XID.ID
+	if req.ID == 0 {
+		c.keep(eff.Next, from)
+	} else {
+		c.keepOnce(eff.Next, from)
+	}
+	// The store does not make a record that is there: then the event finds that one, and changes nothing.
+	c.handle(id, request{ev: txn.Wake{}, done: done, at: from})
+}
+
+// keepOnce is keep for a number with which somebody else may have begun meanwhile, or just asks for.
+func (c *Coordinator) keepOnce(g *txn.Global, from int64) {
+	s := c.shard(g.XID.ID)
+	s.mu.Lock()
+	e := s.entries[g.XID.ID]
+	known := e != nil && (e.g != nil || e.fresh != nil)
+	switch {
+	case e == nil:
+		c.insert(s, &entry{id: g.XID.ID, g: g})
+	case !known:
+		e.g = g // whoever reads it from the store replaces it by what is there
+	}
+	s.mu.Unlock()
+	if !known {
+		c.begun(g, from)
+	}
+}
+
 // Signal gives a saga what one of its steps waits for, and calls done with the state when that is durable. Errors:
-// [ErrNotFound], [*txn.IllegalEventError] if no step waits for it, [ErrTooLarge], faults.
+// [ErrNotFound], [*txn.IllegalEventError] if not exactly one step waits for it, [ErrTooLarge], faults.
 func (c *Coordinator) Signal(id int64, ev txn.Signal, done func(*txn.Global, error)) {
-	if l := c.limits(); len(ev.Data) > l.DataBytesMax || max(len(ev.Name), len(ev.Actor)) > l.NameBytesMax {
+	if l := c.limits(); len(ev.Data) > l.DataBytesMax || max(len(ev.Name), len(ev.Step), len(ev.Actor)) > l.NameBytesMax {
 		done(nil, ErrTooLarge)
 		return
 	}
