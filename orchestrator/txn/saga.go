@@ -66,6 +66,10 @@ type Next struct {
 	// rollback.
 	Decide Outcome
 	Text   string
+	// Halt says that nothing can be done without a person, for the reason Text. Result is kept of a rollback or a halt;
+	// of a commit that is Text.
+	Halt   bool
+	Result string
 	// Later is how many more steps are sure to begin if all goes well: the items of loops whose turn has not come. What
 	// does not fit into the limit of branches is refused before the first of them is begun.
 	Later int
@@ -100,6 +104,8 @@ type Verdict struct {
 	Answer string
 	// Headers are what is kept of the answer's headers, as a JSON object, "" if nothing.
 	Headers string
+	// GiveUp has a step that failed not be tried any more: nobody knows whether it has run.
+	GiveUp bool
 }
 
 // Step reports whether such branches are steps of a saga that Concord runs.
@@ -131,6 +137,9 @@ func (r Rules) advance(d *draft, now Millis) {
 	case next.Decide != 0:
 		r.conclude(d, next, now)
 		return
+	case next.Halt:
+		r.halt(d, next, now)
+		return
 	case len(d.Branches)+len(next.Start)+next.Later > r.BranchesMax:
 		r.conclude(d, Next{Decide: Rollback, Text: TooManyBranches.String()}, now)
 		return
@@ -154,7 +163,7 @@ func (r Rules) conclude(d *draft, next Next, now Millis) {
 	if next.Decide == Commit {
 		run.Result, run.Failure = next.Text, ""
 	} else {
-		run.Failure = clip(next.Text, failureBytesMax)
+		run.Failure, run.Result = clip(next.Text, failureBytesMax), next.Result
 		if cause = CauseRefused; d.Expired(now) {
 			cause = CauseTimeout
 		}
@@ -272,6 +281,8 @@ func (r Rules) stepped(g *Global, ev Reply, now Millis) Effects {
 		d.stepDone(i, v, ev.Code, now)
 	case v.Result == ResultRefused:
 		d.stepRefused(i, v, ev.Code, ev.Text, now)
+	case v.GiveUp:
+		d.stepUnknown(i, v, ev.Code, ev.Text, now)
 	case v.Result == ResultOngoing && ev.Via != "":
 		r.await(d, i, now)
 	default:

@@ -8,7 +8,7 @@ func (b *Branch) Approval() bool { return b.Kind == StepSignal && b.Data != "" }
 // failed reports whether a saga cannot go on for this step, so that it can be tried again.
 func (r Rules) failed(g *Global, b *Branch) bool {
 	return b.Step != nil && (b.State == PhaseOneFailed || b.State == Registered && b.Step.GaveUp) &&
-		!r.planner(g).Without(b)
+		r.blocked(g, b)
 }
 
 // retrySaga has the steps of an active saga tried again for which it is stuck, and those that wait for their next

@@ -1,0 +1,59 @@
+package txn
+
+// Chooser is a [Planner] that finds its own ways out of failures, as Seata's state machines do: what a rollback undoes,
+// and what is tried again by hand, depends on how the whole stands.
+type Chooser interface {
+	// Undoes reports whether a step that may have run is undone by a rollback. It is asked at the decision.
+	Undoes(g *Global, b *Branch) bool
+	// Open reports whether the saga waits for a person because of a step that was refused or given up.
+	Open(g *Global, b *Branch) bool
+}
+
+// choose leaves alone at a rollback what the planner does not want undone.
+func (r Rules) choose(d *draft, o Outcome) {
+	if d.Saga == nil || o != Rollback {
+		return
+	}
+	chooser, ok := r.planner(d.Global).(Chooser)
+	if !ok {
+		return
+	}
+	var none []int
+	for i, b := range d.Branches {
+		if b.Step != nil && b.NeedsPhaseTwo() && !chooser.Undoes(d.Global, b) {
+			none = append(none, i)
+		}
+	}
+	for _, i := range none {
+		b := d.branch(i)
+		b.State, b.InFlightUntil = Finished, 0
+	}
+}
+
+// blocked reports whether a step that failed is one for which the saga stands still.
+func (r Rules) blocked(g *Global, b *Branch) bool {
+	if chooser, ok := r.planner(g).(Chooser); ok {
+		return chooser.Open(g, b)
+	}
+	return !r.planner(g).Without(b)
+}
+
+// halt has a saga wait for a person.
+func (r Rules) halt(d *draft, next Next, now Millis) {
+	run := *d.Saga
+	run.Failure, run.Result = clip(next.Text, failureBytesMax), next.Result
+	d.Saga, d.Stuck = &run, StuckRefused
+	r.step(d, now)
+}
+
+// stepUnknown notes that a step is not tried any more, and what it said: nobody knows whether it has run.
+func (d *draft) stepUnknown(i int, v Verdict, code uint16, text string, now Millis) {
+	if text = clip(text, failureBytesMax); text == "" {
+		text = v.Result.String()
+	}
+	d.giveUp(i, text, now)
+	b := d.branch(i)
+	s := *b.Step
+	s.Code, s.Answer, s.Headers = code, v.Answer, v.Headers
+	b.Step, b.InFlightUntil = &s, 0
+}
