@@ -24,7 +24,8 @@ type BeginRequest struct {
 // Begin starts a transaction and calls done with its xid, on one machine before it returns. There nothing is stored
 // yet: the first branch, or the decision, takes the record along, and until then an xid that a crash made unknown is
 // refused, which is safe. In a cluster the record is durable before done is called, because the next request may reach
-// another node. Errors: [ErrStopped], [ErrBusy], [ErrTooLarge], those of Options.Admit, faults.
+// another node; and so it is of a saga that a client's engine runs, which may have no branches and relies on being
+// pursued. Errors: [ErrStopped], [ErrBusy], [ErrTooLarge], those of Options.Admit, faults.
 func (c *Coordinator) Begin(req BeginRequest, done func(txn.XID, error)) {
 	c.Start(req, func(g *txn.Global, err error) {
 		if err != nil {
@@ -43,7 +44,7 @@ func (c *Coordinator) Start(req BeginRequest, done func(*txn.Global, error)) {
 		done(nil, err)
 		return
 	}
-	if c.shared != nil || len(req.Branches) > 0 {
+	if c.shared != nil || len(req.Branches) > 0 || eff.Next.ClientSaga() {
 		c.beginStored(eff, from, done)
 		return
 	}
@@ -273,6 +274,7 @@ type DecideRequest struct {
 	Actor   string // a person's name, for the history
 	AllDone bool   // the participants have finished already; see [txn.Decide]
 	NoWait  bool   // answer at the decision, whatever the branches
+	Ongoing bool   // a client's saga engine goes this way and has not arrived; see [txn.Decide]
 }
 
 // Decide commits or rolls back, and calls done with the state to tell the client: at the decision if nothing of phase
@@ -281,7 +283,9 @@ type DecideRequest struct {
 // [*txn.IllegalEventError] with the present state if the other outcome is decided; [ErrNotFound]; [ErrBusy]; faults,
 // after which the outcome is unknown.
 func (c *Coordinator) Decide(req DecideRequest, done func(*txn.Global, error)) {
-	ev := txn.Decide{Outcome: req.Outcome, Cause: req.Cause, Actor: req.Actor, AllDone: req.AllDone}
+	ev := txn.Decide{
+		Outcome: req.Outcome, Cause: req.Cause, Actor: req.Actor, AllDone: req.AllDone, Ongoing: req.Ongoing,
+	}
 	if req.NoWait {
 		c.handle(req.ID, request{ev: ev, at: c.traceStamp(), done: done})
 		return

@@ -120,7 +120,7 @@ func (e *ending) append(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, e.reply.BranchID)
 	dst = append(dst, byte(e.reply.Op), byte(e.reply.Result))
 	dst = binary.AppendUvarint(dst, uint64(e.reply.Attempt))
-	return appendString(dst, e.reply.Text)
+	return append(appendString(dst, e.reply.Text), byte(e.reply.Engine))
 }
 
 // decodeEndings reads what appendEndings wrote. A result that is not known is one of a newer version, and counts as a
@@ -138,6 +138,9 @@ func decodeEndings(src []byte) (node string, batch []ending, err error) {
 		e.reply.Op, e.reply.Result = txn.Outcome(r.byte()), txn.Result(r.byte())
 		e.reply.Attempt = r.uint32()
 		e.reply.Text = r.string()
+		if len(r.src) > 0 { // an older node does not tell
+			e.reply.Engine = txn.EngineState(r.byte())
+		}
 		if e.reply.Result < txn.ResultDone || e.reply.Result > txn.ResultXANotFound {
 			e.reply.Result = txn.ResultFailed
 		}

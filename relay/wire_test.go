@@ -34,6 +34,7 @@ func goldenEndings() []ending {
 		}},
 		{instance: 1, seq: 2, id: 9, reply: txn.Reply{
 			BranchID: txn.SagaBranchID, Op: txn.Rollback, Attempt: 1, Result: txn.ResultXANotFound, Text: "XAER_NOTA \xff",
+			Engine: txn.EngineForward,
 		}},
 	}
 }
@@ -61,6 +62,20 @@ func golden(t *testing.T, name string, body []byte) []byte {
 	return body
 }
 
+// undump reads what hex.Dump wrote.
+func undump(t *testing.T, text []byte) (body []byte) {
+	t.Helper()
+	for line := range strings.Lines(string(text)) {
+		digits, _, _ := strings.Cut(line[8:], "|")
+		raw, err := hex.DecodeString(strings.Join(strings.Fields(digits), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = append(body, raw...)
+	}
+	return body
+}
+
 func TestBodiesAreAsRecorded(t *testing.T) {
 	t.Parallel()
 	from, batch := goldenCommands()
@@ -72,6 +87,18 @@ func TestBodiesAreAsRecorded(t *testing.T) {
 	diff := cmp.Diff(goldenEndings(), ends, cmp.AllowUnexported(ending{}))
 	if diff != "" || node != "node-2" || err != nil {
 		t.Errorf("%s, %v, %s", node, err, diff)
+	}
+	old, err := os.ReadFile(filepath.Join("testdata", "replies.old")) // before engines were told of
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends = goldenEndings()
+	for i := range ends {
+		ends[i].reply.Engine = 0
+	}
+	_, gotEnds, err := decodeEndings(undump(t, old))
+	if diff := cmp.Diff(ends, gotEnds, cmp.AllowUnexported(ending{})); diff != "" || err != nil {
+		t.Errorf("%v, %s", err, diff)
 	}
 	verdicts, err := decodeVerdicts(golden(t, "verdicts.v1", appendVerdicts(nil, goldenVerdicts())), 3)
 	if diff := cmp.Diff(goldenVerdicts(), verdicts, cmp.AllowUnexported(verdict{})); diff != "" || err != nil {

@@ -300,6 +300,10 @@ func (o *operation) globalReported(g *txn.Global, err error) {
 		req.Outcome = txn.Commit
 	case seata.GlobalRollbacked, seata.GlobalFinished:
 		req.Outcome = txn.Rollback
+	case seata.GlobalCommitRetrying:
+		req.Outcome, req.AllDone, req.Ongoing = txn.Commit, false, true
+	case seata.GlobalRollbackRetrying, seata.GlobalTimeoutRollbackRetrying, seata.GlobalUnknown:
+		req.Outcome, req.AllDone, req.Ongoing = txn.Rollback, false, true
 	default:
 		o.status(StatusOf(g))
 		return

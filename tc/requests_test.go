@@ -188,7 +188,11 @@ func TestOnlySagasAreEndedByReport(t *testing.T) {
 		{"committed", saga, seata.GlobalCommitted, seata.GlobalCommitted, txn.Commit},
 		{"rolled back", saga, seata.GlobalRollbacked, seata.GlobalRollbacked, txn.Rollback},
 		{"finished", saga, seata.GlobalFinished, seata.GlobalRollbacked, txn.Rollback},
-		{"retrying", saga, seata.GlobalCommitRetrying, seata.GlobalBegin, 0},
+		{"goes on forward", saga, seata.GlobalCommitRetrying, seata.GlobalCommitted, txn.Commit},
+		{"compensates", saga, seata.GlobalRollbackRetrying, seata.GlobalRollbacked, txn.Rollback},
+		{"compensates late", saga, seata.GlobalTimeoutRollbackRetrying, seata.GlobalRollbacked, txn.Rollback},
+		{"does not know", saga, seata.GlobalUnknown, seata.GlobalRollbacked, txn.Rollback},
+		{"another", saga, seata.GlobalCommitting, seata.GlobalBegin, 0},
 		{"null", saga, seata.GlobalStatusNull, seata.GlobalBegin, 0},
 		{"no saga", plain, seata.GlobalCommitted, seata.GlobalBegin, 0},
 		{"unknown xid", nil, seata.GlobalCommitted, seata.GlobalCommitted, 0},
@@ -216,7 +220,8 @@ func TestOnlySagasAreEndedByReport(t *testing.T) {
 				return
 			}
 			d := f.fake.decided[0]
-			if d.Outcome != c.outcome || !d.AllDone || d.Cause != txn.CauseReported || d.ID != 7 {
+			over := c.reported == c.want || c.reported == seata.GlobalFinished
+			if d.Outcome != c.outcome || d.AllDone != over || d.Ongoing == over || d.Cause != txn.CauseReported || d.ID != 7 {
 				t.Errorf("decided %+v", d)
 			}
 		})

@@ -24,7 +24,7 @@ func StatusOf(g *txn.Global) seata.GlobalStatus { return statusFor(g, askedStatu
 func statusFor(g *txn.Global, a asked) seata.GlobalStatus {
 	switch g.Status {
 	case txn.Active:
-		return seata.GlobalBegin
+		return activeStatus(g)
 	case txn.Committing:
 		return committingStatus(g, a)
 	case txn.Committed:
@@ -43,6 +43,17 @@ func statusFor(g *txn.Global, a asked) seata.GlobalStatus {
 		return either(timeout, seata.GlobalTimeoutRollbackRetrying, seata.GlobalRollbackRetrying)
 	}
 	return either(timeout, seata.GlobalTimeoutRollbacking, seata.GlobalRollbacking)
+}
+
+// activeStatus tells of a saga whose engine is asked to go on what Seata would.
+func activeStatus(g *txn.Global) seata.GlobalStatus {
+	switch o, timeout := g.Pursued(); {
+	case o == txn.Commit:
+		return seata.GlobalCommitRetrying
+	case o == txn.Rollback:
+		return either(timeout, seata.GlobalTimeoutRollbackRetrying, seata.GlobalRollbackRetrying)
+	}
+	return seata.GlobalBegin
 }
 
 // committingStatus: while nothing is left but branches that nobody waits for, which for Seata are those of AT, it is
@@ -135,6 +146,21 @@ func reportedState(s seata.BranchStatus) txn.BranchState {
 		return txn.Registered
 	}
 	return txn.PhaseOneDone
+}
+
+// engineState translates what a saga engine answers to the command to go on. Seata SagaResourceManager.java.
+func engineState(s seata.BranchStatus) txn.EngineState {
+	switch s {
+	case seata.BranchCommitted:
+		return txn.EngineCommitted
+	case seata.BranchRollbacked, seata.BranchPhaseOneFailed:
+		return txn.EngineCompensated
+	case seata.BranchCommitFailedRetryable:
+		return txn.EngineForward
+	case seata.BranchRollbackFailedRetryable:
+		return txn.EngineCompensating
+	}
+	return 0
 }
 
 // resultOf classifies the answer to a command. Everything that is not clearly done or clearly impossible is tried

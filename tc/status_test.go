@@ -166,3 +166,39 @@ func TestSplitClient(t *testing.T) {
 		}
 	}
 }
+
+func TestASagaEngineTellsWhereItIs(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	c := f.dial(t).rm("1.8.0", "orders", "orders#group")
+	for status, want := range map[seata.BranchStatus]txn.EngineState{
+		seata.BranchCommitted: txn.EngineCommitted, seata.BranchRollbacked: txn.EngineCompensated,
+		seata.BranchPhaseOneFailed: txn.EngineCompensated, seata.BranchCommitFailedRetryable: txn.EngineForward,
+		seata.BranchRollbackFailedRetryable: txn.EngineCompensating, seata.BranchUnknown: 0,
+	} {
+		if err := f.Send(txn.Command{
+			XID: xid(7), BranchID: txn.SagaBranchID, Kind: txn.Saga, Op: txn.Commit, Resource: "orders#group", Attempt: 1,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		c.sendAs(seata.Response, c.next().Header.ID, &seata.BranchCommitResponse{
+			Result: seata.Succeeded(), XID: xid7, BranchID: txn.SagaBranchID, Status: status,
+		})
+		if r := f.fake.reply(t); r.Engine != want {
+			t.Errorf("%s: %d, want %d", status, r.Engine, want)
+		}
+	}
+}
+
+func TestStatusOfASagaWhoseEngineGoesOn(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]seata.GlobalStatus{
+		"forward": seata.GlobalCommitRetrying, "compensate": seata.GlobalRollbackRetrying,
+		"timeout": seata.GlobalTimeoutRollbackRetrying,
+	} {
+		g := &txn.Global{Status: txn.Active, Branches: []*txn.Branch{{ID: txn.SagaBranchID, Kind: txn.Saga, Data: data}}}
+		if got := StatusOf(g); got != want {
+			t.Errorf("%s: %s, want %s", data, got, want)
+		}
+	}
+}

@@ -96,7 +96,11 @@ func (s *session) answered(op txn.Outcome, m *seata.BranchCommitResponse) {
 			text += ": " + m.Msg
 		}
 	}
-	s.server.report(c, result, text)
+	engine := txn.EngineState(0)
+	if c.saga {
+		engine = engineState(m.Status)
+	}
+	s.server.reportAll(c, txn.Reply{Result: result, Text: text, Engine: engine})
 }
 
 // emptyAnswer takes the 16 bytes by which an RM says, in effect, that it could not begin: it does not know the resource
@@ -123,7 +127,12 @@ func (s *session) sameClient(other *session) bool {
 
 // report tells the coordinator, or on whose behalf the command was sent, how an attempt ended.
 func (s *Server) report(c command, result txn.Result, text string) {
-	r := txn.Reply{BranchID: c.branch, Op: c.op, Attempt: c.attempt, Result: result, Text: text}
+	s.reportAll(c, txn.Reply{Result: result, Text: text})
+}
+
+// reportAll fills in which command it was.
+func (s *Server) reportAll(c command, r txn.Reply) {
+	r.BranchID, r.Op, r.Attempt = c.branch, c.op, c.attempt
 	if c.report != nil {
 		c.report(c.xid, r)
 		return

@@ -167,6 +167,9 @@ func (r Rules) report(g *Global, ev Report, now Millis) (Effects, error) {
 }
 
 func (r Rules) decide(g *Global, ev Decide, now Millis) (Effects, error) {
+	if ev.Ongoing {
+		return r.pursue(g, ev, now)
+	}
 	if g.Status.Decided() {
 		if g.Status.Outcome() != ev.Outcome {
 			return Effects{}, illegal(g, ev.Outcome.String(), OtherOutcome)
@@ -218,6 +221,11 @@ func (d *draft) joinSaga(now Millis) {
 		if b.Kind == Saga && b.State != Finished {
 			d.branch(i).State = Finished
 		}
+	}
+	if _, i := d.Global.Branch(SagaBranchID); i >= 0 { // it was pursued: from now on it is told
+		b := d.branch(i)
+		b.State, b.Data, b.Attempts, b.Ongoing, b.InFlightUntil, b.NextAt = Registered, "", 0, 0, 0, 0
+		return
 	}
 	d.join(&Branch{
 		ID: SagaBranchID, Kind: Saga, State: Registered, Resource: d.Application + "#" + d.Group, RegisteredAt: now,

@@ -9,6 +9,10 @@ func (r Rules) wake(g *Global, now Millis) (Effects, error) {
 		return r.wakeSaga(g, now), nil
 	case g.Expired(now) && g.Checked():
 		return r.ask(g, now), nil
+	case g.Status == Active && g.pursues():
+		return r.wakePursuit(g, now), nil
+	case g.Expired(now) && g.ClientSaga():
+		return r.pursue(g, Decide{Outcome: Rollback, Cause: CauseTimeout}, now)
 	case g.Expired(now):
 		return r.decide(g, Decide{Outcome: Rollback, Cause: CauseTimeout}, now)
 	case !g.Status.Decided() || g.Status.Ended():
@@ -161,10 +165,16 @@ func (d *draft) command(i int, until Millis) *Branch {
 	}
 	b.Attempts++
 	b.InFlightUntil, b.NextAt = until, 0
+	op, cause := d.operation(), d.Cause
+	if o, timeout := d.Pursued(); o != 0 {
+		if op = o; timeout {
+			cause = CauseTimeout
+		}
+	}
 	d.eff.Commands = append(d.eff.Commands, Command{
-		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: d.operation(), Resource: b.Resource, Step: step,
+		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: op, Resource: b.Resource, Step: step,
 		Client: b.Client, Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
-		Trace: d.Trace, Cause: d.Cause, Call: b.Call, Until: until,
+		Trace: d.Trace, Cause: cause, Call: b.Call, Until: until,
 	})
 	return b
 }
@@ -212,6 +222,9 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		return r.checked(g, ev, now)
 	case Forward:
 		return r.stepped(g, ev, now)
+	}
+	if g.Status == Active && ev.BranchID == SagaBranchID {
+		return r.pursued(g, ev, now)
 	}
 	b, i := g.Branch(ev.BranchID)
 	if b == nil || !g.Status.Decided() || g.Status.Outcome() != ev.Op || !b.NeedsPhaseTwo() {

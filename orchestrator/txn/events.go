@@ -45,6 +45,9 @@ type Decide struct {
 	Actor string
 	// AllDone says that the participants need no phase two, because a client's saga engine has done it.
 	AllDone bool
+	// Ongoing says that a client's saga engine goes this way and has not arrived. It is asked to go on until it has, and
+	// then that is the decision.
+	Ongoing bool
 }
 
 // Wake says that the time may have come to do something: a due time passed, or the decision was read from the log.
@@ -60,6 +63,8 @@ type Reply struct {
 	// After is when the participant wants to be asked again, 0 if it did not say. Never sooner than the policy has it,
 	// and at most [RetryPolicy.SlowDelay] later.
 	After time.Duration
+	// Engine is where a client's saga engine says that its saga is; see [SagaBranchID].
+	Engine EngineState
 	// Code is the participant's own, for HTTP the status, and Answer what it said, for the steps of a saga.
 	Code   uint16
 	Answer string

@@ -17,6 +17,9 @@ func (r Rules) retry(g *Global, ev Retry, now Millis) (Effects, error) {
 	if g.Saga != nil && g.Status == Active {
 		return r.retrySaga(g, ev, now)
 	}
+	if g.pursues() {
+		return r.retryPursuit(g, ev, now)
+	}
 	if err := decided(g, "retry"); err != nil {
 		return Effects{}, err
 	}
