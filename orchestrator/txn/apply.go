@@ -208,6 +208,7 @@ func (r Rules) resolve(d *draft, ev Decide, now Millis) {
 		d.joinSaga(now)
 	}
 	d.settle(ev)
+	r.choose(d, ev.Outcome)
 	r.hurry(d, now)
 	if !d.pending() {
 		d.end(now)
