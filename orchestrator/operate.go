@@ -75,9 +75,23 @@ func (c *Coordinator) Operate(req OperateRequest, done func(*txn.Global, error))
 			case req.Digest != "" && req.Digest != PlanDigest(plan):
 				return nil, ErrPlanChanged
 			case notice.Topic != "":
+				if notice.BranchID, err = c.unlike(g, notice.BranchID); err != nil {
+					return nil, err
+				}
 				notice.Data = req.Notice(g, notice.BranchID)
 			}
 			return req.Operation.Event(req.Actor, notice), nil
 		},
 	})
+}
+
+// unlike returns an id that no branch of g has: the steps of a saga are numbered from 1.
+func (c *Coordinator) unlike(g *txn.Global, id int64) (int64, error) {
+	for b, _ := g.Branch(id); b != nil; b, _ = g.Branch(id) {
+		var err error
+		if id, err = c.nextID(); err != nil {
+			return 0, err
+		}
+	}
+	return id, nil
 }

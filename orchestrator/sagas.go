@@ -49,7 +49,7 @@ func (c *Coordinator) StartSaga(req SagaRequest, done func(*txn.Global, error)) 
 				case errors.Is(err, ErrNotFound):
 					c.startSaga(req, done)
 				case err == nil && g.Version == 0: // somebody is just beginning it
-					c.handle(req.ID, request{ev: txn.Wake{}, done: done, at: c.traceStamp()})
+					c.handle(req.ID, request{ev: txn.Wake{}, done: c.orForsake(req.ID, done), at: c.traceStamp()})
 				default:
 					done(g, err)
 				}
@@ -73,7 +73,7 @@ func (c *Coordinator) startSaga(req SagaRequest, done func(*txn.Global, error)) 
 		c.keepOnce(eff.Next, from)
 	}
 	// The store does not make a record that is there: then the event finds that one, and changes nothing.
-	c.handle(id, request{ev: txn.Wake{}, done: done, at: from})
+	c.handle(id, request{ev: txn.Wake{}, done: c.orForsake(id, done), at: from})
 }
 
 // keepOnce is keep for a number with which somebody else may have begun meanwhile, or just asks for.
@@ -132,5 +132,30 @@ func (c *Coordinator) withDefinition(g *txn.Global, then func(error)) {
 		then(ErrNoDocument)
 	default:
 		c.sagas.Load(g.Saga, then)
+	}
+}
+
+// orForsake forgets a saga whose first write has failed before that is told: whoever wanted it may start another one. If
+// it was stored all the same, the sweeper finds it there.
+func (c *Coordinator) orForsake(id int64, done func(*txn.Global, error)) func(*txn.Global, error) {
+	return func(g *txn.Global, err error) {
+		switch {
+		case errors.Is(err, ErrNotFound):
+			err = ErrBusy // two have begun it, and the first came to nothing
+		case err != nil:
+			c.forsake(id)
+		}
+		done(g, err)
+	}
+}
+
+func (c *Coordinator) forsake(id int64) {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[id]; e != nil && e.unstored() {
+		e.g, e.fresh = nil, nil
+		c.unstored.Add(-1)
+		c.live.Add(-1)
 	}
 }

@@ -157,6 +157,24 @@ func TestASagaGoesOnAfterACrash(t *testing.T) {
 	}
 }
 
+func TestASagaWhoseStartHasFailedIsForgotten(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{ErrBusy, errors.New("nobody knows")} {
+		tb := setup(t, Limits{})
+		tb.store.fail = err
+		start := tb.startSaga("travel")
+		tb.flush()
+		if !start.done || !errors.Is(start.err, err) {
+			t.Fatalf("%+v", start)
+		}
+		tb.wait(2 * time.Hour) // its deadline passes
+		tb.wait(time.Second)
+		if n := tb.Stats().Live; n != 0 || len(tb.store.globals) > 0 || len(tb.sent) > 0 {
+			t.Errorf("%v: %d are alive, %d stored, %d commands", err, n, len(tb.store.globals), len(tb.sent))
+		}
+	}
+}
+
 func TestADefinitionThatIsGoneIsAnError(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, Limits{})
