@@ -174,7 +174,7 @@ func (d *draft) command(i int, until Millis) *Branch {
 	d.eff.Commands = append(d.eff.Commands, Command{
 		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: op, Resource: b.Resource, Step: step,
 		Client: b.Client, Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
-		Trace: d.Trace, Cause: cause, Call: b.Call, Until: until,
+		Trace: d.Trace, Cause: cause, Call: b.Call, Until: until, Run: d.Saga,
 	})
 	return b
 }

@@ -46,9 +46,11 @@ type Command struct {
 	Op       Outcome // 0 for a Check
 	Resource string
 	Step     string // the name of a saga's step
-	Client   string // who registered the branch
-	Data     string
-	Attempt  uint32 // counts from 1
+	// Run is the saga that the step belongs to, or nil.
+	Run     *SagaRun
+	Client  string // who registered the branch
+	Data    string
+	Attempt uint32 // counts from 1
 	// Application and Group are those of the global transaction.
 	Application, Group string
 	// Trace is the global transaction's traceparent, or "".
