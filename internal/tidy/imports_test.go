@@ -26,6 +26,9 @@ func edges() []struct {
 		{"saga/expressions", []string{"saga/definition"}},
 		{"saga/validate", []string{"saga/definition", "saga/expressions"}},
 		{"saga/statelang", nil},
+		{"saga/machine", []string{
+			"orchestrator/txn", "saga/definition", "saga/explore", "saga/statelang", "saga/statelang/spel",
+		}},
 		{"saga", adapter},
 		{"tc/seata", nil},
 		{"tc", adapter},

@@ -51,6 +51,8 @@ type LoopState struct {
 	Broken bool
 	// Satisfied is true once the condition was; it stays so.
 	Satisfied bool
+	// Unconditional is true where the condition is not asked, because there is no data that it could be asked of.
+	Unconditional bool
 }
 
 // NewLoopState is a loop that begins.
@@ -121,6 +123,9 @@ func LoopWindow(loop *Loop, l LoopState, context map[string]any) (start []int, a
 func (l LoopState) ask(loop *Loop, context map[string]any) (LoopState, error) {
 	if l.Satisfied || l.Completed >= l.Instances {
 		l.Satisfied = true
+		return l, nil
+	}
+	if l.Unconditional {
 		return l, nil
 	}
 	root := make(map[string]any, len(context)+3)

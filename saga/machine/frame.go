@@ -1,0 +1,263 @@
+package machine
+
+import (
+	"maps"
+	"strconv"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/statelang"
+)
+
+// look is one look at a run: the machine is gone through from its start, with the answers that are in the record.
+type look struct {
+	id       string // of the run
+	now      txn.Millis
+	branches map[string]*txn.Branch
+	// places says what each branch is that was come to.
+	places map[string]*place
+	start  []txn.NewStep
+	// async are the calls under way for which nobody waits.
+	async []*instance
+	// transitions counts states.
+	transitions int
+	// compensating is true if a compensation is under way.
+	compensating bool
+	oracle       Oracle
+}
+
+// place is what a branch is.
+type place struct {
+	in     *instance
+	counts []int // of retries before it, by entry
+}
+
+// instance is one execution of a state.
+type instance struct {
+	statelang.Instance
+	state   *statelang.State
+	frame   *frame
+	context map[string]any // in which it runs: of a loop its own
+	// name is that of its first branch, branch the last one that there is; nil if there is none.
+	name   string
+	branch *txn.Branch
+	child  *frame // of a SubStateMachine
+	// looped is true for those of a loop, undoes for those that compensate.
+	looped, undoes bool
+	// rounds counts how often it was compensated.
+	rounds int
+	// threw is what it failed with.
+	threw *statelang.Exception
+}
+
+// breaking is why a machine breaks off.
+type breaking struct {
+	why string
+	e   *statelang.Exception
+	by  *instance // whose outcome it is, or nil
+}
+
+// frame is a machine on its way, that of the run or one that a state calls.
+type frame struct {
+	*look
+	p         *Program
+	prefix    string // of the names of branches
+	context   map[string]any
+	instances []*instance
+	visits    map[string]int
+	exception *statelang.Exception
+	statuses  statelang.Statuses
+	failed    bool   // it ended in a Fail state
+	ended     string // the state in which it ended, if it is one that ends
+	broke     *breaking
+	left      []statelang.Compensate
+	done      []statelang.Status
+}
+
+// newFrame makes a machine that begins.
+func (l *look) newFrame(p *Program, prefix string, parameters map[string]any) *frame {
+	return &frame{look: l, p: p, prefix: prefix, context: parameters, visits: map[string]int{}}
+}
+
+// run goes as far as answers are there, and reports whether the machine has ended.
+func (f *frame) run() bool {
+	at, wait := f.path(f.p.machine.StartState)
+	if wait {
+		return false
+	}
+	if at != nil { // a Join that no Fork has opened
+		f.breakOff("no fork", engine("%s joins what was not forked", at.Name), nil)
+	}
+	if f.broke != nil {
+		f.exception = f.broke.e
+		f.statuses = statelang.FailStatuses(f.statuses, f.ending())
+	} else {
+		f.statuses = statelang.EndStatuses(f.statuses, f.ending(), len(f.left), f.done, false)
+	}
+	return true
+}
+
+// path goes from a state on, up to an end, a join, or where it has to wait.
+func (f *frame) path(name string) (join *statelang.State, wait bool) {
+	for name != "" && f.broke == nil {
+		s := f.p.machine.State(name)
+		if f.transitions++; f.transitions > transitionsMax || s == nil {
+			f.breakOff("endless", engine("%s: there is no such state, or too many were gone through", name), nil)
+			return nil, false
+		}
+		if s.Type == statelang.Join {
+			return s, false
+		}
+		if name, wait = f.step(s); wait {
+			return nil, true
+		}
+	}
+	return nil, false
+}
+
+// breakOff ends the machine when all that is under way has ended. The first reason counts.
+func (f *frame) breakOff(why string, e *statelang.Exception, by *instance) {
+	if f.broke == nil {
+		f.broke = &breaking{why, e, by}
+	}
+}
+
+// ending is how the machine ends as it stands.
+func (f *frame) ending() statelang.Ending {
+	e := statelang.Ending{Exception: f.exception, Bad: f.failed}
+	for _, i := range f.instances {
+		e.Instances = append(e.Instances, i.Instance)
+	}
+	return e
+}
+
+// step takes a state and returns the next one, "" if it is the last.
+func (f *frame) step(s *statelang.State) (next string, wait bool) {
+	switch s.Type {
+	case statelang.Succeed:
+		f.ended = s.Name
+		return "", false
+	case statelang.Fail:
+		f.failed, f.ended = true, s.Name
+		maps.Copy(f.context, statelang.FailVariables(s))
+		return "", false
+	case statelang.Choice:
+		next, err := f.choose(s)
+		if err != nil {
+			f.breakOff("no choice", engine("%s", err), nil)
+		}
+		return next, false
+	case statelang.CompensationTrigger:
+		return f.trigger(s)
+	case statelang.Fork, statelang.Parallel:
+		return f.fork(s)
+	}
+	items, err := f.items(s)
+	if err != nil {
+		f.breakOff("loop", engine("%s", err), nil)
+		return "", false
+	}
+	if items != nil {
+		return f.loop(s, items)
+	}
+	i := f.instance(s, s.Name, f.name(s.Name), f.context)
+	e, broke, wait := f.task(i)
+	switch {
+	case wait:
+		return "", true
+	case broke != nil:
+		f.broke = broke
+		return "", false
+	case e == nil:
+		return s.Next.Name, false
+	}
+	next, caught := statelang.CatchTarget(s, e)
+	if !caught {
+		f.breakOff("not caught", e, i)
+	}
+	return next, false
+}
+
+// name is the name of the branch for the next entry into a state.
+func (f *frame) name(state string) string {
+	name := f.prefix + escape(state)
+	if f.visits[state]++; f.visits[state] > 1 {
+		name += "(" + strconv.Itoa(f.visits[state]) + ")"
+	}
+	return name
+}
+
+// instance makes the execution of a state. Name is the state's own, or that of an instance of its loop.
+func (f *frame) instance(s *statelang.State, name, branch string, context map[string]any) *instance {
+	return &instance{
+		Instance: statelang.Instance{
+			Name: name, Type: s.Type, ForUpdate: s.ForUpdate, ForCompensation: s.ForCompensation, Status: statelang.Running,
+		},
+		state: s, frame: f, context: context, name: branch,
+	}
+}
+
+// choose takes the way of a choice.
+func (f *frame) choose(s *statelang.State) (string, error) {
+	if f.oracle == nil {
+		return statelang.Choose(s, f.context)
+	}
+	ways := make([]string, 0, len(s.Choices)+1)
+	for _, o := range s.Choices {
+		ways = append(ways, o.Next.Name)
+	}
+	if s.Default.Name != "" {
+		ways = append(ways, s.Default.Name)
+	}
+	if len(ways) == 0 {
+		return "", statelang.ErrNoChoice
+	}
+	return ways[f.oracle.Choose("choice of "+f.name(s.Name), len(ways))], nil
+}
+
+// fork runs branches side by side, each with a copy of the context, and goes on when all have ended: a Fork at the Join
+// to which they come, a Parallel at its Next. What they have added to the context is put together in their order.
+func (f *frame) fork(s *statelang.State) (next string, wait bool) {
+	base, after, prefix, visits := f.context, maps.Clone(f.context), f.prefix, f.visits
+	name, under := f.name(s.Name), 0
+	for n, b := range s.Branches {
+		if s.Bound > 0 && under >= s.Bound {
+			break
+		}
+		f.context, f.prefix, f.visits = maps.Clone(base), name+"["+strconv.Itoa(n)+"]/", map[string]int{}
+		broke := f.broke
+		f.broke = nil // the others go on until they end
+		join, waits := f.path(b.Name)
+		if broke != nil {
+			f.broke = broke
+		}
+		switch {
+		case waits:
+			under++
+		case join != nil:
+			next = join.Next.Name
+		}
+		for key, value := range f.context {
+			if old, there := base[key]; !there || !same(old, value) {
+				after[key] = value
+			}
+		}
+	}
+	f.context, f.prefix, f.visits = after, prefix, visits
+	if s.Type == statelang.Parallel {
+		next = s.Next.Name
+	}
+	return next, under > 0
+}
+
+// same reports whether two values of contexts are certainly the same.
+func same(a, b any) bool {
+	switch a.(type) {
+	case []any, map[string]any:
+		return false
+	}
+	switch b.(type) {
+	case []any, map[string]any:
+		return false
+	}
+	return a == b
+}

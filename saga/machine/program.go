@@ -1,0 +1,69 @@
+package machine
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/concord-tx/concord/saga/statelang"
+)
+
+// Resolve returns the definition of a sub state machine, or an error that says why there is none.
+type Resolve func(name string) (*Definition, error)
+
+// Program is a machine that is ready to run. It is immutable and may be used by many at once.
+type Program struct {
+	machine  *statelang.Machine
+	bindings *Bindings
+	subs     map[string]*Program // by the name of the machine
+	oracle   Oracle              // nil: expressions are evaluated
+}
+
+// Compile makes a planner of a definition in which no error was found. The machines that it calls are compiled along.
+// Services of sub state machines that their own definition does not bind are where the caller's bindings have them.
+func Compile(d *Definition, subs Resolve) (*Program, error) {
+	return compile(d, d.Bindings, subs, nil)
+}
+
+func compile(d *Definition, outer *Bindings, subs Resolve, callers []string) (*Program, error) {
+	m := d.Machine
+	if len(callers) >= depthMax {
+		return nil, fmt.Errorf("state machine %s: machines are nested more than %d deep", m.Name, depthMax)
+	}
+	callers = append(callers[:len(callers):len(callers)], m.Name)
+	p := &Program{machine: m, bindings: &Bindings{Services: map[string]*Binding{}}, subs: map[string]*Program{}}
+	if m.State(m.StartState) == nil {
+		return nil, fmt.Errorf("state machine %s: there is no state %q to start with", m.Name, m.StartState)
+	}
+	for _, s := range m.States {
+		key := ServiceKey(s)
+		if key != "" {
+			b := d.Bindings.of(s)
+			if b == nil {
+				b = outer.of(s)
+			}
+			if b == nil {
+				return nil, fmt.Errorf("state machine %s, state %s: service %s is not bound", m.Name, s.Name, key)
+			}
+			p.bindings.Services[key] = b
+		}
+		if s.Type != statelang.SubStateMachine || p.subs[s.StateMachineName] != nil {
+			continue
+		}
+		if subs == nil {
+			return nil, fmt.Errorf("state machine %s, state %s: machine %s is not known here", m.Name, s.Name, s.StateMachineName)
+		}
+		sub, err := subs(s.StateMachineName)
+		if err == nil {
+			p.subs[s.StateMachineName], err = compile(sub, outer, subs, callers)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("state machine %s, state %s: %w", m.Name, s.Name, err)
+		}
+	}
+	return p, nil
+}
+
+// escape has the signs by which names of branches are made up not occur in the name of a state.
+func escape(name string) string {
+	return strings.NewReplacer("%", "%25", "/", "%2F", "#", "%23", "~", "%7E", "(", "%28").Replace(name)
+}

@@ -1,0 +1,139 @@
+package machine
+
+import (
+	"maps"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/statelang"
+)
+
+// undoing is how a branch is undone by the core, when no CompensationTrigger has.
+type undoing struct {
+	frame   *frame
+	state   *statelang.State
+	context map[string]any
+	problem string
+}
+
+// undoings has what a rollback undoes, by the names of the branches: the same that a compensation from outside would
+// undo in Seata.
+func (p *Program) undoings(g *txn.Global) (map[string]undoing, *frame) {
+	f, _, err := p.look(g, g.BeganAt)
+	if err != nil {
+		return nil, nil
+	}
+	out := map[string]undoing{}
+	f.collect(out)
+	return out, f
+}
+
+func (f *frame) collect(out map[string]undoing) {
+	for _, i := range f.instances {
+		list, err := statelang.CompensationList(f.p.machine, []statelang.Instance{i.Instance})
+		switch {
+		case err != nil:
+			if b := i.begun(); b != nil {
+				out[b.Step.Name] = undoing{frame: f, problem: err.Error()}
+			}
+		case len(list) == 0:
+		case list[0].State == nil:
+			i.child.collect(out)
+		default:
+			i.plan(out, list[0].State)
+		}
+	}
+}
+
+// plan has an instance undone by a state.
+func (i *instance) plan(out map[string]undoing, by *statelang.State) {
+	u := undoing{frame: i.frame, state: by, context: i.frame.context}
+	if by.Type == statelang.CompensateSubMachine && i.child != nil {
+		input, _, err := statelang.EvalInput(by, u.context, nil)
+		if err == nil {
+			maps.Copy(i.child.context, statelang.ChildParameters(input))
+		}
+		i.child.collect(out)
+		return
+	}
+	if by.Type != statelang.ServiceTask && by.Type != statelang.ScriptTask {
+		u.problem = "its compensation " + by.Name + " is a " + string(by.Type) + ", which only a CompensationTrigger runs"
+	}
+	if b := i.begun(); b != nil {
+		out[b.Step.Name] = u
+	}
+}
+
+// begun is the branch that stands for an instance when it is undone: of a machine that was called its newest one. nil if
+// nothing was begun.
+func (i *instance) begun() *txn.Branch {
+	if i.child == nil {
+		return i.branch
+	}
+	for n := len(i.child.instances) - 1; n >= 0; n-- {
+		if b := i.child.instances[n].begun(); b != nil && b.Step.Undo && b.State != txn.PhaseOneFailed {
+			return b
+		}
+	}
+	return nil
+}
+
+// Undoes implements [txn.Chooser].
+func (p *Program) Undoes(g *txn.Global, b *txn.Branch) bool {
+	all, _ := p.undoings(g)
+	_, there := all[b.Step.Name]
+	return there
+}
+
+// Undo implements [txn.Planner].
+func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
+	all, f := p.undoings(g)
+	u, there := all[b.Step.Name]
+	switch {
+	case !there:
+		return txn.Undo{Problem: "the definition does not say how it is undone"}
+	case u.problem != "":
+		return txn.Undo{Problem: u.problem}
+	}
+	var data string
+	if f.oracle == nil {
+		i := u.frame.instance(u.state, u.state.Name, b.Step.Name+"~"+escape(u.state.Name), u.context)
+		input, err := u.frame.input(i)
+		if err == nil {
+			data, err = arguments(input)
+		}
+		if err != nil {
+			return txn.Undo{Problem: "compensation: " + err.Error()}
+		}
+	}
+	n := u.frame.p.bindings.Services[ServiceKey(u.state)].step(u.state, data)
+	n.Call.RollbackURL, n.Call.CommitURL = n.Call.CommitURL, ""
+	n.Call.UndoMethod, n.Call.Method = n.Call.Method, ""
+	n.Call.Attempts = 0 // it is tried until it is done
+	return txn.Undo{Kind: n.Kind, Resource: n.Resource, Data: n.Data, Call: n.Call}
+}
+
+// judgeUndo says what the answer to a compensation means: only what its state takes for a success is one.
+func (p *Program) judgeUndo(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
+	answer, threw := answered(r)
+	all, f := p.undoings(g)
+	u := all[b.Step.Name]
+	failed := txn.Verdict{Result: txn.ResultFailed}
+	if threw != nil && u.state == nil {
+		return failed
+	}
+	if u.state == nil {
+		return txn.Verdict{Result: txn.ResultDone}
+	}
+	o := statelang.Outcome{Exception: threw.exception(0)}
+	if threw == nil {
+		value, err := decode(answer)
+		if err != nil {
+			return failed
+		}
+		o.Result = value
+	}
+	if d, err := f.statusOf(u.state, o); err != nil || d.Status != statelang.Succeeded {
+		return failed
+	}
+	return txn.Verdict{Result: txn.ResultDone}
+}
