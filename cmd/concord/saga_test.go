@@ -43,7 +43,8 @@ func (s *sagaServer) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/api/v1")
-	s.asked = append(s.asked, fmt.Sprint(r.Method, " ", strings.TrimPrefix(r.URL.RequestURI(), "/api/v1"), " ", string(body)))
+	target := strings.TrimPrefix(r.URL.RequestURI(), "/api/v1")
+	s.asked = append(s.asked, r.Method+" "+target+" "+string(body))
 	key := r.Method + " " + path
 	all := s.answers[key]
 	if len(all) == 0 {
@@ -131,7 +132,8 @@ func TestSubSagasArePublishedFirst(t *testing.T) {
 }
 
 const unsoundProblem = `,"findings":[{"line":2,"column":7,"severity":"error","rule":"bad-name","text":"no name"}],
-	"explored":{"states":3,"paths":2,"exhaustive":true,"failures":[{"step":"a","text":"ends badly","timeline":["a: lost"]}]}`
+	"explored":{"states":3,"paths":2,"exhaustive":true,"failures":[
+	{"step":"a","text":"ends badly","timeline":["a: lost"]}]}`
 
 func TestWhatIsUnsoundHoldsBackWhatRunsIt(t *testing.T) {
 	t.Parallel()

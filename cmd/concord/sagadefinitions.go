@@ -17,7 +17,7 @@ type sagaVersion struct {
 	Name     string            `json:"name"`
 	Version  uint32            `json:"version"`
 	Title    string            `json:"title,omitempty"`
-	Language any               `json:"language,omitempty"` // a number or a name
+	Language string            `json:"language,omitempty"`
 	Digest   string            `json:"digest,omitempty"`
 	At       string            `json:"at,omitempty"`
 	By       string            `json:"by,omitempty"`
@@ -26,21 +26,23 @@ type sagaVersion struct {
 	Text     string            `json:"text,omitempty"`
 	Steps    []sagaStep        `json:"steps,omitempty"`
 	Findings []sagaFinding     `json:"findings,omitempty"`
+	// Unreadable says why the server cannot run it.
+	Unreadable string `json:"unreadable,omitempty"`
 }
 
 // sagaStep is what is shown of a step of a definition.
 type sagaStep struct {
 	ID         string   `json:"id"`
 	Kind       string   `json:"kind"`
-	Title      string   `json:"title"`
+	Target     string   `json:"target"`
 	After      []string `json:"after"`
 	When       string   `json:"when"`
 	OnRefused  string   `json:"onRefused"`
-	Compensate any      `json:"compensate"`
+	Compensate string   `json:"compensate"`
 	Pivot      bool     `json:"pivot"`
 	ReadOnly   bool     `json:"readOnly"`
-	ForEach    any      `json:"forEach"`
-	Repeat     any      `json:"repeat"`
+	ForEach    string   `json:"forEach"`
+	Repeat     bool     `json:"repeat"`
 }
 
 func (a *app) sagaList() *cobra.Command {
@@ -178,15 +180,19 @@ func (a *app) drawVersion(v *sagaVersion) error {
 	}
 	slices.Sort(subs)
 	line("runs", strings.Join(subs, ", "))
-	b.WriteString("\n")
-	w := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
+	line("unreadable", v.Unreadable)
+	var steps strings.Builder
+	w := tabwriter.NewWriter(&steps, 0, 4, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "STEP\tKIND\tAFTER\tIF REFUSED\tUNDONE BY\t")
 	for i := range v.Steps {
 		s := &v.Steps[i]
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Kind, dash(strings.Join(s.After, ", ")),
-			refusalText(s), undoText(s), strings.Join(s.marks(), ", "))
+			refusalText(s), dash(s.Compensate), strings.Join(s.marks(), ", "))
 	}
 	_ = w.Flush() // writes to memory
+	for row := range strings.Lines("\n" + steps.String()) {
+		b.WriteString(strings.TrimRight(row, " \n") + "\n")
+	}
 	fmt.Fprintf(&b, "\nThe definition: concord saga show %s@%d --text\n", v.Name, v.Version)
 	_, err := io.WriteString(a.stdout, b.String())
 	return err
@@ -206,28 +212,6 @@ func refusalText(s *sagaStep) string {
 	return s.OnRefused
 }
 
-// undoText says in a word how a step is undone.
-func undoText(s *sagaStep) string {
-	switch c := s.Compensate.(type) {
-	case string:
-		return dash(c)
-	case bool:
-		if c {
-			return "yes"
-		}
-	case map[string]any:
-		for _, kind := range []string{"kind", "call", "message", "worker"} {
-			if text, is := c[kind].(string); is {
-				return text
-			} else if c[kind] != nil {
-				return kind
-			}
-		}
-		return "yes"
-	}
-	return "-"
-}
-
 // marks are what is special about a step.
 func (s *sagaStep) marks() []string {
 	var marks []string
@@ -235,8 +219,7 @@ func (s *sagaStep) marks() []string {
 		set  bool
 		text string
 	}{
-		{s.Pivot, "PIVOT"}, {s.ForEach != nil && s.ForEach != false, "loop"},
-		{s.Repeat != nil && s.Repeat != false, "repeated"}, {s.When != "", "conditional"},
+		{s.Pivot, "PIVOT"}, {s.ForEach != "", "loop"}, {s.Repeat, "repeated"}, {s.When != "", "conditional"},
 	} {
 		if m.set {
 			marks = append(marks, m.text)

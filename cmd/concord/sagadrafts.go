@@ -27,8 +27,8 @@ func (a *app) sagaDraft() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "draft",
 		Short: "Keep definitions on the server that are not published yet",
-		Long: `Keep definitions on the server that are not published yet, so that several people can work on them. A draft need
-not be sound; what is found in it is shown each time it is put.`,
+		Long: `Keep definitions on the server that are not published yet, so that several people can work on them. A draft
+need not be sound; what is found in it is shown each time it is put.`,
 		Example: `  concord saga draft put travel.yaml
   concord saga draft publish travel --note "reviewed"`,
 	}, a.draftPut(), a.draftGet(), a.draftList(), a.draftDelete(), a.draftPublish())
@@ -124,8 +124,7 @@ func tagged(resp *http.Response) string {
 // changedMeanwhile explains a precondition that did not hold.
 func changedMeanwhile(name string, err error) error {
 	if p := problemOf(err); p != nil && (p.Status == http.StatusPreconditionFailed || p.Status == http.StatusConflict) {
-		return fmt.Errorf("somebody else has changed the draft of %s meanwhile: %w; look with: concord saga draft get %s",
-			name, err, name)
+		return fmt.Errorf("%w It is shown by: concord saga draft get %s", err, name)
 	}
 	return err
 }

@@ -223,7 +223,8 @@ func cancelPlan(r *sagaRun) string {
 	}
 	slices.Reverse(names)
 	if len(names) == 0 {
-		return fmt.Sprintf("cancel of %s (%s version %d): nothing has been done that could be undone", r.XID, r.Saga, r.Version)
+		return fmt.Sprintf("cancel of %s (%s version %d): nothing has been done that could be undone", r.XID, r.Saga,
+			r.Version)
 	}
 	if len(names) > namesShown {
 		names = append(names[:namesShown], fmt.Sprintf("and %d more", len(names)-namesShown))
@@ -273,8 +274,8 @@ func (a *app) sagaSkip() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "skip XID STEP",
 		Short: "Count a step as done, with a result that you give",
-		Long: `Count a step as done, with a result that you give: one that waits, was refused, or is given up. Of a run that is
-compensating, the step counts as undone. It is heuristic: whether it is true is up to you.`,
+		Long: `Count a step as done, with a result that you give: one that waits, was refused, or is given up. Of a run that
+is compensating, the step counts as undone. It is heuristic: whether it is true is up to you.`,
 		Example: `  concord saga skip 10.0.0.5:8091:4194305 hotel --result '{"id":"H-17"}' --reason "booked by phone"`,
 		Args:    twoArguments("STEP"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -51,9 +51,9 @@ func (a *app) sagaPublish() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish FILE...",
 		Short: "Publish definitions: new versions, which never change",
-		Long: `Publish definitions of sagas (YAML or JSON; - is standard input). The server checks and explores them as "concord
-saga verify" does; one that is not sound is not published. A definition that means the same as the newest version is no
-new version. Runs that are under way stay on theirs.
+		Long: `Publish definitions of sagas (YAML or JSON; - is standard input). The server checks and explores them as
+"concord saga verify" does; one that is not sound is not published. A definition that means the same as the newest
+version is no new version. Runs that are under way stay on theirs.
 
 Files are published in such an order that sub-sagas come before those that run them. The exit code is 0 if all are
 published or were before, 1 if one is not sound, 2 if a file cannot be read: then nothing was published.`,

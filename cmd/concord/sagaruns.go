@@ -215,8 +215,8 @@ func (a *app) sagaRunShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run XID",
 		Short: "Show one run: its steps and attempts over time, what it waits for, and what you can do",
-		Long: `Show one run: its steps and attempts over time, what it waits for, and what you can do. Items of loops are shown
-together, but for those that are not done; --all shows each, and all that happened.
+		Long: `Show one run: its steps and attempts over time, what it waits for, and what you can do. Items of loops are
+shown together, but for those that are not done; --all shows each, and all that happened.
 
 With --follow what happens is printed as it happens, until the run has ended or is stuck. The exit code is then 0 if it
 is done, 3 if it is compensated, 4 if it is stuck, and 5 if it still runs when you interrupt it.`,
@@ -240,9 +240,9 @@ is done, 3 if it is compensated, 4 if it is stuck, and 5 if it still runs when y
 
 // starting is what `concord saga start` was told.
 type starting struct {
-	key, input, application, name string
-	deadline, patience            time.Duration
-	wait                          bool
+	key, input, application string
+	deadline, patience      time.Duration
+	wait                    bool
 }
 
 func (a *app) sagaStart() *cobra.Command {
@@ -261,7 +261,8 @@ With --wait, what happens is printed as it happens. The exit code is then
   4  it is stuck and needs a person
   5  it still runs: --timeout is over, or you have interrupted the command; the run goes on
 Without --wait it is 0 when the run is stored. 1 is a failure, 2 a wrong command line.`,
-		Example: `  concord saga start travel --key order-7 --input '{"traveller":"ann","from":"FRA","to":"OSL","nights":2}' --wait
+		Example: `  concord saga start travel --key order-7 --input travel.json --wait
+  concord saga start travel --input '{"traveller":"ann","from":"FRA","to":"OSL","nights":2}'
   concord saga start travel@2 --input order.json
   generate-input | concord saga start payroll --input - --wait --timeout 10m --output json`,
 		Args: exactlyOne("NAME"),
@@ -271,7 +272,6 @@ Without --wait it is 0 when the run is stored. 1 is a failure, 2 a wrong command
 	flags.StringVar(&f.key, "key", "", "your name for the run, by which it is started only once")
 	flags.StringVar(&f.input, "input", "", "the input: JSON, the name of a file with JSON, or - for standard input")
 	flags.StringVar(&f.application, "application", "", "the application that it belongs to")
-	flags.StringVar(&f.name, "name", "", "a name for the run, shown in lists; the saga's if absent")
 	flags.DurationVar(&f.deadline, "deadline", 0, "how long the run may take; that of the definition if absent")
 	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for the end, and print what happens")
 	flags.DurationVar(&f.patience, "timeout", 5*time.Minute, "how long --wait waits")
@@ -289,7 +289,7 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 		return err
 	}
 	body := map[string]any{"saga": name}
-	for key, value := range map[string]string{"key": f.key, "application": f.application, "name": f.name} {
+	for key, value := range map[string]string{"key": f.key, "application": f.application} {
 		if value != "" {
 			body[key] = value
 		}
@@ -312,7 +312,7 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 	var r sagaRun
 	resp, raw, err := a.exchange(req, &r)
 	if err != nil {
-		return a.notStarted(cmd.Context(), name, raw, err)
+		return a.notStarted(cmd.Context(), name, f.key, raw, err)
 	}
 	verb := "is started"
 	if resp.StatusCode == http.StatusOK {
@@ -334,15 +334,15 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 }
 
 // notStarted explains why a run was not started: the findings of a bad input, the name that was likely meant.
-func (a *app) notStarted(ctx context.Context, saga string, raw json.RawMessage, err error) error {
+func (a *app) notStarted(ctx context.Context, saga, key string, raw json.RawMessage, err error) error {
 	p := problemOf(err)
 	switch {
 	case p == nil:
 		return err
 	case p.Status == http.StatusNotFound:
 		return a.unknownSaga(ctx, saga, err)
-	case p.Status == http.StatusConflict:
-		return fmt.Errorf("%w Look at that run with: concord saga runs --saga %s --key KEY", err, saga)
+	case p.Code == "keyTaken":
+		return fmt.Errorf("%w Look at it with: concord saga runs --saga %s --key %s", err, saga, key)
 	}
 	var more sagaProblem
 	if json.Unmarshal(raw, &more) == nil {

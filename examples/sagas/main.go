@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+)
+
+// options are what the command line says.
+type options struct {
+	server, concord, participants, input string
+	refuse, lose, silence                []string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "sagas:", err)
+		os.Exit(1)
+	}
+}
+
+const usage = `Run an example of a saga:
+
+  go run ./examples/sagas EXAMPLE [flags]
+
+Examples:
+%s
+Flags:
+%s
+Try, for instance:
+
+  go run ./examples/sagas travel --refuse car     # a step says no: the others are cancelled
+  go run ./examples/sagas travel --lose hotel     # its answer is lost: it is asked again, and booked once
+  go run ./examples/sagas travel --silence hotel  # nobody ever learns whether it is booked: it is cancelled, too
+`
+
+// run carries out a command line.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	var o options
+	flags := pflag.NewFlagSet("sagas", pflag.ContinueOnError)
+	flags.Usage = func() {} // it comes with the error
+	flags.SetOutput(out)
+	flags.StringSliceVar(&o.refuse, "refuse", nil, "the step says no; an approval is rejected")
+	flags.StringSliceVar(&o.lose, "lose", nil, "the step is done, but its first answer is lost")
+	flags.StringSliceVar(&o.silence, "silence", nil, "the step is done, but nobody is ever told")
+	flags.StringVar(&o.input, "input", "", "the input as JSON; that of the example, if absent")
+	flags.StringVar(&o.server, "server", "", "a coordinator that runs already; one is started, if absent")
+	flags.StringVar(&o.concord, "concord", "", "the program; bin/concord, or built from the sources, if absent")
+	flags.StringVar(&o.participants, "participants", participantsDefault, "where the participants listen")
+	err := flags.Parse(args)
+	if errors.Is(err, pflag.ErrHelp) || err == nil && len(args) == 0 {
+		_, err = fmt.Fprintf(out, usage, listed(), flags.FlagUsages())
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return fmt.Errorf("name one example; there are:\n%s", listed())
+	}
+	e, err := find(flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	if _, err := e.faults(&o); err != nil {
+		return err
+	}
+	s, err := newStage(ctx, o, out)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	end, err := s.play(ctx, e, o, out)
+	if err != nil {
+		return err
+	}
+	end.participants.print(out)
+	if end.code != exitDone && end.code != exitCompensated {
+		return fmt.Errorf("the saga is neither done nor compensated (exit code %d)", end.code)
+	}
+	return nil
+}
+
+// listed is the list of examples.
+func listed() string {
+	var b strings.Builder
+	for _, e := range examples {
+		fmt.Fprintf(&b, "  %-12s %s\n", e.name, e.what)
+	}
+	return b.String()
+}
