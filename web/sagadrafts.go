@@ -56,6 +56,11 @@ var (
 	}
 )
 
+var problemDraftLarge = Problem{
+	Status: http.StatusRequestEntityTooLarge, Code: string(orchestrator.CodeTooLarge),
+	Title: fmt.Sprintf("A draft is at most %d bytes long.", catalog.DraftBytesMax),
+}
+
 // draftRoutes are those of drafts.
 func (s *Server) draftRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/sagas/drafts", s.withSagas(s.listDrafts))
@@ -73,7 +78,7 @@ func (s *Server) failDraft(c *gin.Context, err error) {
 	case errors.Is(err, orchestrator.ErrConflict):
 		s.refuse(c, problemDraftChanged)
 	case errors.Is(err, orchestrator.ErrTooLarge):
-		s.refuse(c, problemDefinitionLarge)
+		s.refuse(c, problemDraftLarge)
 	case errors.Is(err, catalog.ErrName):
 		s.fail(c, &argumentError{err.Error()})
 	default:

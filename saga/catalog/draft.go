@@ -14,6 +14,9 @@ import (
 // draftKind is that of the documents that hold drafts: a line of JSON and then the text, as it was given.
 const draftKind = "saga-draft"
 
+// DraftBytesMax is the longest text of a draft: one document holds it, and who has changed it.
+const DraftBytesMax = orchestrator.DocumentBytesMax - 4096
+
 // Draft is a text that is worked on. Nothing runs it, so that it need not be sound, and not even be in any language.
 type Draft struct {
 	Name string `json:"name"`
@@ -36,14 +39,14 @@ func (c *Catalog) PutDraft(ctx context.Context, name, text, by string, before ui
 	if problem := nameProblem(name); problem != "" {
 		return d, fmt.Errorf("%w: %s", ErrName, problem)
 	}
+	if len(text) > DraftBytesMax {
+		return d, orchestrator.ErrTooLarge
+	}
 	head, err := json.Marshal(d)
 	if err != nil {
 		return d, err
 	}
 	value := append(append(head, '\n'), text...)
-	if len(value) > orchestrator.DocumentBytesMax {
-		return d, orchestrator.ErrTooLarge
-	}
 	err = c.docs.PutDocument(ctx, orchestrator.Document{Kind: draftKind, Key: name, Version: d.Version, Value: value})
 	if err != nil {
 		return d, fmt.Errorf("store draft %s: %w", name, err)
