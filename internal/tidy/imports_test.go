@@ -37,6 +37,7 @@ func edges() []struct {
 		{"store", append([]string{"migrations"}, adapter...)},
 		{"registry", adapter},
 		{"relay", adapter},
+		{"tasks", adapter},
 		{"telemetry", adapter},
 		{"audit", adapter},
 		{"web", append([]string{"saga"}, adapter...)},

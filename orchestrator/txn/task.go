@@ -9,8 +9,8 @@ import (
 // a [Reply], which is ignored if it comes too late, it is refused then, so that the worker learns of it.
 type Task struct {
 	Reply Reply
-	// Until, unless it is 0, says that the worker is still at it: its answer is waited for until then. The rest of Reply
-	// than BranchID, Op and Attempt counts only without it.
+	// Until, unless it is 0, says that the worker is still at it: its answer is waited for until then. The rest of
+	// Reply than BranchID, Op and Attempt counts only without it.
 	Until Millis
 	// Told, unless it is 0, is until when the answer is waited for as far as is known: if that is not so, somebody else
 	// has told otherwise, and this is refused.
@@ -100,8 +100,8 @@ func (d *draft) fetches() bool {
 	return slices.ContainsFunc(d.eff.Commands, func(c Command) bool { return c.Kind == StepWorker })
 }
 
-// awaits is how long an answer to a command of that kind to b is waited for. A task has to be fetched first; how long it
-// may take from then on is told by who hands it over.
+// awaits is how long an answer to a command of that kind to b is waited for. A task has to be fetched first; how long
+// it may take from then on is told by who hands it over.
 func (p RetryPolicy) awaits(b *Branch, kind Kind) time.Duration {
 	if kind == StepWorker {
 		return p.Answer

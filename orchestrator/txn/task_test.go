@@ -128,7 +128,8 @@ func TestUndoingByAWorkerIsStoredAndRetried(t *testing.T) {
 	if err := s.tell(s.last(), ResultDone, `"x"`, 0); err != nil {
 		t.Fatal(err)
 	}
-	eff, err := s.rules.Apply(s.g, Task{Reply: Reply{BranchID: 2, Op: Forward, Attempt: 1, Result: ResultRefused}}, s.now)
+	refused := Reply{BranchID: 2, Op: Forward, Attempt: 1, Result: ResultRefused}
+	eff, err := s.rules.Apply(s.g, Task{Reply: refused}, s.now)
 	if err != nil || !eff.Decided {
 		t.Fatal(err, eff)
 	}
