@@ -306,6 +306,11 @@ func (c *Coordinator) resume(e *entry) {
 
 // write makes the effects as durable as they ask to be, then carries them out.
 func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bool) {
+	if c.shared != nil && eff.Next.Saga != nil && len(eff.Commands) > 0 {
+		// What undoes a step, and whose turn it is, follows from the state. Another node may have a newer one: only who
+		// could write on top of it sends.
+		eff.Write = txn.WriteDurable
+	}
 	if eff.Write == txn.WriteMemory {
 		if !c.holds(e, func() { e.g = eff.Next }) {
 			return c.attempt(e, req)

@@ -71,9 +71,11 @@ func setupPair(t *testing.T, limits Limits) *pair {
 	edges := map[string][]WaitEdge{}
 	for node, tb := range map[string]**table{"a": &p.a, "b": &p.b} {
 		*tb = &table{t: t, now: 1_000_000, store: store}
+		(*tb).shelf = &shelf{known: map[string]bool{"travel": true}, loaded: map[string]bool{}}
 		shared := &sharedStore{slowStore: store, node: node, edges: edges, held: p.held}
 		c, err := New(context.Background(), Options{
 			Store: shared, Shared: shared, Log: store, Transport: *tb, Clock: *tb, Limits: limits,
+			Sagas:     (*tb).shelf,
 			Advertise: node + ":8091", Member: func() bool { return node == "b" || !p.gone },
 		})
 		if err != nil {
@@ -402,5 +404,31 @@ func TestWhatIsBuiltOnARefusedChangeIsNotStored(t *testing.T) {
 	p.a.flush()
 	if g := store.globals[id]; g.Name != other.Name {
 		t.Fatalf("version %d (%q) has replaced the other node's %d", g.Version, g.Name, other.Version)
+	}
+}
+
+// TestAStepIsUndoneByTheNewestStateOnly: a node that has an older one neither knows what to send nor whose turn it is.
+func TestAStepIsUndoneByTheNewestStateOnly(t *testing.T) {
+	t.Parallel()
+	p := setupPair(t, Limits{})
+	start := p.a.startSaga("travel")
+	p.a.flush()
+	p.a.finish(txn.ResultDone)
+	p.a.flush()
+	id := start.g.XID.ID
+	p.a.signal(id, "go", true)
+	p.a.store.flush()          // decided; nobody has read it
+	p.b.signal(id, "go", true) // it reads the decision
+	p.a.Wake(id, nil)          // and the first node has the step undone
+	p.a.flush()
+	p.a.finish(txn.ResultDone)
+	p.a.flush()
+	if g := p.a.store.globals[id]; g.Status != txn.RolledBack {
+		t.Fatal(g.Status)
+	}
+	p.b.Wake(id, nil)
+	p.b.flush()
+	if len(p.b.sent) > 0 {
+		t.Errorf("by what it remembers the other node sends %+v", p.b.sent)
 	}
 }
