@@ -45,6 +45,18 @@ func (f *frame) statusOf(s *statelang.State, o statelang.Outcome) (statelang.Dec
 	return statelang.Decided{Status: d.Status, NoMatch: true}, nil
 }
 
+// retries are those of a state; there one of each entry is enough.
+func (f *frame) retries(s *statelang.State) []statelang.Retry {
+	if f.oracle == nil {
+		return s.Retry
+	}
+	out := slices.Clone(s.Retry)
+	for n := range out {
+		out[n].MaxAttempts = min(out[n].MaxAttempts, 1)
+	}
+	return out
+}
+
 // returns lists what the service of a state can return there: the statuses of its rules, and noMatch if it can be that
 // none of them is true.
 func returns(s *statelang.State) []string {

@@ -135,7 +135,8 @@ func (c *CallTarget) checkHeaders() error {
 }
 
 func notToken(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.!#$%&'*+^`|~", r))
+	letter := r|0x20 >= 'a' && r|0x20 <= 'z'
+	return !letter && !(r >= '0' && r <= '9') && !strings.ContainsRune("-_.!#$%&'*+^`|~", r)
 }
 
 func notText(r rune) bool { return r < ' ' || r >= 0x7f }

@@ -186,7 +186,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 // goesOn returns 0 if the machine goes on after an outcome, else with which status of its state it breaks off.
 func (f *frame) goesOn(at *place, o statelang.Outcome) statelang.Status {
 	s := at.in.state
-	if _, _, again := statelang.RetryDecision(s.Retry, at.counts, o.Exception); again {
+	if _, _, again := statelang.RetryDecision(f.retries(s), at.counts, o.Exception); again {
 		return 0
 	}
 	d, err := f.statusOf(s, o)

@@ -50,7 +50,7 @@ func compile(d *Definition, outer *Bindings, subs Resolve, callers []string) (*P
 			continue
 		}
 		if subs == nil {
-			return nil, fmt.Errorf("state machine %s, state %s: machine %s is not known here", m.Name, s.Name, s.StateMachineName)
+			subs = func(name string) (*Definition, error) { return nil, fmt.Errorf("machine %s is not known here", name) }
 		}
 		sub, err := subs(s.StateMachineName)
 		if err == nil {

@@ -102,7 +102,8 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 	if err != nil {
 		return statelang.Outcome{Exception: engine("%s: %s", i.state.Name, err)}, false
 	}
-	counts := make([]int, len(i.state.Retry))
+	retries := f.retries(i.state)
+	counts := make([]int, len(retries))
 	name, pause := i.name, time.Duration(0)
 	for try := 2; ; try++ {
 		f.places[name] = &place{i, append([]int(nil), counts...)}
@@ -119,7 +120,7 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 		case i.state.Async:
 			return statelang.Outcome{}, false
 		}
-		entry, wait, again := statelang.RetryDecision(i.state.Retry, counts, o.Exception)
+		entry, wait, again := statelang.RetryDecision(retries, counts, o.Exception)
 		if !again {
 			return o, false
 		}

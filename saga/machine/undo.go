@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"maps"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -56,7 +57,7 @@ func (i *instance) plan(out map[string]undoing, by *statelang.State) {
 		return
 	}
 	if by.Type != statelang.ServiceTask && by.Type != statelang.ScriptTask {
-		u.problem = "its compensation " + by.Name + " is a " + string(by.Type) + ", which only a CompensationTrigger runs"
+		u.problem = fmt.Sprintf("its compensation %s is a %s, which only a CompensationTrigger runs", by.Name, by.Type)
 	}
 	if b := i.begun(); b != nil {
 		out[b.Step.Name] = u

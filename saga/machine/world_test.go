@@ -184,7 +184,8 @@ func (w *world) settle() {
 
 // pursued reports whether a compensation is tried again and again.
 func (w *world) pursued() bool {
-	return w.g.Status == txn.RollingBack && slices.ContainsFunc(w.g.Branches, func(b *txn.Branch) bool { return b.Attempts > 5 })
+	return w.g.Status == txn.RollingBack &&
+		slices.ContainsFunc(w.g.Branches, func(b *txn.Branch) bool { return b.Attempts > 5 })
 }
 
 // one answers a command: the same instance first, as if there were one thread.

@@ -1,0 +1,93 @@
+package machine
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// order takes goods and money, and gives both back if something goes wrong.
+const order = `{"Name": "order", "StartState": "Take", "States": {
+  "Take": {"Type": "ServiceTask", "ServiceName": "stock", "ServiceMethod": "take", "CompensateState": "PutBack",
+    "Input": ["$.[goods]"], "Status": {"#root == true": "SU", "$Exception{java.lang.Throwable}": "UN"},
+    "Catch": [{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}], "Next": "Taken"},
+  "Taken": {"Type": "Choice", "Choices": [{"Expression": "[skip] == true", "Next": "Done"}], "Default": "Pay"},
+  "Pay": {"Type": "ServiceTask", "ServiceName": "bank", "ServiceMethod": "pay", "CompensateState": "Refund",
+    "Input": ["$.[money]"], "Output": {"receipt": "$.#root"},
+    "Catch": [{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}], "Next": "Done"},
+  "PutBack": {"Type": "ServiceTask", "ServiceName": "stock", "ServiceMethod": "putBack", "Input": ["$.[goods]"]},
+  "Refund": {"Type": "ServiceTask", "ServiceName": "bank", "ServiceMethod": "refund", "Input": ["$.[receipt]"]},
+  "Undo": {"Type": "CompensationTrigger", "Next": "Failed"},
+  "Failed": {"Type": "Fail", "ErrorCode": "E1", "Message": "not ordered"},
+  "Done": {"Type": "Succeed"}}}`
+
+func compiled(t *testing.T, text string) *Program {
+	t.Helper()
+	p, err := Compile(load(t, []byte(text)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestExplorationFindsTheWaysToAnUnknownEnd(t *testing.T) {
+	t.Parallel()
+	r, unknown := Explore(compiled(t, order))
+	if !r.Exhaustive || len(r.Failures) > 0 || r.Paths < 20 {
+		t.Errorf("%d states, %d paths, exhaustive: %t, %v", r.States, r.Paths, r.Exhaustive, r.Failures)
+	}
+	// Neither of the rules is true for a text: the machine breaks off without a Catch.
+	if len(unknown) != 1 || unknown[0].State != "Take" || !strings.Contains(unknown[0].Text, "NoMatchedStatus") ||
+		unknown[0].Timeline[0].String() != "Take: returns, and is no match" {
+		t.Errorf("%+v", unknown)
+	}
+	t.Logf("%d states, %d paths", r.States, r.Paths)
+	text := strings.Replace(order, `"#root == true": "SU"`, `"#root == true": "SU", "true": "SU"`, 1)
+	if _, unknown = Explore(compiled(t, text)); len(unknown) > 0 {
+		t.Errorf("%+v", unknown)
+	}
+	text = strings.Replace(order, `"Catch": [{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}], "Next": "Done"}`,
+		`"Next": "Done"}`, 1)
+	_, unknown = Explore(compiled(t, text))
+	if !slices.ContainsFunc(unknown, func(e UnknownEnd) bool { return e.State == "Pay" }) {
+		t.Errorf("%+v", unknown)
+	}
+}
+
+func TestExplorationFindsWhatCannotBeUndone(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(order, `"CompensateState": "Refund"`, `"IsForUpdate": true`, 1)
+	_, unknown := Explore(compiled(t, text))
+	if !slices.ContainsFunc(unknown, func(e UnknownEnd) bool {
+		return strings.Contains(e.Text, "CompensationStateNotFound")
+	}) {
+		t.Errorf("%+v", unknown)
+	}
+}
+
+func TestEveryStoryIsExplored(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../statelang/testdata/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := load(t, text)
+		p, err := Compile(d, func(string) (*Definition, error) { return load(t, []byte(order)), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, unknown := Explore(p)
+		t.Logf("%s: %d states, %d paths, exhaustive %t, %d failures, %d unknown", filepath.Base(file), r.States, r.Paths,
+			r.Exhaustive, len(r.Failures), len(unknown))
+		if len(r.Failures) > 0 || r.Paths == 0 {
+			t.Errorf("%s: %+v", file, r.Failures)
+		}
+	}
+}
