@@ -130,7 +130,7 @@ func (e *example) faults(o *options) (map[string]*fault, error) {
 			case service == "" && s.Approval != nil && slices.Contains(o.refuse, name):
 				continue // a person rejects it
 			case service == "":
-				return nil, fmt.Errorf("step %s has no participant that could fail: it is a %s", name, s.Kind)
+				return nil, fmt.Errorf("step %s has no participant that could fail: it is %s", name, article(s.Kind))
 			case all[service] == nil:
 				all[service] = &fault{}
 			}
@@ -179,4 +179,11 @@ func stepService(s *definition.Step) string {
 		service += readSuffix
 	}
 	return service
+}
+
+func article(k definition.Kind) string {
+	if k == definition.KindApproval {
+		return "an " + k.String()
+	}
+	return "a " + k.String()
 }
