@@ -96,6 +96,9 @@ type explorer struct {
 	choices []choice
 	at      int    // how many of them this path has made
 	marks   []mark // of this path, one before each event
+
+	script *script // what is followed instead of all paths; nil: all paths
+	end    []Event // how the last path went
 }
 
 // mark is where a path can be taken up again.
@@ -124,8 +127,11 @@ func (x *explorer) next() *world {
 	return nil
 }
 
-// choose makes a choice.
-func (x *explorer) choose(n int) int {
+// choose makes a choice. Script says how it was made where a path is gone again.
+func (x *explorer) choose(n int, script func(*script) int) int {
+	if x.script != nil {
+		return script(x.script)
+	}
 	if x.at == len(x.choices) {
 		x.choices = append(x.choices, choice{0, n})
 	}

@@ -35,16 +35,9 @@ func (w *world) Choose(what string, n int) int {
 	if took, known := w.answers[what]; known {
 		return took
 	}
-	took := w.x.choose(n)
+	took := w.x.choose(n, func(s *script) int { return s.choice(what, n) })
 	w.answers[what] = took
-	switch {
-	case strings.HasPrefix(what, "items of "):
-		w.tell("", "%s: %d", what, n-1-took)
-	case n == 2:
-		w.tell("", "%s: %t", what, took == 0)
-	default:
-		w.tell("", "%s: the %d. way", what, took+1)
-	}
+	w.tell("", "%s", answerText(what, took, n))
 	return took
 }
 
@@ -83,6 +76,7 @@ func (w *world) start() {
 // path goes on from a state to an end, to a state that was seen before, or to where it does not go on.
 func (x *explorer) path(from *world) {
 	w := from.clone()
+	defer func() { x.end = w.timeline }()
 	for range eventsMax {
 		x.marks = append(x.marks, mark{w, x.at})
 		w = w.clone()
@@ -95,7 +89,7 @@ func (x *explorer) path(from *world) {
 			w.judge()
 			return
 		}
-		if key := w.key(); x.at == len(x.choices) {
+		if key := w.key(); x.at == len(x.choices) && x.script == nil {
 			if x.seen[key] {
 				return
 			}
@@ -128,9 +122,9 @@ func (w *world) apply(ev txn.Event) {
 
 // happen lets one thing happen. It returns false if nothing can.
 func (w *world) happen() bool {
-	if w.g.Status == txn.Active && !w.overdue && w.x.def.Deadline > 0 && w.x.choose(2) == 1 {
+	if w.g.Status == txn.Active && !w.overdue && w.x.def.Deadline > 0 && w.passes() {
 		w.overdue = true
-		w.tell("", "the deadline passes")
+		w.tell("", deadlinePasses)
 		w.now = max(w.now, w.g.Deadline())
 		w.apply(txn.Wake{})
 		return true
@@ -156,6 +150,22 @@ func (w *world) happen() bool {
 	return true
 }
 
+// What is said of the deadline, and of a compensation.
+const (
+	deadlinePasses = "the deadline passes"
+	compensated    = "compensated"
+)
+
+// passes chooses whether the deadline passes now.
+func (w *world) passes() bool {
+	return w.x.choose(2, func(s *script) int {
+		if s.overdue() {
+			return 1
+		}
+		return 0
+	}) == 1
+}
+
 // The answers to a step.
 var forward = [...]struct {
 	text   string
@@ -166,26 +176,35 @@ var forward = [...]struct {
 	{"lost: nobody knows whether it has run", txn.ResultNoAnswer},
 }
 
+// answers are their texts.
+func answers() []string {
+	out := make([]string, len(forward))
+	for i, f := range forward {
+		out[i] = f.text
+	}
+	return out
+}
+
 // answer answers a command.
 func (w *world) answer(cmd txn.Command) {
 	r := txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultDone}
 	if cmd.Op == txn.Forward {
 		way := 0
 		switch b, _ := w.g.Branch(cmd.BranchID); {
-		case w.g.Status != txn.Active && w.late == 0:
-			way = w.x.choose(len(forward))
+		case w.g.Status != txn.Active && (w.late == 0 || w.x.script != nil):
+			way = w.choose(cmd.Step, answers()...)
 			w.late = way + 1
 		case w.g.Status != txn.Active:
 			way = w.late - 1
 		case b.Attempts > 1: // it was lost, and there is no way but forward: it is tried until it answers
-			way = w.x.choose(2)
+			way = w.choose(cmd.Step, answers()[:2]...)
 		default:
-			way = w.x.choose(len(forward))
+			way = w.choose(cmd.Step, answers()...)
 		}
 		r.Result = forward[way].result
 		w.tell(cmd.Step, "%s", forward[way].text)
 	} else {
-		w.tell(cmd.Step, "compensated")
+		w.tell(cmd.Step, compensated)
 	}
 	w.apply(r)
 	w.apply(r) // delivered twice
@@ -200,23 +219,27 @@ func (w *world) signal() bool {
 		return false
 	}
 	b := w.g.Branches[i]
-	ways := 2
-	if b.Step.Until != 0 {
-		ways = 3
+	ways := []string{"the signal comes", "the signal is a no", "the signal does not come in time"}
+	if b.Step.Until == 0 {
+		ways = ways[:2]
 	}
-	switch w.x.choose(ways) {
+	way := w.choose(b.Step.Name, ways...)
+	w.tell(b.Step.Name, "%s", ways[way])
+	switch way {
 	case 0:
-		w.tell(b.Step.Name, "the signal comes")
 		w.apply(txn.Signal{Step: b.Step.Name})
 	case 1:
-		w.tell(b.Step.Name, "the signal is a no")
 		w.apply(txn.Signal{Step: b.Step.Name, Refuse: true})
 	default:
-		w.tell(b.Step.Name, "the signal does not come in time")
 		w.now = max(w.now, b.Step.Until)
 		w.apply(txn.Wake{})
 	}
 	return true
+}
+
+// choose chooses how a step goes on.
+func (w *world) choose(step string, ways ...string) int {
+	return w.x.choose(len(ways), func(s *script) int { return s.way(step, ways) })
 }
 
 // judge looks at an end.
