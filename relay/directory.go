@@ -55,6 +55,10 @@ const (
 // rank says how well a session with the resource suits for the command of a client.
 func rank(cmd *txn.Command, application, ip string, s *orchestrator.RemoteSession) int {
 	switch {
+	case cmd.Kind == txn.StepWorker && s.Application == "" && s.IP == "":
+		return anybody
+	case cmd.Kind == txn.StepWorker: // a client that calls its resource like a task
+		return unfit
 	case cmd.BranchID == txn.SagaBranchID:
 		return anybody
 	case s.Application == application && s.IP == ip:
@@ -71,7 +75,11 @@ func rank(cmd *txn.Command, application, ip string, s *orchestrator.RemoteSessio
 // there are only such.
 func (v *view) route(cmd *txn.Command, down func(node string) bool, turn uint32) (node string, avoided bool) {
 	application, ip := splitClient(cmd.Client)
-	sessions := v.sessions[cmd.Resource]
+	resource := cmd.Resource
+	if cmd.Kind == txn.StepWorker {
+		resource = orchestrator.TaskResource(resource)
+	}
+	sessions := v.sessions[resource]
 	best, equals := unfit, uint32(0)
 	for i := range sessions {
 		k := rank(cmd, application, ip, &sessions[i])
@@ -200,15 +208,21 @@ func (r *Relay) publish(ctx context.Context) {
 	defer soon.Stop()
 	waiting, failing, current := true, false, false
 	var last []orchestrator.SessionEntry
+	wait := func() {
+		if !waiting {
+			waiting = true
+			soon.Reset(r.limits.PublishDelay)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.changed:
-			if !waiting {
-				waiting = true
-				soon.Reset(r.limits.PublishDelay)
-			}
+			wait()
+			continue
+		case <-r.nudged:
+			wait()
 			continue
 		case <-r.again:
 			current = false

@@ -14,6 +14,8 @@
 //     A confirmation that comes later than that is passed on as well, since it stays true whatever the attempt.
 //   - While the lease of this node does not certainly hold, no command leaves it.
 //   - A command is handed over once. The receiver asks its own participants and nobody else, so there are no loops.
+//   - A task of a saga's worker is the receiver's from the moment it is accepted ([Relay.HandOver]): workers may take
+//     longer than any answer, and end their tasks at any node.
 //   - A confirmation whose origin cannot be reached is given to the coordinator here, which reads the rest from the
 //     store.
 //   - Every queue, call and body has a bound.

@@ -45,6 +45,28 @@ func (r *Relay) handOver(cmd txn.Command, local error) error {
 	return nil
 }
 
+// HandOver hands a task over to another node at which workers poll for it, as far as the directory said last. Once that
+// node has accepted the task, it answers for it: its end comes back to nobody here. It never blocks. Errors:
+// [orchestrator.ErrNobody] if there is no such node, others if it cannot be asked; then nothing was handed over.
+func (r *Relay) HandOver(cmd txn.Command) error {
+	if r.stopping.Load() || !r.valid() {
+		return orchestrator.ErrNotMember
+	}
+	node, avoided := r.view.Load().route(&cmd, r.down, r.turn.Add(1))
+	switch {
+	case node == "" && avoided:
+		return errDown
+	case node == "":
+		return orchestrator.ErrNobody
+	}
+	seq, ok := r.pending.add(&cmd, r.now()+r.limits.AnswerLimit+r.limits.AnswerMargin, r.limits.PendingMax)
+	if !ok || !r.enqueue(node, handover{seq: seq, cmd: cmd}) && r.pending.take(seq) != nil {
+		r.stats.overflows.Add(1)
+		return fmt.Errorf("hand over a task: %w", orchestrator.ErrBusy)
+	}
+	return nil
+}
+
 // down reports whether a node did not answer a moment ago.
 func (r *Relay) down(node string) bool {
 	p := r.peers.find(node)
@@ -104,6 +126,9 @@ func (r *Relay) sendBatch(ctx context.Context, p *peer, batch []handover, body [
 		switch v.code {
 		case accepted:
 			r.stats.handedOver.Add(1)
+			if batch[i].cmd.Kind == txn.StepWorker {
+				r.pending.take(batch[i].seq) // its end is the other node's business
+			}
 			continue
 		case nobody:
 			signal(r.look) // what the directory says of it is old

@@ -14,7 +14,8 @@ import (
 type Local interface {
 	orchestrator.Transport
 	// SendFor is Send, but the end of the attempt is given to report: exactly once if nil is returned, perhaps before
-	// that. It does not block, and neither does report.
+	// that. It does not block, and neither does report. The end of a task is told to the coordinator here, by whoever
+	// takes it.
 	SendFor(cmd txn.Command, report func(id int64, r txn.Reply)) error
 }
 

@@ -45,6 +45,7 @@ type Relay struct {
 	work     work
 	look     chan struct{} // one slot: look into the directory soon
 	again    chan struct{} // one slot: publish, changed or not
+	nudged   chan struct{} // one slot: publish what has changed
 	lines    throttle
 	stats    counters
 }
@@ -62,6 +63,7 @@ func New(o Options) (*Relay, error) {
 		changed: o.Changed, valid: o.Valid, clock: o.Clock, client: o.Client, limits: o.Limits.withDefaults(),
 		logger: o.Logger, started: time.Now(), instance: rand.Uint64(),
 		look: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		nudged: make(chan struct{}, 1),
 	}
 	if r.valid == nil {
 		r.valid = func() bool { return true }
@@ -110,6 +112,9 @@ func (r *Relay) Rejoined() {
 	signal(r.again)
 	signal(r.look)
 }
+
+// SessionsChanged says that Options.Sessions may return something else than before, as Options.Changed does.
+func (r *Relay) SessionsChanged() { signal(r.nudged) }
 
 // signal puts a value into a channel with one slot.
 func signal(c chan struct{}) {

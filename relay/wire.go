@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -29,7 +30,7 @@ type handover struct {
 func (h handover) size() int {
 	c := &h.cmd
 	return recordBytes + len(c.XID.Prefix) + len(c.Resource) + len(c.Client) + len(c.Data) + len(c.Application) +
-		len(c.Group) + len(c.Trace)
+		len(c.Group) + len(c.Trace) + len(c.Step)
 }
 
 // ending is the end of an attempt on its way back to the origin.
@@ -76,7 +77,29 @@ func (h *handover) append(dst []byte) []byte {
 	for _, s := range [...]string{c.Resource, c.Client, c.Data, c.Application, c.Group, c.Trace} {
 		dst = appendString(dst, s)
 	}
+	if c.Kind == txn.StepWorker {
+		dst = appendTask(dst, c)
+	}
 	return dst
+}
+
+// appendTask appends what a task has beyond other commands: nodes that do not know tasks publish none.
+func appendTask(dst []byte, c *txn.Command) []byte {
+	timeout := time.Duration(0)
+	if c.Call != nil {
+		timeout = c.Call.Timeout
+	}
+	dst = binary.AppendVarint(appendString(dst, c.Step), int64(c.Until))
+	return binary.AppendVarint(dst, timeout.Milliseconds())
+}
+
+// task reads what appendTask wrote.
+func (d *decoder) task(c *txn.Command) {
+	c.Step, c.Until = d.string(), txn.Millis(d.varint())
+	timeout := d.varint()
+	if d.bad = d.bad || timeout < 0 || timeout > math.MaxInt64/int64(time.Millisecond); timeout > 0 && !d.bad {
+		c.Call = &txn.Call{Timeout: time.Duration(timeout) * time.Millisecond}
+	}
 }
 
 // decodeCommands reads what appendCommands wrote. Nothing of the result aliases src.
@@ -96,7 +119,10 @@ func decodeCommands(src []byte) (from origin, batch []handover, err error) {
 		c.Attempt = r.uint32()
 		c.Resource, c.Client, c.Data = r.string(), r.string(), r.string()
 		c.Application, c.Group, c.Trace = r.string(), r.string(), r.string()
-		d.bad = d.bad || r.bad || !known(c.Op) || c.XID.ID <= 0
+		if c.Kind == txn.StepWorker {
+			r.task(c)
+		}
+		d.bad = d.bad || r.bad || !known(c.Op) && !(c.Op == txn.Forward && c.Kind == txn.StepWorker) || c.XID.ID <= 0
 		batch = append(batch, h)
 	}
 	return from, batch, d.end()
