@@ -16,3 +16,8 @@ var MessageSchema []byte
 //
 //go:embed heuristic.schema.json
 var HeuristicSchema []byte
+
+// StepSchema is the JSON Schema of the message of a saga's step as an event; its $defs/batch is that of a batch.
+//
+//go:embed step.schema.json
+var StepSchema []byte

@@ -76,10 +76,13 @@ const PropertyTrace = "traceparent"
 const publishingMax = 16 << 10
 
 // TopicTransport is the [orchestrator.Transport] for branches of kind topic: it publishes their messages, with the xid
-// as key and the transaction group as tag, and reports [txn.ResultPublished] when that is durable.
+// as key and the transaction group as tag, and reports [txn.ResultPublished] when that is durable. With
+// [TopicTransport.Steps] it does the same for the messages of sagas.
 type TopicTransport struct {
-	publish PublishFunc
-	reply   func(id int64, r txn.Reply)
+	publish     PublishFunc
+	publishStep StepFunc // nil: sagas have no messages here
+	prefix      string   // of the topics of decisions
+	reply       func(id int64, r txn.Reply)
 	// pending counts messages that are being published.
 	pending atomic.Int64
 	// Attempts by their end.
@@ -94,13 +97,15 @@ func (t *TopicTransport) Bind(reply func(id int64, r txn.Reply)) { t.reply = rep
 
 // Send implements [orchestrator.Transport].
 func (t *TopicTransport) Send(cmd txn.Command) error {
+	if t.publishStep != nil && cmd.Kind == txn.StepMessage {
+		return t.sendStep(&cmd)
+	}
 	notice := strings.HasSuffix(cmd.Resource, suffixNotice)
 	if cmd.Op != txn.Commit && !notice {
 		return fmt.Errorf("publish for branch %d of %s: it is not committed", cmd.BranchID, cmd.XID)
 	}
-	if t.pending.Add(1) > publishingMax {
-		t.pending.Add(-1)
-		return fmt.Errorf("publish on %s: %w", cmd.Resource, orchestrator.ErrBusy)
+	if err := t.begin(cmd.Resource); err != nil {
+		return err
 	}
 	size := 512 + len(cmd.Resource) + len(cmd.Data) + len(cmd.Data)/8
 	var event []byte
@@ -111,17 +116,29 @@ func (t *TopicTransport) Send(cmd txn.Command) error {
 	}
 	r := txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultPublished}
 	id := cmd.XID.ID
-	t.publish(cmd.Resource, cmd.Group, cmd.XID.String(), event, func(err error) {
-		t.pending.Add(-1)
-		if err != nil {
-			t.failed.Add(1)
-			r.Result, r.Text = resultOf(err), "publish on "+cmd.Resource+": "+err.Error()
-		} else {
-			t.published.Add(1)
-		}
-		t.reply(id, r)
-	})
+	t.publish(cmd.Resource, cmd.Group, cmd.XID.String(), event, func(err error) { t.ended(id, r, cmd.Resource, err) })
 	return nil
+}
+
+// begin counts a message that is being published, if there are not too many.
+func (t *TopicTransport) begin(topic string) error {
+	if t.pending.Add(1) > publishingMax {
+		t.pending.Add(-1)
+		return fmt.Errorf("publish on %s: %w", topic, orchestrator.ErrBusy)
+	}
+	return nil
+}
+
+// ended reports the end of an attempt.
+func (t *TopicTransport) ended(id int64, r txn.Reply, topic string, err error) {
+	t.pending.Add(-1)
+	if err != nil {
+		t.failed.Add(1)
+		r.Result, r.Text = resultOf(err), "publish on "+topic+": "+err.Error()
+	} else {
+		t.published.Add(1)
+	}
+	t.reply(id, r)
 }
 
 // resultOf tells a broker that cannot be reached, which is asked again soon, from one that refuses the message.
