@@ -169,7 +169,8 @@ const sagaRunText = `{"xid":"10.0.0.1:8091:70","saga":"travel","version":2,"key"
 "input":{"to":"OSL"},"failure":"step hotel was refused: no room",
 "steps":[
 {"branch":"1","name":"flight","id":"flight","kind":"call","state":"done","attempts":1,"code":200,
- "startedAt":"2026-01-31T12:00:00.000Z","endedAt":"2026-01-31T12:00:00.250Z","undo":{"state":"done","attempts":2}},
+ "startedAt":"2026-01-31T12:00:00.000Z","endedAt":"2026-01-31T12:00:00.250Z",
+ "undo":{"state":"done","attempts":2,"endedAt":"2026-01-31T12:00:01.000Z"}},
 {"branch":"2","name":"hotel","id":"hotel","kind":"call","state":"refused","attempts":3,"code":409,
  "startedAt":"2026-01-31T12:00:00.000Z","endedAt":"2026-01-31T12:00:00.800Z","failure":"HTTP 409: no room"}],
 "waits":[],"timeline":[
@@ -287,7 +288,7 @@ func TestStartReadsItsInputFromAnywhere(t *testing.T) {
 }
 
 const waitingRun = `{"name":"book","id":"book","state":"done","attempts":1},
-	{"name":"pay[0]","id":"pay","state":"stuck","attempts":4,"failure":"HTTP 500"}`
+	{"branch":"8","name":"pay[0]","id":"pay","state":"stuck","attempts":4,"failure":"HTTP 500"}`
 
 func TestChangesOfRuns(t *testing.T) {
 	t.Parallel()
@@ -303,8 +304,12 @@ func TestChangesOfRuns(t *testing.T) {
 		{"reject", "", []string{"reject", "70", "book"}, "approvals/book", `{"approve":false}`},
 		{"cancel", "", []string{"cancel", "70", "--reason", "why not", "--yes"}, "cancel", `{"reason":"why not"}`},
 		{"cancel asks", "too late\ny\n", []string{"cancel", "70"}, "cancel", `{"reason":"too late"}`},
-		{"retry", "", []string{"retry", "70", "--step", "pay"}, "retry", `{"step":"pay"}`},
+		{"retry", "", []string{"retry", "70", "--step", "pay"}, "retry", `{"step":"pay[0]"}`},
 		{"resume", "", []string{"resume", "70"}, "resume", `{}`},
+		{"skip by branch", "", []string{"skip", "70", "8", "--reason", "r", "-y"}, "skip",
+			`{"reason":"r","step":"pay[0]"}`},
+		{"skip the run", "", []string{"skip", "70", "--run", "--reason", "r", "-y", "--result", "7"}, "skip",
+			`{"reason":"r","result":7}`},
 		{"skip", "yes\n", []string{"skip", "70", "pay[0]", "--result", "3", "--reason", "paid by hand"},
 			"skip", `{"reason":"paid by hand","result":3,"step":"pay[0]"}`},
 	} {
@@ -331,6 +336,8 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 	s.answer("GET /sagas/drafts", 200, `{"items":[{"name":"journey"}]}`)
 	s.answer("GET /sagas/runs/70", 200, liveRun("Active", false, waitingRun, `{"step":"boss","kind":"approval"},
 		{"step":"goods","kind":"signal","name":"goods-received"}`))
+	s.answer("GET /sagas/runs/71", 200, liveRun("Active", false, `{"name":"loop[0]","id":"loop"},
+		{"name":"loop[1]","id":"loop"}`, ""))
 	s.answer("POST /sagas/runs/70/signals/good-received", 409, problem(409, "notAwaited", "Nobody waits.", ""))
 	broken := sagaFile(t, "broken.json", "{\n  \"a\": 1,\n  b\n}")
 	for _, tt := range []struct {
@@ -360,6 +367,10 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 		{exitFailure, `has no step "x"; there are the steps book, pay[0]`,
 			[]string{"skip", "70", "x", "--reason", "r", "--yes"}},
 		{exitUsage, "say why with --reason", []string{"skip", "70", "book"}},
+		{exitUsage, "name the run and the step", []string{"skip", "70", "--reason", "r"}},
+		{exitUsage, "takes one XID", []string{"skip", "70", "book", "--run", "--reason", "r"}},
+		{exitFailure, `has several steps "loop"; there are the steps loop[0], loop[1]`,
+			[]string{"retry", "71", "--step", "loop"}},
 		{exitUsage, "say why with --reason", []string{"cancel", "70"}},
 		{exitFailure, "nothing was done", []string{"cancel", "70", "--reason", "r"}},
 		{exitUsage, "name the run and the step", []string{"approve", "70"}},

@@ -62,11 +62,17 @@ func drawRun(to io.Writer, r *sagaRun, all bool) error {
 	line("input", oneLine(compactJSON(r.Input), drawWidth-15))
 	line("output", oneLine(compactJSON(r.Output), drawWidth-15))
 	line("failure", r.Failure)
+	if r.Heuristic {
+		line("heuristic", "a person has said of a step that it is done, or undone")
+	}
 	if rows := rowsOf(r, all); len(rows) > 0 {
 		b.WriteString("\n")
 		drawChart(&b, r, rows)
 	}
 	drawWaitsOf(&b, r)
+	if r.Stuck && r.Explanation != "" {
+		fmt.Fprintf(&b, "\n%s\n", r.Explanation)
+	}
 	drawEvents(&b, r, all)
 	drawActions(&b, r)
 	_, err := io.WriteString(to, b.String())
@@ -157,18 +163,23 @@ func loopOf(name string) string {
 
 // undoRow is the line of a compensation, if there is one.
 func undoRow(s *runStep, r *sagaRun) []runRow {
-	if s.Undo == nil || s.Undo.State == "" {
+	u := s.Undo
+	if u == nil || u.State == "" {
 		return nil
 	}
-	row := runRow{name: s.Name, state: s.Undo.State, attempts: s.Undo.Attempts, said: s.Undo.Failure, undo: true}
-	for i := range r.Timeline { // the run says when it was undone only in what happened
-		e := &r.Timeline[i]
-		if at := parsed(e.At); e.Step == s.Name && r.DecidedAt != "" && !at.Before(parsed(r.DecidedAt)) {
-			if row.from.IsZero() {
-				row.from = parsed(r.DecidedAt)
+	row := runRow{
+		name: s.Name, state: u.State, attempts: u.Attempts, from: parsed(r.DecidedAt), to: parsed(u.EndedAt),
+		said: u.Failure, undo: true,
+	}
+	for i := range r.Steps { // they are undone one after the other
+		if o := r.Steps[i].Undo; o != nil {
+			if at := parsed(o.EndedAt); at.After(row.from) && (at.Before(row.to) || row.to.IsZero() && u.Attempts > 0) {
+				row.from = at
 			}
-			row.to = at
 		}
+	}
+	if u.Attempts == 0 && row.to.IsZero() {
+		row.from = time.Time{} // its turn has not come
 	}
 	return []runRow{row}
 }
@@ -319,13 +330,16 @@ func drawEvents(b *strings.Builder, r *sagaRun, all bool) {
 
 // drawActions says what a person can do, if something waits for one.
 func drawActions(b *strings.Builder, r *sagaRun) {
-	if r.ended() || len(r.Actions) == 0 {
+	actions := slices.DeleteFunc(slices.Clone(r.Actions), func(action string) bool {
+		return action == "signal" || action == "approve" || // said with the wait
+			action == "resume" && slices.Contains(r.Actions, "retry") // the same, if all steps are meant
+	})
+	if r.ended() || len(actions) == 0 {
 		return
 	}
 	b.WriteString("\nwhat you can do\n")
-	for _, action := range r.Actions {
+	for _, action := range actions {
 		switch action {
-		case "signal", "approve", "approval": // said with the wait
 		case "skip":
 			fmt.Fprintf(b, "  concord saga skip %s STEP --reason \"...\"\n", r.XID)
 		case "cancel":

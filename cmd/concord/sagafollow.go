@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -123,23 +124,20 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 			print(fmt.Sprintf("%9s  %s", took(r.BeganAt, at), text))
 		}
 	}
+	now := time.Now().UTC().Format(time.RFC3339Nano)
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		at := s.EndedAt
-		if at == "" {
-			at = time.Now().UTC().Format(time.RFC3339Nano)
-		}
 		text := fmt.Sprintf("%-16s %s%s", s.Name, s.State, tries(s.Attempts))
 		if s.Failure != "" {
 			text += ": " + oneLine(s.Failure, failureShown)
 		}
-		tell(s.Name, fmt.Sprint(s.State, s.Attempts, s.Failure), at, text)
+		tell(s.Name, fmt.Sprint(s.State, s.Attempts, s.Failure), cmp.Or(s.EndedAt, now), text)
 		if u := s.Undo; u != nil && u.State != "" {
 			text := fmt.Sprintf("%-16s undo: %s%s", s.Name, u.State, tries(u.Attempts))
 			if u.Failure != "" {
 				text += ": " + oneLine(u.Failure, failureShown)
 			}
-			tell(s.Name+" undo", fmt.Sprint(u.State, u.Attempts, u.Failure), time.Now().UTC().Format(time.RFC3339Nano), text)
+			tell(s.Name+" undo", fmt.Sprint(u.State, u.Attempts, u.Failure), cmp.Or(u.EndedAt, now), text)
 		}
 	}
 	var waits []string

@@ -24,25 +24,34 @@ func twoArguments(what string) cobra.PositionalArgs {
 	}
 }
 
-// stepOf fails unless a run has the step, and says which was likely meant.
-func (a *app) stepOf(ctx context.Context, xid, step string) (*sagaRun, error) {
-	r, _, err := a.sagaRun(ctx, xid)
+// stepOf returns the name of the step that is meant: by its name, by its id in the definition if only one has it, or by
+// the number of its branch. It fails if there is none, and says which was likely meant.
+func (a *app) stepOf(ctx context.Context, xid, step string) (r *sagaRun, name string, err error) {
+	r, _, err = a.sagaRun(ctx, xid)
 	if err != nil || step == "" {
-		return r, err
+		return r, "", err
 	}
-	var names []string
+	var names, same []string
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		if s.Name == step || s.ID == step {
-			return r, nil
+		switch {
+		case s.Name == step || s.Branch == step:
+			return r, s.Name, nil
+		case s.ID == step:
+			same = append(same, s.Name)
 		}
 		names = append(names, s.Name)
 	}
 	err = fmt.Errorf("%s has no step %q", r.XID, step)
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%w; none has begun", err)
+	switch {
+	case len(same) == 1:
+		return r, same[0], nil
+	case len(same) > 1:
+		err, names, step = fmt.Errorf("%s has several steps %q", r.XID, step), same, ""
+	case len(names) == 0:
+		return nil, "", fmt.Errorf("%w; none has begun", err)
 	}
-	return nil, suggest(err, "steps", step, names)
+	return nil, "", suggest(err, "steps", step, names)
 }
 
 // change asks for a change of a run and says what became of it.
@@ -79,7 +88,7 @@ func (a *app) sagaSignal() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := a.stepOf(cmd.Context(), args[0], step)
+			r, step, err := a.stepOf(cmd.Context(), args[0], step)
 			if err != nil {
 				return err
 			}
@@ -127,11 +136,11 @@ func (a *app) sagaApproval(verb, short string, approve bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := a.stepOf(cmd.Context(), args[0], args[1])
+			r, step, err := a.stepOf(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}
-			if err := awaited(r, args[1]); err != nil {
+			if err := awaited(r, step); err != nil {
 				return err
 			}
 			body := map[string]any{"approve": approve}
@@ -142,7 +151,7 @@ func (a *app) sagaApproval(verb, short string, approve bool) *cobra.Command {
 				body["data"] = value
 			}
 			said := map[bool]string{true: "approved", false: "rejected"}[approve]
-			return a.change(cmd.Context(), args[0], "approvals/"+url.PathEscape(args[1]), body, args[1]+" is "+said)
+			return a.change(cmd.Context(), args[0], "approvals/"+url.PathEscape(step), body, step+" is "+said)
 		},
 	}
 	cmd.Flags().StringVar(&comment, "comment", "", "why; it is kept in the run")
@@ -243,7 +252,8 @@ what they complained about.`,
 		Example: "  concord saga retry 10.0.0.5:8091:4194305 --step hotel",
 		Args:    exactlyOne("XID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := a.stepOf(cmd.Context(), args[0], step); err != nil {
+			_, step, err := a.stepOf(cmd.Context(), args[0], step)
+			if err != nil {
 				return err
 			}
 			body := map[string]string{}
@@ -270,14 +280,21 @@ func (a *app) sagaResume() *cobra.Command {
 
 func (a *app) sagaSkip() *cobra.Command {
 	var result, reason string
-	var yes bool
+	var yes, whole bool
 	cmd := &cobra.Command{
-		Use:   "skip XID STEP",
+		Use:   "skip XID [STEP]",
 		Short: "Count a step as done, with a result that you give",
 		Long: `Count a step as done, with a result that you give: one that waits, was refused, or is given up. Of a run that
-is compensating, the step counts as undone. It is heuristic: whether it is true is up to you.`,
-		Example: `  concord saga skip 10.0.0.5:8091:4194305 hotel --result '{"id":"H-17"}' --reason "booked by phone"`,
-		Args:    twoArguments("STEP"),
+is compensating, the step counts as undone. With --run, a run that is stuck behind its pivot is ended as done, and the
+result is its output. It is heuristic: whether it is true is up to you.`,
+		Example: `  concord saga skip 10.0.0.5:8091:4194305 hotel --result '{"id":"H-17"}' --reason "booked by phone"
+  concord saga skip 10.0.0.5:8091:4194305 --run --reason "shipped by hand"`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if whole {
+				return exactlyOne("XID")(cmd, args)
+			}
+			return twoArguments("STEP")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			value, err := jsonArgument(cmd, "result", result)
 			if err != nil {
@@ -286,37 +303,46 @@ is compensating, the step counts as undone. It is heuristic: whether it is true 
 			if reason == "" {
 				return usageError{fmt.Errorf("say why with --reason; it is kept in the run")}
 			}
-			r, err := a.stepOf(cmd.Context(), args[0], args[1])
+			r, step, err := a.stepOf(cmd.Context(), args[0], strings.Join(args[1:], ""))
 			if err != nil {
 				return err
 			}
 			if !yes {
-				as := "as done, without a result"
-				if value != nil {
-					as = "as done, with the result " + oneLine(string(value), drawWidth)
-				}
-				if r.Status == "RollingBack" {
-					as = "as undone"
-				}
-				_, _ = fmt.Fprintf(a.stderr, "skip of %s in %s (%s version %d): it counts %s\n", args[1], r.XID, r.Saga,
-					r.Version, as)
+				_, _ = fmt.Fprintln(a.stderr, skipPlan(r, step, value))
 				if err := a.confirm(cmd.InOrStdin()); err != nil {
 					return err
 				}
 			}
-			return a.change(cmd.Context(), args[0], "skip", skipBody(args[1], reason, value), args[1]+" is skipped")
+			body := map[string]any{"reason": reason}
+			if value != nil {
+				body["result"] = value
+			}
+			if step == "" {
+				return a.change(cmd.Context(), args[0], "skip", body, "it is ended")
+			}
+			body["step"] = step
+			return a.change(cmd.Context(), args[0], "skip", body, step+" is skipped")
 		},
 	}
 	cmd.Flags().StringVar(&result, "result", "", "what the step has given: JSON, the name of a file with JSON, or -")
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept in the run")
+	cmd.Flags().BoolVar(&whole, "run", false, "end the whole run, which is stuck behind its pivot")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
-func skipBody(step, reason string, result json.RawMessage) map[string]any {
-	body := map[string]any{"step": step, "reason": reason}
-	if result != nil {
-		body["result"] = result
+// skipPlan says what a skip would do.
+func skipPlan(r *sagaRun, step string, result json.RawMessage) string {
+	as := "as done, without a result"
+	switch {
+	case result != nil:
+		as = "as done, with the result " + oneLine(string(result), drawWidth)
+	case r.Status == "RollingBack":
+		as = "as undone"
 	}
-	return body
+	what := step + " in "
+	if step == "" {
+		what = ""
+	}
+	return fmt.Sprintf("skip of %s%s (%s version %d): it counts %s", what, r.XID, r.Saga, r.Version, as)
 }

@@ -24,6 +24,9 @@ type sagaRun struct {
 	Status      string          `json:"status"`
 	Stuck       bool            `json:"stuck"`
 	Cause       string          `json:"cause"`
+	Heuristic   bool            `json:"heuristic"`
+	Explanation string          `json:"explanation"`
+	Advice      string          `json:"advice"`
 	BeganAt     string          `json:"beganAt"`
 	DeadlineAt  string          `json:"deadlineAt"`
 	DecidedAt   string          `json:"decidedAt"`
@@ -39,6 +42,7 @@ type sagaRun struct {
 
 // runStep is a step of a run.
 type runStep struct {
+	Branch        string          `json:"branch"`
 	Name          string          `json:"name"`
 	ID            string          `json:"id"`
 	Kind          string          `json:"kind"`
@@ -51,6 +55,8 @@ type runStep struct {
 	Code          int             `json:"code"`
 	Answer        json.RawMessage `json:"answer"`
 	Failure       string          `json:"failure"`
+	Pivot         bool            `json:"pivot"`
+	ByHand        bool            `json:"byHand"`
 	Undo          *runUndo        `json:"undo"`
 }
 
@@ -58,6 +64,7 @@ type runStep struct {
 type runUndo struct {
 	State    string `json:"state"`
 	Attempts int    `json:"attempts"`
+	EndedAt  string `json:"endedAt"`
 	Failure  string `json:"failure"`
 }
 
