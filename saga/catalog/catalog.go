@@ -27,7 +27,8 @@ type Catalog struct {
 	languages []Language // the last one is ours
 	logger    *slog.Logger
 	// checks has room for those that may check at the same time: that takes processors, not time.
-	checks chan struct{}
+	checks   chan struct{}
+	failures failures
 
 	mu      sync.RWMutex
 	ready   map[txn.SagaRun]*Compiled // by name and version
@@ -44,6 +45,7 @@ func New(o Options) *Catalog {
 	c := &Catalog{
 		docs: o.Documents, clock: o.Clock, logger: o.Logger, checks: make(chan struct{}, checksMax),
 		ready: map[txn.SagaRun]*Compiled{}, loading: map[txn.SagaRun][]func(error){},
+		failures: failures{all: map[txn.SagaRun]*failure{}},
 	}
 	if c.clock == nil {
 		c.clock = orchestrator.SystemClock{}

@@ -219,29 +219,6 @@ func TestRunsGetTheSubSagasOfThePublication(t *testing.T) {
 	}
 }
 
-func TestLoadingFails(t *testing.T) {
-	t.Parallel()
-	c, s := open(t)
-	publish(t, c, journey)
-	for name, version := range map[string]uint32{"other": 1, "journey": 2, "trip": 0} {
-		if err := load(c, name, version); !errors.Is(err, orchestrator.ErrNoDocument) {
-			t.Errorf("%s %d: %v", name, version, err)
-		}
-	}
-	s.fail = errors.New("disk")
-	if err := load(c, "journey", 1); !errors.Is(err, s.fail) {
-		t.Error(err)
-	}
-	s.fail = nil
-	if err := load(c, "journey", 1); err != nil {
-		t.Error("a fault was remembered", err)
-	}
-	c.Close()
-	if err := load(c, "journey", 3); !errors.Is(err, orchestrator.ErrStopped) {
-		t.Error(err)
-	}
-}
-
 func TestTwoPublishAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	c, s := open(t)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
 )
 
@@ -136,5 +137,6 @@ func (c *Catalog) put(
 	}
 	p.Text = string(text)
 	err = c.docs.PutDocument(ctx, orchestrator.Document{Kind: kind, Key: p.Key(), Version: 1, Value: value})
+	c.failures.forget(txn.SagaRun{Definition: p.Name, Version: p.Version})
 	return p, err == nil, err
 }

@@ -52,7 +52,7 @@ func (c *Catalog) Ready(ctx context.Context, name string, version uint32) (uint3
 		return version, compiled, nil
 	}
 	loaded := make(chan error, 1)
-	c.Load(&run, func(err error) { loaded <- err })
+	c.load(run, func(error) {}, func(err error) { loaded <- err })
 	select {
 	case err := <-loaded:
 		if err != nil {
@@ -64,9 +64,19 @@ func (c *Catalog) Ready(ctx context.Context, name string, version uint32) (uint3
 	return version, c.compiled(run), nil
 }
 
-// Load implements [orchestrator.Sagas]. Runs that want the same definition at the same time share one reading.
+// Load implements [orchestrator.Sagas]. Runs that want the same definition at the same time share one reading. One that
+// failed is not tried again at once: until then all get the same error.
 func (c *Catalog) Load(run *txn.SagaRun, done func(error)) {
 	key := versionOf(run)
+	if err := c.failures.known(key, c.clock.Now()); err != nil && c.compiled(key) == nil {
+		done(err)
+		return
+	}
+	c.load(key, func(err error) { c.tell(key, err) }, done)
+}
+
+// load is Load at once. told is called first, if nobody reads the definition already.
+func (c *Catalog) load(key txn.SagaRun, told, done func(error)) {
 	c.mu.Lock()
 	switch {
 	case c.ready[key] != nil:
@@ -91,6 +101,7 @@ func (c *Catalog) Load(run *txn.SagaRun, done func(error)) {
 		ctx, cancel := context.WithTimeout(context.Background(), loadWithin)
 		defer cancel()
 		compiled, err := c.compile(ctx, key)
+		told(err)
 		c.mu.Lock()
 		if err == nil {
 			c.ready[key] = compiled
