@@ -8,6 +8,9 @@ import (
 // openCatalog makes what has the definitions of sagas, and gives it to the coordinator. The engine is open.
 func (n *node) openCatalog(o *orchestrator.Options) {
 	documents, clock := n.engine.documents()
-	n.catalog = catalog.New(catalog.Options{Documents: documents, Clock: clock, Logger: n.logger})
+	n.catalog = catalog.New(catalog.Options{
+		Documents: documents, Clock: clock, Logger: n.logger,
+		Languages: []catalog.Language{catalog.Seata()},
+	})
 	o.Sagas = n.catalog
 }

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -210,4 +211,16 @@ func (p *Program) Open(g *txn.Global, b *txn.Branch) bool {
 	at := f.places[b.Step.Name]
 	return at != nil && at.in.branch != nil && at.in.branch.Step.Name == b.Step.Name &&
 		at.in.frame.broke != nil && at.in.frame.broke.by == at.in
+}
+
+// CheckInput says what is wrong with the start parameters of a machine, which are a JSON object or nothing.
+func CheckInput(input []byte) error {
+	if len(input) > payloadBytesMax {
+		return fmt.Errorf("%d bytes; %d are the most", len(input), payloadBytesMax)
+	}
+	value, err := decode(string(input))
+	if _, object := value.(map[string]any); err == nil && value != nil && !object {
+		err = errors.New("the start parameters of a state machine are an object")
+	}
+	return err
 }

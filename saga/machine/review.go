@@ -1,0 +1,216 @@
+package machine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/explore"
+	"github.com/concord-tx/concord/saga/statelang"
+)
+
+// The rules that a machine is held to when it is to be run. Those of package statelang are named as there.
+const (
+	// RuleUnbound: nobody knows where a service is.
+	RuleUnbound definition.Rule = "service.unbound"
+	// RuleBindings: the bindings cannot be read.
+	RuleBindings definition.Rule = "bindings"
+	// RuleUnused: a binding is of no service of the machine.
+	RuleUnused definition.Rule = "bindings.unused"
+	// RuleUnknownEnd: the machine can end with status UN.
+	RuleUnknownEnd definition.Rule = "ends.unknown"
+	// RuleSubMachine: a machine that is called cannot be run.
+	RuleSubMachine definition.Rule = "submachine"
+)
+
+// Review is what was found in a machine.
+type Review struct {
+	// Definition is nil if the text cannot be read.
+	Definition *Definition
+	Findings   []definition.Finding
+	// Report is nil if the machine was not explored, because of errors.
+	Report *explore.Report
+	// Program is nil if the machine cannot be run.
+	Program *Program
+	// Bound is false if a service is not bound; all else was looked at nevertheless.
+	Bound bool
+}
+
+// Sound reports whether the machine may be run.
+func (r *Review) Sound() bool {
+	return r.Program != nil && r.Bound && !definition.Broken(r.Findings) && r.Report != nil && len(r.Report.Failures) == 0
+}
+
+// Check reads, checks and explores a source. Subs finds the machines that it calls.
+func Check(source Source, subs Resolve) Review {
+	var r Review
+	d, err := Parse(source)
+	if err != nil {
+		r.Findings = append(r.Findings, broken(err))
+		return r
+	}
+	r.Definition = d
+	known := func(name string) *statelang.Machine {
+		if sub, err := subs(name); err == nil && sub != nil {
+			return sub.Machine
+		}
+		return nil
+	}
+	for _, f := range statelang.Check(d.Document, known).Findings {
+		r.Findings = append(r.Findings, finding(f))
+	}
+	r.bindings(d)
+	if definition.Broken(r.Findings) && r.Bound {
+		definition.Sort(r.Findings)
+		return r
+	}
+	bound := *d
+	if !r.Bound { // what can happen does not depend on where a service is
+		bound.Bindings = &Bindings{Services: map[string]*Binding{}, Default: &Binding{Worker: "unbound"}}
+		for _, s := range d.Services() {
+			bound.Bindings.Services[s.Name] = bound.Bindings.Default
+		}
+	}
+	r.explore(&bound, subs)
+	definition.Sort(r.Findings)
+	return r
+}
+
+// explore compiles and explores the machine.
+func (r *Review) explore(d *Definition, subs Resolve) {
+	for _, f := range r.Findings {
+		if f.Severity == definition.SeverityError && f.Rule != RuleUnbound {
+			return
+		}
+	}
+	p, err := Compile(d, subs)
+	if err != nil {
+		r.Findings = append(r.Findings, definition.Finding{
+			Rule: RuleSubMachine, Severity: definition.SeverityError, Text: err.Error(),
+			Advice: "publish the machines that are called first",
+		})
+		return
+	}
+	report, unknown := Explore(p)
+	r.Program, r.Report = p, &report
+	for _, end := range unknown {
+		f := definition.Finding{
+			Rule: RuleUnknownEnd, Severity: definition.SeverityWarning,
+			Text:   "it can end with status UN, and then waits for a person: " + end.Text + " (" + way(end.Timeline) + ")",
+			Advice: "lead what can go wrong to a CompensationTrigger, by a Catch of java.lang.Throwable or a Choice",
+		}
+		if s := d.Machine.State(end.State); s != nil {
+			f.Line, f.Column, f.Path = s.At.Line, s.At.Column, "/States/"+pointer(s.Name)
+		}
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+// eventsShown is how many events of a way are shown in a sentence.
+const eventsShown = 8
+
+// way is a timeline in one line: its end is what matters.
+func way(events []explore.Event) string {
+	var out []string
+	if len(events) > eventsShown {
+		out, events = append(out, "..."), events[len(events)-eventsShown:]
+	}
+	for _, e := range events {
+		out = append(out, e.String())
+	}
+	return strings.Join(out, "; ")
+}
+
+// bindings finds services that are not bound, and bindings that are of none.
+func (r *Review) bindings(d *Definition) {
+	r.Bound = true
+	used := map[string]bool{}
+	for _, service := range d.Services() {
+		used[service.Name] = true
+		if service.Target != "" {
+			continue
+		}
+		r.Bound = false
+		s := d.Machine.State(service.States[0])
+		advice := fmt.Sprintf(`bind it: %q: {call: {url: "http://..."}}, or give a default`, service.Name)
+		if s.Type == statelang.ScriptTask {
+			advice = fmt.Sprintf(`scripts are not run here; bind what does the same: %q: {worker: name}`, service.Name)
+		}
+		r.Findings = append(r.Findings, definition.Finding{
+			Rule: RuleUnbound, Severity: definition.SeverityError, Line: s.At.Line, Column: s.At.Column,
+			Path: "/States/" + pointer(s.Name), Text: "nobody knows where the service " + service.Name + " is", Advice: advice,
+		})
+	}
+	for _, name := range sortedKeys(d.Bindings.Services) {
+		if used[name] {
+			continue
+		}
+		calls := func(s *statelang.State) bool { return s.Type == statelang.SubStateMachine }
+		if hasState(d.Machine, calls) {
+			continue // it may be of a machine that is called
+		}
+		f := definition.Finding{
+			Rule: RuleUnused, Severity: definition.SeverityWarning, Path: "/bindings/" + pointer(name),
+			Text: "the machine calls no service " + name, Advice: "remove the binding, or correct its name",
+		}
+		if best := definition.Closest(name, sortedKeys(used)); best != "" {
+			f.Advice = "was " + best + " meant?"
+		}
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+func hasState(m *statelang.Machine, is func(*statelang.State) bool) bool {
+	for _, s := range m.States {
+		if is(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// pointer escapes a name for a JSON pointer.
+func pointer(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+
+// broken is the finding for a text that cannot be read.
+func broken(err error) definition.Finding {
+	var syntax *statelang.SyntaxError
+	if errors.As(err, &syntax) {
+		return definition.Finding{
+			Rule: definition.RuleSyntax, Severity: definition.SeverityError, Line: syntax.At.Line, Column: syntax.At.Column,
+			Text: syntax.Message, Advice: "correct the JSON",
+		}
+	}
+	return definition.Finding{
+		Rule: RuleBindings, Severity: definition.SeverityError, Text: err.Error(), Path: "/bindings",
+		Advice: "see docs/SAGAS-SEATA.md, \"Bindings\"",
+	}
+}
+
+// finding translates a finding of the language.
+func finding(f statelang.Finding) definition.Finding {
+	severity := definition.SeverityHint
+	switch f.Severity {
+	case statelang.Error:
+		severity = definition.SeverityError
+	case statelang.Warning:
+		severity = definition.SeverityWarning
+	}
+	out := definition.Finding{
+		Rule: definition.Rule(f.Rule), Severity: severity, Line: f.At.Line, Column: f.At.Column, Text: f.Text, Advice: f.Advice,
+	}
+	if f.State != "" {
+		out.Path = "/States/" + pointer(f.State)
+	}
+	return out
+}
+
+// Digest is that of a source: another one is another version, if only a space is different, since what was imported is
+// given back as it was.
+func (s Source) Digest() string {
+	sum := sha256.Sum256([]byte(s.Text()))
+	return hex.EncodeToString(sum[:])
+}
