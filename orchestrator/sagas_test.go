@@ -43,6 +43,11 @@ func (twoSteps) Next(g *txn.Global, _ txn.Millis) txn.Next {
 	}
 	switch len(g.Branches) {
 	case 0:
+		if g.Saga.Definition == "mail" {
+			return txn.Next{Start: []txn.NewStep{{
+				Name: "one", Kind: txn.StepMessage, Resource: "orders", Undo: true, Call: &txn.Call{Reply: "answers"},
+			}}}
+		}
 		return txn.Next{Start: []txn.NewStep{{Name: "one", Kind: txn.StepCall, Undo: true}}}
 	case 1:
 		return txn.Next{Start: []txn.NewStep{{Name: "two", Kind: txn.StepSignal, Resource: "go"}}}
