@@ -27,13 +27,15 @@ type exitError struct {
 func (e exitError) Unwrap() error { return e.error }
 
 func (a *app) saga() *cobra.Command {
-	commands := []*cobra.Command{a.sagaVerify(), a.sagaSchema()}
+	commands := []*cobra.Command{
+		a.sagaVerify(), a.sagaSchema(), a.sagaSimulate(), a.sagaTest(), a.sagaReplay(),
+	}
 	for _, cmd := range []*cobra.Command{
 		a.sagaPublish(), a.sagaList(), a.sagaShow(), a.sagaDraft(),
 		a.sagaStart(), a.sagaRuns(), a.sagaRunShow(), a.sagaSignal(),
 		a.sagaApproval("approve", "Approve what a step of a run asks", true),
 		a.sagaApproval("reject", "Reject what a step of a run asks", false),
-		a.sagaCancel(), a.sagaRetry(), a.sagaSkip(), a.sagaResume(),
+		a.sagaCancel(), a.sagaRetry(), a.sagaSkip(), a.sagaResume(), a.sagaImport(), a.sagaExport(),
 	} {
 		commands = append(commands, a.clientFlags(cmd))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/explore"
+	"github.com/concord-tx/concord/saga/machine"
 	"github.com/concord-tx/concord/saga/validate"
 )
 
@@ -26,6 +27,8 @@ type verified struct {
 	Findings []definition.Finding `json:"findings"`
 	// Explored is missing if the definition was too broken to be run.
 	Explored *explored `json:"explored,omitempty"`
+
+	failures []explore.Failure
 }
 
 type explored struct {
@@ -42,7 +45,7 @@ type failure struct {
 }
 
 func (a *app) sagaVerify() *cobra.Command {
-	var output string
+	var output, save string
 	var states int
 	cmd := &cobra.Command{
 		Use:   "verify FILE...",
@@ -55,7 +58,8 @@ not is shown.
 Sub-sagas are looked for in the files that are given. No server is needed. The exit code is 0 if all definitions are
 sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read. Warnings and hints do not count.`,
 		Example: `  concord saga verify order.yaml
-  concord saga verify trip.yaml journey.yaml --output json`,
+  concord saga verify trip.yaml journey.yaml --output json
+  concord saga verify order.yaml --counterexamples bad/`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if output != "table" && output != "json" {
@@ -64,6 +68,11 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 			all, err := verifyAll(files, cmd.InOrStdin(), states)
 			if err != nil {
 				return usageError{err}
+			}
+			if save != "" {
+				if err := saveCounterexamples(save, all, a.stderr); err != nil {
+					return usageError{err}
+				}
 			}
 			if output == "json" {
 				raw, err := json.Marshal(all)
@@ -85,6 +94,7 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "table", "how to show the result: table or json")
+	cmd.Flags().StringVar(&save, "counterexamples", "", "a directory for the paths that end badly, for concord saga replay")
 	cmd.Flags().IntVar(&states, "states-max", 100_000, "how many states of one saga are looked at")
 	return cmd
 }
@@ -99,11 +109,16 @@ func (a *app) sagaSchema() *cobra.Command {
 // verifyAll checks files, each of which may use the others as sub-sagas.
 func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) {
 	defs, parsed := map[string]*definition.Definition{}, make([]verified, len(files))
-	own := make([]*definition.Definition, len(files))
+	own, machines := make([]*definition.Definition, len(files)), []*imported(nil)
 	for i, file := range files {
 		text, err := readDefinition(file, stdin)
 		if err != nil {
 			return nil, err
+		}
+		if machine.Recognise(text) {
+			parsed[i].File, parsed[i].Findings = file, []definition.Finding{}
+			machines = append(machines, &imported{verified: parsed[i], source: machine.ParseSource(text), at: i})
+			continue
 		}
 		def, findings := definition.Parse(text)
 		parsed[i] = verified{File: file, Findings: append([]definition.Finding{}, findings...)}
@@ -115,6 +130,12 @@ func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) 
 			return nil, fmt.Errorf("%s: another file has a saga %s, too", file, def.Name)
 		}
 		defs[def.Name] = def
+	}
+	if err := checkMachines(machines, false); err != nil {
+		return nil, err
+	}
+	for _, m := range machines {
+		parsed[m.at] = m.verified
 	}
 	lookup := func(name string, _ int) (*definition.Definition, bool) { return defs[name], defs[name] != nil }
 	for i, def := range own {
@@ -135,7 +156,7 @@ func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) 
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", v.File, err)
 		}
-		v.Explored = exploredOf(report)
+		v.Explored, v.failures = exploredOf(report), report.Failures
 		v.Sound = len(report.Failures) == 0
 	}
 	return parsed, nil
