@@ -2,6 +2,7 @@ package txn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -124,7 +125,9 @@ func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 	if op.BranchID != 0 && op.Action.whole() || op.BranchID == 0 && op.Action == ActionSkip {
 		return p, illegal(g, op.Action.String(), NoSuchBranch)
 	}
-	eff, err := r.Apply(g, op.Event("", Notice{}), now)
+	own := *g // g may be an older state by now, so the memory behind its lists belongs to those that follow
+	own.History, own.Branches = slices.Clip(g.History), slices.Clip(g.Branches)
+	eff, err := r.Apply(&own, op.Event("", Notice{}), now)
 	if err != nil {
 		return p, err
 	}

@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -135,4 +136,22 @@ func confirmAll(
 		eff = mustApply(t, rules, end, Wake{}, now)
 	}
 	return called, freed, end
+}
+
+// TestAPlanLeavesLaterStatesAlone: a plan is made of a state that was read, while the transaction goes on. What it notes
+// on its copy must not end up in the states that follow, whose lists begin with the same memory.
+func TestAPlanLeavesLaterStatesAlone(t *testing.T) {
+	t.Parallel()
+	s := newSaga(t, levels{{"a-u"}, {"b-u"}})
+	s.g.History = append(make(History, 0, 4096), s.g.History...)
+	s.g.Branches = append(make([]*Branch, 0, 64), s.g.Branches...)
+	read := s.g
+	s.answer("a-u", ResultDone, "1")
+	history, branches := string(s.g.History), slices.Clone(s.g.Branches)
+	if _, err := s.rules.Plan(read, Operation{Action: ActionRollback}, s.now); err != nil {
+		t.Fatal(err)
+	}
+	if string(s.g.History) != history || !slices.Equal(s.g.Branches, branches) {
+		t.Errorf("the plan has changed what came later: %q, was %q", s.g.History, history)
+	}
 }
