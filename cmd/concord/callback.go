@@ -25,7 +25,7 @@ func (n *node) openCallback(routes orchestrator.Routes, clock orchestrator.Clock
 	if n.callback, err = callback.New(o); err != nil {
 		return err
 	}
-	for _, kind := range []txn.Kind{txn.HTTP, txn.HTTPTCC, txn.Check} {
+	for _, kind := range []txn.Kind{txn.HTTP, txn.HTTPTCC, txn.Check, txn.StepCall} {
 		routes[kind] = n.callback
 	}
 	if len(o.Allow) > 0 && len(o.Secrets) == 0 {
