@@ -66,6 +66,7 @@ type Coordinator struct {
 	stats counters
 
 	flights flights // of a node of a cluster
+	unread  unread
 }
 
 // New builds a coordinator and reserves its first ids. It reads nothing else: what has to be recovered is found by the

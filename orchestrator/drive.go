@@ -68,8 +68,11 @@ func (c *Coordinator) Wake(id int64, done func(error)) {
 
 // drivenError is what went wrong with a look at what is due.
 func drivenError(err error) error {
-	if errors.Is(err, ErrNotFound) {
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil // past retention: nothing is left to do
+	case errors.Is(err, ErrUnreadable), errors.Is(err, ErrNoDocument):
+		return nil // it stays due, and must not hold up what comes behind it in the decision log
 	}
 	return err
 }

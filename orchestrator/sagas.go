@@ -12,8 +12,9 @@ type Sagas interface {
 	txn.Planners
 
 	// Load has the definition of a run ready, so that Planner returns it, and calls done, perhaps before it returns.
-	// Errors: [ErrNoDocument] if there is no such definition, [ErrUnreadable], faults. What was loaded stays for the life of the process:
-	// definitions that are published do not change.
+	// Errors: [ErrNoDocument] if there is no such definition, [ErrUnreadable], faults. What was loaded stays for the life
+	// of the process: definitions that are published do not change. It is asked again by every event of a run, so it
+	// sees to it that what fails is not tried, and told of, each time.
 	Load(run *txn.SagaRun, done func(error))
 }
 
@@ -105,15 +106,18 @@ func (c *Coordinator) Signal(id int64, ev txn.Signal, done func(*txn.Global, err
 }
 
 // ready reports whether events can be applied to g: a saga needs its definition. If not, it is loaded and then serve
-// goes on.
+// goes on. Where that fails the run stays due, so that it goes on as soon as the definition can be read.
 func (c *Coordinator) ready(e *entry, req request, g *txn.Global) bool {
-	if g.Saga == nil || g.Status.Ended() || c.sagas != nil && c.sagas.Planner(g.Saga) != nil {
+	if g.Saga == nil || g.Status.Ended() {
+		return true
+	}
+	if c.sagas != nil && c.sagas.Planner(g.Saga) != nil {
+		c.unread.remove(e.id)
 		return true
 	}
 	c.withDefinition(g, func(err error) {
 		if err != nil {
-			c.logger.Error("definition of a saga was not read", "xid", g.XID.String(), "definition", g.Saga.Definition,
-				"version", g.Saga.Version, "err", err)
+			c.unread.add(e.id, c.clock.Now())
 			c.answer(req, nil, err)
 			c.resume(e)
 			return

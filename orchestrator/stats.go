@@ -44,6 +44,8 @@ type Stats struct {
 	// Due is how many transactions the last sweep found due, Overdue how late, in milliseconds, the latest was of those
 	// that the sweep before had found.
 	Due, Overdue int64
+	// Unread is how many runs of sagas do not go on here, because their definition is not read.
+	Unread int64
 }
 
 // Stats returns the present numbers.
@@ -59,6 +61,7 @@ func (c *Coordinator) Stats() Stats {
 		OperatorRetries: s.operatorRetries.Load(), Conflicts: s.conflicts.Load(), WriteErrors: s.writeErrors.Load(),
 		SweepErrors: s.sweepErrors.Load(), Panics: s.panics.Load(), Live: c.live.Load(), Cached: c.cached.Load(),
 		LockWaiters: c.rows.waiting.Load(), Due: s.due.Load(), Overdue: s.overdue.Load(),
+		Unread: c.unread.number(c.clock.Now()),
 	}
 }
 

@@ -146,6 +146,10 @@ func (s *Server) runtimeSamples() []Sample {
 			Name: "tx_due_late_millis", Help: "How late the latest of those was that the sweep before had found.",
 			Value: float64(st.Overdue),
 		},
+		{
+			Name: "tx_sagas_unread", Help: "Runs of sagas that do not go on here, because their definition is not read.",
+			Value: float64(st.Unread),
+		},
 		{Name: "tx_cached", Help: "Transactions in memory.", Value: float64(st.Cached)},
 		{Name: "tx_lock_waiters", Help: "Registrations that wait for a row now.", Value: float64(st.LockWaiters)},
 		{Name: "tx_live", Help: "Transactions that have not ended, also those not stored yet.", Value: float64(st.Live)},
