@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/machine"
+)
+
+// imported is a state machine of Seata that was read from a file.
+type imported struct {
+	verified
+	// Form is "machine", or "designer" for the nodes and edges of the old designer.
+	Form     string            `json:"form,omitempty"`
+	States   int               `json:"states"`
+	Services []machine.Service `json:"services"`
+	Machines []string          `json:"machines,omitempty"` // that it calls
+
+	source machine.Source
+	at     int // among the files that are verified
+}
+
+func (a *app) sagaImport() *cobra.Command {
+	var bindings, note string
+	var publish bool
+	cmd := &cobra.Command{
+		Use:   "import FILE...",
+		Short: "Read state machines of Seata, check them, and publish them",
+		Long: `Read state machines in Seata's JSON, of either designer, check them, and run each of them through every outcome of
+every service. It shows what was understood, and which services are to be bound: Seata names them by their classes and
+methods, and Concord has to know where they are. The bindings are a file in YAML:
+
+  default: {call: {url: "http://orders:8080/{service}/{method}"}}
+  bindings:
+    bank.pay: {worker: pay, timeout: 10s}
+
+Machines that call each other are looked for in the files that are given. With --publish they are published, together
+with the bindings; "concord saga export" gives the machine back as it was, byte for byte.
+
+The exit code is 0 if all machines are sound, 1 if one is not, 2 if a file cannot be read.`,
+		Example: `  concord saga import order.json
+  concord saga import order.json stock.json --bindings bindings.yaml --publish`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, files []string) error {
+			where, err := readBindings(bindings)
+			if err != nil {
+				return usageError{err}
+			}
+			all, err := importAll(files, cmd.InOrStdin(), where, publish || bindings != "")
+			if err != nil {
+				return usageError{err}
+			}
+			return a.showImported(cmd.Context(), all, publish, note)
+		},
+	}
+	cmd.Flags().StringVar(&bindings, "bindings", "", "file that says where the services are")
+	cmd.Flags().BoolVar(&publish, "publish", false, "publish the machines if all are sound")
+	cmd.Flags().StringVar(&note, "note", "", "what is new; it is kept with the version")
+	return cmd
+}
+
+// readBindings reads the text of bindings, "" if no file is named.
+func readBindings(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if _, err := machine.ParseBindings(text); err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return string(text), nil
+}
+
+// importAll reads and checks machines, each of which may call the others. Unless they are to be bound, a service that
+// nobody knows is worth a hint only.
+func importAll(files []string, stdin io.Reader, bindings string, bind bool) ([]*imported, error) {
+	all := make([]*imported, len(files))
+	for i, file := range files {
+		text, err := readDefinition(file, stdin)
+		if err != nil {
+			return nil, err
+		}
+		source := machine.ParseSource(text)
+		if bindings != "" {
+			source.Bindings = bindings
+		}
+		all[i] = &imported{verified: verified{File: file, Findings: []definition.Finding{}}, source: source}
+	}
+	return all, checkMachines(all, bind)
+}
+
+// checkMachines checks machines that were read.
+func checkMachines(all []*imported, bind bool) error {
+	known := map[string]*machine.Definition{}
+	for _, m := range all {
+		d, err := machine.Parse(m.source)
+		if err != nil {
+			continue
+		}
+		if m.Saga = d.Machine.Name; m.Saga != "" && known[m.Saga] != nil {
+			return fmt.Errorf("%s: another file has a machine %s, too", m.File, m.Saga)
+		}
+		known[m.Saga] = d
+		m.understand(d)
+	}
+	for _, m := range all {
+		found := machine.Check(m.source, func(name string) (*machine.Definition, error) {
+			if d := known[name]; d != nil {
+				return d, nil
+			}
+			return nil, fmt.Errorf("none of the files has the machine %s", name)
+		})
+		m.Findings = append(m.Findings, found.Findings...)
+		m.Sound = found.Sound()
+		if !bind {
+			for i := range m.Findings {
+				if f := &m.Findings[i]; f.Rule == machine.RuleUnbound {
+					f.Severity = definition.SeverityHint
+				}
+			}
+			m.Sound = found.Program != nil && !definition.Broken(m.Findings) && len(found.Report.Failures) == 0
+		}
+		if found.Report != nil {
+			m.Explored, m.failures = exploredOf(*found.Report), found.Report.Failures
+		}
+	}
+	return nil
+}
+
+// understand notes what a machine is made of.
+func (m *imported) understand(d *machine.Definition) {
+	m.Form, m.States, m.Services = "machine", len(d.Machine.States), d.Services()
+	if d.Document.Designed {
+		m.Form = "designer"
+	}
+	for _, s := range d.Machine.States {
+		if name := s.StateMachineName; name != "" && !slices.Contains(m.Machines, name) {
+			m.Machines = append(m.Machines, name)
+		}
+	}
+}
+
+// showImported prints what was understood and found, and publishes if that is wanted and all is sound.
+func (a *app) showImported(ctx context.Context, all []*imported, publish bool, note string) error {
+	sound := !slices.ContainsFunc(all, func(m *imported) bool { return !m.Sound })
+	if a.output == "json" && (!publish || !sound) {
+		if err := a.printValue(all); err != nil {
+			return err
+		}
+	} else if a.output != "json" {
+		for _, m := range all {
+			m.draw(a.stdout)
+		}
+	}
+	switch {
+	case !sound:
+		return errUnsound
+	case !publish:
+		return nil
+	}
+	return a.publishAll(ctx, inOrder(all), note)
+}
+
+// inOrder has machines behind those that they call.
+func inOrder(all []*imported) []*publishing {
+	var out []*publishing
+	seen := map[string]bool{}
+	var add func(m *imported)
+	add = func(m *imported) {
+		if seen[m.Saga] {
+			return
+		}
+		seen[m.Saga] = true
+		for _, sub := range m.Machines {
+			for _, other := range all {
+				if other.Saga == sub {
+					add(other)
+				}
+			}
+		}
+		out = append(out, &publishing{file: m.File, text: []byte(m.source.Text()), name: m.Saga, subs: m.Machines})
+	}
+	for _, m := range all {
+		add(m)
+	}
+	return out
+}
+
+// draw shows a machine to people.
+func (m *imported) draw(to io.Writer) {
+	if m.Form != "" {
+		form := "a state machine"
+		if m.Form == "designer" {
+			form = "a state machine of the old designer"
+		}
+		_, _ = fmt.Fprintf(to, "%s: %s is %s with %d states\n", m.File, m.Saga, form, m.States)
+		w := tabwriter.NewWriter(to, 0, 4, 2, ' ', 0)
+		for i, s := range m.Services {
+			if i == 0 {
+				_, _ = fmt.Fprintln(w, "    SERVICE\tCALLED BY\tWHERE")
+			}
+			where := s.Target
+			if where == "" {
+				where = "to be bound"
+			}
+			_, _ = fmt.Fprintf(w, "    %s\t%s\t%s\n", s.Name, strings.Join(s.States, ", "), where)
+		}
+		_ = w.Flush()
+		if len(m.Machines) > 0 {
+			_, _ = fmt.Fprintf(to, "    calls the machines %s\n", strings.Join(m.Machines, ", "))
+		}
+	}
+	m.verified.draw(to)
+}
+
+func (a *app) sagaExport() *cobra.Command {
+	var to, bindings, from string
+	var standard bool
+	cmd := &cobra.Command{
+		Use:   "export NAME[@VERSION]",
+		Short: "Give a state machine of Seata back as it was imported",
+		Long: `Print a state machine that was imported, byte for byte as it was. With --standard it is written as a machine with
+indentation, which is how one of the old designer becomes what other tools read.`,
+		Example: `  concord saga export order@2 --to order.json --bindings bindings.yaml
+  concord saga export --from order-designer.json --standard --to order.json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			source, err := a.exported(cmd, args, from)
+			if err != nil {
+				return err
+			}
+			text := []byte(source.Machine)
+			if standard {
+				d, err := machine.Parse(source)
+				if err != nil {
+					return err
+				}
+				text = d.Document.Standard()
+			}
+			if bindings != "" {
+				if err := os.WriteFile(bindings, []byte(source.Bindings), 0o644); err != nil {
+					return err
+				}
+			}
+			if to != "" {
+				return os.WriteFile(to, text, 0o644)
+			}
+			_, err = a.stdout.Write(text)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "file to write; otherwise it is printed")
+	cmd.Flags().StringVar(&bindings, "bindings", "", "file to write the bindings to")
+	cmd.Flags().StringVar(&from, "from", "", "file to read instead of the server")
+	cmd.Flags().BoolVar(&standard, "standard", false, "write it anew, as a machine with indentation")
+	return cmd
+}
+
+// exported is the source of what is exported.
+func (a *app) exported(cmd *cobra.Command, args []string, from string) (machine.Source, error) {
+	switch {
+	case (len(args) == 0) == (from == ""):
+		return machine.Source{}, usageError{errors.New("name a saga, or a file by --from")}
+	case from != "":
+		text, err := readDefinition(from, cmd.InOrStdin())
+		if err != nil {
+			return machine.Source{}, usageError{err}
+		}
+		return machine.ParseSource(text), nil
+	}
+	name, version, err := sagaVersionOf(args[0])
+	if err != nil {
+		return machine.Source{}, err
+	}
+	v, _, err := a.sagaVersion(cmd.Context(), name, version)
+	if err != nil {
+		return machine.Source{}, err
+	}
+	if !machine.Recognise([]byte(v.Text)) {
+		return machine.Source{}, fmt.Errorf("%s is no state machine of Seata; \"concord saga show %s --text\" prints it",
+			args[0], args[0])
+	}
+	return machine.ParseSource([]byte(v.Text)), nil
+}
