@@ -142,6 +142,7 @@ type Query struct {
 	Status      txn.Status // 0: any
 	Live        bool       // only those that have not ended
 	Stuck       bool       // only those that need a person
+	Sagas       bool       // only runs of sagas; those of one saga have its name
 	Application string
 	Name        string
 	// BeganFrom and BeganTo bound BeganAt: from ≤ BeganAt < to; 0 is no bound.

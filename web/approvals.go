@@ -66,6 +66,8 @@ type Approval struct {
 	// XID and Branch say of what, or Job, or Group and perhaps Letter.
 	XID    string `json:"xid,omitempty"`
 	Branch string `json:"branch,omitempty"`
+	// Result is what a step of a saga counts as having answered.
+	Result string `json:"result,omitempty"`
 	Job    string `json:"job,omitempty"`
 	Group  string `json:"group,omitempty"`
 	Letter string `json:"letter,omitempty"`
@@ -143,8 +145,13 @@ func (s *Server) approvalRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/approvals/:approval/reject", s.reject)
 }
 
-// fourEyes reports whether an operation needs two people.
-func (s *Server) fourEyes(action string) bool { return slices.Contains(s.o.FourEyes, action) }
+// fourEyes reports whether an operation needs two people. To finish a saga is to skip what is left of it.
+func (s *Server) fourEyes(action string) bool {
+	if action == txn.ActionFinish.String() {
+		action = FourEyesSkip
+	}
+	return slices.Contains(s.o.FourEyes, action)
+}
 
 // ask stores that an operation waits for a second person, and answers so. The caller has checked the right to it.
 func (s *Server) ask(c *gin.Context, a Approval, reason string) {
@@ -178,7 +185,7 @@ func (s *Server) askToOperate(c *gin.Context, id int64, op txn.Operation, body *
 	}
 	view := s.viewPlan(plan)
 	s.ask(c, Approval{
-		Action: view.Action, XID: view.XID, Branch: view.Branch, Plan: &view, Digest: view.Digest,
+		Action: view.Action, XID: view.XID, Branch: view.Branch, Result: op.Result, Plan: &view, Digest: view.Digest,
 	}, body.Reason)
 }
 
@@ -445,6 +452,7 @@ func (s *Server) carryOutApproved(ctx context.Context, a *Approval) error {
 	if err != nil {
 		return err
 	}
+	op.Result = a.Result
 	id, err := xidOf(a.XID)
 	if err == nil {
 		_, err = s.carryOutOperation(ctx, who, id, op, a.Digest)

@@ -26,6 +26,7 @@ type Cause struct {
 // CauseData is what a cause is about; what does not apply is absent.
 type CauseData struct {
 	Branch    string `json:"branch,omitempty"`
+	Step      string `json:"step,omitempty"` // of a saga
 	Kind      string `json:"kind,omitempty"`
 	Operation string `json:"operation,omitempty"` // commit or rollback
 	Resource  string `json:"resource,omitempty"`
@@ -199,6 +200,9 @@ func (k *known) begun() bool {
 // active are the causes why nothing is decided.
 func (k *known) active() (all []Cause) {
 	g := k.g
+	if g.Saga != nil {
+		return k.steps()
+	}
 	for _, w := range k.own {
 		all = append(all, k.lockWait(w))
 	}
@@ -272,6 +276,9 @@ func (k *known) data(b *txn.Branch) CauseData {
 	}
 	if k.g.Status.Decided() {
 		d.Operation = k.g.Status.Outcome().String()
+	}
+	if b.Step != nil {
+		d.Step = b.Step.Name
 	}
 	if b.Call != nil {
 		d.URL = b.Call.URL(k.g.Status.Outcome())

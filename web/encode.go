@@ -135,13 +135,24 @@ func appendTransaction(dst []byte, g *txn.Global) []byte {
 	if g.Status.Decided() && !g.Status.Ended() {
 		dst = appendTime(dst, `,"nextAttemptAt":"`, g.DueAt)
 	}
-	return strconv.AppendInt(append(dst, `,"branchCount":`...), int64(len(g.Branches)), 10)
+	dst = strconv.AppendInt(append(dst, `,"branchCount":`...), int64(len(g.Branches)), 10)
+	if g.Saga == nil {
+		return dst
+	}
+	dst = appendOptional(dst, `,"saga":`, g.Saga.Definition)
+	if g.Saga.Version != 0 {
+		dst = strconv.AppendUint(append(dst, `,"sagaVersion":`...), uint64(g.Saga.Version), 10)
+	}
+	return appendOptional(dst, `,"sagaKey":`, g.Saga.Key)
 }
 
 // appendBranch appends what encoding/json makes of [viewBranch], with the number of rows that are locked.
 func appendBranch(dst []byte, b *txn.Branch, locked int, now txn.Millis) []byte {
 	dst = appendQuoted(dst, `{"id":"`, b.ID)
 	dst = appendField(dst, `,"kind":`, b.Kind.String())
+	if b.Step != nil {
+		dst = appendOptional(dst, `,"step":`, b.Step.Name)
+	}
 	dst = appendOptional(dst, `,"ack":`, b.Ack.String())
 	dst = appendField(dst, `,"state":`, b.State.String())
 	dst = appendField(dst, `,"resource":`, b.Resource)

@@ -81,7 +81,7 @@ type PlannedMessage struct {
 func operationOf(action, branch string) (op txn.Operation, err error) {
 	var ok bool
 	if op.Action, ok = txn.ParseAction(action); !ok {
-		return op, &argumentError{fmt.Sprintf("action is commit, rollback, retry, skip or release, not %q", action)}
+		return op, &argumentError{fmt.Sprintf("action is commit, rollback, retry, skip, release or finish, not %q", action)}
 	}
 	if branch != "" {
 		if op.BranchID, err = strconv.ParseInt(branch, 10, 64); err != nil || op.BranchID == 0 {
@@ -91,7 +91,7 @@ func operationOf(action, branch string) (op txn.Operation, err error) {
 	switch {
 	case op.Action == txn.ActionSkip && branch == "":
 		return op, &argumentError{"skip needs a branch"}
-	case op.Action <= txn.ActionRollback && branch != "":
+	case (op.Action <= txn.ActionRollback || op.Action == txn.ActionFinish) && branch != "":
 		return op, &argumentError{op.Action.String() + " is of the whole transaction, not of a branch"}
 	}
 	return op, nil
@@ -213,7 +213,7 @@ func (s *Server) viewPlan(p txn.Plan) PlanView {
 			Branch: decimal(f.BranchID), Resource: f.Resource, Rows: f.Rows, AtOnce: f.Now,
 		})
 	}
-	if p.Heuristic && s.o.NoticeTopic != "" {
+	if p.Heuristic && s.o.NoticeTopic != "" && p.Before != txn.Active {
 		v.Messages = append(v.Messages, PlannedMessage{Topic: s.o.NoticeTopic, About: "heuristic"})
 	}
 	for _, id := range p.Leaves {

@@ -82,6 +82,7 @@ func rules() map[string]rule {
 	maps.Copy(all, eventRules())
 	maps.Copy(all, accessRules())
 	maps.Copy(all, sagaRules())
+	maps.Copy(all, runRules())
 	return all
 }
 
@@ -157,6 +158,22 @@ func sagaRules() map[string]rule {
 		"PUT " + drafts + "/:saga":                        {role: access.Operator, action: "sagaDraft.put"},
 		"DELETE " + drafts + "/:saga":                     {role: access.Operator, action: "sagaDraft.delete"},
 		"POST " + drafts + "/:saga/publish":               {role: access.Operator, action: "saga.publish"},
+	}
+}
+
+// runRules are those of runs of sagas.
+func runRules() map[string]rule {
+	const runs, run = v1 + "/sagas/runs", v1 + "/sagas/runs/:xid"
+	return map[string]rule{
+		"GET " + runs:                      {role: access.Viewer, scope: queryOf},
+		"POST " + runs:                     {role: access.Service, scope: bodyOf, begins: true},
+		"GET " + run:                       {role: access.Member, scope: pathOf},
+		"POST " + run + "/signals/:signal": {role: access.Service, scope: pathOf},
+		"POST " + run + "/approvals/:step": {role: access.Member, scope: pathOf, action: "saga.approve"},
+		"POST " + run + "/cancel":          {role: access.Decider, scope: pathOf, action: "saga.cancel"},
+		"POST " + run + "/retry":           {role: access.Operator, scope: pathOf, action: "saga.retry"},
+		"POST " + run + "/resume":          {role: access.Operator, scope: pathOf, action: "saga.resume"},
+		"POST " + run + "/skip":            {role: access.Resolver, scope: pathOf, action: "saga.skip"},
 	}
 }
 

@@ -29,6 +29,9 @@ type Coordinator interface {
 	Reply(id int64, r txn.Reply)
 	Get(id int64, done func(*txn.Global, error))
 	Decide(req orchestrator.DecideRequest, done func(*txn.Global, error))
+	ReserveID() (int64, error)
+	StartSaga(req orchestrator.SagaRequest, done func(*txn.Global, error))
+	Signal(id int64, ev txn.Signal, done func(*txn.Global, error))
 	Plan(id int64, op txn.Operation, done func(txn.Plan, error))
 	Operate(req orchestrator.OperateRequest, done func(*txn.Global, error))
 	List(ctx context.Context, q orchestrator.Query) (orchestrator.Page, error)
@@ -94,6 +97,8 @@ type Options struct {
 	DecisionTopic func(txn.Outcome) string
 	// Sagas has the definitions of sagas. Nil: there are none.
 	Sagas Sagas
+	// Retention is how long records of ended transactions are kept at least; 0: as short as that can be.
+	Retention time.Duration
 	// Documents is what the API remembers. Nil: replies to idempotent requests are not stored.
 	Documents orchestrator.Documents
 	// Heartbeat is the time between two signs of life of a quiet event stream, StreamWriteLimit how long its reader may

@@ -43,6 +43,10 @@ type Transaction struct {
 	// NextAttemptAt is when the coordinator acts again by itself.
 	NextAttemptAt string `json:"nextAttemptAt,omitempty"`
 	BranchCount   int    `json:"branchCount"`
+	// Saga is the definition that it runs, SagaVersion which version of it, SagaKey the caller's name of the run.
+	Saga        string `json:"saga,omitempty"`
+	SagaVersion uint32 `json:"sagaVersion,omitempty"`
+	SagaKey     string `json:"sagaKey,omitempty"`
 }
 
 // TransactionDetail is how one transaction looks.
@@ -61,8 +65,10 @@ type TransactionDetail struct {
 
 // Branch is how a branch looks.
 type Branch struct {
-	ID           string `json:"id"`
-	Kind         string `json:"kind"`
+	ID   string `json:"id"`
+	Kind string `json:"kind"`
+	// Step is the name of a saga's step.
+	Step         string `json:"step,omitempty"`
 	Ack          string `json:"ack,omitempty"`
 	State        string `json:"state"`
 	Resource     string `json:"resource"`
@@ -183,6 +189,9 @@ func viewTransaction(g *txn.Global) Transaction {
 		TimeoutMs: g.Timeout.Milliseconds(), BranchCount: len(g.Branches), Outcome: outcomeOf(g),
 		Heuristic: g.Heuristic,
 	}
+	if g.Saga != nil {
+		v.Saga, v.SagaVersion, v.SagaKey = g.Saga.Definition, g.Saga.Version, g.Saga.Key
+	}
 	if g.Status.Decided() {
 		v.Decision = g.Status.Outcome().String()
 	}
@@ -220,6 +229,9 @@ func viewBranch(b *txn.Branch, now txn.Millis) Branch {
 		ID: decimal(b.ID), Kind: b.Kind.String(), Ack: b.Ack.String(), State: b.State.String(), Resource: b.Resource,
 		Client: b.Client, RegisteredAt: when(b.RegisteredAt), Attempts: b.Attempts, NextAttemptAt: when(b.NextAt),
 		Failure: b.Failure, DataBytes: len(b.Data), Key: b.Key, Ongoing: b.Ongoing,
+	}
+	if b.Step != nil {
+		view.Step = b.Step.Name
 	}
 	if b.Call != nil {
 		view.CommitURL, view.RollbackURL = b.Call.CommitURL, b.Call.RollbackURL
@@ -285,6 +297,8 @@ func explain(g *txn.Global, now txn.Millis) (explanation, advice string) {
 		}
 	}
 	switch {
+	case g.Saga != nil && !g.Status.Ended():
+		return explainSaga(g, now)
 	case g.Status == txn.Active && g.Expired(now):
 		return "Its deadline has passed; it is about to be rolled back.", ""
 	case g.Status == txn.Active:

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/gin-gonic/gin"
@@ -142,8 +143,11 @@ func (s *Server) possible(ctx context.Context, g *txn.Global) []PossibleAction {
 	if !g.Status.Decided() { // what is decided may be asked for again, which does nothing
 		all = []txn.Operation{{Action: txn.ActionCommit}, {Action: txn.ActionRollback}}
 	}
+	if g.Saga != nil && !g.Status.Decided() {
+		all = append(all, txn.Operation{Action: txn.ActionRetry}, txn.Operation{Action: txn.ActionFinish})
+	}
 	for _, b := range g.Branches {
-		if b.NeedsPhaseTwo() && len(all) < skipsShown {
+		if (b.NeedsPhaseTwo() || b.Step != nil && b.State == txn.PhaseOneFailed) && len(all) < skipsShown {
 			all = append(all, txn.Operation{Action: txn.ActionSkip, BranchID: b.ID})
 		}
 	}
@@ -173,6 +177,14 @@ func (s *Server) viewAction(g *txn.Global, op txn.Operation) PossibleAction {
 		txn.ActionRetry:    "Ask the branches that are not done again now.",
 		txn.ActionSkip:     "Give up phase two of this branch: its effects stay as they are.",
 		txn.ActionRelease:  "Unlock the rows that it holds, although they are not as decided.",
+		txn.ActionFinish:   "Say that the saga is done: what is left of it is not done.",
 	}[op.Action]
+	if g.Saga != nil && !g.Status.Decided() {
+		v.Sentence = cmp.Or(map[txn.Action]string{
+			txn.ActionRollback: "Cancel it: what has run is undone.",
+			txn.ActionRetry:    "Try the steps again now that have failed, or wait for their next attempt.",
+			txn.ActionSkip:     "Say that this step is done.",
+		}[op.Action], v.Sentence)
+	}
 	return v
 }

@@ -1,6 +1,9 @@
 package txn
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // wake decides a transaction that timed out, or sends what is due of one that is decided.
 func (r Rules) wake(g *Global, now Millis) (Effects, error) {
@@ -324,7 +327,11 @@ func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
 		b.Failure = ev.Result.String()
 	}
 	if tellsAttempt(b.Attempts) {
-		d.tell(now, HistoryAttempt, b.ID, b.Failure)
+		text := b.Failure
+		if b.Step != nil {
+			text = AttemptPrefix + strconv.FormatUint(uint64(b.Attempts), 10) + ": " + text
+		}
+		d.tell(now, HistoryAttempt, b.ID, text)
 	}
 	if r.Retry.usedUp(b) && d.Stuck == 0 {
 		d.Stuck = StuckRetriesUsedUp

@@ -58,6 +58,9 @@ type HistoryEntry struct {
 	Text   string
 }
 
+// AttemptPrefix begins the text of a failed attempt at a step of a saga, before its number, ": " and what it said.
+const AttemptPrefix = "attempt "
+
 // historyTextBytesMax bounds one entry's text.
 const historyTextBytesMax = 256
 

@@ -125,7 +125,20 @@ func (l own) Compile(p *Published, sagas Lookup) (c Compiled, err error) {
 	if deadline == 0 {
 		deadline = l.deadline
 	}
-	return Compiled{Planner: program, Deadline: deadline, CheckInput: input.Validate}, nil
+	return Compiled{
+		Planner: program, Deadline: deadline, CheckInput: input.Validate,
+		CheckSignal: func(branch string, data []byte) []validate.Problem {
+			s := program.StepOf(branch)
+			if s == nil || s.Signal == nil {
+				return nil
+			}
+			check, err := validate.NewValidator(s.Signal.Schema)
+			if err != nil {
+				return []validate.Problem{{Text: err.Error()}} // publishing has seen to it that it is one
+			}
+			return check.Validate(data)
+		},
+	}, nil
 }
 
 // Steps implements [Language].

@@ -45,8 +45,8 @@ func placeOf(b [16]byte) place {
 
 // filters is a hash that is equal for queries that differ in cursor and limit only.
 func filters(q orchestrator.Query) uint32 {
-	return crc32.ChecksumIEEE(fmt.Appendf(nil, "list %d %t %t %q %q %d %d",
-		q.Status, q.Live, q.Stuck, q.Application, q.Name, q.BeganFrom, q.BeganTo))
+	return crc32.ChecksumIEEE(fmt.Appendf(nil, "list %d %t %t %t %q %q %d %d",
+		q.Status, q.Live, q.Stuck, q.Sagas, q.Application, q.Name, q.BeganFrom, q.BeganTo))
 }
 
 func lockFilters(q orchestrator.LockQuery) uint32 {

@@ -92,7 +92,8 @@ func (e entry) mayMatch(q *orchestrator.Query) bool {
 // matches tells whether it is.
 func matches(q *orchestrator.Query, g *txn.Global) bool {
 	return (q.Status == 0 || g.Status == q.Status) && (!q.Live || !g.Status.Ended()) && (!q.Stuck || g.Stuck != 0) &&
-		(q.Application == "" || g.Application == q.Application) && (q.Name == "" || g.Name == q.Name)
+		(q.Application == "" || g.Application == q.Application) && (q.Name == "" || g.Name == q.Name) &&
+		(!q.Sagas || g.Saga != nil)
 }
 
 // List implements [orchestrator.Store]. All statements of a page see the same moment.

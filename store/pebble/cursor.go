@@ -17,8 +17,8 @@ const (
 
 // queryHash is equal for queries that differ in cursor and limit only.
 func queryHash(q orchestrator.Query) uint32 {
-	return hash32(fmt.Sprintf("list %d %t %t %q %q %d %d",
-		q.Status, q.Live, q.Stuck, q.Application, q.Name, q.BeganFrom, q.BeganTo))
+	return hash32(fmt.Sprintf("list %d %t %t %t %q %q %d %d",
+		q.Status, q.Live, q.Stuck, q.Sagas, q.Application, q.Name, q.BeganFrom, q.BeganTo))
 }
 
 func formatCursor(p place, hash uint32) string {

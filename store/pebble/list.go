@@ -64,7 +64,7 @@ func matches(q *orchestrator.Query, g *txn.Global) bool {
 		(!q.Live || !g.Status.Ended()) &&
 		(!q.Stuck || g.Stuck != 0) &&
 		(q.Application == "" || g.Application == q.Application) &&
-		(q.Name == "" || g.Name == q.Name) &&
+		(q.Name == "" || g.Name == q.Name) && (!q.Sagas || g.Saga != nil) &&
 		g.BeganAt >= q.BeganFrom && (q.BeganTo == 0 || g.BeganAt < q.BeganTo)
 }
 

@@ -1,0 +1,354 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/validate"
+	"github.com/concord-tx/concord/web/access"
+)
+
+// Runs of sagas: they are begun, listed and looked at here. What is done to them is in sagahands.go.
+
+// sagaStart begins a run.
+type sagaStart struct {
+	Saga string `json:"saga"`
+	// Version is 0 for the newest.
+	Version uint32 `json:"version"`
+	// Key is the caller's name of the run: however often it is begun with the same key, there is one.
+	Key         string          `json:"key"`
+	Input       json.RawMessage `json:"input"`
+	Application string          `json:"application"`
+	// Timeout is a duration such as 90m, in place of the definition's deadline.
+	Timeout string `json:"timeout"`
+}
+
+// SagaStarted answers a start.
+type SagaStarted struct {
+	XID     string `json:"xid"`
+	Saga    string `json:"saga"`
+	Version uint32 `json:"version"`
+	Key     string `json:"key,omitempty"`
+	Status  string `json:"status"`
+	Href    string `json:"href"`
+}
+
+// SagaInputProblem is a problem with data that do not fit their schema.
+type SagaInputProblem struct {
+	Problem
+	Findings []validate.Problem `json:"findings"`
+}
+
+var (
+	problemBadInput = Problem{
+		Status: http.StatusUnprocessableEntity, Code: "badInput",
+		Title: "The data do not fit the schema of the definition; findings say where.",
+	}
+	problemKeyTaken = Problem{
+		Status: http.StatusConflict, Code: "keyTaken",
+		Title: "A run of this saga has the key, and it was begun with another input.",
+	}
+	problemNoRun = Problem{
+		Status: http.StatusNotFound, Code: "sagaRunNotFound",
+		Title: "This transaction is no run of a saga; look at it at /api/v1/transactions.",
+	}
+	problemUnreadable = Problem{
+		Status: http.StatusConflict, Code: "sagaUnreadable",
+		Title: "This server cannot read the definition, so that it does not run it.",
+	}
+)
+
+// runRoutes are those of runs.
+func (s *Server) runRoutes(v1 *gin.RouterGroup) {
+	v1.POST("/sagas/runs", s.withSagas(s.startRun))
+	v1.GET("/sagas/runs", s.listRuns)
+	v1.GET("/sagas/runs/:xid", s.showRun)
+	v1.POST("/sagas/runs/:xid/signals/:signal", s.withSagas(s.signalRun))
+	v1.POST("/sagas/runs/:xid/approvals/:step", s.answerApproval)
+	v1.POST("/sagas/runs/:xid/cancel", s.cancelRun)
+	v1.POST("/sagas/runs/:xid/retry", s.retryRun)
+	v1.POST("/sagas/runs/:xid/resume", s.resumeRun)
+	v1.POST("/sagas/runs/:xid/skip", s.skipStep)
+}
+
+// startRun answers POST /api/v1/sagas/runs.
+func (s *Server) startRun(c *gin.Context, sagas Sagas) {
+	var body sagaStart
+	err := readBody(c, &body)
+	if err == nil {
+		err = s.parameters(c).err
+	}
+	var req orchestrator.SagaRequest
+	if err == nil {
+		req, err = s.sagaRequest(c, sagas, &body)
+	}
+	if err != nil {
+		s.failRun(c, err)
+		return
+	}
+	var g *txn.Global
+	fresh := true
+	if req.Run.Key == "" {
+		g, err = await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.StartSaga(req, done) })
+	} else {
+		g, fresh, err = s.startKeyed(c, req)
+	}
+	if err == nil {
+		err = allowed(access.From(c), g.Application, g.Group)
+	}
+	if err != nil {
+		s.failRun(c, err)
+		return
+	}
+	s.about(c, g)
+	c.Header("Location", runPath(g))
+	status := http.StatusOK
+	if fresh {
+		status = http.StatusCreated
+	}
+	c.JSON(status, SagaStarted{
+		XID: g.XID.String(), Saga: g.Saga.Definition, Version: g.Saga.Version, Key: g.Saga.Key,
+		Status: g.Status.String(), Href: runPath(g),
+	})
+}
+
+// runPath is the address of a run.
+func runPath(g *txn.Global) string { return v1 + "/sagas/runs/" + decimal(g.XID.ID) }
+
+// sagaRequest checks what a run is begun with. Nothing has happened yet.
+func (s *Server) sagaRequest(
+	c *gin.Context, sagas Sagas, body *sagaStart,
+) (req orchestrator.SagaRequest, err error) {
+	switch {
+	case body.Saga == "":
+		return req, &argumentError{"saga is missing: the name of a published definition"}
+	case body.Key != "" && clean(body.Key, keyBytesMax) != body.Key:
+		return req, &argumentError{fmt.Sprintf("key is longer than %d bytes, or not printable", keyBytesMax)}
+	case body.Key != "" && s.o.Documents == nil:
+		return req, &argumentError{"this server cannot keep keys"}
+	}
+	if err := allowed(access.From(c), body.Application, ""); err != nil {
+		return req, err
+	}
+	version, compiled, err := sagas.Ready(c, body.Saga, body.Version)
+	if err != nil {
+		return req, err
+	}
+	input, err := inputText(body.Input)
+	if err == nil && compiled.CheckInput != nil {
+		err = unfit(compiled.CheckInput([]byte(cmp.Or(input, "null"))))
+	}
+	timeout := compiled.Deadline
+	if err == nil && body.Timeout != "" {
+		timeout, err = timeoutOf(body.Timeout)
+	}
+	if err == nil && timeout == 0 {
+		timeout = sagaDeadline
+	}
+	return orchestrator.SagaRequest{
+		BeginRequest: orchestrator.BeginRequest{
+			Application: body.Application, Name: body.Saga, Trace: s.traceOf(c), Data: input, Timeout: timeout,
+		},
+		Run: txn.SagaRun{Definition: body.Saga, Version: version, Key: body.Key},
+	}, err
+}
+
+// sagaDeadline is that of sagas whose language has none and whose caller names none.
+const sagaDeadline = 24 * time.Hour
+
+func timeoutOf(text string) (time.Duration, error) {
+	d, err := definition.ParseDuration(text)
+	if err != nil || d < time.Millisecond || d > definition.DurationMax {
+		return 0, &argumentError{fmt.Sprintf("timeout is a duration such as 90m or 2d, at most %s, not %q",
+			definition.FormatDuration(definition.DurationMax), text)}
+	}
+	return d, nil
+}
+
+// unfitError says what is wrong with data.
+type unfitError struct{ findings []validate.Problem }
+
+// Error counts what is wrong.
+func (e *unfitError) Error() string { return fmt.Sprintf("%d problems with the data", len(e.findings)) }
+
+func unfit(findings []validate.Problem) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	return &unfitError{findings}
+}
+
+// inputText returns a value as expressions read it, written in one way: texts that say the same are the same. Nothing
+// and null are "".
+func inputText(raw json.RawMessage) (string, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return "", nil
+	}
+	if len(raw) > definition.PayloadBytesMax {
+		return "", unfit([]validate.Problem{{Text: fmt.Sprintf("%d bytes; %d are the most", len(raw),
+			definition.PayloadBytesMax)}})
+	}
+	value, err := expressions.Decode(raw)
+	if err != nil {
+		return "", unfit([]validate.Problem{{Text: err.Error()}})
+	}
+	text, err := expressions.Encode(value)
+	if err != nil {
+		return "", unfit([]validate.Problem{{Text: err.Error()}})
+	}
+	return string(text), nil
+}
+
+// hashText is a short name of a long text.
+func hashText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// failRun answers what an error about runs means.
+func (s *Server) failRun(c *gin.Context, err error) {
+	var unfit *unfitError
+	var taken *keyTakenError
+	switch {
+	case errors.As(err, &unfit):
+		problem := SagaInputProblem{Problem: problemBadInput, Findings: unfit.findings}
+		s.complete(c, &problem.Problem)
+		c.AbortWithStatusJSON(problem.Status, problem)
+	case errors.As(err, &taken):
+		p := problemKeyTaken
+		p.Detail = taken.Error()
+		s.refuse(c, p)
+	case errors.Is(err, orchestrator.ErrUnreadable):
+		p := problemUnreadable
+		p.Detail = err.Error()
+		s.refuse(c, p)
+	default:
+		s.failSaga(c, err)
+	}
+}
+
+// run reads the run in the path.
+func (s *Server) run(c *gin.Context) (*txn.Global, error) {
+	id, err := xidOf(c.Param("xid"))
+	if err != nil {
+		return nil, err
+	}
+	g, err := await(c, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(id, done) })
+	if err == nil && g.Saga == nil {
+		return nil, &problemNoRun
+	}
+	return g, err
+}
+
+// showRun answers GET /api/v1/sagas/runs/{xid}.
+func (s *Server) showRun(c *gin.Context) {
+	g, err := s.run(c)
+	if wrong := s.parameters(c).err; wrong != nil {
+		err = wrong
+	}
+	if err != nil {
+		s.failRun(c, err)
+		return
+	}
+	s.tellRun(c, http.StatusOK, g)
+}
+
+// tellRun answers with a run.
+func (s *Server) tellRun(c *gin.Context, status int, g *txn.Global) {
+	s.about(c, g)
+	view := viewRun(g, s.o.Clock.Now())
+	view.Actions = s.runActions(c, g)
+	c.JSON(status, view)
+}
+
+// runPages bounds the pages of the store that one page of runs is gathered from: between them may be many transactions
+// that are no sagas.
+const runPages = 8
+
+// listRuns answers GET /api/v1/sagas/runs.
+func (s *Server) listRuns(c *gin.Context) {
+	p := s.parameters(c, "saga", "key", "status", "stuck", "live", "application", "from", "to", "cursor", "limit")
+	q := orchestrator.Query{
+		Sagas: true, Name: p.text("saga"), Live: p.boolean("live"), Stuck: p.boolean("stuck"),
+		Application: p.text("application"), BeganFrom: p.time("from"), BeganTo: p.time("to"),
+		Limit: cmp.Or(p.limit(), orchestrator.PageItemsDefault), Cursor: p.text("cursor"),
+	}
+	if name := p.text("status"); name != "" {
+		q.Status = p.status(name)
+	}
+	key := p.text("key")
+	if key != "" && q.Name == "" {
+		p.fail("a key is one of a saga: name it with the parameter saga")
+	}
+	if p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	out, err := Page[SagaRunItem]{Items: []SagaRunItem{}}, error(nil)
+	if key != "" {
+		err = s.runOfKey(c, &out, q, key)
+	} else {
+		err = s.gatherRuns(c, &out, q)
+	}
+	if err != nil {
+		s.failRun(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, out)
+}
+
+// gatherRuns reads pages until there are enough runs.
+func (s *Server) gatherRuns(ctx context.Context, out *Page[SagaRunItem], q orchestrator.Query) error {
+	most := q.Limit
+	for range runPages {
+		q.Limit = most - len(out.Items)
+		page, err := s.o.Coordinator.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, g := range page.Items {
+			if g.Saga != nil {
+				out.Items = append(out.Items, viewRunItem(g))
+			}
+		}
+		q.Cursor, out.Next = page.Next, page.Next
+		if page.Next == "" || len(out.Items) >= most {
+			return nil
+		}
+	}
+	return nil
+}
+
+// runOfKey finds the one run that has a key, if it is in the list.
+func (s *Server) runOfKey(ctx context.Context, out *Page[SagaRunItem], q orchestrator.Query, key string) error {
+	known, _, err := s.keyOfRun(ctx, q.Name, key)
+	if err != nil || known == nil {
+		return err
+	}
+	g, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(known.ID, done) })
+	switch {
+	case errors.Is(err, orchestrator.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	if (q.Status == 0 || q.Status == g.Status) && (!q.Live || !g.Status.Ended()) && (!q.Stuck || g.Stuck != 0) &&
+		(q.Application == "" || q.Application == g.Application) && g.BeganAt >= q.BeganFrom &&
+		(q.BeganTo == 0 || g.BeganAt < q.BeganTo) {
+		out.Items = append(out.Items, viewRunItem(g))
+	}
+	return nil
+}
