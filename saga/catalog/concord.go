@@ -18,7 +18,8 @@ const Concord = "concord"
 
 // own is our own language.
 type own struct {
-	deadline time.Duration // of sagas that name none
+	deadline time.Duration           // of sagas that name none
+	topic    func(name string) error // says why messages may not use a topic; nil: they may use any
 }
 
 func (own) Name() string { return Concord }
@@ -42,7 +43,7 @@ func (l own) Check(ctx context.Context, text []byte, sagas Lookup) (r Review, er
 		known[key] = def
 		return def, def != nil
 	}
-	def, findings := validate.Document(text, validate.Options{Sagas: lookup, Deadline: l.deadline})
+	def, findings := validate.Document(text, validate.Options{Sagas: lookup, Deadline: l.deadline, Topic: l.topic})
 	r.Findings = findings
 	if def == nil {
 		return r, fault

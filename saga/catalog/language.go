@@ -40,6 +40,8 @@ type Compiled struct {
 	Planner txn.Planner
 	// Deadline is how long a run may take; 0: as long as runs do that say nothing.
 	Deadline time.Duration
+	// Verbatim has inputs be kept as they are written: 7.0 is another number than 7.
+	Verbatim bool
 	// CheckInput says what is wrong with an input, which is JSON; nil: any will do.
 	CheckInput func(input []byte) []validate.Problem
 	// CheckSignal says what is wrong with the data, which are JSON, of a signal for the step that a branch of that name is;

@@ -84,7 +84,7 @@ func (l seata) Compile(p *Published, sagas Lookup) (c Compiled, err error) {
 	if err != nil {
 		return c, unreadable(p, err.Error())
 	}
-	return Compiled{Planner: program, Deadline: seataDeadline, CheckInput: checkParameters}, nil
+	return Compiled{Planner: program, Deadline: seataDeadline, Verbatim: true, CheckInput: checkParameters}, nil
 }
 
 // checkParameters says what is wrong with the start parameters of a machine: they are an object, or nothing.

@@ -138,6 +138,12 @@ func (x *explorer) way(what string, took, ways int) string {
 	if strings.HasPrefix(what, "items of ") {
 		return fmt.Sprint((took + 1) % ways)
 	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(what, "choice of "), "(")
+	if s := x.program.machine.State(name); s != nil && took < len(s.Choices) {
+		return "to " + s.Choices[took].Next.Name
+	} else if s != nil {
+		return "to " + s.Default.Name
+	}
 	return fmt.Sprintf("the %d. of %d ways", took+1, ways)
 }
 
