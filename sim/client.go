@@ -42,6 +42,10 @@ func (w *World) newClient() {
 	if w.plan.sweeperOff {
 		c.timeout = time.Hour
 	}
+	if w.plan.kinds == runs && !w.chance(0.15) {
+		c.startRun()
+		return
+	}
 	c.plan()
 	if c.message {
 		c.prepare()
@@ -68,7 +72,7 @@ func (w *World) newClient() {
 func (c *client) plan() {
 	w := c.w
 	kind := w.plan.kinds
-	if kind == mixed {
+	if kind == mixed || kind == runs {
 		kind = workload(w.rng.IntN(int(workloads)))
 	}
 	n := w.rng.IntN(5)

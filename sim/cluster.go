@@ -210,7 +210,7 @@ func (n *node) clusterCoordinator() *orchestrator.Coordinator {
 	}
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
 		Store: m.handle, Shared: shared, Log: m.log, Transport: clusterTransport{n}, Clock: nodeClock{n}, Rules: rules(),
-		Advertise: n.name() + ":8091", Member: m.certain,
+		Advertise: n.name() + ":8091", Member: m.certain, Sagas: n.sagas(),
 		Admit: func() error {
 			if w.noNewWork && w.chance(0.5) {
 				return orchestrator.ErrReadOnly

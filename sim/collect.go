@@ -83,6 +83,7 @@ func (w *World) collect() {
 		}
 	}
 	e.Panics = w.stats.Panics
+	w.outputs(e)
 	e.Submitted = make(map[int64]bool)
 	for id, what := range w.byRM[senderHTTP].senders {
 		e.Submitted[id] = what == submitted

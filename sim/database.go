@@ -61,6 +61,7 @@ func newDatabase(w *World) *database {
 			}
 			log.Durable, log.DurableAt = log.Seq, w.now
 			w.logs.Writes = append(w.logs.Writes, log)
+			w.replan(g, log.Seq)
 			return log
 		},
 		Reserved: func(first, count int64) {

@@ -69,6 +69,18 @@ func (r record) merge(g *txn.Global, touched []int) record {
 	return next
 }
 
+// loseSeq has the record keep of all steps that they were done at once: for a mutation.
+func (r record) loseSeq(g *txn.Global) {
+	for i, b := range g.Branches {
+		if b.Step == nil || b.Step.Seq < 2 {
+			continue
+		}
+		nb, s := *b, *b.Step
+		s.Seq, nb.Step = 1, &s
+		r.branches[i] = txn.AppendBranch(nil, &nb)
+	}
+}
+
 // differs says which branches a record has in another state than g, "" if none.
 func (r record) differs(g *txn.Global) string {
 	if len(r.branches) != len(g.Branches) {

@@ -3,13 +3,18 @@
 // # What is real
 //
 // The pure core (orchestrator/txn), the whole runtime (orchestrator: handling, phase two, waiting for rows and for
-// ends, sweeping, the cache, ids) and the encoding of records. Only Run is not called: what its goroutines would do is
-// done by events.
+// ends, sweeping, the cache, ids), the planner of sagas (saga/plan) with everything below it, and the encoding of
+// records. Only Run is not called: what its goroutines would do is done by events.
 //
 // # What is simulated
 //
 // There are two kinds of worlds. In the one there is one node with its own disk. In the other there are two or three
 // nodes on one database and one message broker, with leases, epochs and hand-over of commands (cluster.go).
+//
+// In each of them most clients may be such as start sagas that the coordinator runs itself: of definitions that are
+// composed at random, with random inputs (runs.go). What they ask participants for may be done, refused, going on, lost
+// on the way there or back, doubled and late; people answer what a saga waits for, cancel it, have steps tried again and
+// count as done (steps.go).
 //
 // Time, the disk and the store on it, the decision log, the network, clients, participants with their databases and
 // those that are called by HTTP, some of which say when they want to be asked again, senders of two-phase messages,
@@ -53,9 +58,9 @@
 // # Where to start reading
 //
 // world.go for the loop, plan.go for what a seed chooses, node.go for the life of a coordinator, store.go, log.go and
-// transport.go for its three seams, client.go for the workload, participant.go and service.go for the other side of
-// phase two, operator.go and operation.go for people, keyed.go for requests with keys, mutation.go for the defects by
-// which the checkers are checked.
+// transport.go for its three seams, client.go and runs.go for the workload, participant.go, service.go and steps.go for
+// those who do the work, operator.go and operation.go for people, keyed.go for requests with keys, mutation.go and
+// spoiled.go for the defects by which the checkers are checked.
 //
 // For clusters cluster.go for nodes and faults, member.go for leases, database.go for what the shared store does at
 // one instant, handle.go for what can go wrong on the way to it, packs.go for the decision log, broker.go, relay.go.

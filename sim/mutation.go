@@ -42,6 +42,19 @@ const (
 	DeafAfter             // nobody tells when a participant wants to be asked again
 	Drowsy                // what is due is found minutes late
 
+	// Defects of what runs sagas.
+
+	HastyUndo     // a compensation is told to be done before it is
+	HastyStep     // the store tells that a step is stored before it is
+	LoseSeq       // the store does not keep in which order steps were done
+	ForgetUndo    // the planner forgets that some steps have to be undone
+	NoPivot       // the planner does not know of pivots
+	Twice         // the planner begins a step again after a restart
+	WallClock     // the planner looks at another clock
+	AlwaysDone    // the planner takes a saga that has failed for one that is done
+	LostIsRefused // no answer is taken for a no
+	Deaf          // a no is taken for a yes
+
 	// Defects of clusters.
 
 	NoFencing   // the store accepts the writes of nodes that were declared dead
@@ -63,13 +76,17 @@ const (
 // inCluster reports whether the defect is one of clusters.
 func (m Mutation) inCluster() bool { return m >= NoFencing }
 
+// inSagas reports whether the defect is one of what runs sagas.
+func (m Mutation) inSagas() bool { return m >= HastyUndo && m <= Deaf }
+
 // String returns the mutation's name.
 func (m Mutation) String() string {
 	return [...]string{
 		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
 		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
 		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "CallSkipped", "MuteNotices",
-		"IdleRelease", "ForgetKeys", "PartEnlist", "DeafAfter", "Drowsy", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
+		"IdleRelease", "ForgetKeys", "PartEnlist", "DeafAfter", "Drowsy", "HastyUndo", "HastyStep", "LoseSeq",
+		"ForgetUndo", "NoPivot", "Twice", "WallClock", "AlwaysDone", "LostIsRefused", "Deaf", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
 		"AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
 	}[m]
 }
@@ -101,6 +118,12 @@ func (m Mutation) prepare(p *plan) {
 		p.dup, p.hang = 0.3, 0.3
 	case OtherPayload:
 		p.fail = 0.5
+	case HastyStep, Twice, LoseSeq:
+		p.crashes = 60
+	case ForgetUndo, AlwaysDone, Deaf, HastyUndo:
+		p.refuse = max(p.refuse, 0.1)
+	case NoPivot, LostIsRefused:
+		p.loss, p.hang = 0.2, 0.2
 	case NoFencing, Overstay:
 		p.pauses = 6
 	case AtOnce:

@@ -72,7 +72,7 @@ func (n *node) coordinator(advertise string) *orchestrator.Coordinator {
 	defer func() { n.starting = false }()
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
 		Store: n.store, Log: nodeLog{n}, Transport: nodeTransport{n, advertise != "tc:8091"}, Clock: n.w,
-		Rules: rules(), Advertise: advertise,
+		Rules: rules(), Advertise: advertise, Sagas: n.sagas(),
 		Admit: func() error {
 			if n.w.noNewWork && n.w.chance(0.5) {
 				return orchestrator.ErrReadOnly
@@ -222,6 +222,7 @@ func (n *node) storeOptions() StoreOptions {
 		Durable: func(log *check.Write, e *entry) {
 			log.DurableAt = w.now
 			log.Durable = w.note("change durable", log.ID(), int64(log.Global.Version), log.Global.Status.String())
+			w.replan(log.Global, log.Seq)
 			if e != nil {
 				w.log.visible(n, len(w.disk.outbox)-1)
 			}

@@ -17,6 +17,10 @@ func (w *World) operate() {
 	if len(w.known) == 0 || w.healed {
 		return
 	}
+	if w.plan.kinds == runs && w.chance(0.7) {
+		w.operateRun()
+		return
+	}
 	id := w.known[w.rng.IntN(len(w.known))]
 	second := w.plan.secondNode && w.chance(0.5)
 	what := w.rng.IntN(5)

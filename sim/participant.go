@@ -69,7 +69,12 @@ func (w *World) addResources() {
 	add(confirmable, txn.HTTPTCC)
 	add(plainHTTP, txn.HTTP)
 	add(senderHTTP, txn.Check)
-	if w.plan.heuristics {
+	if len(w.shelf.sagas) > 0 {
+		add(stepCalls, txn.StepCall)
+		add(stepMessages, txn.StepMessage)
+		add(stepWorkers, txn.StepWorker)
+	}
+	if w.plan.heuristics || w.plan.kinds == runs {
 		add(check.NoticeTopic, txn.Topic)
 	}
 }
@@ -138,8 +143,12 @@ func (w *World) hopeless(branch int64) {
 // command does one attempt at phase two and replies, or never does.
 func (r *resource) command(cmd txn.Command, reply func(txn.Result, string)) {
 	w := r.w
-	if r.kind == txn.Check {
+	switch {
+	case r.kind == txn.Check:
 		r.answerCheck(cmd, reply)
+		return
+	case r.kind.Step():
+		r.step(cmd, reply)
 		return
 	}
 	if r.kind.Called() && w.trouble(w.plan.fail/2) {

@@ -202,6 +202,7 @@ func (c *client) sagaStep(i int) {
 		return
 	}
 	if i == c.step {
+		r.instanceOf(c.id).finished = true
 		c.decide(true, 0)
 		return
 	}

@@ -74,6 +74,7 @@ const (
 	many   // many branches each
 	called // participants that are called by HTTP, and two-phase messages
 	workloads
+	runs // mostly sagas that the coordinator runs itself
 )
 
 // kindsOf is from where a seed draws its workload: rows are the hardest, so they come often.
@@ -141,6 +142,22 @@ func newPlan(r *rand.Rand) plan {
 		p.lockWait = -1
 	}
 	return p
+}
+
+// forSagas makes it a plan in which sagas are run.
+func (p *plan) forSagas(r *rand.Rand) {
+	p.kinds, p.transactions = runs, min(p.transactions, 12)
+	if p.sweeperOff { // timers need it
+		p.sweeperOff, p.rows = false, 2+r.IntN(8)
+	}
+	p.secondNode = false // it would have to know that it is one of two
+	p.spread = max(p.spread, time.Duration(5+r.IntN(40))*time.Second)
+	if r.IntN(2) == 0 {
+		p.operators += r.IntN(2 * p.transactions)
+	}
+	if r.IntN(2) == 0 {
+		p.refuse = max(p.refuse, 0.1*r.Float64())
+	}
 }
 
 // extras adds to a plan what came later.

@@ -25,7 +25,7 @@ func (t clusterTransport) Send(cmd txn.Command) error {
 		return errDead
 	}
 	w.mutation.command(w, &cmd)
-	r := w.byRM[cmd.Resource]
+	r := w.target(&cmd)
 	if r == nil {
 		return errNoSession
 	}

@@ -10,6 +10,8 @@ type instance struct {
 	steps []step
 	// compensating is true from when the engine began to go back; it never goes forward again.
 	compensating bool
+	// finished is true when all steps are done: then it does not go back for being late.
+	finished bool
 }
 
 // step is one step of a saga.
@@ -73,8 +75,47 @@ func (r *resource) compensate(id int64) {
 	}
 }
 
+// pursued goes on with a saga that the coordinator asks for because it has not heard of its end, and says where it has
+// arrived.
+func (r *resource) pursued(cmd txn.Command, reply func(txn.Result, string)) {
+	in := r.instanceOf(cmd.XID.ID)
+	switch {
+	case in.finished:
+		reply(txn.ResultDone, engineCommitted)
+	case cmd.Op == txn.Rollback:
+		r.compensate(cmd.XID.ID)
+		reply(txn.ResultDone, engineCompensated)
+	default:
+		reply(txn.ResultFailed, engineCompensating)
+	}
+}
+
+// What an engine says of itself.
+const (
+	engineCommitted    = "it is done"
+	engineCompensated  = "it is undone"
+	engineCompensating = "it is being undone"
+)
+
+// engineState is the same as the coordinator is told.
+func engineState(text string) txn.EngineState {
+	switch text {
+	case engineCommitted:
+		return txn.EngineCommitted
+	case engineCompensated:
+		return txn.EngineCompensated
+	case engineCompensating:
+		return txn.EngineCompensating
+	}
+	return 0
+}
+
 // phaseTwoSaga does what the coordinator tells the engine: go back, or on to the end.
 func (r *resource) phaseTwoSaga(cmd txn.Command, reply func(txn.Result, string)) {
+	if cmd.Data != "" {
+		r.pursued(cmd, reply)
+		return
+	}
 	d := ofCommand(cmd)
 	if cmd.Op == txn.Rollback {
 		r.compensate(cmd.XID.ID)

@@ -21,7 +21,7 @@ import (
 var (
 	seedsFlag = flag.Int("sim.seeds", 300, "how many seeds TestSeeds runs")
 	startFlag = flag.Uint64("sim.start", 1, "the first of them")
-	worldFlag = flag.String("sim.world", "", "which worlds: one, cluster, or both if it is empty")
+	worldFlag = flag.String("sim.world", "", "which worlds: one, cluster, sagas, sagas-cluster, or all if it is empty")
 	seedFlag  = flag.Uint64("sim.seed", 1, "the seed that TestSeed replays; its trace is shown for any but 1")
 )
 
@@ -60,22 +60,29 @@ func explain(t *testing.T, cfg Config, violations []check.Violation) {
 
 // world is the name of the kind of world for flags and files.
 func (cfg *Config) world() string {
-	if cfg.Cluster {
-		return "cluster"
+	name := "one"
+	switch {
+	case cfg.Sagas && cfg.Cluster:
+		name = "sagas-cluster"
+	case cfg.Sagas:
+		name = "sagas"
+	case cfg.Cluster:
+		name = "cluster"
 	}
-	return "one"
+	return name
 }
 
-// worlds lists the runs of a seed that the flags select.
+// worlds lists the runs of a seed that the flags select: by default one machine, a cluster, and sagas on one of them.
 func worlds(seed uint64) []Config {
-	one, cluster := Config{Seed: seed}, Config{Seed: seed, Cluster: true}
-	switch *worldFlag {
-	case "one":
-		return []Config{one}
-	case "cluster":
-		return []Config{cluster}
+	all := []Config{
+		{Seed: seed}, {Seed: seed, Cluster: true}, {Seed: seed, Sagas: true}, {Seed: seed, Sagas: true, Cluster: true},
 	}
-	return []Config{one, cluster}
+	return slices.DeleteFunc(all, func(c Config) bool {
+		if *worldFlag != "" {
+			return c.world() != *worldFlag
+		}
+		return c.Sagas && c.Cluster != (seed%2 == 0) // by turns
+	})
 }
 
 // TestSeed replays one seed with its trace.
@@ -156,12 +163,13 @@ func TestFoundSeeds(t *testing.T) {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
-		number, cluster := strings.CutPrefix(text, "cluster ")
+		number, sagas := strings.CutPrefix(text, "sagas ")
+		number, cluster := strings.CutPrefix(number, "cluster ")
 		seed, err := strconv.ParseUint(number, 10, 64)
 		if err != nil {
 			t.Fatalf("seeds.txt: %v", err)
 		}
-		cfg := Config{Seed: seed, Cluster: cluster}
+		cfg := Config{Seed: seed, Cluster: cluster, Sagas: sagas}
 		if r := Run(cfg); len(r.Violations) > 0 {
 			explain(t, cfg, r.Violations)
 		}
@@ -175,8 +183,8 @@ func TestSameSeedGivesTheSameTrace(t *testing.T) {
 	t.Parallel()
 	for seed := uint64(1); seed <= 120; seed++ {
 		var first, second bytes.Buffer
-		a := Run(Config{Seed: seed, Cluster: seed%2 == 0, Trace: &first})
-		b := Run(Config{Seed: seed, Cluster: seed%2 == 0, Trace: &second})
+		a := Run(Config{Seed: seed, Cluster: seed%2 == 0, Sagas: seed%3 == 0, Trace: &first})
+		b := Run(Config{Seed: seed, Cluster: seed%2 == 0, Sagas: seed%3 == 0, Trace: &second})
 		if !slices.Equal(first.Bytes(), second.Bytes()) || a.Hash != b.Hash {
 			t.Fatalf("seed %d gave two traces, of %d and %d bytes", seed, first.Len(), second.Len())
 		}

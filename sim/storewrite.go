@@ -54,7 +54,7 @@ func (s *Store) Apply(ch *orchestrator.Change, done func(error)) {
 	}
 	s.queue = append(s.queue, p)
 	switch {
-	case s.o.Mutation == EarlyAnswer:
+	case s.o.Mutation == EarlyAnswer, s.o.Mutation == HastyStep && ch.Global.Saga != nil && !ch.Decision:
 		p.acked = true
 		s.o.After(0, func() { s.call(done, nil) })
 		s.o.After(lazyFor*20, s.flush)
@@ -82,6 +82,9 @@ func (s *Store) accept(ch *orchestrator.Change, done func(error)) *pending {
 			b.Key = ""
 			rec.branches[i] = txn.AppendBranch(nil, &b)
 		}
+	}
+	if s.o.Mutation == LoseSeq {
+		rec.loseSeq(g)
 	}
 	p := &pending{id: id, version: g.Version, rec: rec, lazy: ch.Lazy, done: done}
 	if ch.Decision {

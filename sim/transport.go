@@ -29,7 +29,7 @@ func (t nodeTransport) Send(cmd txn.Command) error {
 		return errDead
 	}
 	w.mutation.command(w, &cmd)
-	r := w.byRM[cmd.Resource]
+	r := w.target(&cmd)
 	var err error
 	switch {
 	case r == nil || r.down:
@@ -114,7 +114,7 @@ func (x *exchange) again(result txn.Result, text string, after time.Duration) {
 // retryAfter draws when a participant that is called by HTTP wants to be asked again; 0 if it does not say.
 func (w *World) retryAfter(cmd *txn.Command, result txn.Result) time.Duration {
 	again := result == txn.ResultFailed || result == txn.ResultOngoing
-	if !w.plan.waits || cmd.Call == nil || !again || w.chance(0.4) {
+	if !w.plan.waits || cmd.Call == nil || cmd.Kind.Step() || !again || w.chance(0.4) {
 		return 0
 	}
 	if w.chance(0.1) {
@@ -135,7 +135,14 @@ func (n *node) replied(
 	if w.mutation == DeafAfter {
 		after = 0
 	}
-	return txn.Reply{
+	r := txn.Reply{
 		BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: result, Text: text, After: after,
 	}
+	if cmd.Kind == txn.Saga {
+		r.Engine = engineState(text)
+	}
+	if cmd.Kind.Step() {
+		return stepReply(cmd, r)
+	}
+	return r
 }

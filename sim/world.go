@@ -15,6 +15,8 @@ type Config struct {
 	Seed uint64
 	// Cluster has several nodes run on one database and one broker, instead of one node with its own disk.
 	Cluster bool
+	// Sagas has most clients start sagas that the coordinator runs itself.
+	Sagas bool
 	// Mutation is a defect that is built in on purpose, to see that it is found; 0: none.
 	Mutation Mutation
 	// Trace gets every step of the run; nil: nobody reads it.
@@ -71,6 +73,9 @@ type World struct {
 	// operations counts what operators have asked for.
 	operations int
 	keys       int // of requests, given so far
+	shelf      shelf
+	works      map[check.StepID]*work // what the participants of sagas know
+	answers    int                    // of theirs, given so far
 }
 
 // started is what the coordinator's clock shows when a run begins.
@@ -80,7 +85,7 @@ const started = txn.Millis(1_700_000_000_000)
 func Run(cfg Config) *Result {
 	w := &World{
 		mutation: cfg.Mutation, rng: rand.New(rand.NewPCG(cfg.Seed, 0x636f6e636f7264)), disk: NewDisk(),
-		byRM: make(map[string]*resource), isSaga: make(map[int64]bool),
+		byRM: make(map[string]*resource), isSaga: make(map[int64]bool), works: make(map[check.StepID]*work),
 	}
 	w.trace = trace{hash: fnvOffset, out: cfg.Trace}
 	w.plan = newPlan(w.rng)
@@ -89,6 +94,11 @@ func Run(cfg Config) *Result {
 	}
 	// Drawn by themselves, so that seeds without these mean what they did before.
 	w.plan.extras(rand.New(rand.NewPCG(cfg.Seed, 0x657874726173)))
+	if cfg.Sagas {
+		r := rand.New(rand.NewPCG(cfg.Seed, 0x7361676173))
+		w.plan.forSagas(r)
+		w.compose(r)
+	}
 	w.mutation.prepare(&w.plan)
 	w.log = &decisionLog{w: w}
 	w.addResources()
@@ -126,6 +136,9 @@ func (w *World) schedule() {
 	}
 	if w.cluster != nil {
 		w.cluster.schedule()
+	}
+	if w.plan.kinds == runs {
+		w.after(0, w.attend)
 	}
 	w.armFuse()
 	w.after(w.plan.spread+20*time.Second, w.heal)

@@ -83,20 +83,28 @@ func noHanging(_ *Index, s *Story, fail func(string, ...any)) {
 }
 
 func stableIdentity(_ *Index, s *Story, fail func(string, ...any)) {
-	first := map[int64]string{}
-	for _, c := range s.Sent {
-		cmd := &c.Command
-		what := fmt.Sprintf("%s %s %s %s %s %q", cmd.XID, cmd.Kind, cmd.Op, cmd.Resource, cmd.Client, cmd.Data)
-		if before := first[cmd.BranchID]; before != "" && before != what {
-			fail("branch %d was sent %s, and at %d %s", cmd.BranchID, before, c.Seq, what)
+	for _, sent := range [][]*Sent{s.Begun, s.Sent} {
+		first := map[int64]string{}
+		for _, c := range sent {
+			cmd := &c.Command
+			what := fmt.Sprintf("%s %s %s %s %s %q %s", cmd.XID, cmd.Kind, cmd.Op, cmd.Resource, cmd.Client, cmd.Data, cmd.Step)
+			if cmd.Call != nil && cmd.Step != "" {
+				what += " " + cmd.Call.URL(cmd.Op)
+			}
+			if before := first[cmd.BranchID]; before != "" && before != what {
+				fail("branch %d was sent %s, and at %d %s", cmd.BranchID, before, c.Seq, what)
+			}
+			first[cmd.BranchID] = what
 		}
-		first[cmd.BranchID] = what
 	}
 	if s.Decision == nil {
 		return
 	}
 	for _, d := range s.Deeds {
 		b, _ := s.Decision.Global.Branch(d.Branch)
+		if d.Kind.Step() && d.Action != Try {
+			continue // what undoes a step is computed: see above
+		}
 		if b != nil && d.Attempt > 0 && d.Payload != b.Data {
 			fail("branch %d got the payload %q at %d, but has %q", d.Branch, d.Payload, d.Seq, b.Data)
 		}

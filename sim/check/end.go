@@ -65,11 +65,19 @@ func (s *Story) shared() bool {
 // hopeless reports whether a transaction has a branch whose participant will never do phase two.
 func hopeless(x *Index, g *txn.Global) bool {
 	for _, b := range g.Branches {
-		if x.End.Hopeless[b.ID] {
+		if x.hopeless(g, b) {
 			return true
 		}
 	}
 	return false
+}
+
+// hopeless reports whether a branch's participant will never do what it has to.
+func (x *Index) hopeless(g *txn.Global, b *txn.Branch) bool {
+	if b.Step != nil {
+		return x.End.HopelessSteps[StepID{g.XID.ID, b.ID}]
+	}
+	return x.End.Hopeless[b.ID]
 }
 
 func visibility(x *Index, s *Story, fail func(string, ...any)) {
@@ -81,7 +89,7 @@ func visibility(x *Index, s *Story, fail func(string, ...any)) {
 		if g.Status.Ended() && (b.State == txn.Refused || needsPhaseTwo(b)) {
 			fail("ended as %s, but branch %d is %s", g.Status, b.ID, b.State)
 		}
-		if g.Status.Ended() && x.End.Hopeless[b.ID] && s.commanded(b.ID) && b.State != txn.Skipped {
+		if g.Status.Ended() && x.hopeless(g, b) && s.commanded(b.ID) && b.State != txn.Skipped {
 			fail("ended as %s, but branch %d can never do it", g.Status, b.ID)
 		}
 		if !g.Status.Ended() && b.State == txn.Refused && g.Stuck != txn.StuckRefused {
@@ -147,7 +155,7 @@ func conservation(x *Index, fail func(int64, string, ...any)) {
 		if e.Cluster {
 			break // a record is stored before anybody is told, and perhaps nobody was
 		}
-		if !begun[g.XID.ID] && !g.Checked() { // as in a cluster: branches join in the begin
+		if !begun[g.XID.ID] && !g.Checked() && g.Saga == nil && !g.ClientSaga() { // stored before it is told
 			fail(g.XID.ID, "is in the store, but was never begun")
 		}
 	}

@@ -70,7 +70,8 @@ func skips(x *Index, s *Story, fail func(string, ...any)) {
 	}
 	for i, w := range s.Writes[min(1, len(s.Writes)):] {
 		before := s.Writes[i].Global
-		if before.Heuristic && (!w.Global.Heuristic || w.Global.Status.Outcome() != before.Status.Outcome()) {
+		decided := before.Status.Decided() && w.Global.Status.Outcome() != before.Status.Outcome()
+		if before.Heuristic && (!w.Global.Heuristic || decided) {
 			fail("heuristic as %s, then %s at %d", before.Status, w.Global.Status, w.Durable)
 		}
 	}
@@ -150,13 +151,24 @@ func (s *Story) noticed(notice string) *Write {
 	return nil
 }
 
+// counted reports whether a branch is a step that was skipped while its saga went forward: it counts as done, and
+// nothing that consumers have been told of is given up.
+func (s *Story) counted(branch int64, at Seq) bool {
+	if s.Final == nil || s.Final.Saga == nil {
+		return false
+	}
+	b, _ := s.Final.Branch(branch)
+	w := s.skipped(branch)
+	return b != nil && b.Step != nil && (w == nil || w.Durable > at)
+}
+
 func notices(_ *Index, s *Story, fail func(string, ...any)) {
 	asked := map[string]bool{}
 	for _, o := range s.Operations {
 		asked[o.Notice] = true
 	}
 	for _, a := range s.Answers {
-		if a.Class != OK || a.Op != OpSkip && a.Op != OpRelease {
+		if a.Class != OK || a.Op != OpSkip && a.Op != OpRelease || s.counted(a.Branch, a.Seq) {
 			continue
 		}
 		if w := s.noticed(a.Notice); w == nil || w.Durable > a.Seq || !w.Global.Heuristic {

@@ -155,5 +155,5 @@ type otherRun struct {
 }
 
 func otherRuns() []otherRun {
-	return []otherRun{{operated, badlyOperated()}, {keyed, badlyKeyed()}, {patient, badlyPatient()}}
+	return []otherRun{{operated, badlyOperated()}, {keyed, badlyKeyed()}, {patient, badlyPatient()}, {stepped, badlyStepped()}}
 }

@@ -23,6 +23,7 @@ type Story struct {
 	Sent      []*Sent
 	Replies   []*Reply
 	Asked     []*Sent // questions to the sender of a message, which are not phase two
+	Begun     []*Sent // steps of a saga, going forward
 	Deeds     []*Deed
 	Published []*Published
 	// Operations are what operators have asked for.
@@ -55,11 +56,16 @@ func NewIndex(l *Logs) *Index {
 	}
 	for i := range l.Sent {
 		s := x.of(l.Sent[i].Command.XID.ID)
-		if l.Sent[i].Command.Kind == txn.Check {
+		switch {
+		case l.Sent[i].Command.BranchID == txn.SagaBranchID && l.Sent[i].Command.Data != "":
+			// A client's engine is asked where it has arrived, which is before the decision.
+		case l.Sent[i].Command.Kind == txn.Check:
 			s.Asked = append(s.Asked, &l.Sent[i])
-			continue
+		case l.Sent[i].Command.Op == txn.Forward:
+			s.Begun = append(s.Begun, &l.Sent[i])
+		default:
+			s.Sent = append(s.Sent, &l.Sent[i])
 		}
-		s.Sent = append(s.Sent, &l.Sent[i])
 	}
 	for i := range l.Deeds {
 		s := x.of(l.Deeds[i].ID)

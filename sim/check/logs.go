@@ -26,6 +26,7 @@ const (
 	OpRelease
 	OpPlan
 	OpEnlist
+	OpSignal
 )
 
 // OpOf is the request that carries an action of an operator out.
@@ -47,6 +48,7 @@ func OpOf(a txn.Action) Op {
 func (o Op) String() string {
 	return [...]string{
 		"?", "begin", "register", "report", "commit", "rollback", "get", "retry", "skip", "release", "plan", "enlist",
+		"signal",
 	}[o]
 }
 
@@ -185,9 +187,14 @@ type Deed struct {
 	Result txn.Result
 	// Dirty says that an undo found other values than it had left.
 	Dirty bool
-	// Step is the position of a saga step, from 1.
-	Step int
-	Rows []RowChange
+	// Step is the position of a saga step, from 1, in a client's engine. Name is that of a step that the coordinator runs;
+	// then Pivot says that there is no way back from it.
+	Step  int
+	Name  string
+	Pivot bool
+	// Answer is what the participant said of a step that it has done.
+	Answer string
+	Rows   []RowChange
 }
 
 // RowChange is what a deed did to one row.
@@ -298,12 +305,28 @@ type End struct {
 	Submitted map[int64]bool
 	// Hopeless lists branches whose participant refuses for ever; Failing those that it fails for ever.
 	Hopeless map[int64]bool
+	// HopelessSteps lists the same for steps of sagas, whose branches are numbered in each saga anew.
+	HopelessSteps map[StepID]bool
+	// Patient lists the sagas that go on when their deadline has passed.
+	Patient map[int64]bool
+	// Outputs is what the planner makes of the final record of each saga that was done.
+	Outputs map[int64]string
 	// Restless is true if there was no end of events.
 	Restless bool
 	// SlowDelay is how long a participant may ask to be left alone. HealedAt is when the trouble ended.
 	SlowDelay, HealedAt time.Duration
 	// AnswerMax is the longest that an answer may take.
 	AnswerMax time.Duration
+}
+
+// StepID is a step of a saga.
+type StepID struct{ ID, Branch int64 }
+
+// Replan says that the planner, asked again about a state that was stored, did not stay with what it had said.
+type Replan struct {
+	Seq  Seq
+	ID   int64
+	Text string
 }
 
 // HeldRow is one locked row.
@@ -328,6 +351,7 @@ type Logs struct {
 	Reserved   []IDRange
 	Operations []Operation
 	Enlisted   []Enlisted
+	Replans    []Replan
 	End        End
 }
 
@@ -372,6 +396,7 @@ func All() []Checker {
 	out = append(out, messageCheckers()...)
 	out = append(out, heuristicCheckers()...)
 	out = append(out, keyCheckers()...)
+	out = append(out, sagaCheckers()...)
 	out = append(out, retryCheckers()...)
 	return append(out, endCheckers()...)
 }

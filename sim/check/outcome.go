@@ -91,7 +91,7 @@ func atomicity(x *Index, s *Story, fail func(string, ...any)) {
 	}
 	for _, f := range fates {
 		switch {
-		case !f.tried:
+		case !f.tried || f.kind.Step(): // of steps see steps.go
 		case s.skipped(f.branch) != nil || f.kind == txn.Saga && s.skipped(txn.SagaBranchID) != nil:
 			// It is a person's business.
 		case s.outcome() == txn.Commit && f.kind == txn.Saga:
@@ -177,13 +177,14 @@ func rollbackFinality(_ *Index, s *Story, fail func(string, ...any)) {
 	}
 }
 
-func timeoutFinality(_ *Index, s *Story, fail func(string, ...any)) {
+func timeoutFinality(x *Index, s *Story, fail func(string, ...any)) {
 	if s.Decision == nil {
 		return
 	}
 	// A client's engine that reports its own end is late with nothing.
 	g := s.Decision.Global
 	late := g.Cause == txn.CauseReported || g.Checked() // nor has a message's sender a deadline
+	late = late || g.Saga != nil && (x.End.Patient[s.ID] || pivoted(g))
 	if g.Status.Outcome() == txn.Commit && !late && g.DecidedAt >= g.BeganAt.Add(g.Timeout) {
 		fail("a commit was decided at %d, after the deadline %d", g.DecidedAt, g.BeganAt.Add(g.Timeout))
 	}
@@ -282,6 +283,9 @@ func completeness(_ *Index, s *Story, fail func(string, ...any)) {
 		return
 	}
 	for _, b := range s.Decision.Global.Branches {
+		if last, _ := s.Final.Branch(b.ID); b.Step != nil && last.State == txn.PhaseOneFailed {
+			continue // it was under way, and has said since then that it has not run
+		}
 		if needsPhaseTwo(b) && !(asked[b.ID] && done[b.ID]) && s.skipped(b.ID) == nil {
 			fail("ended as %s, but branch %d (%s) never did phase two (asked: %v)", s.Final.Status, b.ID, b.Kind,
 				asked[b.ID])

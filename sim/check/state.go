@@ -111,8 +111,11 @@ func uniqueIDs(x *Index, fail func(int64, string, ...any)) {
 	}
 	for _, g := range x.End.Records {
 		for _, b := range g.Branches {
-			if owner, known := branches[b.ID]; known && owner != g.XID.ID {
+			if owner, known := branches[b.ID]; known && owner != g.XID.ID && b.Step == nil {
 				fail(g.XID.ID, "branch %d belongs to transaction %d too", b.ID, owner)
+			}
+			if b.Step != nil {
+				continue // numbered in each saga anew
 			}
 			if b.ID != txn.SagaBranchID {
 				branches[b.ID] = g.XID.ID

@@ -6,5 +6,5 @@
 //   - The same numbers give the same definition.
 //   - The lint finds no error in one, and the exploration no failure.
 //   - Where a step goes says what it is: "read" changes nothing, "do" changes something and can be undone, "pivot" is
-//     the point of no return, "after" changes something behind it, "undo" compensates.
+//     the point of no return, "after" and "maybe" change something behind it, "undo" compensates.
 package random

@@ -19,6 +19,7 @@ const (
 	Do    = "do"
 	Pivot = "pivot"
 	After = "after"
+	Maybe = "maybe" // behind the pivot, but it may be refused
 	Undo  = "undo"
 )
 
@@ -67,7 +68,13 @@ func (c *composer) last() string { return fmt.Sprintf("s%d", c.n) }
 // open begins the line of a step.
 func (c *composer) open(after []string) string {
 	c.n++
-	fmt.Fprintf(&c.steps, "  - {id: %s, after: [%s]", c.last(), strings.Join(after, ", "))
+	var once []string
+	for _, id := range after {
+		if !slices.Contains(once, id) {
+			once = append(once, id)
+		}
+	}
+	fmt.Fprintf(&c.steps, "  - {id: %s, after: [%s]", c.last(), strings.Join(once, ", "))
 	return c.last()
 }
 
@@ -116,6 +123,10 @@ func (c *composer) step(after []string, purpose string) string {
 		data = fmt.Sprintf(`"${steps.%s.output.v}"`, c.some())
 	}
 	id := c.open(after)
+	goOn := purpose != Pivot && c.likely(0.1)
+	if goOn && purpose == After {
+		purpose = Maybe
+	}
 	loop := purpose != Pivot && c.likely(0.2)
 	if loop {
 		data = `"${index}"`
@@ -145,15 +156,11 @@ func (c *composer) step(after []string, purpose string) string {
 	}
 	sure := !loop
 	if purpose == Read || purpose == Do {
-		switch {
-		case c.likely(0.15):
+		if c.likely(0.15) {
 			c.add("repeat: {until: 'body?.n == 0 || attempt >= 2', every: 1s, max: %d}", 2+c.r.IntN(2))
-		case c.likely(0.15):
-			c.add("when: input.a > %d", c.r.IntN(9))
-			sure = false
 		}
 	}
-	if purpose != Pivot && c.likely(0.1) {
+	if goOn {
 		c.add("onRefused: continue")
 		sure = false
 	}
@@ -161,6 +168,17 @@ func (c *composer) step(after []string, purpose string) string {
 	if sure {
 		c.surely = append(c.surely, id)
 	}
+	return id
+}
+
+// skippable writes a step with a condition.
+func (c *composer) skippable(after []string, purpose string) string {
+	before := slices.Clone(c.surely)
+	id := c.step(after, purpose)
+	text := strings.TrimSuffix(c.steps.String(), "}\n")
+	c.steps.Reset()
+	fmt.Fprintf(&c.steps, "%s, when: input.a > %d}\n", text, c.r.IntN(9))
+	c.surely = before
 	return id
 }
 
@@ -189,6 +207,10 @@ func (c *composer) block(after []string, depth int) []string {
 		purpose = After
 	case c.likely(0.25):
 		purpose = Read
+	}
+	if len(after) > 0 && purpose != After && c.likely(0.15) {
+		// What comes next does not depend on it alone, or it could be skipped, too.
+		return append(slices.Clone(after), c.skippable(after, purpose))
 	}
 	return []string{c.step(after, purpose)}
 }
