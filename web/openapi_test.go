@@ -77,6 +77,7 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 	maps.Copy(types, accessTypes())
 	maps.Copy(types, viewTypes())
 	maps.Copy(types, definitionTypes())
+	maps.Copy(types, simulationTypes())
 	maps.Copy(types, runTypes())
 	for name, schema := range schemas {
 		properties, isObject := schema.(map[string]any)["properties"].(map[string]any)

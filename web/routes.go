@@ -148,6 +148,7 @@ func sagaRules() map[string]rule {
 	viewing := rule{role: access.Viewer}
 	return map[string]rule{
 		"POST " + v1 + "/sagas/review":                    viewing,
+		"POST " + v1 + "/sagas/simulate":                  viewing,
 		"GET " + definitions:                              viewing,
 		"POST " + definitions:                             {role: access.Operator, action: "saga.publish"},
 		"GET " + definitions + "/:saga":                   viewing,
