@@ -52,18 +52,23 @@ func (l own) Check(ctx context.Context, text []byte, sagas Lookup) (r Review, er
 	if fault != nil || definition.Broken(findings) {
 		return r, fault
 	}
+	enough, cancel := context.WithTimeout(ctx, exploreWithin)
+	defer cancel()
 	report, err := explore.Run(def, func(name string, version int) (*definition.Definition, error) {
 		if sub, ok := lookup(name, version); ok {
 			return sub, nil
 		}
 		return nil, fmt.Errorf("no saga %s is published", name)
-	}, explore.Options{})
+	}, explore.Options{Stop: func() bool { return enough.Err() != nil }})
 	if fault != nil || err != nil {
 		return r, errors.Join(fault, err)
 	}
 	r.Report, r.Digest = &report, def.Digest()
 	return r, ctx.Err()
 }
+
+// exploreWithin bounds an exploration. One that is cut says so; at least one path was looked at to its end.
+const exploreWithin = 10 * time.Second
 
 // read returns the definition of a sub-saga.
 func read(sagas Lookup, name string, version int) (*definition.Definition, error) {

@@ -13,6 +13,8 @@ type Options struct {
 	StatesMax int
 	// FailuresMax is after how many different failures it ends; 0: 20.
 	FailuresMax int
+	// Stop, unless nil, is asked before each path but the first whether that is enough; then the exploration is cut.
+	Stop func() bool
 }
 
 // Report is what was found.
@@ -66,7 +68,8 @@ func Run(def *definition.Definition, subs plan.Resolve, o Options) (Report, erro
 	x := &explorer{program: program, def: def, seen: map[[32]byte]bool{}, failures: map[string]Failure{}}
 	exhaustive := true
 	for w := x.begin(); w != nil; w = x.next() {
-		if len(x.seen) >= o.StatesMax || len(x.failures) >= o.FailuresMax {
+		enough := o.Stop != nil && x.paths > 0 && o.Stop()
+		if enough || len(x.seen) >= o.StatesMax || len(x.failures) >= o.FailuresMax {
 			exhaustive = false
 			break
 		}
