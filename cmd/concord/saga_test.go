@@ -177,7 +177,7 @@ const sagaRunText = `{"xid":"10.0.0.1:8091:70","saga":"travel","version":2,"key"
 {"at":"2026-01-31T12:00:00.000Z","event":"began","actor":"key shop"},
 {"at":"2026-01-31T12:00:00.250Z","event":"stepDone","step":"flight"},
 {"at":"2026-01-31T12:00:00.800Z","event":"stepRefused","step":"hotel","attempt":3,"text":"HTTP 409: no room"},
-{"at":"2026-01-31T12:00:01.000Z","event":"branchDone","step":"flight"}],
+{"at":"2026-01-31T12:00:01.000Z","event":"finished","step":"flight"}],
 "actions":[]}`
 
 func TestARunIsDrawnOverTime(t *testing.T) {
@@ -194,13 +194,13 @@ STEP     STATE       TRIES     TIME 0 ──────────────
 flight   done            1    250ms ███████████
   └ undo done            2    200ms                                    ▒▒▒▒▒▒▒▒▒
 hotel    refused         3    800ms ███████████████████████████████████
-         said "HTTP 409: no room"
+         said: HTTP 409: no room
 
 what happened
-       +0s          began by key shop
-    +250ms  flight  stepDone
-    +800ms  hotel   stepRefused, attempt 3: HTTP 409: no room
-       +1s  flight  branchDone
+       +0s          begins by key shop
+    +250ms  flight  done
+    +800ms  hotel   refused, attempt 3: HTTP 409: no room
+       +1s  flight  undone
 `, "\n")
 	if chart != want {
 		t.Errorf("drawn:\n%s\nwant:\n%s", chart, want)

@@ -231,7 +231,7 @@ func drawChart(b *strings.Builder, r *sagaRun, rows []runRow) {
 		text := fmt.Sprintf("%s %-*s %5s %8s %s", padded(x.label(), name), stateWidth, x.state, attempts, duration, drawn)
 		fmt.Fprintln(b, strings.TrimRight(text, " "))
 		if x.said != "" {
-			fmt.Fprintf(b, "%*s said %q\n", name, "", oneLine(x.said, drawWidth-name-9))
+			fmt.Fprintf(b, "%*s said: %s\n", name, "", oneLine(x.said, drawWidth-name-7))
 		}
 	}
 }
@@ -314,7 +314,7 @@ func drawEvents(b *strings.Builder, r *sagaRun, all bool) {
 	name = min(name, nameWidth)
 	for i := range events {
 		e := &events[i]
-		text := padded(e.Step, name) + "  " + e.Event
+		text := padded(e.Step, name) + "  " + eventWord(e)
 		if e.Attempt > 1 {
 			text += fmt.Sprintf(", attempt %d", e.Attempt)
 		}
@@ -326,6 +326,37 @@ func drawEvents(b *strings.Builder, r *sagaRun, all bool) {
 		}
 		fmt.Fprintf(b, "  %8s  %s\n", "+"+cmp.Or(took(r.BeganAt, e.At), "?"), clipped(text, drawWidth-12))
 	}
+}
+
+// eventWord says in the words of sagas what happened.
+func eventWord(e *runEvent) string {
+	switch e.Event {
+	case "began":
+		return "begins"
+	case "stepStarted":
+		return "starts"
+	case "stepDone":
+		return "done"
+	case "stepRefused":
+		return "refused"
+	case "attemptFailed":
+		return "failed"
+	case "retriesUsedUp":
+		return "attempts are used up"
+	case "signal":
+		return "answered"
+	case "finished":
+		return "undone"
+	case "rollbackDecided":
+		return "to be compensated"
+	case "commitDecided":
+		return "all is done"
+	case "retryRequested":
+		return "tried again"
+	case "ended":
+		return "ends"
+	}
+	return e.Event
 }
 
 // drawActions says what a person can do, if something waits for one.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,14 +116,18 @@ type progress struct {
 // changes prints what is new, and reports whether there was something.
 func (p *progress) changes(r *sagaRun, print func(string)) bool {
 	news := false
+	type told struct {
+		after time.Duration
+		line  string
+	}
+	var lines []told
 	tell := func(key, state, at, text string) {
 		if p.steps[key] == state {
 			return
 		}
 		p.steps[key], news = state, true
-		if text != "" {
-			print(fmt.Sprintf("%9s  %s", took(r.BeganAt, at), text))
-		}
+		after, _ := between(r.BeganAt, at)
+		lines = append(lines, told{after, fmt.Sprintf("%9s  %s", span(after), text)})
 	}
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	for i := range r.Steps {
@@ -139,6 +144,10 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 			}
 			tell(s.Name+" undo", fmt.Sprint(u.State, u.Attempts, u.Failure), cmp.Or(u.EndedAt, now), text)
 		}
+	}
+	slices.SortStableFunc(lines, func(a, b told) int { return cmp.Compare(a.after, b.after) })
+	for _, l := range lines {
+		print(l.line)
 	}
 	var waits []string
 	for i := range r.Waits {

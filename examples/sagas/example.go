@@ -109,10 +109,11 @@ func (e *example) faults(o *options) (map[string]*fault, error) {
 		set   func(f *fault, s *definition.Step, pivoted bool)
 	}{
 		{o.refuse, func(f *fault, s *definition.Step, pivoted bool) {
-			f.refuse = -1
 			if pivoted {
-				f.refuse = 2 // there it is tried until it is done
+				f.delay = 2 // there nobody may say no: it is tried until it is done
+				return
 			}
+			f.refuse = true
 			if s.ForEach != nil {
 				f.pass = 2 // so that there is something to undo
 			}

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -17,6 +18,7 @@ import (
 type options struct {
 	server, concord, participants, input string
 	refuse, lose, silence                []string
+	pace                                 time.Duration
 }
 
 func main() {
@@ -56,6 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&o.server, "server", "", "a coordinator that runs already; one is started, if absent")
 	flags.StringVar(&o.concord, "concord", "", "the program; bin/concord, or built from the sources, if absent")
 	flags.StringVar(&o.participants, "participants", participantsDefault, "where the participants listen")
+	flags.DurationVar(&o.pace, "pace", 100*time.Millisecond, "how long the participants take, about")
 	err := flags.Parse(args)
 	if errors.Is(err, pflag.ErrHelp) || err == nil && len(args) == 0 {
 		_, err = fmt.Fprintf(out, usage, listed(), flags.FlagUsages())

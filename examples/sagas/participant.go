@@ -7,21 +7,23 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // participant is a service that takes part in sagas: flights, hotels, payments, all in one. It keeps its bookings in
 // memory; a real one keeps them in its database, and what is done here under one lock it does in one transaction there.
 //
 // A step is asked for at least once: after a lost answer, a timeout or a crash it is asked for again. So is its
-// compensation. A participant has to stand four things:
+// compensation. A participant has to stand these things:
 //
 //   - The same step twice: it says again what it has said.
 //   - The compensation twice: the second time there is nothing to do, and that is a success.
 //   - A compensation of a step that it has never heard of, because the request was lost: that is a success, too.
 //   - A step that comes after its own compensation, because it was late: it has to refuse it. Otherwise it would be
 //     done after the saga has ended.
+//   - A step that it has refused, and that comes again because the first request was late: it has to refuse it again.
 //
-// All four follow from one rule: remember by the id of the branch what became of it. The id is the same for a step, its
+// All of them follow from one rule: remember by the id of the branch what became of it. The id is the same for a step, its
 // repetitions, and its compensation.
 type participant struct {
 	mu       sync.Mutex
@@ -29,6 +31,7 @@ type participant struct {
 	order    []*booking
 	asks     map[string]int // questions about a transfer
 	faults   map[string]*fault
+	pace     time.Duration
 }
 
 // booking is what became of one step.
@@ -74,6 +77,7 @@ func newParticipant() *participant {
 
 // handle carries a request out.
 func (p *participant) handle(r request) reply {
+	time.Sleep(p.takes(r)) // the work
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.bookings[r.branch]
@@ -91,6 +95,10 @@ func (p *participant) handle(r request) reply {
 		return p.spoil(r, reply{status: http.StatusOK, body: before.answer}) // the same again
 	case before != nil:
 		return refusal("this was " + string(before.state) + " before")
+	}
+	if p.faults[r.service].delays() {
+		// Whoever cannot do it now, but may later, says so: 503. It will be asked again, and nothing is remembered.
+		return reply{status: http.StatusServiceUnavailable, body: map[string]any{"why": "not now"}}
 	}
 	if why := p.faults[r.service].refuses(); why != "" {
 		if !r.read {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // What the participants of the examples answer: prices, numbers, states. A real service does its work here.
@@ -50,6 +51,11 @@ func (p *participant) answer(r request) map[string]any {
 	return map[string]any{"id": id}
 }
 
+// takes is how long the work takes: some services are slower than others.
+func (p *participant) takes(r request) time.Duration {
+	return p.pace * time.Duration(2+len(r.service)%5) / 4
+}
+
 func number(v any) float64 {
 	n, _ := v.(float64)
 	return n
@@ -70,7 +76,8 @@ func describe(input map[string]any) string {
 // fault makes a service fail.
 type fault struct {
 	pass   int  // requests that go well before
-	refuse int  // so many are refused then; -1: all
+	refuse bool // then all are refused
+	delay  int  // so many are not done at once
 	lose   int  // answers that are lost, though it is done
 	silent bool // it is done, and nobody is ever told
 }
@@ -78,16 +85,22 @@ type fault struct {
 // refuses returns why a request is refused, "" if it is not.
 func (f *fault) refuses() string {
 	switch {
-	case f == nil || f.refuse == 0:
+	case f == nil || !f.refuse:
 		return ""
 	case f.pass > 0:
 		f.pass--
 		return ""
 	}
-	if f.refuse > 0 {
-		f.refuse--
-	}
 	return "no: you have asked for a refusal"
+}
+
+// delays reports whether a request is not done now.
+func (f *fault) delays() bool {
+	if f == nil || f.delay == 0 {
+		return false
+	}
+	f.delay--
+	return true
 }
 
 // spoil changes the answer to a step that is done, if its service is to fail so.

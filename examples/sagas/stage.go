@@ -165,6 +165,7 @@ func (s *stage) play(ctx context.Context, e *example, o options, out io.Writer) 
 	defer stop()
 	out = &together{w: out} // the worker and people write as well
 	p := newParticipant()
+	p.pace = o.pace
 	var err error
 	if p.faults, err = e.faults(&o); err != nil {
 		return nil, err
