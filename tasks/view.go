@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
 // Numbers are what a queue has counted, and what is there now.
@@ -49,3 +50,14 @@ func (q *Queue) Views() []orchestrator.TaskView {
 
 // Polled reports whether a worker polls for a task at this node, or has some seconds ago.
 func (q *Queue) Polled(task string) bool { return q.polled(task) }
+
+// Parked reports whether the task of a branch waits for a worker at this node, what it is called, and since when.
+func (q *Queue) Parked(global, branch int64, op txn.Outcome) (task string, since txn.Millis, parked bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e := q.entries[key{global, branch, op}]
+	if e == nil || e.lane == nil {
+		return "", 0, false
+	}
+	return e.cmd.Resource, e.since, true
+}

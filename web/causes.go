@@ -104,6 +104,7 @@ type known struct {
 	publication      Publication
 	reasons, limits  []Reason // not ready, and degraded
 	prefix           string
+	unfetched        []unfetched // steps of a saga that wait for a worker
 }
 
 // The weights: what has to be mended first comes first.
@@ -146,6 +147,7 @@ func (k *known) causes() (all []Cause, count int) {
 	} else {
 		all = append(all, k.active()...)
 	}
+	all = append(all, k.fetching()...)
 	if n := len(k.behind); n > 0 {
 		x := cause(weighsOther, "othersWait", CauseData{Count: int64(n)}, "%d registrations of others wait for its rows.", n)
 		for _, w := range k.behind[:min(n, waitersMax)] {

@@ -179,6 +179,9 @@ func (s *Server) places(ctx context.Context) (applications, resources map[string
 	type far struct{ node, application, ip string }
 	most := map[far]int{}
 	for _, x := range remote {
+		if _, ok := taskSession(&x); ok {
+			continue // that is no client of Seata
+		}
 		key := far{x.Node, x.Application, x.IP}
 		most[key] = max(most[key], x.Clients)
 		add(applications, x.Application, x.Resource, "", x.Node, 0)

@@ -76,6 +76,7 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 	}
 	maps.Copy(types, accessTypes())
 	maps.Copy(types, viewTypes())
+	maps.Copy(types, taskTypes())
 	maps.Copy(types, definitionTypes())
 	maps.Copy(types, simulationTypes())
 	maps.Copy(types, runTypes())

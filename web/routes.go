@@ -82,6 +82,7 @@ func rules() map[string]rule {
 	maps.Copy(all, eventRules())
 	maps.Copy(all, accessRules())
 	maps.Copy(all, sagaRules())
+	maps.Copy(all, taskRules())
 	maps.Copy(all, runRules())
 	return all
 }

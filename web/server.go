@@ -97,6 +97,8 @@ type Options struct {
 	DecisionTopic func(txn.Outcome) string
 	// Sagas has the definitions of sagas. Nil: there are none.
 	Sagas Sagas
+	// Tasks hands steps of sagas to workers. Nil: there are none.
+	Tasks Tasks
 	// Retention is how long records of ended transactions are kept at least; 0: as short as that can be.
 	Retention time.Duration
 	// Documents is what the API remembers. Nil: replies to idempotent requests are not stored.
@@ -271,6 +273,7 @@ func (s *Server) routes() {
 	s.journalRoutes(v1)
 	s.approvalRoutes(v1)
 	s.sagaRoutes(v1)
+	s.taskRoutes(v1)
 }
 
 // Handler returns everything that is served.

@@ -20,6 +20,7 @@ import (
 	"github.com/concord-tx/concord/registry/zookeeper"
 	"github.com/concord-tx/concord/relay"
 	"github.com/concord-tx/concord/store/mysql"
+	"github.com/concord-tx/concord/tasks"
 	"github.com/concord-tx/concord/tc"
 	"github.com/concord-tx/concord/telemetry"
 	"github.com/concord-tx/concord/web"
@@ -42,6 +43,7 @@ type cluster struct {
 	client      *http.Client                       // for calls to other nodes; nil: the relay's own
 	entered     atomic.Pointer[zookeeper.Registry] // registry, for callbacks of the store, which runs already
 	live        atomic.Pointer[liveSettings]
+	tasks       atomic.Pointer[tasks.Queue] // for callbacks of the store, too
 }
 
 func newCluster(c *config.Config, logger *slog.Logger) *cluster {
@@ -73,7 +75,8 @@ func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) er
 	} else {
 		o.Log = m.direct
 	}
-	if err := m.openRelay(routes); err != nil {
+	m.openTasks(n, routes)
+	if err := m.openRelay(n, routes); err != nil {
 		return err
 	}
 	if err := n.openCallback(routes, m.store, m.store.Valid); err != nil {
@@ -124,15 +127,16 @@ func modeOf(c *config.Config) rocketmq.Mode {
 	return rocketmq.Queue
 }
 
-func (m *cluster) openRelay(routes orchestrator.Routes) (err error) {
+func (m *cluster) openRelay(n *node, routes orchestrator.Routes) (err error) {
 	if m.config.Node.Secret == "" {
 		m.logger.Warn("node.secret is not set: phase two reaches only clients that are connected to the driving node")
 		return nil
 	}
+	here := local{m.seata, n.tasks}
 	m.relay, err = relay.New(relay.Options{
-		Self: m.id, Client: m.client, Local: m.seata, Directory: m.store, Secret: []byte(m.config.Node.Secret),
+		Self: m.id, Client: m.client, Local: here, Directory: m.store, Secret: []byte(m.config.Node.Secret),
 		Reply:    func(id int64, r txn.Reply) { m.coordinator.Reply(id, r) },
-		Sessions: m.seata.SessionEntries, Changed: m.seata.SessionsChanged(), Valid: m.store.Valid, Clock: m.store,
+		Sessions: here.sessions, Changed: m.seata.SessionsChanged(), Valid: m.store.Valid, Clock: m.store,
 		Limits: relay.Limits{AnswerLimit: m.config.Retry.Answer}, Logger: m.logger,
 	})
 	if err != nil {
@@ -182,6 +186,9 @@ func (m *cluster) lost() {
 	}
 	if m.coordinator != nil {
 		m.coordinator.Suspend()
+	}
+	if q := m.tasks.Load(); q != nil {
+		q.Forget()
 	}
 	m.seata.DropSessions()
 }

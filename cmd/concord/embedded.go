@@ -13,6 +13,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/store/pebble"
+	"github.com/concord-tx/concord/tasks"
 	"github.com/concord-tx/concord/web"
 )
 
@@ -67,6 +68,7 @@ func (m *oneMachine) open(ctx context.Context, n *node, o *orchestrator.Options)
 	o.Store, o.Log, o.Admit = m.store, m.decisions, m.store.Admit
 	routes := orchestrator.Routes{txn.Topic: m.messages}.Fallback(o.Transport)
 	o.Transport = routes
+	n.openTasks(routes, tasks.Options{})
 	return n.openCallback(routes, nil, nil)
 }
 

@@ -9,7 +9,8 @@ import (
 
 // samples are the numbers of the parts that package web does not know.
 func (n *node) samples() []web.Sample {
-	return append(append(n.seataSamples(), n.callbackSamples()...), n.engine.samples()...)
+	all := append(append(n.seataSamples(), n.callbackSamples()...), n.taskSamples()...)
+	return append(all, n.engine.samples()...)
 }
 
 func counter(name, help string, value int64) web.Sample {

@@ -21,6 +21,7 @@ import (
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/saga/catalog"
+	"github.com/concord-tx/concord/tasks"
 	"github.com/concord-tx/concord/tc"
 	"github.com/concord-tx/concord/telemetry"
 	"github.com/concord-tx/concord/web"
@@ -35,6 +36,7 @@ type node struct {
 	engine      engine
 	seata       *tc.Server
 	callback    *callback.Transport
+	tasks       *tasks.Queue
 	catalog     *catalog.Catalog // of sagas; nil: not opened yet
 	coordinator *orchestrator.Coordinator
 	telemetry   *telemetry.Telemetry
@@ -129,6 +131,7 @@ func (n *node) open(ctx context.Context) (err error) {
 	}
 	n.engine.bind(n.coordinator)
 	n.callback.Bind(n.coordinator.Reply)
+	n.tasks.Bind(n.coordinator)
 	n.seata.Bind(n.coordinator)
 	return nil
 }
@@ -175,6 +178,7 @@ func (n *node) run(ctx context.Context) error {
 	group.Go(func() error { return n.engine.run(rest) })
 	group.Go(func() error { return n.followCerts(rest) })
 	group.Go(func() error { return n.callback.Run(rest) })
+	group.Go(func() error { return n.tasks.Run(rest) })
 	group.Go(func() error { return web.New(n.webOptions()).Run(rest, n.httpListener(), n.config.Limits.Drain) })
 	if err := group.Wait(); err != nil {
 		return err
@@ -266,7 +270,7 @@ func (n *node) webOptions() web.Options {
 		Degraded: n.engine.degraded, Collectors: n.collectors(),
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
-		CheckURL: n.callback.Check, Sagas: n.catalog,
+		CheckURL: n.callback.Check, Sagas: n.catalog, Tasks: n.tasks,
 	}
 	n.engine.web(&o)
 	n.webViews(&o)
