@@ -82,12 +82,13 @@ func (m Mutation) inSagas() bool { return m >= HastyUndo && m <= Deaf }
 // String returns the mutation's name.
 func (m Mutation) String() string {
 	return [...]string{
-		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks", "PartialGrant",
-		"ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder", "StaleLoad", "Zombie",
-		"NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck", "CallSkipped", "MuteNotices",
-		"IdleRelease", "ForgetKeys", "PartEnlist", "DeafAfter", "Drowsy", "HastyUndo", "HastyStep", "LoseSeq",
-		"ForgetUndo", "NoPivot", "Twice", "WallClock", "AlwaysDone", "LostIsRefused", "Deaf", "NoFencing", "FromMemory", "PartPack", "EarlyClear",
-		"AtOnce", "Overstay", "CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
+		"none", "EarlyAnswer", "TwoDecisions", "ForgetBranch", "EarlyRelease", "LeakLocks", "NoLocks",
+		"PartialGrant", "ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder",
+		"StaleLoad", "Zombie", "NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck",
+		"CallSkipped", "MuteNotices", "IdleRelease", "ForgetKeys", "PartEnlist", "DeafAfter", "Drowsy",
+		"HastyUndo", "HastyStep", "LoseSeq", "ForgetUndo", "NoPivot", "Twice", "WallClock", "AlwaysDone",
+		"LostIsRefused", "Deaf", "NoFencing", "FromMemory", "PartPack", "EarlyClear", "AtOnce", "Overstay",
+		"CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
 	}[m]
 }
 

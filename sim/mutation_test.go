@@ -9,11 +9,9 @@ import (
 // mutationSeeds is how many seeds a defect may take to be found.
 const mutationSeeds = 400
 
-// TestCheckersFindDefects builds defects into the simulated parts, one at a time, and expects the matching checkers to
-// find them.
-func TestCheckersFindDefects(t *testing.T) {
-	t.Parallel()
-	found := map[Mutation][]string{
+// finders lists which checkers have to find each defect.
+func finders() map[Mutation][]string {
+	return map[Mutation][]string{
 		EarlyAnswer:   {"I6"},
 		TwoDecisions:  {"I2", "I25", "I26"},
 		ForgetBranch:  {"I7"},
@@ -66,6 +64,13 @@ func TestCheckersFindDefects(t *testing.T) {
 		LocalClock:    {"Deadlines"},
 		HastyLazy:     {"I25"},
 	}
+}
+
+// TestCheckersFindDefects builds defects into the simulated parts, one at a time, and expects the matching checkers to
+// find them.
+func TestCheckersFindDefects(t *testing.T) {
+	t.Parallel()
+	found := finders()
 	for mutation := NoMutation + 1; mutation < mutations; mutation++ {
 		want := found[mutation]
 		if len(want) == 0 {

@@ -36,7 +36,9 @@ func (w *World) compose(r *rand.Rand) {
 		s := random.New(r, fmt.Sprintf("saga-%d", i))
 		all := make(map[string]*definition.Definition)
 		def := parseSaga(s, all)
-		program, err := planner.Compile(def, func(name string, _ int) (*definition.Definition, error) { return all[name], nil })
+		program, err := planner.Compile(def, func(name string, _ int) (*definition.Definition, error) {
+			return all[name], nil
+		})
 		if err != nil {
 			panic("sim: " + err.Error())
 		}
@@ -153,10 +155,14 @@ func (c *client) startRun() {
 
 // attend has people answer the runs that wait for them: by and by as long as there is trouble, and everything after it.
 func (w *World) attend() {
-	if w.healed && w.now-w.healedAt > 2*operatorPatience {
+	switch since := w.now - w.healedAt; {
+	case !w.healed || since < 2*operatorPatience:
+		w.after(w.upTo(3*time.Second), w.attend)
+	case since < 2*operatorPatience+2*time.Hour && w.logs.End.ClockJumped:
+		w.after(time.Minute, w.attend)
+	default:
 		return
 	}
-	w.after(w.upTo(3*time.Second), w.attend)
 	n := w.nodes[0]
 	if n.dead {
 		return

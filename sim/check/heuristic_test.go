@@ -155,5 +155,7 @@ type otherRun struct {
 }
 
 func otherRuns() []otherRun {
-	return []otherRun{{operated, badlyOperated()}, {keyed, badlyKeyed()}, {patient, badlyPatient()}, {stepped, badlyStepped()}}
+	return []otherRun{
+		{operated, badlyOperated()}, {keyed, badlyKeyed()}, {patient, badlyPatient()}, {stepped, badlyStepped()},
+	}
 }

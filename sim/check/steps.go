@@ -7,8 +7,8 @@ import (
 // sagaCheckers are about sagas that the coordinator runs itself.
 func sagaCheckers() []Checker {
 	return []Checker{
-		{"Steps", "A step is begun once, when that is stored and before the decision; and what is kept of its end is what its " +
-			"participant has said.", each(steps)},
+		{"Steps", "A step is begun once, when that is stored and before the decision; and what is kept of its end is what " +
+			"its participant has said.", each(steps)},
 		{"I21/steps", "What a saga that was rolled back has done, or may have done, and only that, is undone, against the " +
 			"order in which it was done.", each(undone)},
 		{"Forward", "Of a saga that is done, or has passed its pivot, nothing is undone.", each(onlyForward)},
