@@ -48,6 +48,7 @@ type CallTarget struct {
 type MessageTarget struct {
 	Topic string `yaml:"topic"`
 	Reply string `yaml:"reply"`
+	Tag   string `yaml:"tag"`
 }
 
 // ParseBindings reads a document of bindings; an empty one binds nothing. Errors say in which line something is wrong.
@@ -180,6 +181,7 @@ func (b *Binding) step(s *statelang.State, data string) txn.NewStep {
 		}
 	case b.Message != nil:
 		n.Kind, n.Resource = txn.StepMessage, b.Message.Topic
+		n.Call.Reply, n.Call.Tag = b.Message.Reply, b.Message.Tag
 	default:
 		n.Kind, n.Resource = txn.StepWorker, b.Worker
 	}

@@ -68,7 +68,10 @@ func (f *frame) input(i *instance) ([]any, error) {
 	if f.oracle != nil {
 		return nil, nil
 	}
-	input, _, err := statelang.EvalInput(i.state, i.context, f.sequence(i))
+	input, key, err := statelang.EvalInput(i.state, i.context, f.sequence(i))
+	if key != "" {
+		i.context[statelang.BusinessKeyVariable(i.state.Name)] = key
+	}
 	return input, err
 }
 
