@@ -8,23 +8,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
 func TestReplies(t *testing.T) {
 	t.Parallel()
 	xid := txn.XID{Prefix: "10.0.0.1:8091", ID: 70}
-	of := func(op txn.Outcome, result txn.Result, more func(*txn.Reply)) StepReply {
+	of := func(op txn.Outcome, result txn.Result, more func(*txn.Reply)) orchestrator.StepReply {
 		r := txn.Reply{BranchID: 3, Op: op, Result: result, Via: "answers"}
 		if more != nil {
 			more(&r)
 		}
-		return StepReply{XID: xid, Reply: r}
+		return orchestrator.StepReply{XID: xid, Reply: r}
 	}
 	for name, c := range map[string]struct {
 		props map[string]string
 		body  string
-		want  StepReply
+		want  orchestrator.StepReply
 	}{
 		"the id handed back": {
 			map[string]string{PropertyID: "10.0.0.1:8091:70/3/forward"}, `{"place":"x"}`,
@@ -42,7 +43,7 @@ func TestReplies(t *testing.T) {
 		},
 		"all in the body": {
 			map[string]string{"x": "1"},
-			`{"id":"10.0.0.1:8091:70/3/forward","outcome":"ongoing","attempt":1,"data":null,"new":1}`,
+			`{"id":"10.0.0.1:8091:70/3/forward","branch":3,"outcome":"ongoing","attempt":1,"data":null,"new":1}`,
 			of(txn.Forward, txn.ResultOngoing, func(r *txn.Reply) { r.Attempt, r.Headers = 1, `{"x":"1"}` }),
 		},
 		"failed": {
@@ -65,7 +66,7 @@ func TestReplies(t *testing.T) {
 
 func TestANumberIsEnoughOfAnXID(t *testing.T) {
 	t.Parallel()
-	r, err := (&ReplyBody{XID: "70", Branch: "3"}).Read()
+	r, err := (&orchestrator.ReplyBody{XID: "70", Branch: "3"}).Read()
 	if err != nil || r.XID != (txn.XID{ID: 70}) {
 		t.Errorf("%+v %v", r, err)
 	}
@@ -80,12 +81,12 @@ func TestWhatIsNoReply(t *testing.T) {
 		`{` + id + `,"operation":"compensate"}`, `{` + id + `,"outcome":"perhaps"}`, `{` + id + `,"attempt":-1}`,
 		`{"xid":"h:1:70"}`, `{"xid":"h:1:70","branch":"-3"}`, `{` + id + `,"attempt":"1"}`,
 	} {
-		if r, err := ReadReply("answers", nil, []byte(body), nil); !errors.Is(err, ErrReply) {
+		if r, err := ReadReply("answers", nil, []byte(body), nil); !errors.Is(err, orchestrator.ErrReply) {
 			t.Errorf("%s: %+v, %v", body, r, err)
 		}
 	}
 	props := map[string]string{PropertyID: "h:1:70/3/forward", PropertyAttempt: "first"}
-	if _, err := ReadReply("answers", props, nil, nil); !errors.Is(err, ErrReply) {
+	if _, err := ReadReply("answers", props, nil, nil); !errors.Is(err, orchestrator.ErrReply) {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
@@ -239,3 +240,20 @@ func (t *TopicTransport) sendStep(cmd *txn.Command) error {
 	t.publishStep(m, func(err error) { t.ended(id, r, cmd.Resource, err) })
 	return nil
 }
+
+// NoMessages is the [orchestrator.Transport] for the messages of sagas where nothing is published: it refuses them.
+type NoMessages struct{ reply func(id int64, r txn.Reply) }
+
+// Bind says who is told: the Reply of the coordinator.
+func (n *NoMessages) Bind(reply func(id int64, r txn.Reply)) { n.reply = reply }
+
+// Send implements [orchestrator.Transport].
+func (n *NoMessages) Send(cmd txn.Command) error {
+	n.reply(cmd.XID.ID, txn.Reply{
+		BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultRefused,
+		Text: "publish on " + cmd.Resource + ": this server publishes nothing: --mq is off",
+	})
+	return nil
+}
+
+var _ orchestrator.Transport = (*NoMessages)(nil)

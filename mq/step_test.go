@@ -168,3 +168,13 @@ func TestStepsAsEvents(t *testing.T) {
 		t.Errorf("%s", event)
 	}
 }
+
+func TestWithoutABrokerOrLogMessagesAreRefused(t *testing.T) {
+	t.Parallel()
+	var n NoMessages
+	var got txn.Reply
+	n.Bind(func(_ int64, r txn.Reply) { got = r })
+	if err := n.Send(stepCommand()); err != nil || got.Result != txn.ResultRefused || got.Attempt != 2 || got.BranchID != 3 {
+		t.Errorf("%v %+v", err, got)
+	}
+}

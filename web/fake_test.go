@@ -32,6 +32,7 @@ type fake struct {
 	far     []orchestrator.WaitEdge // on other nodes
 	farErr  error
 	hot     []orchestrator.HotRow
+	replies []orchestrator.StepReply
 }
 
 // Now makes the fake its own clock.

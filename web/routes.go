@@ -150,6 +150,7 @@ func sagaRules() map[string]rule {
 	return map[string]rule{
 		"POST " + v1 + "/sagas/review":                    viewing,
 		"POST " + v1 + "/sagas/simulate":                  viewing,
+		"POST " + v1 + "/sagas/replies":                   {role: access.Service, scope: bodyOf},
 		"GET " + definitions:                              viewing,
 		"POST " + definitions:                             {role: access.Operator, action: "saga.publish"},
 		"GET " + definitions + "/:saga":                   viewing,

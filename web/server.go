@@ -27,6 +27,7 @@ type Coordinator interface {
 	Start(req orchestrator.BeginRequest, done func(*txn.Global, error))
 	Enlist(id int64, all []orchestrator.RegisterRequest, done func(*txn.Global, error))
 	Reply(id int64, r txn.Reply)
+	StepReply(xid txn.XID, r txn.Reply, done func(g *txn.Global, taken bool, err error))
 	Get(id int64, done func(*txn.Global, error))
 	Decide(req orchestrator.DecideRequest, done func(*txn.Global, error))
 	ReserveID() (int64, error)
@@ -272,6 +273,7 @@ func (s *Server) routes() {
 	s.signinRoutes(v1)
 	s.journalRoutes(v1)
 	s.approvalRoutes(v1)
+	v1.POST("/sagas/replies", s.takeReply)
 	s.sagaRoutes(v1)
 	s.taskRoutes(v1)
 }

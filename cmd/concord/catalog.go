@@ -9,7 +9,7 @@ import (
 func (n *node) openCatalog(o *orchestrator.Options) {
 	documents, clock := n.engine.documents()
 	n.catalog = catalog.New(catalog.Options{
-		Documents: documents, Clock: clock, Logger: n.logger,
+		Documents: documents, Clock: clock, Logger: n.logger, CheckTopic: n.engine.checkTopic,
 		Languages: []catalog.Language{catalog.Seata()},
 	})
 	o.Sagas = n.catalog

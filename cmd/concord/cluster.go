@@ -36,7 +36,8 @@ type cluster struct {
 	decisions   *rocketmq.Log // nil: nothing is published
 	direct      *direct.Log   // nil: decisions are published
 	topics      *mq.TopicTransport
-	relay       *relay.Relay // nil: no hand-over
+	noMessages  mq.NoMessages // where topics is nil
+	relay       *relay.Relay  // nil: no hand-over
 	registry    *zookeeper.Registry
 	coordinator *orchestrator.Coordinator
 	telemetry   *telemetry.Telemetry
@@ -70,10 +71,12 @@ func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) er
 	routes := orchestrator.Routes{}.Fallback(m.seata)
 	if m.decisions != nil {
 		o.Log = m.decisions
-		m.topics = mq.NewTopicTransport(mq.Batched(m.decisions.Publish))
-		routes[txn.Topic] = m.topics
+		m.topics = mq.NewTopicTransport(mq.Batched(m.decisions.Publish)).Steps(
+			mq.StepBodies(m.decisions.Publish), m.config.MQ.Prefix)
+		routes[txn.Topic], routes[txn.StepMessage] = m.topics, m.topics
 	} else {
 		o.Log = m.direct
+		routes[txn.StepMessage] = &m.noMessages
 	}
 	m.openTasks(n, routes)
 	if err := m.openRelay(n, routes); err != nil {
@@ -172,6 +175,7 @@ func (m *cluster) admit() error {
 
 func (m *cluster) bind(c *orchestrator.Coordinator) {
 	m.coordinator = c
+	m.noMessages.Bind(c.Reply)
 	if m.topics != nil {
 		m.topics.Bind(c.Reply)
 	}
@@ -300,12 +304,19 @@ func (m *cluster) web(o *web.Options) {
 	prefix := m.config.MQ.Prefix
 	if m.topics == nil {
 		o.EventsElsewhere = "It publishes none: --mq is off."
-		o.CheckTopic = func(string) error { return errors.New("this server publishes nothing: --mq is off") }
+		o.CheckTopic = m.checkTopic
 		return
 	}
 	o.EventsElsewhere = fmt.Sprintf("They are on the RocketMQ topics %s and %s; see docs/EVENTS.md.",
 		mq.TopicWith(prefix, txn.Commit), mq.TopicWith(prefix, txn.Rollback))
 	publishes(o, prefix, m.store)
+}
+
+func (m *cluster) checkTopic(name string) error {
+	if m.topics == nil {
+		return errors.New("this server publishes nothing: --mq is off")
+	}
+	return mq.CheckTopic(name, m.config.MQ.Prefix)
 }
 
 func (m *cluster) describe() []any {

@@ -64,9 +64,10 @@ func (m *oneMachine) open(ctx context.Context, n *node, o *orchestrator.Options)
 	if err != nil {
 		return fmt.Errorf("open the decision log: %w", err)
 	}
-	m.messages = mq.NewTopicTransport(m.decisions.Publish)
+	m.messages = mq.NewTopicTransport(m.decisions.Publish).Steps(
+		mq.StepEvents(m.decisions.Publish), m.config.MQ.Prefix)
 	o.Store, o.Log, o.Admit = m.store, m.decisions, m.store.Admit
-	routes := orchestrator.Routes{txn.Topic: m.messages}.Fallback(o.Transport)
+	routes := orchestrator.Routes{txn.Topic: m.messages, txn.StepMessage: m.messages}.Fallback(o.Transport)
 	o.Transport = routes
 	n.openTasks(routes, tasks.Options{})
 	return n.openCallback(routes, nil, nil)
@@ -98,6 +99,8 @@ func (m *oneMachine) web(o *web.Options) {
 func (m *oneMachine) documents() (orchestrator.Documents, orchestrator.Clock) {
 	return m.store, orchestrator.SystemClock{}
 }
+
+func (m *oneMachine) checkTopic(name string) error { return mq.CheckTopic(name, m.config.MQ.Prefix) }
 
 func (m *oneMachine) describe() []any { return []any{"data", m.config.Data} }
 

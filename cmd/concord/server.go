@@ -57,6 +57,8 @@ type engine interface {
 	open(ctx context.Context, n *node, o *orchestrator.Options) error
 	// documents returns what the API remembers things in, and the clock that counts there.
 	documents() (orchestrator.Documents, orchestrator.Clock)
+	// checkTopic says why the messages of sagas may not use a topic.
+	checkTopic(name string) error
 	// bind tells the parts of the coordinator.
 	bind(c *orchestrator.Coordinator)
 	// run does the parts' own work until ctx ends, or one of them fails for good.

@@ -16,6 +16,8 @@ type Options struct {
 	Sagas func(name string, version int) (*definition.Definition, bool)
 	// Deadline is the server's default for sagas without one; 0: none.
 	Deadline time.Duration
+	// Topic says why a message may not go to a topic, or why it may not be answered there. nil: all are allowed.
+	Topic func(name string) error
 }
 
 // Document parses and checks a document. The definition is nil if it cannot be read at all.

@@ -49,6 +49,35 @@ func TestHeadersOfTheServerAreReserved(t *testing.T) {
 	}
 }
 
+// TestMessagesGoWhereTheyMay: topics are the server's business, some headers the server's and the broker's.
+func TestMessagesGoWhereTheyMay(t *testing.T) {
+	t.Parallel()
+	o := Options{Topic: notOurs}
+	for message, want := range map[string]definition.Rule{
+		"topic: t":                                   "",
+		"topic: t, headers: {origin: x}":             "",
+		"topic: ours":                                RuleBadTopic,
+		"topic: t, reply: ours":                      RuleBadTopic,
+		"topic: t, headers: {concordXid: x}":         RuleReservedHeader,
+		"topic: t, headers: {DELAY: '3'}":            RuleReservedHeader,
+		"topic: t, headers: {traceparent: '00-1-2'}": RuleReservedHeader,
+	} {
+		for _, text := range []string{
+			"- {id: a, readOnly: true, message: {" + message + "}}\n",
+			"- {id: a, worker: {task: w}, compensate: {message: {" + message + "}}}\n",
+		} {
+			_, findings := Document([]byte("saga: 1\nname: a\nsteps:\n"+text), o)
+			var got definition.Rule
+			for _, f := range findings {
+				got = f.Rule
+			}
+			if got != want || len(findings) > 1 {
+				t.Errorf("%s: %+v", text, findings)
+			}
+		}
+	}
+}
+
 func TestRulesAreInTheDocumentation(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/SAGAS.md")

@@ -17,6 +17,7 @@ const (
 	RuleLoopKind        definition.Rule = "loop-kind"
 	RuleTakenName       definition.Rule = "taken-name"
 	RuleBadURL          definition.Rule = "bad-url"
+	RuleBadTopic        definition.Rule = "bad-topic"
 	RuleDynamicTarget   definition.Rule = "dynamic-target"
 	RuleReservedHeader  definition.Rule = "reserved-header"
 	RuleAfterPivot      definition.Rule = "compensation-after-pivot"
@@ -76,6 +77,7 @@ func Rules() []Info {
 		{RuleLoopKind, e, "A choice cannot be a loop or be repeated."},
 		{RuleTakenName, e, "A loop variable has the name of another variable."},
 		{RuleBadURL, e, "A URL that cannot be called."},
+		{RuleBadTopic, e, "A topic that the server writes itself, or that brokers do not take."},
 		{RuleDynamicTarget, w, "The host of a URL is computed, so what is called depends on data."},
 		{RuleReservedHeader, e, "A header that the server sets itself."},
 		{RuleAfterPivot, w, "A compensation behind a pivot, which is never used."},

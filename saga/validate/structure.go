@@ -308,8 +308,30 @@ func (c *checker) targets() {
 }
 
 func (c *checker) message(path string, m *definition.Message) {
-	if m != nil {
-		c.headers(path, m.Headers)
+	if m == nil {
+		return
+	}
+	for name := range m.Headers {
+		if strings.HasPrefix(name, "concord") || slices.Contains(brokerNames(), name) {
+			c.find(RuleReservedHeader, path+"/headers/"+name, "choose another header", "the server sets %s itself", name)
+		}
+	}
+	for key, topic := range map[string]string{"topic": m.Topic, "reply": m.Reply} {
+		if topic == "" || c.options.Topic == nil {
+			continue
+		}
+		if err := c.options.Topic(topic); err != nil {
+			c.find(RuleBadTopic, path+"/"+key, "choose another topic", "%v", err)
+		}
+	}
+}
+
+// brokerNames are headers that a broker takes for its own.
+func brokerNames() []string {
+	return []string{
+		"KEYS", "TAGS", "DELAY", "WAIT", "UNIQ_KEY", "TRAN_MSG", "PGROUP", "REAL_TOPIC", "REAL_QID", "RETRY_TOPIC", "MSG_TYPE",
+		"TIMER_DELIVER_MS", "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DEL_UNIQKEY", "__transactionId__",
+		"CHECK_IMMUNITY_TIME_IN_SECONDS", "traceparent", "content-type",
 	}
 }
 
