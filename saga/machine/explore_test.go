@@ -23,7 +23,7 @@ const order = `{"Name": "order", "StartState": "Take", "States": {
   "Failed": {"Type": "Fail", "ErrorCode": "E1", "Message": "not ordered"},
   "Done": {"Type": "Succeed"}}}`
 
-func compiled(t *testing.T, text string) *Program {
+func compiled(t testing.TB, text string) *Program {
 	t.Helper()
 	p, err := Compile(load(t, []byte(text)), nil)
 	if err != nil {

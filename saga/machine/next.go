@@ -157,6 +157,9 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	if threw != nil {
 		v.Answer = keep(threw)
 	}
+	if p.goesOnAnyway(b.Step.Name, threw != nil) {
+		return v
+	}
 	f, _, err := p.look(g, g.BeganAt)
 	if err != nil {
 		return v
@@ -182,6 +185,45 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 		}
 	}
 	return v
+}
+
+// goesOnAnyway reports whether the name of a branch says already that the machine goes on with whatever was answered, so
+// that it need not be gone through: in loops, compensations, and where a service that returns has always succeeded.
+func (p *Program) goesOnAnyway(name string, threw bool) bool {
+	if p.oracle != nil {
+		return false
+	}
+	m := p
+	for {
+		own, rest, inner := strings.Cut(name, "/")
+		if !inner {
+			break
+		}
+		s := m.stateOf(own)
+		switch {
+		case strings.Contains(own, "-loop-") || s == nil:
+			return false
+		case s.Type == statelang.SubStateMachine:
+			m = m.subs[s.StateMachineName]
+		}
+		name = rest
+	}
+	if strings.Contains(name, "~") {
+		return true
+	}
+	s := m.stateOf(name)
+	return s != nil && (s.Async || s.Loop != nil && strings.Contains(name, "-loop-") || !threw && len(s.Status) == 0)
+}
+
+// stateOf returns the state that a part of the name of a branch is of, or nil.
+func (p *Program) stateOf(part string) *statelang.State {
+	if end := strings.IndexAny(part, "#(~["); end >= 0 {
+		part = part[:end]
+	}
+	if at := strings.LastIndex(part, "-loop-"); at >= 0 && p.machine.State(unescape(part)) == nil {
+		part = part[:at]
+	}
+	return p.machine.State(unescape(part))
 }
 
 // goesOn returns 0 if the machine goes on after an outcome, else with which status of its state it breaks off.

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/concord-tx/concord/saga/statelang"
@@ -63,7 +64,23 @@ func compile(d *Definition, outer *Bindings, subs Resolve, callers []string) (*P
 	return p, nil
 }
 
-// escape has the signs by which names of branches are made up not occur in the name of a state.
+// escapes are the signs by which names of branches are made up.
+var escapes = []string{"%", "%25", "/", "%2F", "#", "%23", "~", "%7E", "(", "%28", "[", "%5B"}
+
+// escape has these signs not occur in the name of a state.
 func escape(name string) string {
-	return strings.NewReplacer("%", "%25", "/", "%2F", "#", "%23", "~", "%7E", "(", "%28").Replace(name)
+	if !strings.ContainsAny(name, "%/#~([") {
+		return name
+	}
+	return strings.NewReplacer(escapes...).Replace(name)
+}
+
+// unescape is the reverse.
+func unescape(name string) string {
+	if !strings.Contains(name, "%") {
+		return name
+	}
+	reverse := slices.Clone(escapes)
+	slices.Reverse(reverse)
+	return strings.NewReplacer(reverse...).Replace(name)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -65,14 +66,20 @@ func (f *frame) forgiven(i *instance, e *statelang.Exception) *statelang.Excepti
 }
 
 func (f *frame) input(i *instance) ([]any, error) {
-	if f.oracle != nil {
-		return nil, nil
+	if f.oracle != nil || f.branches[i.name] != nil && !slices.ContainsFunc(i.state.Input, sequential) {
+		return nil, nil // it was evaluated when the call was begun
 	}
 	input, key, err := statelang.EvalInput(i.state, i.context, f.sequence(i))
 	if key != "" {
 		i.context[statelang.BusinessKeyVariable(i.state.Name)] = key
 	}
 	return input, err
+}
+
+// sequential reports whether an input leaves an id in the context.
+func sequential(v statelang.Value) bool {
+	return v.Expression != nil && v.Expression.Kind == statelang.Sequence || slices.ContainsFunc(v.List, sequential) ||
+		slices.ContainsFunc(v.Map, func(a statelang.Assignment) bool { return sequential(a.Value) })
 }
 
 func (f *frame) output(s *statelang.State, result any) (map[string]any, error) {
@@ -101,17 +108,17 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 	case statelang.CompensateSubMachine:
 		return statelang.Outcome{Exception: engine("%s compensates no state machine", i.state.Name)}, false
 	}
-	data, err := arguments(input)
-	if err != nil {
-		return statelang.Outcome{Exception: engine("%s: %s", i.state.Name, err)}, false
-	}
 	retries := f.retries(i.state)
 	counts := make([]int, len(retries))
 	name, pause := i.name, time.Duration(0)
 	for try := 2; ; try++ {
-		f.places[name] = &place{i, append([]int(nil), counts...)}
+		f.places[name] = &place{i, slices.Clone(counts)}
 		b := f.branches[name]
 		if b == nil {
+			data, err := f.data(i, input, try)
+			if err != nil {
+				return statelang.Outcome{Exception: engine("%s: %s", i.state.Name, err)}, false
+			}
 			f.launch(i, name, data, pause)
 			return f.unanswered(i)
 		}
@@ -130,6 +137,14 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 		counts[entry]++
 		name, pause = i.name+"#"+strconv.Itoa(try), wait
 	}
+}
+
+// data is what a call is sent: a retry is sent what the first call was.
+func (f *frame) data(i *instance, input []any, try int) (string, error) {
+	if first := f.branches[i.name]; try > 2 && first != nil {
+		return first.Data, nil
+	}
+	return arguments(input)
 }
 
 // unanswered is what a call gives that is under way: one that is asynchronous is a success at once.

@@ -98,7 +98,7 @@ func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
 	var data string
 	if f.oracle == nil {
 		i := u.frame.instance(u.state, u.state.Name, b.Step.Name+"~"+escape(u.state.Name), u.context)
-		input, err := u.frame.input(i)
+		input, _, err := statelang.EvalInput(u.state, u.context, f.sequence(i))
 		if err == nil {
 			data, err = arguments(input)
 		}

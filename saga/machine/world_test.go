@@ -66,7 +66,7 @@ type world struct {
 const bindAll = "default: {call: {url: 'http://svc/{service}/{method}'}}\nbindings:\n"
 
 // load reads a machine, which may have no errors but some that Seata finds only when it runs.
-func load(t *testing.T, text []byte) *Definition {
+func load(t testing.TB, text []byte) *Definition {
 	t.Helper()
 	source := Source{Machine: string(text), Bindings: bindAll}
 	doc, err := statelang.Read(text)

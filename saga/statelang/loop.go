@@ -3,7 +3,6 @@ package statelang
 import (
 	"fmt"
 	"maps"
-	"slices"
 )
 
 // LoopItems returns what a task is run for, or nil if it is run once as any other task: it has no loop, the collection
@@ -101,7 +100,6 @@ func (l LoopState) Variables() map[string]any {
 // run. It asks the condition before each start. The loop is done if nothing is to be started and nothing runs.
 func LoopWindow(loop *Loop, l LoopState, context map[string]any) (start []int, after LoopState, err error) {
 	room := min(max(loop.Parallel, 1), max(l.Instances, 1))
-	l.Waiting, l.Again = slices.Clone(l.Waiting), slices.Clone(l.Again)
 	for l.Active < room {
 		switch {
 		case len(l.Again) > 0:
