@@ -49,6 +49,8 @@ func (r Rules) Apply(g *Global, ev Event, now Millis) (Effects, error) {
 		return r.finish(g, ev, now)
 	case Task:
 		return r.task(g, ev, now)
+	case Move:
+		return r.move(g, ev, now)
 	}
 	panic(fmt.Sprintf("txn: event of type %T", ev))
 }

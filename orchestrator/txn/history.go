@@ -31,6 +31,7 @@ const (
 	HistoryStepDone                           // the step Branch has run
 	HistoryStepRefused                        // the step Branch has not run and never will; Text says why
 	HistorySignal                             // the step Branch got its signal; Text is who gave it
+	HistoryMoved                              // a saga goes on by another version; Text is which, and who wanted it
 )
 
 var historyNames = [...]string{
@@ -39,7 +40,7 @@ var historyNames = [...]string{
 	HistoryFinished: "finished", HistoryRefused: "refused", HistoryRetriesUsed: "retriesUsedUp",
 	HistoryRetry: "retryRequested", HistoryEnded: "ended", HistorySkipped: "skipped", HistoryReleased: "released",
 	HistoryStarted: "stepStarted", HistoryStepDone: "stepDone", HistoryStepRefused: "stepRefused",
-	HistorySignal: "signal",
+	HistorySignal: "signal", HistoryMoved: "moved",
 }
 
 // String returns the name that the API shows.

@@ -45,6 +45,7 @@ type walk struct {
 	later    int    // branches of items whose turn has not come
 	waiting  bool   // something is under way, or was just begun
 	failure  string // why the saga cannot go on, "" if it can
+	trace    *Trace // nil: nobody asks
 }
 
 // Next implements [txn.Planner].
@@ -56,6 +57,11 @@ func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 	if err != nil {
 		return txn.Next{Decide: txn.Rollback, Text: err.Error()}
 	}
+	return w.next()
+}
+
+// next is what follows from a whole saga.
+func (w *walk) next() txn.Next {
 	output := w.all()
 	switch {
 	case w.failure != "":
@@ -95,6 +101,7 @@ func (w *walk) all() any {
 		s := w.Program.steps[i]
 		w.seen[i] = w.look(i, s)
 		w.show(s, w.seen[i])
+		w.trace.choose(w.prefix+s.ID, w.seen[i].chosen)
 		switch w.seen[i].state {
 		case refused:
 			if w.failure == "" && s.fails() {
@@ -257,6 +264,7 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 	if b == nil {
 		return w.launch(s, name, item, 0)
 	}
+	w.trace.reach(b)
 	turn := 1
 	for s.Repeat != nil {
 		next := w.branches[name+"#"+strconv.Itoa(turn+1)]
@@ -264,6 +272,7 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 			break
 		}
 		b, turn = next, turn+1
+		w.trace.reach(b)
 	}
 	switch {
 	case b.State == txn.PhaseOneFailed || b.Step.GaveUp:
@@ -354,7 +363,9 @@ func (w *walk) child(s *step, name string, item map[string]any) seen {
 
 // inside makes the walk of the sub-saga that a step is, whose branches begin with its name. Its input is missing yet.
 func (w *walk) inside(s *step, name string) *walk {
-	return &walk{Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches}
+	return &walk{
+		Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches, trace: w.trace,
+	}
 }
 
 // of returns a sub-saga's program as it is to be walked here.

@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"errors"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// Trace is how far a saga has come, as a program sees it.
+type Trace struct {
+	// Next is what follows.
+	Next txn.Next
+	// Reached are the names of the branches whose turn has come. A branch that is not among them was begun by another
+	// program, or its result does not count.
+	Reached map[string]bool
+	// Chosen are the cases that choices take, by the name of the step.
+	Chosen map[string]string
+}
+
+// Trace looks at a saga that is under way, of this version or of another one. The deadline is not looked at.
+func (p *Program) Trace(g *txn.Global, now txn.Millis) Trace {
+	t := Trace{Reached: map[string]bool{}, Chosen: map[string]string{}}
+	w, err := p.begin(g, now)
+	if err != nil {
+		t.Next = txn.Next{Decide: txn.Rollback, Text: err.Error()}
+		return t
+	}
+	w.trace = &t
+	t.Next = w.next()
+	return t
+}
+
+// Anew returns what a step would be begun with by this program, if it were begun with the results that there are.
+func (p *Program) Anew(g *txn.Global, b *txn.Branch) (txn.NewStep, error) {
+	w, s, item := p.find(g, b)
+	if s == nil {
+		return txn.NewStep{}, errors.New("there is no step " + b.Step.Name)
+	}
+	n, err := w.newStep(s, item)
+	n.Name = b.Step.Name
+	return n, err
+}
+
+func (t *Trace) reach(b *txn.Branch) {
+	if t != nil {
+		t.Reached[b.Step.Name] = true
+	}
+}
+
+func (t *Trace) choose(step, chosen string) {
+	if t != nil && chosen != "" {
+		t.Chosen[step] = chosen
+	}
+}
