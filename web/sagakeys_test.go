@@ -1,0 +1,144 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
+
+// dying is a coordinator of a server that dies when it begins a saga: before, or before it can tell.
+type dying struct {
+	Coordinator
+	before bool
+}
+
+var errDied = errors.New("died")
+
+func (d *dying) StartSaga(req orchestrator.SagaRequest, done func(*txn.Global, error)) {
+	if d.before {
+		done(nil, errDied)
+		return
+	}
+	d.Coordinator.StartSaga(req, func(*txn.Global, error) { done(nil, errDied) })
+}
+
+// later is a clock that goes ahead of the machine's.
+type later struct{ by time.Duration }
+
+func (l *later) Now() txn.Millis { return orchestrator.SystemClock{}.Now().Add(l.by) }
+
+// noted reads the number that a key has.
+func (r *runRig) noted(t *testing.T, saga, key string) int64 {
+	t.Helper()
+	d, err := r.store.GetDocument(context.Background(), runKeyKind, runKeyName(saga, key))
+	var known runKey
+	if err == nil {
+		err = json.Unmarshal(d.Value, &known)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known.ID
+}
+
+// heldText waits before it does anything, so that nothing is under way when the server dies.
+const heldText = `
+saga: 1
+name: held
+steps:
+  - {id: go, signal: {name: go}, timeout: 1h}
+  - {id: pay, call: {url: "HOST/pay"}, pivot: true}
+`
+
+const heldStart = `{"saga":"held","key":"k","input":1}`
+
+// startAndDie begins a run with a key on a server that dies in the middle, and starts it again.
+func startAndDie(t *testing.T, before bool, clock *later) (r *runRig, id int64) {
+	t.Helper()
+	die := true
+	r = withRuns(t, func(o *Options) {
+		o.Clock = clock
+		if die {
+			o.Coordinator = &dying{o.Coordinator, before}
+		}
+	})
+	r.publish(t, heldText)
+	if status, got := r.post(t, "/api/v1/sagas/runs", heldStart); status < 500 {
+		t.Fatalf("%d %v", status, got)
+	}
+	die = false
+	r.restart(t)
+	return r, r.noted(t, "held", "k")
+}
+
+// runs counts the runs that there are.
+func (r *runRig) runs(t *testing.T) int {
+	t.Helper()
+	_, got, _ := r.do(t, "GET", "/api/v1/sagas/runs?limit=1000", "")
+	return len(got["items"].([]any))
+}
+
+func TestACrashBetweenKeyAndRunLosesNothing(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[bool]int{true: 201, false: 200} {
+		r, id := startAndDie(t, before, &later{})
+		if n := r.runs(t); (n == 0) != before {
+			t.Fatalf("%d runs", n)
+		}
+		_, listed, _ := r.do(t, "GET", "/api/v1/sagas/runs?saga=held&key=k", "")
+		if items := listed["items"].([]any); (len(items) == 0) != before {
+			t.Errorf("found by its key: %v", items)
+		}
+		for range 3 {
+			status, got := r.post(t, "/api/v1/sagas/runs", heldStart)
+			if status != want || got["href"] != "/api/v1/sagas/runs/"+decimal(id) {
+				t.Errorf("%d %v, want %d and run %d", status, got, want, id)
+			}
+			want = 200
+		}
+		if status, got := r.post(t, "/api/v1/sagas/runs/"+decimal(id)+"/signals/go", ""); status != 200 {
+			t.Errorf("%d %v", status, got)
+		}
+		r.ended(t, "/api/v1/sagas/runs/"+decimal(id), "Committed")
+		if n := r.runs(t); n != 1 || r.p.asked("POST /pay") != 1 {
+			t.Errorf("%d runs, paid %d times", n, r.p.asked("POST /pay"))
+		}
+	}
+}
+
+// Whether there was a run cannot be said any more when its record may be past retention: then it is another one.
+func TestANumberIsGivenUpAfterRetention(t *testing.T) {
+	t.Parallel()
+	clock := &later{}
+	r, id := startAndDie(t, true, clock)
+	clock.by = 61 * time.Minute
+	status, got := r.post(t, "/api/v1/sagas/runs", heldStart)
+	if other := r.noted(t, "held", "k"); status != 201 || other == id ||
+		got["href"] != "/api/v1/sagas/runs/"+decimal(other) {
+		t.Errorf("%d %v, before %d, now %d", status, got, id, other)
+	}
+}
+
+// Somebody has noted the key and gone before there was a run: another input may have it when surely nobody begins.
+func TestAKeyWithoutARunIsFreeAfterAWhile(t *testing.T) {
+	t.Parallel()
+	clock := &later{}
+	r, id := startAndDie(t, true, clock)
+	const other = `{"saga":"held","key":"k","input":2}`
+	if status, got := r.post(t, "/api/v1/sagas/runs", other); status != 409 || got["code"] != "keyTaken" {
+		t.Errorf("%d %v", status, got)
+	}
+	clock.by = runKeyClaim
+	status, got := r.post(t, "/api/v1/sagas/runs", other)
+	if now := r.noted(t, "held", "k"); status != 201 || now == id {
+		t.Errorf("%d %v", status, got)
+	}
+	if status, got := r.post(t, "/api/v1/sagas/runs", heldStart); status != 409 {
+		t.Errorf("%d %v", status, got)
+	}
+}
