@@ -1,0 +1,151 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+const fulfilText = `
+saga: 1
+name: fulfil
+input: {type: object, properties: {order: {type: string}}}
+steps:
+  - id: charge
+    worker: {task: charge, input: {order: "${input.order}"}}
+    timeout: 2s
+    compensate: {worker: {task: refund, input: {payment: "${output?.payment}"}}}
+  - id: ship
+    worker: {task: ship, input: {payment: "${steps.charge.output.payment}"}}
+    compensate: {worker: {task: unship}}
+`
+
+// desk is a worker of a server.
+type desk struct {
+	*process
+}
+
+// post sends a request and reads the answer.
+func (d desk) post(path, body string) (status int, answer map[string]any) {
+	d.t.Helper()
+	client := http.Client{Timeout: patience}
+	r, err := client.Post("http://"+d.http+"/api/v1/sagas/"+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	text, err := io.ReadAll(r.Body)
+	if err == nil && len(text) > 0 {
+		err = json.Unmarshal(text, &answer)
+	}
+	if err != nil {
+		d.t.Fatalf("%d %s: %v", r.StatusCode, text, err)
+	}
+	return r.StatusCode, answer
+}
+
+// run starts a run.
+func (d desk) run(order string) (xid string) {
+	d.t.Helper()
+	status, answer := d.post("runs", `{"saga":"fulfil","input":{"order":"`+order+`"}}`)
+	if xid, _ = answer["xid"].(string); status != http.StatusCreated || xid == "" {
+		d.t.Fatalf("%d %v", status, answer)
+	}
+	return xid
+}
+
+// take waits for a task, and asks again where the server was busy with a restart.
+func (d desk) take(task string) map[string]any {
+	d.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		status, answer := d.post("tasks/poll", `{"tasks":["`+task+`"],"wait":"20s","worker":"w"}`)
+		if status != http.StatusOK {
+			d.t.Fatalf("%d %v", status, answer)
+		}
+		if all, _ := answer["tasks"].([]any); len(all) > 0 {
+			return all[0].(map[string]any)
+		}
+	}
+	d.t.Fatalf("no task %s came:\n%s", task, d.logs())
+	return nil
+}
+
+// end ends a task.
+func (d desk) end(task map[string]any, how, body string, want int) {
+	d.t.Helper()
+	if status, answer := d.post("tasks/"+task["id"].(string)+"/"+how, body); status != want {
+		d.t.Errorf("%s: %d %v", how, status, answer)
+	}
+}
+
+// becomes waits for the status of a run.
+func (d desk) becomes(xid, want string) {
+	d.t.Helper()
+	d.until(`"status":"`+want+`"`, func() string {
+		_, text := d.get("/api/v1/transactions/" + xid)
+		return text
+	})
+}
+
+func publishFulfil(t *testing.T, p *process) desk {
+	t.Helper()
+	contains(t, p.ok("saga", "publish", definitionFile(t, "fulfil.yaml", fulfilText)), "fulfil version 1 is published")
+	return desk{p}
+}
+
+func TestWhatAWorkerHasDoneCountsAfterAKill(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	d := publishFulfil(t, start(t, data, "--dev"))
+	xid := d.run("o-1")
+	charge := d.take("charge")
+	if input, _ := charge["input"].(map[string]any); input["order"] != "o-1" || charge["operation"] != "forward" {
+		t.Errorf("%v", charge)
+	}
+	d.kill()
+	d = desk{start(t, data, "--dev")}
+	d.end(charge, "done", `{"result":{"payment":"p-1"}}`, http.StatusOK)
+	d.end(charge, "done", `{"result":{"payment":"p-1"}}`, http.StatusOK)
+	d.end(charge, "done", `{"result":{"payment":"p-2"}}`, http.StatusConflict)
+	ship := d.take("ship")
+	if input, _ := ship["input"].(map[string]any); input["payment"] != "p-1" {
+		t.Errorf("%v", ship)
+	}
+	d.kill()
+	d = desk{start(t, data, "--dev")}
+	d.end(ship, "extend", `{"by":"1m"}`, http.StatusOK)
+	d.end(ship, "refused", `{"reason":"sold out"}`, http.StatusOK)
+	refund := d.take("refund")
+	if input, _ := refund["input"].(map[string]any); input["payment"] != "p-1" || refund["operation"] != "compensate" {
+		t.Errorf("%v", refund)
+	}
+	d.end(ship, "done", ``, http.StatusConflict)
+	d.kill()
+	d = desk{start(t, data, "--dev")}
+	d.end(refund, "done", ``, http.StatusOK)
+	d.becomes(xid, "RolledBack")
+}
+
+func TestATaskOfAWorkerThatDiesGoesToAnother(t *testing.T) {
+	t.Parallel()
+	d := publishFulfil(t, start(t, t.TempDir(), "--dev"))
+	xid := d.run("o-2")
+	dead, began := d.take("charge"), time.Now()
+	heir := d.take("charge")
+	if took := time.Since(began); heir["attempt"] != 2.0 || heir["branch"] != dead["branch"] || took < 1500*time.Millisecond {
+		t.Errorf("after %v: %v", took, heir)
+	}
+	d.end(dead, "failed", `{"error":"too late"}`, http.StatusConflict)
+	d.end(heir, "done", `{"result":{"payment":"p"}}`, http.StatusOK)
+	d.until("no worker polls for task ship", func() string {
+		_, text := d.get("/api/v1/transactions/" + xid + "/why")
+		return text
+	})
+	_, text := d.get("/api/v1/sagas/tasks")
+	contains(t, text, `"task":"ship"`, `"parked":1`)
+	d.end(d.take("ship"), "done", ``, http.StatusOK)
+	d.becomes(xid, "Committed")
+}
