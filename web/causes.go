@@ -104,6 +104,7 @@ type known struct {
 	publication      Publication
 	reasons, limits  []Reason // not ready, and degraded
 	prefix           string
+	unread           string      // why the definition of a saga cannot be read here
 	unfetched        []unfetched // steps of a saga that wait for a worker
 }
 
@@ -142,6 +143,7 @@ func (k *known) causes() (all []Cause, count int) {
 		return []Cause{}, 0
 	}
 	all = append(all, k.surroundings()...)
+	all = append(all, k.unreadable()...)
 	if k.g.Status.Decided() {
 		all = append(all, k.phaseTwo()...)
 	} else {

@@ -51,7 +51,8 @@ func TestADraftIsReplacedByWhoHasSeenIt(t *testing.T) {
 	if status, got, _ = s.as(t, s.operator, "DELETE", "/drafts/journey", ""); status != 200 || got["etag"] != second {
 		t.Errorf("%d %v", status, got)
 	}
-	if status, got, _ = s.as(t, s.operator, "GET", "/drafts/journey", ""); status != 404 || got["code"] != "draftNotFound" {
+	status, got, _ = s.as(t, s.operator, "GET", "/drafts/journey", "")
+	if status != 404 || got["code"] != "draftNotFound" {
 		t.Errorf("%d %v", status, got)
 	}
 	if status, _, _ = s.as(t, s.operator, "PUT", "/drafts/journey", broken, "If-Match", second); status != 412 {
@@ -129,7 +130,8 @@ func TestADraftIsPublished(t *testing.T) {
 	if status != 201 || got["sound"] != false || !strings.Contains(fmt.Sprint(got["findings"]), `is called "trip"`) {
 		t.Errorf("a draft of another name: %d %v", status, got)
 	}
-	if status, got, _ = s.as(t, s.operator, "POST", "/drafts/trip/publish", ""); status != 422 || got["code"] != "unsound" {
+	status, got, _ = s.as(t, s.operator, "POST", "/drafts/trip/publish", "")
+	if status != 422 || got["code"] != "unsound" {
 		t.Errorf("%d %v", status, got)
 	}
 	_, _, header := s.as(t, s.operator, "PUT", "/drafts/journey", journeyText)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -66,7 +67,7 @@ var (
 		Title: "This transaction is no run of a saga; look at it at /api/v1/transactions.",
 	}
 	problemUnreadable = Problem{
-		Status: http.StatusConflict, Code: "sagaUnreadable",
+		Status: http.StatusConflict, Code: string(orchestrator.CodeUnreadable),
 		Title: "This server cannot read the definition, so that it does not run it.",
 	}
 )
@@ -148,6 +149,11 @@ func (s *Server) sagaRequest(
 		return req, err
 	}
 	input, err := inputText(body.Input)
+	if err == nil && compiled.Verbatim && input != "" {
+		var text bytes.Buffer
+		err = json.Compact(&text, body.Input)
+		input = text.String()
+	}
 	if err == nil && compiled.CheckInput != nil {
 		err = unfit(compiled.CheckInput([]byte(cmp.Or(input, "null"))))
 	}
@@ -271,6 +277,7 @@ func (s *Server) tellRun(c *gin.Context, status int, g *txn.Global) {
 	s.about(c, g)
 	view := viewRun(g, s.o.Clock.Now())
 	view.Actions = s.runActions(c, g)
+	s.markUnread(c, g, &view)
 	c.JSON(status, view)
 }
 

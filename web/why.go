@@ -94,6 +94,7 @@ func (s *Server) know(ctx context.Context, g *txn.Global) *known {
 		k.elsewhere, err = s.o.RemoteSessions(ctx)
 		k.elsewhereUnknown = err != nil
 	}
+	k.unread = s.unread(ctx, g)
 	k.unfetched = s.unfetchedOf(g, k.elsewhere, k.now)
 	if s.o.Targets != nil {
 		k.targets = map[string]Target{}

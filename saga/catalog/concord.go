@@ -149,9 +149,9 @@ func (l own) Compile(p *Published, sagas Lookup) (c Compiled, err error) {
 
 // Steps implements [Language].
 func (own) Steps(text []byte) ([]Step, error) {
-	def, _ := definition.Parse(text)
-	if def == nil {
-		return nil, errors.New("the definition cannot be read any more")
+	def, findings := definition.Parse(text)
+	if def == nil || definition.Broken(findings) {
+		return nil, errors.New(firstError(findings))
 	}
 	before := def.Predecessors()
 	steps := make([]Step, len(def.Steps))
