@@ -57,8 +57,15 @@ func (a *app) stepOf(ctx context.Context, xid, step string) (r *sagaRun, name st
 // change asks for a change of a run and says what became of it.
 func (a *app) change(ctx context.Context, xid, verb string, body any, done string) error {
 	var r sagaRun
-	raw, err := a.call(ctx, http.MethodPost, runPath(xid, verb), body, &r)
+	ctx, cancel := context.WithTimeout(ctx, requestWait)
+	defer cancel()
+	req, err := a.request(ctx, http.MethodPost, runPath(xid, verb), body)
 	if err != nil {
+		return err
+	}
+	_, raw, err := a.exchange(req, &r)
+	if err != nil {
+		a.showUnfit("data", raw)
 		return fmt.Errorf("%s: %w", xid, err)
 	}
 	if asked, err := a.asked(raw); asked {

@@ -351,9 +351,14 @@ func (a *app) notStarted(ctx context.Context, saga, key string, raw json.RawMess
 	case p.Code == "keyTaken":
 		return fmt.Errorf("%w Look at it with: concord saga runs --saga %s --key %s", err, saga, key)
 	}
+	a.showUnfit("input", raw)
+	return err
+}
+
+// showUnfit says what in an input does not fit its schema, if that is why it was refused.
+func (a *app) showUnfit(what string, raw json.RawMessage) {
 	var more sagaProblem
 	if json.Unmarshal(raw, &more) == nil {
-		drawFindings(a.stderr, "input", more.Findings)
+		drawFindings(a.stderr, what, more.Findings)
 	}
-	return err
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // participant is a service that takes part in sagas: flights, hotels, payments, all in one. It keeps its bookings in
-// memory; a real one keeps them in its database, and what is done here under one lock it does in one transaction there.
+// memory; a real one keeps them in its database, and does in one transaction what is done here under one lock.
 //
 // A step is asked for at least once: after a lost answer, a timeout or a crash it is asked for again. So is its
 // compensation. A participant has to stand these things:
@@ -23,8 +23,8 @@ import (
 //     done after the saga has ended.
 //   - A step that it has refused, and that comes again because the first request was late: it has to refuse it again.
 //
-// All of them follow from one rule: remember by the id of the branch what became of it. The id is the same for a step, its
-// repetitions, and its compensation.
+// All of them follow from one rule: remember by the id of the branch what became of it. The id is the same for a step,
+// its repetitions, and its compensation.
 type participant struct {
 	mu       sync.Mutex
 	bookings map[string]*booking // by xid and branch

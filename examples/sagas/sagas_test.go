@@ -54,8 +54,8 @@ type playing struct {
 	booked int // what is booked in the end, in all
 }
 
-// waysOf lists the happy way of an example, and those on which each step that can be is refused, and each answer is lost
-// that can be.
+// waysOf lists the happy way of an example, and those on which each step that can be is refused, and each answer that
+// can be is lost.
 func waysOf(e *example, booked int) []playing {
 	ways := []playing{{name: "happy", booked: booked}}
 	for _, def := range e.definitions() {
