@@ -18,8 +18,8 @@ import (
 	"github.com/concord-tx/concord/saga/definition"
 )
 
-// A draft is changed by whoever has seen it as it is: a PUT names in If-Match the ETag of what it replaces. An ETag has a
-// hash of the text, too, so that a draft that was removed and made again is another one.
+// A draft is changed by whoever has seen it as it is: a PUT names in If-Match the ETag of what it replaces. An ETag has
+// a hash of the text, too, so that a draft that was removed and made again is another one.
 
 // SagaDraft is a definition that is worked on.
 type SagaDraft struct {
@@ -48,7 +48,7 @@ var (
 	}
 	problemDraftChanged = Problem{
 		Status: http.StatusPreconditionFailed, Code: "draftChanged",
-		Title: "The draft is not the one that you have seen: somebody else has changed, removed or made it. Look at it first.",
+		Title: "The draft is not the one that you have seen: somebody has changed, removed or made it. Look at it first.",
 	}
 	problemDraftThere = Problem{
 		Status: http.StatusPreconditionRequired, Code: "ifMatchMissing",

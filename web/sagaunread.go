@@ -31,8 +31,8 @@ func (s *Server) unread(ctx context.Context, g *txn.Global) string {
 }
 
 // unreadAdvice is what a person can do about it.
-const unreadAdvice = "Nothing of the run is lost. Start a server of the version that has published the definition, or a newer " +
-	"one; the run goes on by itself."
+const unreadAdvice = "Nothing of the run is lost. Start a server of the version that has published the definition, " +
+	"or a newer one; the run goes on by itself."
 
 // unreadable is the cause of a run that this node cannot go on with.
 func (k *known) unreadable() (all []Cause) {

@@ -51,7 +51,9 @@ func nameProblem(name string) string {
 	switch {
 	case name == "" || len(name) > nameBytesMax:
 		return fmt.Sprintf("the name of a saga has 1 to %d bytes", nameBytesMax)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '/' || r == 0x7f }):
+	case !utf8.ValidString(name), strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r == '/' || r == 0x7f
+	}):
 		return "the name of a saga has no spaces, slashes or control characters"
 	}
 	return ""

@@ -113,8 +113,8 @@ func (c *Catalog) keepText(ctx context.Context, text []byte) (hash string, err e
 }
 
 // List returns the newest version of each saga whose name comes after one, in order of their keys: fewer than limit
-// only if there are no more. Texts are left out. Of each saga one old version is passed over and the newest is read, however many there
-// are: a second document with the newest of each could be wrong after a crash, and this cannot.
+// only if there are no more. Texts are left out. Of each saga one old version is passed over and the newest is read,
+// however many there are: a second document with the newest of each could be wrong after a crash, and this cannot.
 func (c *Catalog) List(ctx context.Context, prefix, after string, limit int) ([]Published, error) {
 	limit = pageOf(limit)
 	all := []Published{}
