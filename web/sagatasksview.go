@@ -87,8 +87,8 @@ type unfetched struct {
 	polled bool
 }
 
-// unfetchedOf returns the steps of a saga that wait for a worker: those that are parked here, and those for which nobody
-// polls anywhere.
+// unfetchedOf returns the steps of a saga that wait for a worker: those that are parked here, and those for which
+// nobody polls anywhere.
 func (s *Server) unfetchedOf(g *txn.Global, elsewhere []orchestrator.RemoteSession, now txn.Millis) (all []unfetched) {
 	if s.o.Tasks == nil || g.Saga == nil || g.Status.Ended() {
 		return nil

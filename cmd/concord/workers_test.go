@@ -135,7 +135,8 @@ func TestATaskOfAWorkerThatDiesGoesToAnother(t *testing.T) {
 	xid := d.run("o-2")
 	dead, began := d.take("charge"), time.Now()
 	heir := d.take("charge")
-	if took := time.Since(began); heir["attempt"] != 2.0 || heir["branch"] != dead["branch"] || took < 1500*time.Millisecond {
+	if took := time.Since(began); heir["attempt"] != 2.0 || heir["branch"] != dead["branch"] ||
+		took < 1500*time.Millisecond {
 		t.Errorf("after %v: %v", took, heir)
 	}
 	d.end(dead, "failed", `{"error":"too late"}`, http.StatusConflict)
