@@ -52,3 +52,17 @@ func (t *Trace) choose(step, chosen string) {
 		t.Chosen[step] = chosen
 	}
 }
+
+// Names are the names of all steps, those of sub-sagas behind the step that they are.
+func (p *Program) Names() []string {
+	var out []string
+	for _, s := range p.steps {
+		out = append(out, s.ID)
+		if s.sub != nil {
+			for _, name := range s.sub.Names() {
+				out = append(out, s.ID+"/"+name)
+			}
+		}
+	}
+	return out
+}
