@@ -35,8 +35,8 @@ func (a *app) sagaImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
 		Short: "Read state machines of Seata, check them, and publish them",
-		Long: `Read state machines in Seata's JSON, of either designer, check them, and run each of them through every outcome of
-every service. It shows what was understood, and which services are to be bound: Seata names them by their classes and
+		Long: `Read state machines in Seata's JSON, of either designer, check them, and run each of them through every
+outcome of every service. It shows what was understood, and which services are to be bound: Seata names them by their classes and
 methods, and Concord has to know where they are. The bindings are a file in YAML:
 
   default: {call: {url: "http://orders:8080/{service}/{method}"}}
@@ -231,8 +231,8 @@ func (a *app) sagaExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export NAME[@VERSION]",
 		Short: "Give a state machine of Seata back as it was imported",
-		Long: `Print a state machine that was imported, byte for byte as it was. With --standard it is written as a machine with
-indentation, which is how one of the old designer becomes what other tools read.`,
+		Long: `Print a state machine that was imported, byte for byte as it was. With --standard it is written as a machine
+with indentation, which is how one of the old designer becomes what other tools read.`,
 		Example: `  concord saga export order@2 --to order.json --bindings bindings.yaml
   concord saga export --from order-designer.json --standard --to order.json`,
 		Args: cobra.MaximumNArgs(1),

@@ -80,16 +80,17 @@ func TestImportShowsWhatWasUnderstood(t *testing.T) {
 func TestImportRefusesWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	machine := definitionFile(t, "order.json", orderMachine)
+	file := func(text string) string { return definitionFile(t, "x", text) }
 	for name, c := range map[string]struct {
 		args []string
 		code int
 		says string
 	}{
 		"no file":         {[]string{"import", "nowhere.json"}, exitUsage, "no such file"},
-		"no JSON":         {[]string{"import", definitionFile(t, "x.json", "{\n\"States\":\n")}, exitFailure, ":3:1: error: "},
-		"no state":        {[]string{"import", definitionFile(t, "x.json", `{"States": {}}`)}, exitFailure, "error: "},
-		"not a binding":   {[]string{"import", machine, "--bindings", definitionFile(t, "b", "default: {cal: 1}")}, exitUsage, "cal"},
-		"bad URL":         {[]string{"import", machine, "--bindings", definitionFile(t, "b", "default: {call: {url: x}}")}, exitUsage, `url "x"`},
+		"no JSON":         {[]string{"import", file("{\n\"States\":\n")}, exitFailure, ":3:1: error: "},
+		"no state":        {[]string{"import", file(`{"States": {}}`)}, exitFailure, "error: "},
+		"not a binding":   {[]string{"import", machine, "--bindings", file("default: {cal: 1}")}, exitUsage, "cal"},
+		"bad URL":         {[]string{"import", machine, "--bindings", file("default: {call: {url: x}}")}, exitUsage, "url"},
 		"twice":           {[]string{"import", machine, machine}, exitUsage, "another file has a machine orderMachine"},
 		"export nothing":  {[]string{"export"}, exitUsage, "name a saga"},
 		"export too much": {[]string{"export", "a", "--from", "b"}, exitUsage, "name a saga"},

@@ -68,6 +68,7 @@ func TestStateMachinesOfSeataArePublishedAndPlanned(t *testing.T) {
 
 func TestStateMachinesThatCannotBeRunAreRefused(t *testing.T) {
 	t.Parallel()
+	broken := machine.Source{Machine: innerMachine, Bindings: "default: {cal: x}"}
 	for name, c := range map[string]struct {
 		text string
 		rule definition.Rule
@@ -75,8 +76,8 @@ func TestStateMachinesThatCannotBeRunAreRefused(t *testing.T) {
 	}{
 		"not bound":       {innerMachine, machine.RuleUnbound, 2},
 		"no JSON":         {`{"States": {` + "\n" + `"a": }}`, definition.RuleSyntax, 2},
-		"no state":        {seataText(strings.Replace(innerMachine, `"StartState": "Look"`, `"StartState": "Lok"`, 1)), "", 1},
-		"broken bindings": {machine.Source{Machine: innerMachine, Bindings: "default: {cal: x}"}.Text(), machine.RuleBindings, 0},
+		"no state":        {seataText(strings.Replace(innerMachine, `State": "Look"`, `State": "Lok"`, 1)), "", 1},
+		"broken bindings": {broken.Text(), machine.RuleBindings, 0},
 	} {
 		r, err := Seata().Check(t.Context(), []byte(c.text), nil)
 		if err != nil || r.Sound() || len(r.Findings) == 0 {

@@ -171,8 +171,11 @@ func outcomeOf(b *txn.Branch) (o statelang.Outcome, ended bool) {
 
 // decode reads JSON as Java does: numbers are int, long or double.
 func decode(text string) (any, error) {
-	if text == "" {
+	switch text {
+	case "", "null":
 		return nil, nil
+	case "true", "false":
+		return text == "true", nil
 	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()

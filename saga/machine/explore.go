@@ -49,7 +49,9 @@ func Explore(p *Program) (explore.Report, []UnknownEnd) {
 	for _, key := range sortedKeys(x.failures) {
 		r.Failures = append(r.Failures, x.failures[key])
 	}
-	slices.SortStableFunc(r.Failures, func(a, b explore.Failure) int { return cmp.Compare(len(a.Timeline), len(b.Timeline)) })
+	slices.SortStableFunc(r.Failures, func(a, b explore.Failure) int {
+		return cmp.Compare(len(a.Timeline), len(b.Timeline))
+	})
 	var unknown []UnknownEnd
 	for _, key := range sortedKeys(x.unknown) {
 		unknown = append(unknown, x.unknown[key])

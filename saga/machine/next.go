@@ -187,8 +187,8 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	return v
 }
 
-// goesOnAnyway reports whether the name of a branch says already that the machine goes on with whatever was answered, so
-// that it need not be gone through: in loops, compensations, and where a service that returns has always succeeded.
+// goesOnAnyway reports whether the name of a branch says already that the machine goes on with whatever was answered,
+// so that it need not be gone through: in loops, compensations, and where a service that returns has always succeeded.
 func (p *Program) goesOnAnyway(name string, threw bool) bool {
 	if p.oracle != nil {
 		return false

@@ -141,7 +141,8 @@ func TestSilence(t *testing.T) {
 		w.services = yes()
 		w.silent(c.result, "/pay")
 		w.settle()
-		if n := len(w.calls) - 1; n != c.calls || w.result().Status != c.status || !strings.Contains(w.g.Saga.Failure, c.says) {
+		if n := len(w.calls) - 1; n != c.calls || w.result().Status != c.status ||
+			!strings.Contains(w.g.Saga.Failure, c.says) {
 			t.Errorf("%d calls, %s: %s", n, w.result().Status, w.g.Saga.Failure)
 		}
 	}

@@ -200,7 +200,8 @@ func finding(f statelang.Finding) definition.Finding {
 		severity = definition.SeverityWarning
 	}
 	out := definition.Finding{
-		Rule: definition.Rule(f.Rule), Severity: severity, Line: f.At.Line, Column: f.At.Column, Text: f.Text, Advice: f.Advice,
+		Rule: definition.Rule(f.Rule), Severity: severity, Line: f.At.Line, Column: f.At.Column, Text: f.Text,
+		Advice: f.Advice,
 	}
 	if f.State != "" {
 		out.Path = "/States/" + pointer(f.State)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/concord-tx/concord/saga/statelang"
@@ -47,13 +48,14 @@ func Recognise(text []byte) bool {
 	if len(trimmed) == 0 || trimmed[0] != '{' {
 		return false
 	}
-	for _, key := range [...]string{`"States"`, `"StartState"`, `"nodes"`, `"StateMachine"`, `{"seata":`} {
-		if bytes.Contains(trimmed, []byte(key)) {
-			return !bytes.Contains(trimmed, []byte(`"saga":`)) || key != `"nodes"`
-		}
-	}
-	return false
+	return bytes.HasPrefix(trimmed, []byte(`{"seata":`)) || keys.Match(trimmed) && !ours.Match(trimmed)
 }
+
+// What the keys of a state machine look like, and the one that says that a text is in our own language.
+var (
+	keys = regexp.MustCompile(`"(States|StartState|nodes|StateMachine)"\s*:`)
+	ours = regexp.MustCompile(`"saga"\s*:\s*[0-9]`)
+)
 
 // Definition is a machine that was read, with its bindings.
 type Definition struct {

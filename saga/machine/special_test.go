@@ -38,7 +38,8 @@ func TestAMachineThatIsCalledIsCompensatedAsItsCallerSays(t *testing.T) {
 			strings.Replace(parent, `"CompensateState": "Back", `, "", 1), []string{"book.strike", `bank.refund["ok",null]`},
 		},
 		"by a service": {
-			strings.Replace(parent, `"CompensateSubMachine", `, `"ServiceTask", "ServiceName": "desk", "ServiceMethod": "undo", `, 1),
+			strings.Replace(parent, `"CompensateSubMachine", `,
+				`"ServiceTask", "ServiceName": "desk", "ServiceMethod": "undo", `, 1),
 			[]string{`desk.undo[{"why":"late"}]`},
 		},
 	} {
@@ -147,7 +148,8 @@ func TestIdsAreTheSameAtEachLook(t *testing.T) {
 func TestCyclesEnterStatesAgain(t *testing.T) {
 	t.Parallel()
 	const text = `{"Name": "m", "StartState": "Ask", "States": {
-	  "Ask": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "ask", "Output": {"n": "$.#root"}, "Next": "Enough"},
+	  "Ask": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "ask", "Output": {"n": "$.#root"},
+	    "Next": "Enough"},
 	  "Enough": {"Type": "Choice", "Choices": [{"Expression": "[n] == 3", "Next": "Done"}], "Default": "Ask"},
 	  "Done": {"Type": "Succeed"}}}`
 	w := begin(t, text, nil, nil)

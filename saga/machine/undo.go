@@ -64,8 +64,8 @@ func (i *instance) plan(out map[string]undoing, by *statelang.State) {
 	}
 }
 
-// begun is the branch that stands for an instance when it is undone: of a machine that was called its newest one. nil if
-// nothing was begun.
+// begun is the branch that stands for an instance when it is undone: of a machine that was called its newest one; nil
+// if nothing was begun.
 func (i *instance) begun() *txn.Branch {
 	if i.child == nil {
 		return i.branch
