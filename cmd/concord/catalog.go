@@ -10,7 +10,7 @@ func (n *node) openCatalog(o *orchestrator.Options) {
 	documents, clock := n.engine.documents()
 	n.catalog = catalog.New(catalog.Options{
 		Documents: documents, Clock: clock, Logger: n.logger, CheckTopic: n.engine.checkTopic,
-		Languages: []catalog.Language{catalog.Seata()},
+		Languages: []catalog.Language{catalog.Seata()}, Alone: !n.config.Clustered(),
 	})
 	o.Sagas = n.catalog
 }

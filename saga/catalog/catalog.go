@@ -19,7 +19,9 @@ type Options struct {
 	CheckTopic func(name string) error
 	// Languages are those beside our own; of several that recognise a text the first reads it.
 	Languages []Language
-	Logger    *slog.Logger // nil: discarded
+	// Alone says that nobody else publishes to these documents, so that what is the newest version is kept in memory.
+	Alone  bool
+	Logger *slog.Logger // nil: discarded
 }
 
 // Catalog has the published definitions. All methods may be called concurrently.
@@ -28,6 +30,7 @@ type Catalog struct {
 	clock     orchestrator.Clock
 	languages []Language // the last one is ours
 	logger    *slog.Logger
+	alone     bool
 	// checks has room for those that may check at the same time: that takes processors, not time.
 	checks   chan struct{}
 	failures failures
@@ -35,8 +38,11 @@ type Catalog struct {
 	mu      sync.RWMutex
 	ready   map[txn.SagaRun]*Compiled // by name and version
 	loading map[txn.SagaRun][]func(error)
-	loads   sync.WaitGroup
-	closed  bool
+	last    map[string]uint32 // the newest versions, if it is alone
+	// publications counts what was published here.
+	publications uint64
+	loads        sync.WaitGroup
+	closed       bool
 }
 
 // checksMax is how many definitions are checked at the same time. The others wait.
@@ -47,6 +53,7 @@ func New(o Options) *Catalog {
 	c := &Catalog{
 		docs: o.Documents, clock: o.Clock, logger: o.Logger, checks: make(chan struct{}, checksMax),
 		ready: map[txn.SagaRun]*Compiled{}, loading: map[txn.SagaRun][]func(error){},
+		alone: o.Alone, last: map[string]uint32{},
 		failures: failures{all: map[txn.SagaRun]*failure{}},
 	}
 	if c.clock == nil {

@@ -397,6 +397,64 @@ func TestSeveralLanguages(t *testing.T) {
 	}
 }
 
+func TestWhoIsAloneKnowsTheNewestVersion(t *testing.T) {
+	t.Parallel()
+	s := &shelf{all: map[string]orchestrator.Document{}}
+	c := New(Options{Documents: s, Alone: true})
+	t.Cleanup(c.Close)
+	for n := range uint32(3) {
+		publish(t, c, strings.Replace(journey, "/book", fmt.Sprint("/book", n), 1))
+		for turn := range 3 {
+			before := s.reads
+			if version, _, err := c.Ready(t.Context(), "journey", 0); err != nil || version != n+1 {
+				t.Errorf("%d, not %d: %v", version, n+1, err)
+			}
+			if turn > 0 && s.reads > before {
+				t.Error("it was read again")
+			}
+		}
+	}
+	s.meanwhile = func() { // somebody asks while it is published
+		if version, _, err := c.Ready(t.Context(), "journey", 0); err != nil || version != 3 {
+			t.Errorf("%d: %v", version, err)
+		}
+	}
+	c.published("journey")
+	publish(t, c, journey)
+	if version, _, err := c.Ready(t.Context(), "journey", 0); err != nil || version != 4 {
+		t.Errorf("%d: %v", version, err)
+	}
+}
+
+// slow calls then when it has read a list, before it returns it.
+type slow struct {
+	*shelf
+	then func()
+}
+
+func (s *slow) ListDocuments(ctx context.Context, q orchestrator.DocumentQuery) ([]orchestrator.Document, error) {
+	out, err := s.shelf.ListDocuments(ctx, q)
+	if then := s.then; then != nil {
+		s.then = nil
+		then()
+	}
+	return out, err
+}
+
+func TestWhatWasReadBeforeAPublicationIsNotKept(t *testing.T) {
+	t.Parallel()
+	s := &slow{shelf: &shelf{all: map[string]orchestrator.Document{}}}
+	c := New(Options{Documents: s, Alone: true})
+	t.Cleanup(c.Close)
+	publish(t, c, journey)
+	s.then = func() { publish(t, c, strings.Replace(journey, "/book", "/book2", 1)) }
+	for want := range uint32(2) {
+		if version, _, err := c.Ready(t.Context(), "journey", 0); err != nil || version != want+1 {
+			t.Errorf("%d, not %d: %v", version, want+1, err)
+		}
+	}
+}
+
 func TestReadyHasWhatARunNeeds(t *testing.T) {
 	t.Parallel()
 	c, s := open(t)

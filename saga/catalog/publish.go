@@ -139,6 +139,7 @@ func (c *Catalog) put(
 	}
 	p.Text = string(text)
 	err = c.docs.PutDocument(ctx, orchestrator.Document{Kind: kind, Key: p.Key(), Version: 1, Value: value})
+	c.published(p.Name) // also if nobody knows what became of it
 	c.failures.forget(txn.SagaRun{Definition: p.Name, Version: p.Version})
 	return p, err == nil, err
 }

@@ -41,11 +41,10 @@ func (c *Catalog) Ready(ctx context.Context, name string, version uint32) (uint3
 		if nameProblem(name) != "" {
 			return 0, nil, orchestrator.ErrNoDocument
 		}
-		p, err := c.newest(ctx, name)
-		if err != nil {
+		var err error
+		if version, err = c.latest(ctx, name); err != nil {
 			return 0, nil, fmt.Errorf("read saga %s: %w", name, err)
 		}
-		version = p.Version
 	}
 	run := txn.SagaRun{Definition: name, Version: version}
 	if compiled := c.compiled(run); compiled != nil {
@@ -62,6 +61,34 @@ func (c *Catalog) Ready(ctx context.Context, name string, version uint32) (uint3
 		return version, nil, ctx.Err()
 	}
 	return version, c.compiled(run), nil
+}
+
+// latest returns the number of the newest version. One that is alone knows when that changes.
+func (c *Catalog) latest(ctx context.Context, name string) (uint32, error) {
+	c.mu.RLock()
+	version, publications := c.last[name], c.publications
+	c.mu.RUnlock()
+	if version != 0 {
+		return version, nil
+	}
+	p, err := c.newest(ctx, name)
+	if err != nil || !c.alone {
+		return p.Version, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.publications == publications { // else it may be old already
+		c.last[name] = p.Version
+	}
+	return p.Version, nil
+}
+
+// published forgets what the newest version of a saga is.
+func (c *Catalog) published(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.publications++
+	delete(c.last, name)
 }
 
 // Load implements [orchestrator.Sagas]. Runs that want the same definition at the same time share one reading. One that
