@@ -35,9 +35,9 @@ func (a *app) sagaImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
 		Short: "Read state machines of Seata, check them, and publish them",
-		Long: `Read state machines in Seata's JSON, of either designer, check them, and run each of them through every
-outcome of every service. It shows what was understood, and which services are to be bound: Seata names them by their classes and
-methods, and Concord has to know where they are. The bindings are a file in YAML:
+		Long: `Read state machines in Seata's JSON, of either designer, check them, and run each of them through all that can
+happen to its services. It shows what was understood, and which services are to be bound: Seata names them by their
+classes and methods, and Concord has to know where they are. The bindings are a file in YAML:
 
   default: {call: {url: "http://orders:8080/{service}/{method}"}}
   bindings:

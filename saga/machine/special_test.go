@@ -64,6 +64,22 @@ func TestAMachineThatIsCalledIsCompensatedAsItsCallerSays(t *testing.T) {
 	}
 }
 
+func TestAFailedMachineTakesBackWhatItHasCalled(t *testing.T) {
+	t.Parallel()
+	const text = `{"Name": "m", "StartState": "Sub", "States": {
+	  "Sub": {"Type": "SubStateMachine", "StateMachineName": "child", "Input": [{"money": 5}], "Next": "Look"},
+	  "Look": {"Type": "ServiceTask", "ServiceName": "desk", "ServiceMethod": "look", "Next": "Done"},
+	  "Done": {"Type": "Succeed"}}}`
+	w := begin(t, text, map[string]json.RawMessage{"child": json.RawMessage(child)}, nil)
+	w.services["desk.look"] = []call{{Throws: "com.example.Broken"}}
+	w.settle()
+	w.expect(txn.RolledBack, []string{"bank.pay[5]", "book.add", "desk.look"},
+		[]string{"book.strike", `bank.refund["ok",null]`})
+	if r := w.result(); r.Status != "FA" || r.CompensationStatus != "" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAsynchronousServicesAreNotWaitedForButEnd(t *testing.T) {
 	t.Parallel()
 	const text = `{"Name": "m", "StartState": "Tell", "States": {
