@@ -272,7 +272,7 @@ func (n *node) webOptions() web.Options {
 		Degraded: n.engine.degraded, Collectors: n.collectors(),
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
-		CheckURL: n.callback.Check, Sagas: n.catalog, Tasks: n.tasks,
+		CheckURL: n.callback.Check, Sagas: n.catalog, Tasks: n.tasks, Retention: n.config.Store.Retention,
 	}
 	n.engine.web(&o)
 	n.webViews(&o)

@@ -48,14 +48,20 @@ type source struct {
 func sources(q orchestrator.Query) []source {
 	var all []source
 	named := q.Name != "" || q.Application != ""
+	runs := []*txn.SagaRun{nil, {}}
+	if q.Sagas {
+		runs = runs[1:]
+	}
 	for _, status := range []txn.Status{txn.Active, txn.Committing, txn.RollingBack} {
 		if q.Status != 0 && q.Status != status {
 			continue
 		}
 		for _, stuck := range []txn.Stuck{0, txn.StuckRefused, txn.StuckRetriesUsedUp} {
-			if stuck != 0 || !q.Stuck {
-				g := txn.Global{Status: status, Stuck: stuck}
-				all = append(all, source{listLive, stateOf(&g), !named})
+			if stuck == 0 && q.Stuck {
+				continue
+			}
+			for _, run := range runs {
+				all = append(all, source{listLive, stateOf(&txn.Global{Status: status, Stuck: stuck, Saga: run}), !named})
 			}
 		}
 	}
@@ -65,12 +71,15 @@ func sources(q orchestrator.Query) []source {
 	switch {
 	case q.Name != "":
 		return append(all, source{listName, hash32(q.Name), q.Application == "" && q.Status == 0})
-	case q.Application != "":
+	case q.Application != "" && !q.Sagas:
 		return append(all, source{listApp, hash32(q.Application), q.Status == 0})
 	}
 	for _, status := range []txn.Status{txn.Committed, txn.RolledBack} {
-		if q.Status == 0 || q.Status == status {
-			all = append(all, source{listFinished, stateOf(&txn.Global{Status: status}), true})
+		if q.Status != 0 && q.Status != status {
+			continue
+		}
+		for _, run := range runs {
+			all = append(all, source{listFinished, stateOf(&txn.Global{Status: status, Saga: run}), !named})
 		}
 	}
 	return all
@@ -85,7 +94,7 @@ type entry struct {
 // mayMatch tells by the hashes whether the transaction can be in the list.
 func (e entry) mayMatch(q *orchestrator.Query) bool {
 	status, _ := statusOf(e.state)
-	return (q.Status == 0 || status == q.Status) &&
+	return (q.Status == 0 || status == q.Status) && (!q.Sagas || e.state&stateSaga != 0) &&
 		(q.Application == "" || e.app == hash32(q.Application)) && (q.Name == "" || e.name == hash32(q.Name))
 }
 

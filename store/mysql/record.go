@@ -166,10 +166,19 @@ func (a *assembly) finish(history bool) error {
 // hash32 is the hash of names in indexes. Whoever reads by it compares the name itself, too.
 func hash32(name string) int64 { return int64(crc32.ChecksumIEEE([]byte(name))) }
 
-// stateOf is the column state.
-func stateOf(g *txn.Global) int64 { return int64(g.Status)<<2 | int64(g.Stuck) }
+// stateOf is the column state: runs of sagas have states of their own, so that the index finds them.
+func stateOf(g *txn.Global) int64 {
+	state := int64(g.Status)<<2 | int64(g.Stuck)
+	if g.Saga != nil {
+		state |= stateSaga
+	}
+	return state
+}
 
-// statusOf is the reverse of [stateOf].
+// stateSaga is the bit of runs of sagas.
+const stateSaga = 1 << 5
+
+// statusOf is the reverse of [stateOf], without whether it is a saga.
 func statusOf(state int64) (txn.Status, txn.Stuck) {
-	return txn.Status(state >> 2), txn.Stuck(state & 3)
+	return txn.Status(state &^ stateSaga >> 2), txn.Stuck(state & 3)
 }

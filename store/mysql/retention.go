@@ -65,8 +65,10 @@ func (s *Store) leads() bool {
 func (s *Store) retain(ctx context.Context) error {
 	cutoff := s.retentionNow().Add(-s.opts.Retention)
 	for _, status := range []txn.Status{txn.Committed, txn.RolledBack} {
-		if err := s.retainStatus(ctx, stateOf(&txn.Global{Status: status}), cutoff); err != nil {
-			return fmt.Errorf("remove ended transactions: %w", err)
+		for _, run := range []*txn.SagaRun{nil, {}} {
+			if err := s.retainStatus(ctx, stateOf(&txn.Global{Status: status, Saga: run}), cutoff); err != nil {
+				return fmt.Errorf("remove ended transactions: %w", err)
+			}
 		}
 	}
 	old := int64(s.Now().Add(-s.opts.PackRetention))

@@ -15,6 +15,7 @@ import (
 //	t/ began id         every transaction by time
 //	a/ len2 app began id, n/ len2 name began id
 //	                    every transaction that has an application or a name
+//	r/ began id         every run of a saga
 //	s/ status1 began id ended transactions by outcome; the value is EndedAt
 //	o/ seq              outbox entry
 //	q/ ...              state of the consumer groups of package mq/embedded, opaque here
@@ -30,6 +31,7 @@ const (
 	spaceTime    = 't'
 	spaceApp     = 'a'
 	spaceName    = 'n'
+	spaceRun     = 'r'
 	spaceStatus  = 's'
 	spaceOutbox  = 'o'
 	spaceState   = 'q'

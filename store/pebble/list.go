@@ -114,7 +114,7 @@ func (s *Store) newestLive(q *orchestrator.Query, from place, n int) []place {
 		r := s.live.at(ref - 1)
 		p := place{r.began, r.id}
 		if r.id == 0 || (q.Status != 0 && r.status != q.Status) || (q.Stuck && r.stuck == 0) ||
-			(q.Application != "" && r.app != app) || (q.Name != "" && r.name != name) ||
+			(q.Sagas && !r.saga) || (q.Application != "" && r.app != app) || (q.Name != "" && r.name != name) ||
 			p.began < q.BeganFrom || (q.BeganTo != 0 && p.began >= q.BeganTo) || !p.before(from) {
 			continue
 		}
@@ -151,6 +151,8 @@ func listPrefix(q *orchestrator.Query) []byte {
 	switch {
 	case q.Name != "":
 		return appendNamePrefix(nil, spaceName, q.Name)
+	case q.Sagas:
+		return []byte{spaceRun, '/'}
 	case q.Application != "":
 		return appendNamePrefix(nil, spaceApp, q.Application)
 	case q.Status != 0:

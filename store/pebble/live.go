@@ -32,6 +32,7 @@ type liveRecord struct {
 	layout    layout
 	status    txn.Status
 	stuck     txn.Stuck
+	saga      bool
 }
 
 func newLiveTable() liveTable {
@@ -90,7 +91,7 @@ func (l *liveTable) add(g *txn.Global) uint32 {
 	}
 	*l.at(ref) = liveRecord{
 		id: g.XID.ID, began: g.BeganAt, place: notDue, prefix: prefix,
-		app: hash32(g.Application), name: hash32(g.Name),
+		app: hash32(g.Application), name: hash32(g.Name), saga: g.Saga != nil,
 	}
 	l.index[g.XID.ID] = ref
 	return ref

@@ -157,6 +157,10 @@ func (w *write) encodeIndexes(g *txn.Global) {
 		w.key = appendIndexTail(appendNamePrefix(w.key[:0], spaceName, g.Name), g.BeganAt, g.XID.ID)
 		w.ops.set(w.key, nil)
 	}
+	if g.Saga != nil {
+		w.key = appendIndexTail(append(w.key[:0], spaceRun, '/'), g.BeganAt, g.XID.ID)
+		w.ops.set(w.key, nil)
+	}
 }
 
 // encodeOutbox writes an outbox entry with a sequence number that is put in when the write is queued.

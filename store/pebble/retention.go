@@ -123,6 +123,9 @@ func (s *Store) remove(batch *cockroach.Batch, statusKey []byte) error {
 	if g.Name != "" {
 		keys = append(keys, appendIndexTail(appendNamePrefix(nil, spaceName, g.Name), began, id))
 	}
+	if g.Saga != nil {
+		keys = append(keys, appendIndexTail([]byte{spaceRun, '/'}, began, id))
+	}
 	for _, key := range keys {
 		if err := batch.Delete(key, nil); err != nil {
 			return err

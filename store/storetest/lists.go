@@ -12,14 +12,34 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
+// noSteps plans sagas whose branches are none of their steps.
+type noSteps struct{}
+
+func (n *noSteps) Planner(*txn.SagaRun) txn.Planner { return n }
+
+func (*noSteps) Next(*txn.Global, txn.Millis) txn.Next { return txn.Next{} }
+
+func (*noSteps) Judge(_ *txn.Global, _ *txn.Branch, r txn.Reply) txn.Verdict {
+	return txn.Verdict{Result: r.Result, Answer: r.Answer}
+}
+
+func (*noSteps) Undo(*txn.Global, *txn.Branch) txn.Undo { return txn.Undo{} }
+
+func (*noSteps) Without(*txn.Branch) bool { return false }
+
 // population makes transactions in every state, in no order of time.
 func (c *scene) population(n int) []*txn.Global {
 	c.t.Helper()
 	var all []*txn.Global
+	c.rules.Planners = &noSteps{}
 	for i := range n {
 		c.now = startOfTime + txn.Millis((i*7919)%(n/2)) // pairs share a moment
 		app, name := []string{"shop", "bank", ""}[i%3], []string{"order", "pay", "", "shop"}[i%4]
-		g := c.must(nil, c.beginEvent(app, name, time.Hour))
+		begin := c.beginEvent(app, name, time.Hour)
+		if i%5 == 0 && (i%7 == 0 || i%7 >= 5) { // one that commits decides that itself
+			begin.Saga = &txn.SagaRun{Definition: name, Version: 1}
+		}
+		g := c.must(nil, begin)
 		g = c.must(g, c.join(fmt.Sprintf("t:%d", i)))
 		switch i % 7 {
 		case 1:
@@ -41,6 +61,7 @@ func (c *scene) population(n int) []*txn.Global {
 
 func selected(q orchestrator.Query, g *txn.Global) bool {
 	return (q.Status == 0 || q.Status == g.Status) && (!q.Live || !g.Status.Ended()) &&
+		(!q.Sagas || g.Saga != nil) &&
 		(!q.Stuck || g.Stuck != 0) && (q.Application == "" || q.Application == g.Application) &&
 		(q.Name == "" || q.Name == g.Name) && g.BeganAt >= q.BeganFrom && (q.BeganTo == 0 || g.BeganAt < q.BeganTo)
 }
@@ -73,9 +94,10 @@ func testList(t *testing.T, c *scene) {
 	for status := txn.Status(0); status <= txn.RolledBack; status++ {
 		for _, app := range []string{"", "shop", "none"} {
 			for _, name := range []string{"", "pay", "shop"} {
-				for flags := range 4 {
+				for flags := range 8 {
 					queries = append(queries, orchestrator.Query{
 						Status: status, Application: app, Name: name, Live: flags&1 != 0, Stuck: flags&2 != 0,
+						Sagas: flags&4 != 0,
 					})
 				}
 			}
@@ -118,7 +140,7 @@ func testCursor(t *testing.T, c *scene) {
 	}
 	for _, q := range []orchestrator.Query{
 		{Cursor: "x"}, {Cursor: "AAAA"}, {Cursor: page.Next + "A"}, {Cursor: page.Next, Live: true},
-		{Cursor: page.Next, Application: "shop"}, {Cursor: "ä"},
+		{Cursor: page.Next, Application: "shop"}, {Cursor: page.Next, Sagas: true}, {Cursor: "ä"},
 	} {
 		if _, err := c.store().List(t.Context(), q); !errors.Is(err, orchestrator.ErrCursor) {
 			t.Errorf("%+v: %v", q, err)
@@ -284,6 +306,7 @@ func testRetention(t *testing.T, c *scene) {
 	}
 	for _, q := range []orchestrator.Query{
 		{}, {Application: "shop"}, {Name: "pay"}, {Status: txn.Committed}, {Status: txn.RolledBack}, {Live: true},
+		{Sagas: true},
 	} {
 		c.checkList(q, left)
 	}

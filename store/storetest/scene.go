@@ -173,11 +173,14 @@ func (c *scene) expect(want *txn.Global) {
 // print shows everything that is stored of a transaction.
 func print(g *txn.Global, history bool) string {
 	h := *g
-	h.Branches = nil
+	h.Branches, h.Saga = nil, nil
 	if !history {
 		h.History = nil
 	}
 	s := fmt.Sprintf("%+v", h)
+	if g.Saga != nil {
+		s += fmt.Sprintf(" %+v", *g.Saga)
+	}
 	for _, b := range g.Branches {
 		s += fmt.Sprintf("\n%+v", *b)
 	}
