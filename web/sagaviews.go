@@ -407,3 +407,16 @@ func (p *past) decision(g *txn.Global, v *SagaEvent) {
 		v.Text = cause + ": " + by
 	}
 }
+
+// pursued explains a saga that a client's engine runs and has not ended, "" if it is none.
+func pursued(g *txn.Global) string {
+	const who = "The saga engine of the application runs it, and is asked to "
+	const until = " until it says that it has ended."
+	switch o, _ := g.Pursued(); o {
+	case txn.Commit:
+		return who + "go forward" + until
+	case txn.Rollback:
+		return who + "compensate" + until
+	}
+	return ""
+}

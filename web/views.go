@@ -299,6 +299,8 @@ func explain(g *txn.Global, now txn.Millis) (explanation, advice string) {
 	switch {
 	case g.Saga != nil && !g.Status.Ended():
 		return explainSaga(g, now)
+	case pursued(g) != "":
+		return pursued(g), ""
 	case g.Status == txn.Active && g.Expired(now):
 		return "Its deadline has passed; it is about to be rolled back.", ""
 	case g.Status == txn.Active:
