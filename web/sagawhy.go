@@ -123,6 +123,10 @@ func explainSaga(g *txn.Global, now txn.Millis) (explanation, advice string) {
 		said = fmt.Sprintf("; step %s said: %q", trouble.Step.Name, trouble.Failure)
 	}
 	switch {
+	case g.Status == txn.Active && g.Stuck == txn.StuckRefused && !g.Pivoted():
+		return fmt.Sprintf("Stuck, because nobody knows what was done: %s.", g.Saga.Failure),
+			"Find out what was done, then: concord saga retry " + xid +
+				", or skip a step with a result, or cancel it, which compensates what may have run."
 	case g.Status == txn.Active && g.Stuck == txn.StuckRefused:
 		return fmt.Sprintf("Stuck behind its pivot, where there is no way back: %s.", g.Saga.Failure),
 			"Mend what is wrong, then: concord saga resume " + xid + ", or skip a step with a result."

@@ -134,9 +134,8 @@ func seataStep(m *statelang.Machine, s *statelang.State, target string) Step {
 			step.Cases = append(step.Cases, fmt.Sprintf("%d: %s", i+1, o.Expression.Text))
 		}
 	}
-	for _, c := range s.Catch {
-		step.OnRefused = c.Next.Name
-		break
+	if step.OnRefused = "-"; len(s.Catch) > 0 {
+		step.OnRefused = s.Catch[0].Next.Name
 	}
 	for _, from := range m.States {
 		leads := from.Next.Name == s.Name || from.Default.Name == s.Name
