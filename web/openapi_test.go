@@ -79,6 +79,7 @@ func TestSchemasAndTypesAgree(t *testing.T) {
 	maps.Copy(types, taskTypes())
 	maps.Copy(types, definitionTypes())
 	maps.Copy(types, simulationTypes())
+	maps.Copy(types, moveTypes())
 	maps.Copy(types, runTypes())
 	for name, schema := range schemas {
 		properties, isObject := schema.(map[string]any)["properties"].(map[string]any)

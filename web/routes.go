@@ -154,6 +154,7 @@ func sagaRules() map[string]rule {
 		"GET " + definitions:                              viewing,
 		"POST " + definitions:                             {role: access.Operator, action: "saga.publish"},
 		"GET " + definitions + "/:saga":                   viewing,
+		"POST " + definitions + "/:saga/move":             {role: access.Operator, action: "saga.move"},
 		"GET " + definitions + "/:saga/versions":          viewing,
 		"GET " + definitions + "/:saga/versions/:version": viewing,
 		"GET " + drafts:                                   viewing,
@@ -176,6 +177,7 @@ func runRules() map[string]rule {
 		"POST " + run + "/cancel":          {role: access.Decider, scope: pathOf, action: "saga.cancel"},
 		"POST " + run + "/retry":           {role: access.Operator, scope: pathOf, action: "saga.retry"},
 		"POST " + run + "/resume":          {role: access.Operator, scope: pathOf, action: "saga.resume"},
+		"POST " + run + "/move":            {role: access.Operator, scope: pathOf, action: "saga.move"},
 		"POST " + run + "/skip":            {role: access.Resolver, scope: pathOf, action: "saga.skip"},
 	}
 }

@@ -126,6 +126,7 @@ func (s *Server) sagaRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/sagas/definitions/:saga/versions/:version", s.withSagas(s.showSaga))
 	s.draftRoutes(v1)
 	s.simulationRoutes(v1)
+	s.moveRoutes(v1)
 	s.runRoutes(v1)
 }
 

@@ -32,6 +32,8 @@ type Coordinator interface {
 	Decide(req orchestrator.DecideRequest, done func(*txn.Global, error))
 	ReserveID() (int64, error)
 	StartSaga(req orchestrator.SagaRequest, done func(*txn.Global, error))
+	MoveSaga(id int64, version uint32, judge func(*txn.Global, txn.Millis) (txn.Move, error),
+		done func(*txn.Global, error))
 	Signal(id int64, ev txn.Signal, done func(*txn.Global, error))
 	Plan(id int64, op txn.Operation, done func(txn.Plan, error))
 	Operate(req orchestrator.OperateRequest, done func(*txn.Global, error))

@@ -1,0 +1,150 @@
+package web
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// moveTypes are the types behind the schemas of moves.
+func moveTypes() map[string]reflect.Type {
+	return map[string]reflect.Type{
+		"SagaMove": reflect.TypeFor[sagaMove](), "SagaMoveAll": reflect.TypeFor[sagaMoveAll](),
+		"SagaMoved": reflect.TypeFor[SagaMoved](), "SagaMoves": reflect.TypeFor[SagaMoves](),
+		"SagaMoveProblem": reflect.TypeFor[SagaMoveProblem](),
+	}
+}
+
+const waitText = `
+saga: 1
+name: wait
+deadline: 1h
+steps:
+  - {id: book, call: {url: "HOST/book"}, compensate: {call: {url: "HOST/undo"}}}
+  - {id: sure, signal: {name: sure}}
+  - {id: ship, call: {url: "HOST/ship"}, compensate: {call: {url: "HOST/unship"}}}
+`
+
+// waitingRuns begins runs that wait for the signal.
+func waitingRuns(t *testing.T, r *runRig, n int) (hrefs []string) {
+	t.Helper()
+	for range n {
+		href := r.start(t, `{"saga":"wait"}`)
+		r.until(t, href, "waiting", func(v SagaRun) bool { return len(v.Waits) == 1 })
+		hrefs = append(hrefs, href)
+	}
+	return hrefs
+}
+
+func TestARunIsMovedToAnotherVersion(t *testing.T) {
+	t.Parallel()
+	r := withRuns(t, nil)
+	r.publish(t, waitText)
+	href := waitingRuns(t, r, 1)[0]
+	r.publish(t, strings.ReplaceAll(waitText, "id: book", "id: reserve")+
+		"  - {id: tell, call: {url: \"HOST/tell\"}, readOnly: true}\n")
+	status, got := r.post(t, href+"/move", `{"to":2}`)
+	if status != 409 || got["code"] != "needsMapping" || !strings.Contains(fmt.Sprint(got["reasons"]), "book") {
+		t.Fatalf("%d %v", status, got)
+	}
+	status, got = r.post(t, href+"/move", `{"mapping":{"book":"reserve"},"dryRun":true}`)
+	if status != 200 || got["verdict"] != "safe" || got["moved"] != false {
+		t.Fatalf("%d %v", status, got)
+	}
+	status, got = r.post(t, href+"/move", `{"mapping":{"book":"reserve"}}`)
+	if status != 200 || got["moved"] != true {
+		t.Fatalf("%d %v", status, got)
+	}
+	v := r.until(t, href, "moved", func(v SagaRun) bool { return v.Version == 2 })
+	if v.step("reserve").State != "done" || !slices.Contains(v.told(""), "moved") {
+		t.Errorf("%+v", v)
+	}
+	r.restart(t) // what was moved is in the record
+	if status, got := r.post(t, href+"/signals/sure", `{}`); status != 200 {
+		t.Fatalf("%d %v", status, got)
+	}
+	r.ended(t, href, "Committed")
+	for path, want := range map[string]int{"POST /book": 1, "POST /ship": 1, "POST /tell": 1, "POST /undo": 0} {
+		if n := r.p.asked(path); n != want {
+			t.Errorf("%s: %d times", path, n)
+		}
+	}
+	status, got = r.post(t, href+"/move", `{"to":1}`)
+	if status != 409 || got["code"] != "mustStay" || !strings.Contains(fmt.Sprint(got["reasons"]), "it has ended") {
+		t.Errorf("%d %v", status, got)
+	}
+	for body, want := range map[string]int{
+		`{"to":9}`: 404, `{"to":1,"mapping":{"gone":"book"}}`: 400, `{"too":1}`: 400,
+	} {
+		if status, got := r.post(t, href+"/move", body); status != want {
+			t.Errorf("%s: %d %v", body, status, got)
+		}
+	}
+}
+
+func TestRunsOfAVersionAreMoved(t *testing.T) {
+	t.Parallel()
+	r := withRuns(t, nil)
+	r.publish(t, waitText)
+	old := waitingRuns(t, r, 5)
+	r.publish(t, waitText+"  - {id: tell, call: {url: \"HOST/tell\"}, readOnly: true}\n")
+	fresh := waitingRuns(t, r, 2)
+	if status, got := r.post(t, old[0]+"/cancel", `{"reason":"no"}`); status != 200 {
+		t.Fatalf("%d %v", status, got)
+	}
+	r.ended(t, old[0], "RolledBack")
+	const path = "/api/v1/sagas/definitions/wait/move"
+	all := func(body string) (moved, items int) {
+		for cursor := ""; ; {
+			status, got := r.post(t, path, fmt.Sprintf(body, cursor))
+			if status != 200 {
+				t.Fatalf("%d %v", status, got)
+			}
+			for _, item := range got["items"].([]any) {
+				item := item.(map[string]any)
+				items++
+				if item["verdict"] != "safe" || !strings.HasPrefix(item["xid"].(string), "10.0.0.5:8091:") {
+					t.Errorf("%v", item)
+				}
+				if item["moved"] == true {
+					moved++
+				}
+			}
+			next, more := got["next"].(string)
+			if !more {
+				return moved, items
+			}
+			cursor = next
+		}
+	}
+	if moved, items := all(`{"from":1,"to":2,"dryRun":true,"limit":2,"cursor":%q}`); moved != 0 || items != 4 {
+		t.Errorf("dry: %d of %d", moved, items)
+	}
+	if moved, items := all(`{"from":1,"limit":3,"cursor":%q}`); moved != 4 || items != 4 {
+		t.Errorf("%d of %d", moved, items)
+	}
+	if moved, items := all(`{"from":1,"cursor":%q}`); moved != 0 || items != 0 {
+		t.Errorf("again: %d of %d", moved, items)
+	}
+	for _, href := range append(old[1:], fresh...) {
+		if status, got := r.post(t, href+"/signals/sure", `{}`); status != 200 {
+			t.Fatalf("%d %v", status, got)
+		}
+		r.ended(t, href, "Committed")
+	}
+	if book, tell := r.p.asked("POST /book"), r.p.asked("POST /tell"); book != 7 || tell != 6 {
+		t.Errorf("%d bookings, %d tellings", book, tell)
+	}
+	for body, want := range map[string]int{
+		`{}`: 400, `{"from":1,"limit":999}`: 400, `{"from":2,"to":2}`: 400, `{"from":1,"to":7}`: 404,
+	} {
+		if status, got := r.post(t, path, body); status != want {
+			t.Errorf("%s: %d %v", body, status, got)
+		}
+	}
+	if status, got := r.post(t, "/api/v1/sagas/definitions/none/move", `{"from":1}`); status != 404 {
+		t.Errorf("%d %v", status, got)
+	}
+}
