@@ -36,6 +36,7 @@ type explored struct {
 	Paths      int       `json:"paths"`
 	Exhaustive bool      `json:"exhaustive"`
 	Failures   []failure `json:"failures"`
+	part       string    // that was looked at as a whole, "" if nobody knows
 }
 
 type failure struct {
@@ -170,7 +171,12 @@ func readDefinition(file string, stdin io.Reader) ([]byte, error) {
 }
 
 func exploredOf(r explore.Report) *explored {
-	e := &explored{States: r.States, Paths: r.Paths, Exhaustive: r.Exhaustive, Failures: []failure{}}
+	e := &explored{
+		States: r.States, Paths: r.Paths, Exhaustive: r.Exhaustive, Failures: []failure{},
+	}
+	if r.Troubles > 0 {
+		e.part = r.Part()
+	}
 	for _, f := range r.Failures {
 		out := failure{Step: f.Step, Text: f.Text}
 		for _, event := range f.Timeline {
@@ -205,7 +211,9 @@ func (v *verified) draw(w io.Writer) {
 	}
 	scope := "all of them"
 	if !v.Explored.Exhaustive {
-		scope = "not all: the limit was reached"
+		if scope = "not all: the limit was reached"; v.Explored.part != "" {
+			scope += "; looked at are " + v.Explored.part
+		}
 	}
 	verdict := "sound"
 	if !v.Sound {

@@ -6,13 +6,22 @@
 // Each answer to a step: done, refused, and lost, which is that nobody knows whether it has run after all attempts.
 // Each answer that comes when the rollback has been decided already. Signals that come, are refused, or do not come in
 // time. The deadline, at every moment. Each way of each condition, choice and repetition, whatever their expressions
-// say, and loops over none, one and two items. Every answer is given twice. Crashes need no paths of their own: what
-// comes next is computed from the record alone, before and after.
+// say, and loops over none, one and two items. Every answer is given twice at once, and once more after the next one.
+//
+// Crashes: after an event, the same event on the state before it gives the same record, which is a crash before the
+// record was written; and what is read from the record goes on as what was in memory does, which is one behind it. An
+// answer that is lost with a crash is one of the answers above.
 //
 // # What is not
 //
 // Data: an expression that fails at run time is not found here. The order in which steps that run side by side answer:
 // that of their beginning is taken, since all that depends on it is the order of compensations, which the core has
-// proven for itself. Answers that come after the decision are the same for all steps under way. Beyond
-// [Options.StatesMax] the exploration is cut, and the report says so.
+// proven for itself, and the simulation looks at. Answers that come after the decision are the same for all steps under
+// way.
+//
+// # Many steps
+//
+// What is left when nothing can be chosen any more, the way back, is gone but not remembered. Beyond
+// [Options.StatesMax] the exploration is cut. The paths on which one thing goes wrong are looked at first; if all are too
+// many, then those on which two things do, and so on. [Report.Part] says which part was looked at as a whole.
 package explore

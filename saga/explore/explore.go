@@ -1,15 +1,18 @@
 package explore
 
 import (
-	"github.com/concord-tx/concord/saga/definition"
-	"github.com/concord-tx/concord/saga/plan"
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/plan"
 )
 
 // Options bound an exploration. The zero value is the default.
 type Options struct {
-	// StatesMax is how many states are looked at; 0: 100,000.
+	// StatesMax is how many states are looked at before the exploration is cut; 0: 220,000, and fewer of definitions of
+	// many steps, for which each takes longer.
 	StatesMax int
 	// FailuresMax is after how many different failures it ends; 0: 20.
 	FailuresMax int
@@ -21,10 +24,25 @@ type Options struct {
 type Report struct {
 	// States and Paths count what was looked at: different states, and ends that were reached.
 	States, Paths int
-	// Exhaustive is false if the exploration was cut.
+	// Exhaustive is false if the exploration was cut. Then Troubles says up to how many things may go otherwise than well
+	// on one path for all such paths to have been looked at: answers that are no, or are lost, and the deadline.
 	Exhaustive bool
+	Troubles   int
 	// Failures are the paths that end badly, the shortest of each kind, in order of their length.
 	Failures []Failure
+}
+
+// Part says in words which part was looked at as a whole.
+func (r *Report) Part() string {
+	switch {
+	case r.Exhaustive:
+		return "all paths"
+	case r.Troubles == 0:
+		return "the path on which all goes well, for whatever data, and some others"
+	case r.Troubles == 1:
+		return "all paths on which one thing goes wrong, and some others"
+	}
+	return fmt.Sprintf("all paths on which up to %d things go wrong, and some others", r.Troubles)
 }
 
 // Failure is a path that ends neither done nor compensated.
@@ -60,22 +78,28 @@ func Run(def *definition.Definition, subs plan.Resolve, o Options) (Report, erro
 		return Report{}, err
 	}
 	if o.StatesMax == 0 {
-		o.StatesMax = 100_000
+		o.StatesMax = statesMax * manySteps / max(manySteps, len(def.Steps))
 	}
 	if o.FailuresMax == 0 {
 		o.FailuresMax = 20
 	}
-	x := &explorer{program: program, def: def, seen: map[[32]byte]bool{}, failures: map[string]Failure{}}
-	exhaustive := true
-	for w := x.begin(); w != nil; w = x.next() {
-		enough := o.Stop != nil && x.paths > 0 && o.Stop()
-		if enough || len(x.seen) >= o.StatesMax || len(x.failures) >= o.FailuresMax {
-			exhaustive = false
-			break
-		}
-		x.path(w)
+	x := &explorer{program: program, def: def, failures: map[string]Failure{}}
+	r := Report{}
+	// First the paths on which one thing goes wrong: they are few, and have the shortest failures. Then all. If these are
+	// too many, those on which two things go wrong, and so on.
+	one := x.walk(1, o)
+	if r.States, r.Paths = x.states, x.paths; one {
+		r.Troubles = 1
 	}
-	r := Report{States: len(x.seen), Paths: x.paths, Exhaustive: exhaustive}
+	if !x.stopped {
+		r.Exhaustive = x.walk(unbounded, o)
+		if r.States, r.Paths = max(r.States, x.states), max(r.Paths, x.paths); r.Exhaustive {
+			r.States, r.Paths = x.states, x.paths
+		}
+	}
+	for n := 2; one && n <= troublesMax && !r.Exhaustive && !x.stopped && x.walk(n, o); n++ {
+		r.Troubles, r.States, r.Paths = n, max(r.States, x.states), max(r.Paths, x.paths)
+	}
 	for _, f := range x.failures {
 		r.Failures = append(r.Failures, f)
 	}
@@ -88,6 +112,28 @@ func Run(def *definition.Definition, subs plan.Resolve, o Options) (Report, erro
 	return r, nil
 }
 
+// The bounds of an exploration.
+const (
+	statesMax   = 220_000
+	manySteps   = 200 // up to so many it is statesMax
+	troublesMax = 4
+	unbounded   = -1
+)
+
+// walk goes all paths on which at most so many things go wrong, and returns whether it was not cut.
+func (x *explorer) walk(troubles int, o Options) bool {
+	x.choices, x.marks, x.at, x.budget = nil, nil, 0, troubles
+	x.seen, x.states, x.paths = map[[32]byte]bool{}, 0, 0
+	for w := x.begin(); w != nil; w = x.next() {
+		x.stopped = o.Stop != nil && x.paths > 0 && o.Stop()
+		if x.stopped || x.states >= o.StatesMax || len(x.failures) >= o.FailuresMax {
+			return false
+		}
+		x.path(w)
+	}
+	return true
+}
+
 // explorer walks all paths, one after the other: a path is the list of the choices that were made on it.
 type explorer struct {
 	program  *plan.Program
@@ -95,6 +141,10 @@ type explorer struct {
 	seen     map[[32]byte]bool
 	failures map[string]Failure
 	paths    int
+	states   int // that were looked at, those in which nothing can be chosen included
+	budget   int // how many things go wrong on a path, at most; unbounded: any number
+	stopped  bool
+	crashes  int // that could have been tried
 
 	choices []choice
 	at      int    // how many of them this path has made

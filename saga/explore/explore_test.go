@@ -102,13 +102,56 @@ func chain(n int) string {
 	return b.String()
 }
 
-// BenchmarkVerify is the whole exploration of a saga of 200 steps, one after the other.
+// BenchmarkVerify is the exploration of sagas of 200 steps: one after the other, without and with a deadline, and all at
+// once, which is cut.
 func BenchmarkVerify(b *testing.B) {
-	def, _ := definition.Parse([]byte(chain(200)))
-	for b.Loop() {
-		if r, err := Run(def, nil, Options{}); err != nil || !r.Exhaustive {
-			b.Fatal(r, err)
+	for name, text := range map[string]string{
+		"chain": chain(200), "deadline": "deadline: 1h\n" + chain(200),
+		"wide": "deadline: 1h\n" + strings.ReplaceAll(chain(200), "{id", "{after: [], id"),
+	} {
+		b.Run(name, func(b *testing.B) {
+			def, _ := definition.Parse([]byte(text))
+			for b.Loop() {
+				if r, err := Run(def, nil, Options{}); err != nil || r.Troubles < 1 || !r.Exhaustive && name != "wide" {
+					b.Fatal(r, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAReportSaysWhatWasLookedAtAsAWhole(t *testing.T) {
+	t.Parallel()
+	wide := "deadline: 1h\n" + strings.ReplaceAll(chain(12), "{id", "{after: [], onRefused: continue, id")
+	for _, c := range []struct {
+		text     string
+		states   int
+		troubles int
+		part     string
+	}{
+		{chain(10), 0, 1, "all paths"},
+		{wide, 20, 0, "the path on which all goes well, for whatever data, and some others"},
+		{wide, 1_500, 1, "all paths on which one thing goes wrong, and some others"},
+		{wide, 12_000, 2, "all paths on which up to 2 things go wrong, and some others"},
+	} {
+		r := explore(t, c.text, Options{StatesMax: c.states})
+		if r.Troubles != c.troubles || r.Part() != c.part || len(r.Failures) > 0 {
+			t.Errorf("%d states: %d, %s, %d looked at", c.states, r.Troubles, r.Part(), r.States)
 		}
+	}
+	// One thing that goes wrong is found although there are too many paths for all.
+	spoiled := strings.Replace(wide, "id: s9, call: {url: http://s}, compensate: {call: {url: http://u}}",
+		"id: s9, call: {url: http://s}", 1)
+	r := explore(t, spoiled, Options{StatesMax: 1_500})
+	if r.Exhaustive || len(r.Failures) == 0 || r.Failures[0].Step != "s9" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestALongSagaWithADeadlineIsExploredWhole(t *testing.T) {
+	t.Parallel()
+	if r := explore(t, "deadline: 1h\n"+chain(200), Options{}); !r.Exhaustive || len(r.Failures) > 0 {
+		t.Errorf("%d states, %s, %v", r.States, r.Part(), r.Failures)
 	}
 }
 

@@ -25,7 +25,7 @@ func Replay(def *definition.Definition, subs plan.Resolve, timeline []Event) (Re
 		return Replayed{}, err
 	}
 	x := &explorer{
-		program: program, def: def, failures: map[string]Failure{},
+		program: program, def: def, budget: unbounded, failures: map[string]Failure{},
 		script: &script{events: timeline, used: make([]bool, len(timeline))},
 	}
 	x.path(x.begin())

@@ -2,10 +2,10 @@ package explore
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -22,6 +22,8 @@ type world struct {
 	answers  map[string]int
 	late     int  // how steps under way answer after the decision, from 1; 0: not chosen yet
 	overdue  bool // the deadline was let pass
+	spent    int  // how many things have gone wrong
+	last     *txn.Reply
 	timeline []Event
 }
 
@@ -78,8 +80,11 @@ func (x *explorer) path(from *world) {
 	w := from.clone()
 	defer func() { x.end = w.timeline }()
 	for range eventsMax {
-		x.marks = append(x.marks, mark{w, x.at})
-		w = w.clone()
+		x.states++
+		if !w.settled() {
+			x.marks = append(x.marks, mark{w, x.at})
+			w = w.clone()
+		}
 		if w.g == nil {
 			w.start()
 			continue
@@ -89,7 +94,8 @@ func (x *explorer) path(from *world) {
 			w.judge()
 			return
 		}
-		if key := w.key(); x.at == len(x.choices) && x.script == nil {
+		if x.at == len(x.choices) && x.script == nil && !w.settled() {
+			key := w.key()
 			if x.seen[key] {
 				return
 			}
@@ -110,6 +116,7 @@ func (w *world) apply(ev txn.Event) {
 	if err != nil || eff.Next == nil {
 		return
 	}
+	w.crash(ev, eff)
 	w.g = eff.Next
 	w.asked = append(w.asked, eff.Commands...)
 	if eff.Decided {
@@ -158,7 +165,7 @@ const (
 
 // passes chooses whether the deadline passes now.
 func (w *world) passes() bool {
-	return w.x.choose(2, func(s *script) int {
+	return w.trouble(2, func(s *script) int {
 		if s.overdue() {
 			return 1
 		}
@@ -208,6 +215,10 @@ func (w *world) answer(cmd txn.Command) {
 	}
 	w.apply(r)
 	w.apply(r) // delivered twice
+	if w.last != nil {
+		w.apply(*w.last) // and once more, late
+	}
+	w.last = &r
 }
 
 // signal gives, refuses or withholds the oldest signal that is waited for.
@@ -239,7 +250,25 @@ func (w *world) signal() bool {
 
 // choose chooses how a step goes on.
 func (w *world) choose(step string, ways ...string) int {
-	return w.x.choose(len(ways), func(s *script) int { return s.way(step, ways) })
+	return w.trouble(len(ways), func(s *script) int { return s.way(step, ways) })
+}
+
+// trouble chooses one of n ways, of which all but the first are trouble.
+func (w *world) trouble(n int, script func(*script) int) int {
+	if w.x.budget != unbounded && w.spent >= w.x.budget {
+		return 0
+	}
+	way := w.x.choose(n, script)
+	if way > 0 {
+		w.spent++
+	}
+	return way
+}
+
+// settled reports whether there is nothing to choose any more: what is left is to undo.
+func (w *world) settled() bool {
+	return w.g != nil && w.g.Status == txn.RollingBack && w.g.Stuck == 0 &&
+		!slices.ContainsFunc(w.asked, func(c txn.Command) bool { return c.Op == txn.Forward })
 }
 
 // judge looks at an end.
@@ -290,18 +319,40 @@ func (x *explorer) fail(w *world, step, text string) {
 
 // key is all that the future depends on.
 func (w *world) key() [32]byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d %d %t %d %t|", w.g.Status, w.g.Stuck, w.overdue, w.late, w.g.Expired(w.now))
+	b := make([]byte, 0, 64+32*len(w.g.Branches))
+	number := func(n int) { b = binary.AppendUvarint(b, uint64(n)) }
+	flags := func(all ...bool) {
+		for _, f := range all {
+			if b = append(b, 0); f {
+				b[len(b)-1] = 1
+			}
+		}
+	}
+	text := func(s string) { b = append(append(b, s...), 0) }
+	number(int(w.g.Status))
+	number(int(w.g.Stuck))
+	number(w.late)
+	flags(w.overdue, w.g.Expired(w.now))
+	if w.x.budget != unbounded {
+		number(w.spent)
+	}
+	number(len(w.g.Branches))
 	for _, br := range w.g.Branches {
 		s := br.Step
-		fmt.Fprintf(&b, "%s %d %d %t %t %d %t|", s.Name, br.State, s.Seq, s.GaveUp, br.InFlightUntil > 0,
-			min(br.Attempts, 2), s.Until > w.now)
+		text(s.Name)
+		number(int(br.State))
+		number(int(s.Seq))
+		number(int(min(br.Attempts, 2)))
+		flags(s.GaveUp, br.InFlightUntil > 0, s.Until > w.now)
 	}
 	for _, c := range w.asked {
-		fmt.Fprintf(&b, "%s %d|", c.Step, c.Op)
+		text(c.Step)
+		number(int(c.Op))
 	}
+	text("")
 	for _, what := range slices.Sorted(maps.Keys(w.answers)) {
-		fmt.Fprintf(&b, "%s=%d|", what, w.answers[what])
+		text(what)
+		number(w.answers[what])
 	}
-	return sha256.Sum256([]byte(b.String()))
+	return sha256.Sum256(b)
 }

@@ -100,7 +100,9 @@ func (w *walk) all() any {
 	for _, i := range w.order {
 		s := w.Program.steps[i]
 		w.seen[i] = w.look(i, s)
-		w.show(s, w.seen[i])
+		if w.oracle == nil { // else no expression looks
+			w.show(s, w.seen[i])
+		}
 		w.trace.choose(w.prefix+s.ID, w.seen[i].chosen)
 		switch w.seen[i].state {
 		case refused:
