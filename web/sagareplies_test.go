@@ -38,11 +38,11 @@ func TestRepliesOverHTTP(t *testing.T) {
 		{`{"xid":"100","branch":"7"}`, 200, false},
 		{`{"xid":"4711","branch":"7"}`, 404, "transactionNotFound"},
 		{`{"xid":"elsewhere:1:100","branch":"101"}`, 404, "transactionNotFound"},
-		{`{` + id + `,"outcome":"maybe"}`, 400, "badRequest"},
-		{`{` + id + `,"branch":"102"}`, 400, "badRequest"},
-		{`{}`, 400, "badRequest"},
-		{`[`, 400, "badRequest"},
-		{`{` + id + `,"unknown":1}`, 400, "badRequest"},
+		{`{` + id + `,"outcome":"maybe"}`, 400, "argumentInvalid"},
+		{`{` + id + `,"branch":"102"}`, 400, "argumentInvalid"},
+		{`{}`, 400, "argumentInvalid"},
+		{`[`, 400, "argumentInvalid"},
+		{`{` + id + `,"unknown":1}`, 400, "argumentInvalid"},
 	} {
 		status, got, _ := r.do(t, "POST", path, tt.body)
 		said := got["taken"]
