@@ -31,8 +31,11 @@ type Options struct {
 	Member func() bool
 	// Advertise is the "host:port" under which clients reach this node; it is the prefix of every xid begun here.
 	Advertise string
-	Observer  Observer     // nil: nobody is told
-	Logger    *slog.Logger // nil: discarded
+	Observer  Observer // nil: nobody is told
+	// Recall is called when a saga is decided: what was sent for its steps and nobody has begun may be taken back, and is
+	// answered as unreachable then. It must not block. Nil: nothing is taken back.
+	Recall func(g *txn.Global)
+	Logger *slog.Logger // nil: discarded
 }
 
 // Coordinator runs global transactions. All methods may be called concurrently; none of those that take a completion
@@ -49,7 +52,8 @@ type Coordinator struct {
 	member    func() bool
 	prefix    string
 	observer  Observer // nil: none
-	tracing   bool     // observer wants traces
+	recall    func(*txn.Global)
+	tracing   bool // observer wants traces
 	logger    *slog.Logger
 
 	shards   [shardCount]shard
@@ -75,7 +79,7 @@ func New(ctx context.Context, o Options) (*Coordinator, error) {
 	c := &Coordinator{
 		store: o.Store, log: o.Log, transport: o.Transport, clock: o.Clock, admit: o.Admit, prefix: o.Advertise,
 		logger: o.Logger, sagas: o.Sagas, shared: o.Shared, member: o.Member, observer: o.Observer,
-		tracing: o.Observer != nil && o.Observer.Tracing(),
+		tracing: o.Observer != nil && o.Observer.Tracing(), recall: o.Recall,
 	}
 	c.Tune(o.Rules, o.Limits)
 	if c.admit == nil {
@@ -397,6 +401,9 @@ func (c *Coordinator) carryOut(e *entry, req request, eff txn.Effects) {
 	c.answerIn(e, req, g, nil)
 	if eff.Decided {
 		c.rows.decided(c, g)
+		if c.recall != nil && g.Saga != nil {
+			c.recall(g)
+		}
 	}
 	if len(eff.Release) > 0 {
 		c.rows.released(c, eff.Release)

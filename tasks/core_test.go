@@ -75,6 +75,9 @@ func (c *core) apply(id int64, ev txn.Event) (*txn.Global, error) {
 			})
 		}
 	}
+	if eff.Decided {
+		c.queue.Recall(g)
+	}
 	if eff.Decided && !eff.Ended {
 		return c.apply(id, txn.Wake{})
 	}

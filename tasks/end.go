@@ -84,3 +84,28 @@ func wait(ctx context.Context, start func(done func(*txn.Global, error))) (g *tx
 		return nil, ctx.Err()
 	}
 }
+
+// Withdraw takes the task of a branch back if it is parked here: its attempt ends as one for which nobody could be asked.
+// It reports whether that was so. A task that a worker has is not taken back.
+func (q *Queue) Withdraw(global, branch int64, op txn.Outcome) bool {
+	q.mu.Lock()
+	e := q.entries[key{global, branch, op}]
+	parked := e != nil && e.lane != nil
+	if parked {
+		q.remove(e)
+	}
+	q.mu.Unlock()
+	if parked {
+		q.nobody(&e.cmd, "it was taken back before a worker took it")
+	}
+	return parked
+}
+
+// Recall takes the steps of a saga that was decided back, as far as they are parked here.
+func (q *Queue) Recall(g *txn.Global) {
+	for _, b := range g.Branches {
+		if b.Step != nil && b.InFlightUntil != 0 && b.NeedsPhaseTwo() {
+			q.Withdraw(g.XID.ID, b.ID, txn.Forward)
+		}
+	}
+}

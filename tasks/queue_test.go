@@ -265,6 +265,34 @@ func TestWhatIsNotWantedAnyMoreIsNotGiven(t *testing.T) {
 	c.one("charge")
 }
 
+func TestAStepThatNobodyHasBegunHoldsUpNoUndoing(t *testing.T) {
+	t.Parallel()
+	c := newCore(t, Options{})
+	id := c.startFor("charge", "shop", "u", 0)
+	c.pass(30 * time.Second) // by now the core waits for a minute
+	if c.queue.Withdraw(id, 1, txn.Rollback) {
+		t.Error("what was not asked was taken back")
+	}
+	if _, err := c.apply(id, txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseRequested}); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.one("undo", "charge"); got.Command.Op != txn.Rollback {
+		t.Errorf("%+v", got)
+	}
+	id = c.startFor("charge", "shop", "u", 0)
+	taken := c.one("charge")
+	if _, err := c.apply(id, txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseRequested}); err != nil {
+		t.Fatal(err)
+	}
+	if b := c.poll(5, "undo"); len(b.Tasks) != 0 {
+		t.Fatal("a step is undone while a worker is at it")
+	}
+	if err := c.end(taken.ID, txn.ResultDone); err != nil {
+		t.Error(err)
+	}
+	c.one("undo")
+}
+
 func TestAWorkerThatUndoesAndDiesIsReplaced(t *testing.T) {
 	t.Parallel()
 	c := newCore(t, Options{})

@@ -174,6 +174,9 @@ func (s *Server) carryOutOperation(
 	if s.o.Notice != nil {
 		req.Notice = func(g *txn.Global, id int64) string { return s.o.Notice(g, op, id, actor) }
 	}
+	if op.Action == txn.ActionSkip {
+		s.withdraw(id, op.BranchID)
+	}
 	g, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Operate(req, done) })
 	if err == nil {
 		s.o.Logger.InfoContext(ctx, "operator acted", "xid", g.XID.String(), "action", op.Action.String(), "actor", actor)

@@ -321,6 +321,7 @@ func (s *Server) skipStep(c *gin.Context) {
 		s.failRun(c, err)
 		return
 	}
+	s.withdraw(g.XID.ID, op.BranchID)
 	if s.fourEyes(op.Action.String()) {
 		plan, err := await(c, func(done func(txn.Plan, error)) { s.o.Coordinator.Plan(g.XID.ID, op, done) })
 		if err != nil {
@@ -392,7 +393,7 @@ func (s *Server) runActions(ctx context.Context, g *txn.Global) []string {
 		open := b.NeedsPhaseTwo() && b.State != txn.PhaseOneDone || b.State == txn.PhaseOneFailed || g.Status != txn.Active
 		if open && !skip && tried < stepsTried {
 			tried++
-			skip = may(txn.Operation{Action: txn.ActionSkip, BranchID: b.ID})
+			skip = s.unclaimed(g, b.ID) || may(txn.Operation{Action: txn.ActionSkip, BranchID: b.ID})
 		}
 	}
 	for name, allowed := range map[string]bool{"skip": skip, "signal": signal, "approve": approve} {

@@ -31,6 +31,7 @@ type Tasks interface {
 	Views() []orchestrator.TaskView
 	Polled(task string) bool
 	Parked(global, branch int64, op txn.Outcome) (task string, since txn.Millis, parked bool)
+	Withdraw(global, branch int64, op txn.Outcome) bool
 }
 
 // taskRules are those of workers.

@@ -106,6 +106,8 @@ func (d *taskDesk) Parked(global, _ int64, _ txn.Outcome) (string, txn.Millis, b
 	return "charge", 1_700_000_000_123, global == 100
 }
 
+func (d *taskDesk) Withdraw(global, _ int64, _ txn.Outcome) bool { return global == 100 }
+
 const tasksPath = "/api/v1/sagas/tasks"
 
 func TestAWorkerPollsAndEndsATask(t *testing.T) {

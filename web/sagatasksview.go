@@ -93,10 +93,7 @@ func (s *Server) unfetchedOf(g *txn.Global, elsewhere []orchestrator.RemoteSessi
 	if s.o.Tasks == nil || g.Saga == nil || g.Status.Ended() {
 		return nil
 	}
-	op := txn.Forward
-	if g.Status.Decided() {
-		op = txn.Rollback
-	}
+	op := opOf(g)
 	polled := func(task string) bool {
 		return s.o.Tasks.Polled(task) || slices.ContainsFunc(elsewhere, func(x orchestrator.RemoteSession) bool {
 			name, ok := taskSession(&x)
@@ -133,4 +130,31 @@ func (k *known) fetching() (all []Cause) {
 			"Step %s waits for a worker: no worker polls for task %s.", u.branch.Step.Name, u.task))
 	}
 	return all
+}
+
+// withdraw takes the task of a step back, if it waits for a worker here, so that a person may act on the step.
+func (s *Server) withdraw(id, branch int64) {
+	if s.o.Tasks == nil || branch == 0 {
+		return
+	}
+	for _, op := range []txn.Outcome{txn.Forward, txn.Rollback} {
+		s.o.Tasks.Withdraw(id, branch, op)
+	}
+}
+
+// unclaimed reports whether the task of a step waits for a worker here.
+func (s *Server) unclaimed(g *txn.Global, branch int64) bool {
+	if s.o.Tasks == nil {
+		return false
+	}
+	_, _, parked := s.o.Tasks.Parked(g.XID.ID, branch, opOf(g))
+	return parked
+}
+
+// opOf is what the steps of a saga are asked as it stands.
+func opOf(g *txn.Global) txn.Outcome {
+	if g.Status.Decided() {
+		return txn.Rollback
+	}
+	return txn.Forward
 }

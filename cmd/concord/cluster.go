@@ -78,7 +78,7 @@ func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) er
 		o.Log = m.direct
 		routes[txn.StepMessage] = &m.noMessages
 	}
-	m.openTasks(n, routes)
+	m.openTasks(n, routes, o)
 	if err := m.openRelay(n, routes); err != nil {
 		return err
 	}

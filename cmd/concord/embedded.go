@@ -69,7 +69,7 @@ func (m *oneMachine) open(ctx context.Context, n *node, o *orchestrator.Options)
 	o.Store, o.Log, o.Admit = m.store, m.decisions, m.store.Admit
 	routes := orchestrator.Routes{txn.Topic: m.messages, txn.StepMessage: m.messages}.Fallback(o.Transport)
 	o.Transport = routes
-	n.openTasks(routes, tasks.Options{})
+	n.openTasks(routes, o, tasks.Options{})
 	return n.openCallback(routes, nil, nil)
 }
 

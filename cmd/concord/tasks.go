@@ -13,15 +13,15 @@ import (
 )
 
 // openTasks adds the transport of steps that workers fetch to the routes.
-func (n *node) openTasks(routes orchestrator.Routes, o tasks.Options) {
+func (n *node) openTasks(routes orchestrator.Routes, c *orchestrator.Options, o tasks.Options) {
 	o.Logger = n.logger
 	n.tasks = tasks.New(o)
-	routes[txn.StepWorker] = n.tasks
+	routes[txn.StepWorker], c.Recall = n.tasks, n.tasks.Recall
 }
 
 // openTasks has tasks for which no worker polls here handed over to nodes at which one does.
-func (m *cluster) openTasks(n *node, routes orchestrator.Routes) {
-	n.openTasks(routes, tasks.Options{
+func (m *cluster) openTasks(n *node, routes orchestrator.Routes, c *orchestrator.Options) {
+	n.openTasks(routes, c, tasks.Options{
 		Clock: m.store, Valid: m.store.Valid,
 		Elsewhere: func(cmd txn.Command) error {
 			if m.relay == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -149,4 +150,61 @@ func TestATaskOfAWorkerThatDiesGoesToAnother(t *testing.T) {
 	contains(t, text, `"task":"ship"`, `"parked":1`)
 	d.end(d.take("ship"), "done", ``, http.StatusOK)
 	d.becomes(xid, "Committed")
+}
+
+func TestATaskThatNobodyTakesIsSkippedOrCancelled(t *testing.T) {
+	t.Parallel()
+	d := publishFulfil(t, start(t, t.TempDir(), "--dev"))
+	skipped, cancelled := d.run("o-3"), d.run("o-4")
+	d.until(`"parked":2`, func() string {
+		_, text := d.get("/api/v1/sagas/tasks")
+		return text
+	})
+	_, text := d.get("/api/v1/sagas/runs/" + skipped)
+	contains(t, text, `"skip"`)
+	body := `{"step":"charge","result":{"payment":"by hand"},"reason":"paid at the counter"}`
+	if status, answer := d.post("runs/"+skipped+"/skip", body); status != http.StatusOK {
+		t.Fatalf("%d %v", status, answer)
+	}
+	if input := d.take("ship")["input"].(map[string]any); input["payment"] != "by hand" {
+		t.Errorf("%v", input)
+	}
+	if status, answer := d.post("runs/"+cancelled+"/cancel", `{"reason":"changed my mind"}`); status != http.StatusOK {
+		t.Fatalf("%d %v", status, answer)
+	}
+	if refund := d.take("refund"); refund["xid"] != cancelled {
+		t.Errorf("%v", refund)
+	}
+}
+
+func TestAWorkerThatGoesAwayTakesNothingAlong(t *testing.T) {
+	t.Parallel()
+	d := publishFulfil(t, start(t, t.TempDir(), "--dev"))
+	ctx, hangUp := context.WithCancel(t.Context())
+	body := strings.NewReader(`{"tasks":["charge"],"wait":"1m"}`)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.http+"/api/v1/sagas/tasks/poll", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if r, err := http.DefaultClient.Do(request); err == nil {
+			_ = r.Body.Close()
+		}
+	}()
+	d.until(`"waiting":1`, func() string {
+		_, text := d.get("/api/v1/sagas/tasks")
+		return text
+	})
+	hangUp()
+	<-ended
+	d.until(`"waiting":0`, func() string {
+		_, text := d.get("/api/v1/sagas/tasks")
+		return text
+	})
+	d.run("o-5")
+	if charge := d.take("charge"); charge["attempt"] != 1.0 {
+		t.Errorf("%v", charge)
+	}
 }
