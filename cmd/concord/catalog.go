@@ -11,6 +11,7 @@ func (n *node) openCatalog(o *orchestrator.Options) {
 	n.catalog = catalog.New(catalog.Options{
 		Documents: documents, Clock: clock, Logger: n.logger, CheckTopic: n.engine.checkTopic,
 		Languages: []catalog.Language{catalog.Seata()}, Alone: !n.config.Clustered(),
+		Deadline: n.config.Saga.Deadline,
 	})
 	o.Sagas = n.catalog
 }

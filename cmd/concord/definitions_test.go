@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const parcelText = `# what is said here is kept
@@ -71,4 +73,20 @@ func TestWhatIsPublishedSurvivesAKill(t *testing.T) {
 	contains(t, p.ok("saga", "draft", "publish", "parcel"), "parcel version 2 is published")
 	contains(t, p.ok("saga", "show", "parcel"), "sending version 2")
 	contains(t, p.ok("saga", "draft", "list"), "no draft")
+}
+
+func TestTheDefaultDeadlineIsASetting(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "--dev", "--saga-deadline", "2h")
+	text := "saga: 1\nname: wait\nsteps:\n  - {id: go, signal: {name: go}}\n"
+	p.ok("saga", "publish", definitionFile(t, "wait.yaml", text))
+	p.ok("saga", "start", "wait", "--key", "k")
+	_, body := p.get("/api/v1/sagas/runs?saga=wait")
+	var page struct{ Items []struct{ BeganAt, DeadlineAt time.Time } }
+	if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Items) != 1 {
+		t.Fatalf("%v: %s", err, body)
+	}
+	if r := page.Items[0]; r.DeadlineAt.Sub(r.BeganAt) != 2*time.Hour {
+		t.Errorf("%+v", r)
+	}
 }

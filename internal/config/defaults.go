@@ -62,6 +62,7 @@ func Default() Config {
 		},
 		Trace: Trace{Sample: 0.01},
 		Auth:  Auth{Mode: "off"},
+		Saga:  Saga{Deadline: 24 * time.Hour},
 		Callback: Callback{
 			Timeout: 10 * time.Second, InFlight: 2048, PerTarget: 64, Queued: 16 << 10, Failures: 5, RetryPercent: 20,
 			RetryRate: 20,

@@ -53,6 +53,8 @@ type Config struct {
 	TLS TLS `koanf:"tls"`
 	// Calls to participants that are reached by HTTP.
 	Callback Callback `koanf:"callback"`
+	// Sagas.
+	Saga Saga `koanf:"saga"`
 }
 
 // Log says what is logged, and how.
@@ -319,6 +321,13 @@ type TLS struct {
 	// File with the authorities (PEM) by which other nodes are known when this node calls them; empty trusts the
 	// machine's.
 	NodeCA string `koanf:"nodeCA"`
+}
+
+// Saga sets up sagas.
+type Saga struct {
+	// Time that a run may take if its definition does not say. When it has passed, what was done is compensated. Runs
+	// that are under way keep theirs.
+	Deadline time.Duration `koanf:"deadline"`
 }
 
 // Callback sets up the calls to participants that are reached by HTTP.

@@ -55,6 +55,7 @@ func (l *Loaded) check() []error {
 	c.tls(&l.TLS)
 	c.limits(&l.Limits)
 	c.retry(&l.Retry)
+	c.saga(&l.Saga)
 	c.rest(&l.Config)
 	return c.errs
 }
@@ -128,6 +129,10 @@ func (c *checker) limits(l *Limits) {
 	between(c, "limits.timeoutMax", l.TimeoutMax, time.Second, 30*24*time.Hour)
 	between(c, "limits.sweep", l.Sweep, 10*time.Millisecond, 10*time.Second)
 	between(c, "limits.drain", l.Drain, 0, 10*time.Minute)
+}
+
+func (c *checker) saga(s *Saga) {
+	between(c, "saga.deadline", s.Deadline, time.Second, 366*24*time.Hour)
 }
 
 func (c *checker) retry(r *Retry) {
