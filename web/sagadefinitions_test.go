@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -353,4 +354,40 @@ func (failing) Draft(context.Context, string) (d catalog.Draft, err error) {
 
 func (failing) Drafts(context.Context, string, string, int) ([]catalog.Draft, error) {
 	return nil, orchestrator.ErrUnavailable
+}
+
+// TestManyPublishAtOnce: each that is told of a version is the one that made it, and there are no gaps.
+func TestManyPublishAtOnce(t *testing.T) {
+	t.Parallel()
+	s := withCatalog(t)
+	const people = 8
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	made, late := map[float64]string{}, 0
+	for n := range people {
+		text := strings.Replace(journeyText, "/pay", fmt.Sprint("/pay", n), 1)
+		group.Go(func() {
+			status, got, _ := s.as(t, s.operator, "POST", "/definitions", text)
+			mu.Lock()
+			defer mu.Unlock()
+			switch version, _ := got["version"].(float64); {
+			case status == 201 && made[version] == "":
+				made[version] = text
+			case status == 409 && got["code"] == "conflict" && got["retryable"] == true:
+				late++
+			default:
+				t.Errorf("%d %v", status, got)
+			}
+		})
+	}
+	group.Wait()
+	if len(made)+late != people || len(made) < 2 {
+		t.Errorf("%d versions, %d were too late", len(made), late)
+	}
+	for version := 1.0; version <= float64(len(made)); version++ {
+		_, got, _ := s.as(t, s.viewer, "GET", fmt.Sprint("/definitions/journey/versions/", version), "")
+		if got["text"] != made[version] || made[version] == "" {
+			t.Errorf("version %v is another one than who made it was told", version)
+		}
+	}
 }
