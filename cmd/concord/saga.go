@@ -35,7 +35,7 @@ func (a *app) saga() *cobra.Command {
 		a.sagaStart(), a.sagaRuns(), a.sagaRunShow(), a.sagaSignal(),
 		a.sagaApproval("approve", "Approve what a step of a run asks", true),
 		a.sagaApproval("reject", "Reject what a step of a run asks", false),
-		a.sagaCancel(), a.sagaRetry(), a.sagaSkip(), a.sagaResume(), a.sagaImport(), a.sagaExport(),
+		a.sagaCancel(), a.sagaRetry(), a.sagaSkip(), a.sagaResume(), a.sagaMove(), a.sagaImport(), a.sagaExport(),
 	} {
 		commands = append(commands, a.clientFlags(cmd))
 	}
