@@ -295,8 +295,8 @@ func (s *Server) tryAgain(c *gin.Context, step, why string) {
 	s.tellRun(c, http.StatusOK, g)
 }
 
-// sagaSkip has a step count as done, or as undone. Without a step the whole run that is stuck behind its pivot counts as
-// done.
+// sagaSkip has a step count as done, or as undone. Without a step the whole run that is stuck behind its pivot counts
+// as done.
 type sagaSkip struct {
 	Step   string          `json:"step"`
 	Result json.RawMessage `json:"result"`

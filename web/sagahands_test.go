@@ -62,7 +62,8 @@ func TestSignalsAndApprovals(t *testing.T) {
 		fmt.Sprint(wait["data"]) != "map[a:1]" || wait["name"] != nil {
 		t.Errorf("%v", wait)
 	}
-	status, got = r.post(t, href+"/approvals/ok", `{"approve":true,"comment":"well","data":{"x":"y"}}`, "Concord-Actor", "me")
+	const yes = `{"approve":true,"comment":"well","data":{"x":"y"}}`
+	status, got = r.post(t, href+"/approvals/ok", yes, "Concord-Actor", "me")
 	if status != 200 || got["status"] != "Committed" ||
 		fmt.Sprint(got["output"]) != "map[n:5 said:y who:me]" {
 		t.Errorf("%d %v", status, got)

@@ -13,9 +13,9 @@ import (
 
 // A run that is begun with a key is begun once. The key is noted first, with the number that the run will have; then
 // the run is begun with this number, which the runtime does once however often it is asked. Whoever comes back after a
-// crash between the two finds the number, finds no run that has it, and goes on from there. So a run is neither lost nor
-// made twice, as long as its record is kept: a number whose record may be past retention is given up, for nobody can say
-// any more whether there was a run.
+// crash between the two finds the number, finds no run that has it, and goes on from there. So a run is neither lost
+// nor made twice, as long as its record is kept: a number whose record may be past retention is given up, for nobody
+// can say any more whether there was a run.
 
 // runKeyKind is the kind of the documents that hold keys.
 const runKeyKind = "saga-key"

@@ -76,8 +76,8 @@ func (k *known) step(b *txn.Branch, d CauseData) (c Cause, open bool) {
 	case b.Kind == txn.StepSignal:
 		return cause(weighsOpen, "waitsForSignal", d, "Step %s waits for the signal %s%s.", name, b.Resource, until), true
 	case b.State == txn.Published:
-		return cause(weighsAnswer, "awaitsReply", d, "The message of step %s is out on topic %s, and its reply is waited for.",
-			name, b.Resource), true
+		return cause(weighsAnswer, "awaitsReply", d,
+			"The message of step %s is out on topic %s, and its reply is waited for.", name, b.Resource), true
 	case b.InFlight(k.now):
 		return cause(weighsAnswer, "answerAwaited", d, "Step %s (%s) was asked and has not answered yet.", name,
 			stepKind(b)), true

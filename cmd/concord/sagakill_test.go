@@ -64,7 +64,8 @@ func (p *process) begin(key string) (run web.SagaStarted, status int, ok bool) {
 	return run, resp.StatusCode, true
 }
 
-// TestAKeyBeginsOneRunWhateverIsKilled kills the server while runs are begun, a few times, and begins all of them again.
+// TestAKeyBeginsOneRunWhateverIsKilled kills the server while runs are begun, a few times, and begins all of them
+// again.
 func TestAKeyBeginsOneRunWhateverIsKilled(t *testing.T) {
 	t.Parallel()
 	const rounds, clients, keys = 3, 4, 400

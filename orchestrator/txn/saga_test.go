@@ -12,8 +12,8 @@ import (
 )
 
 // levels is a planner: the steps of a level run together, the next level begins when all of them are done. Names tell
-// what they are: with "u" they can be undone, with "p" they are pivots, "t" is a timer of a second, "s" a signal and "q"
-// an approval.
+// what they are: with "u" they can be undone, with "p" they are pivots, "t" is a timer of a second, "s" a signal and
+// "q" an approval.
 type levels [][]string
 
 func (l levels) Planner(*SagaRun) Planner { return l }
