@@ -28,6 +28,9 @@ const (
 	tidyEvery = 500 * time.Millisecond
 	// slack is how much longer than its lease the core waits for a worker, unless it is told otherwise.
 	slack = 2 * time.Second
+	// parkStep is by how much the core is had to wait longer for a task that is parked. If this node dies it is planned
+	// anew after that at most.
+	parkStep = 20 * time.Second
 	// marginMax is how long before the core gives an answer up it is told to wait longer.
 	marginMax = 5 * time.Second
 	// movedMax bounds what goes to other nodes at one look.

@@ -253,17 +253,38 @@ func (q *Queue) Forget() {
 	}
 }
 
-// Run looks after what is due until ctx ends. It returns nil.
+// Run looks after what is due until ctx ends. Then the core is told that nobody took what is parked, so that it is
+// planned anew soon after a restart, or by another node. It returns nil.
 func (q *Queue) Run(ctx context.Context) error {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			q.release()
 			return nil
 		case <-ticker.C:
 			q.Tick()
 		}
+	}
+}
+
+// release takes back what is parked.
+func (q *Queue) release() {
+	if !q.valid() {
+		return
+	}
+	var all []txn.Command
+	q.mu.Lock()
+	for _, e := range q.entries {
+		if e.lane != nil {
+			all = append(all, e.cmd)
+			q.remove(e)
+		}
+	}
+	q.mu.Unlock()
+	for i := range all {
+		q.nobody(&all[i], "the server stopped before a worker took it")
 	}
 }
 

@@ -293,6 +293,31 @@ func TestAStepThatNobodyHasBegunHoldsUpNoUndoing(t *testing.T) {
 	c.one("undo")
 }
 
+func TestWhatIsParkedComesBackAfterAStop(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(q *Queue){
+		"killed": func(q *Queue) { q.Forget() },
+		"stopped": func(q *Queue) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = q.Run(ctx)
+		},
+	} {
+		c := newCore(t, Options{})
+		c.start("charge", "shop")
+		c.pass(40 * time.Second)
+		stop(c.queue)
+		if name == "stopped" {
+			c.pass(2 * time.Second)
+		} else {
+			c.pass(22 * time.Second)
+		}
+		if b := c.poll(1, "charge"); len(b.Tasks) != 1 {
+			t.Errorf("%s: nothing came back: %+v", name, c.global(1).Branches[0])
+		}
+	}
+}
+
 func TestAWorkerThatUndoesAndDiesIsReplaced(t *testing.T) {
 	t.Parallel()
 	c := newCore(t, Options{})

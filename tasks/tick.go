@@ -52,7 +52,9 @@ func (q *Queue) chores() (all []chore) {
 		e := q.due[0]
 		c := chore{e: e, cmd: e.cmd, told: e.told, leased: e.lane == nil}
 		if now < e.until { // the core is about to give it up, and has to wait longer
-			c.until = e.until.Add(slack)
+			if c.until = e.until.Add(slack); !c.leased {
+				c.until = min(c.until, now.Add(parkStep))
+			}
 			e.told = c.until
 			q.plan(e, now)
 		} else {
