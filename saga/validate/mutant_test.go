@@ -103,7 +103,7 @@ func mutations() []mutation {
 		{"step of an expression misspelt", rewrite(`steps\.\w+`, double)},
 		{"field of a step misspelt", rewrite(`\.(output|status|case)\b`, double)},
 		{"variable misspelt", rewrite(`\b(input|saga|steps)\b[.\[]`, func(s string) string { return "x" + s })},
-		{"expression cut off", rewrite(`\$\{[^}]{3,}\}`, func(s string) string { return s[:len(s)-2] + " +}" })},
+		{"expression cut off", rewrite(`(^|[^$])\$\{[^}]{3,}\}`, func(s string) string { return s[:len(s)-2] + " +}" })},
 		{"expression open", rewrite(`\}$`, func(string) string { return "" }, "amount", "to", "url", "text", "traveller")},
 		{"function unknown", rewrite(`\b(map|len|sum|filter|flatten|max)\(`, func(s string) string { return "x" + s })},
 		{"sub-saga misspelt", rewrite(`^[\w-]+$`, double, "saga")},
@@ -215,7 +215,10 @@ func TestMutantsAreFound(t *testing.T) {
 		all, missed = all+tried, missed+escaped
 		t.Logf("%-34s %4d mutants, %d not found", m.name, tried, escaped)
 	}
-	if t.Logf("%d mutants, %d not found", all, missed); all < 500 || missed*50 > all {
+	// Two of those that are not found are harmless: a pivot of which the refusal goes another way, and a case after which
+	// nothing need come. One is not: a misspelt field where all steps are gone through. They count as well.
+	rate := 100 * float64(all-missed) / float64(all)
+	if t.Logf("%d mutants, %d not found: %.1f %% are", all, missed, rate); all < 1_000 || rate < 99.5 {
 		t.Errorf("%d of %d mutants are not found", missed, all)
 	}
 }
