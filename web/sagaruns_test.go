@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
 )
 
 // runTypes are the types behind the schemas of runs of sagas.
@@ -19,6 +21,7 @@ func runTypes() map[string]reflect.Type {
 		"SagaSignal": reflect.TypeFor[sagaSignal](), "SagaAnswer": reflect.TypeFor[sagaAnswer](),
 		"SagaCancel": reflect.TypeFor[sagaCancel](), "SagaRetry": reflect.TypeFor[sagaRetry](),
 		"SagaSkip": reflect.TypeFor[sagaSkip](), "SagaInputProblem": reflect.TypeFor[SagaInputProblem](),
+		"StepReply": reflect.TypeFor[orchestrator.ReplyBody](), "StepReplied": reflect.TypeFor[replyAnswer](),
 	}
 }
 
