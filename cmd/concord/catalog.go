@@ -9,9 +9,9 @@ import (
 func (n *node) openCatalog(o *orchestrator.Options) {
 	documents, clock := n.engine.documents()
 	n.catalog = catalog.New(catalog.Options{
-		Documents: documents, Clock: clock, Logger: n.logger, CheckTopic: n.engine.checkTopic,
-		Languages: []catalog.Language{catalog.Seata()}, Alone: !n.config.Clustered(),
-		Deadline: n.config.Saga.Deadline,
+		Documents: documents, Clock: clock, Logger: n.logger, Deadline: n.config.Saga.Deadline,
+		CheckTopic: n.engine.checkTopic, CheckTarget: n.callback.Check, Alone: !n.config.Clustered(),
+		Languages: []catalog.Language{catalog.Seata()},
 	})
 	o.Sagas = n.catalog
 }

@@ -43,6 +43,9 @@ func publishParcel(t *testing.T, p *process) {
 	again := definitionFile(t, "sending.yaml", strings.Replace(sendingText, "/label", "/label2", 1))
 	contains(t, p.ok("saga", "publish", again), "sending version 2 is published")
 	contains(t, p.ok("saga", "publish", again), "nothing new")
+	far := strings.NewReplacer("sending", "far", "127.0.0.1", "far.example").Replace(sendingText)
+	contains(t, p.ok("saga", "publish", definitionFile(t, "far.yaml", far)), "warning", "closed-target", "callback.allow",
+		"far version 1 is published")
 	contains(t, p.ok("saga", "draft", "put", parcel), "stored")
 }
 
@@ -82,7 +85,9 @@ func TestTheDefaultDeadlineIsASetting(t *testing.T) {
 	p.ok("saga", "publish", definitionFile(t, "wait.yaml", text))
 	p.ok("saga", "start", "wait", "--key", "k")
 	_, body := p.get("/api/v1/sagas/runs?saga=wait")
-	var page struct{ Items []struct{ BeganAt, DeadlineAt time.Time } }
+	var page struct {
+		Items []struct{ BeganAt, DeadlineAt time.Time }
+	}
 	if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Items) != 1 {
 		t.Fatalf("%v: %s", err, body)
 	}

@@ -15,6 +15,8 @@ type Options struct {
 	Clock     orchestrator.Clock // nil: the system's
 	// Deadline is of sagas that name none; 0 is a day.
 	Deadline time.Duration
+	// CheckTarget says why calls to a URL are refused; it is a warning. nil: none are.
+	CheckTarget func(url string) error
 	// CheckTopic says why the messages of a saga may not use a topic. nil: they may use any.
 	CheckTopic func(name string) error
 	// Languages are those beside our own; of several that recognise a text the first reads it.
@@ -65,7 +67,7 @@ func New(o Options) *Catalog {
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
-	c.languages = append(append(c.languages, o.Languages...), own{o.Deadline, o.CheckTopic})
+	c.languages = append(append(c.languages, o.Languages...), own{o.Deadline, o.CheckTopic, o.CheckTarget})
 	return c
 }
 

@@ -356,7 +356,8 @@ func TestSeveralLanguages(t *testing.T) {
 	s := &shelf{all: map[string]orchestrator.Document{}}
 	c := New(Options{Documents: s, Languages: []Language{numbers{}}})
 	t.Cleanup(c.Close)
-	if _, r, _, err := c.Publish(t.Context(), []byte("7"), "me", ""); !errors.Is(err, ErrUnsound) || r.Language != "numbers" {
+	_, r, _, err := c.Publish(t.Context(), []byte("7"), "me", "")
+	if !errors.Is(err, ErrUnsound) || r.Language != "numbers" {
 		t.Errorf("%+v %v", r, err)
 	}
 	publish(t, c, journey)

@@ -20,6 +20,7 @@ const Concord = "concord"
 type own struct {
 	deadline time.Duration           // of sagas that name none
 	topic    func(name string) error // says why messages may not use a topic; nil: they may use any
+	target   func(url string) error  // says why a URL is not called; nil: all are
 }
 
 func (own) Name() string { return Concord }
@@ -43,7 +44,9 @@ func (l own) Check(ctx context.Context, text []byte, sagas Lookup) (r Review, er
 		known[key] = def
 		return def, def != nil
 	}
-	def, findings := validate.Document(text, validate.Options{Sagas: lookup, Deadline: l.deadline, Topic: l.topic})
+	def, findings := validate.Document(text, validate.Options{
+		Sagas: lookup, Deadline: l.deadline, Topic: l.topic, Target: l.target,
+	})
 	r.Findings = findings
 	if def == nil {
 		return r, fault

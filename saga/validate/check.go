@@ -18,6 +18,8 @@ type Options struct {
 	Deadline time.Duration
 	// Topic says why a message may not go to a topic, or why it may not be answered there. nil: all are allowed.
 	Topic func(name string) error
+	// Target says why the server does not call a URL now. nil: it calls all.
+	Target func(url string) error
 }
 
 // Document parses and checks a document. The definition is nil if it cannot be read at all.

@@ -69,12 +69,20 @@ func notOurs(name string) error {
 	return nil
 }
 
+// notClosed refuses one host.
+func notClosed(url string) error {
+	if url == "https://closed.example:8443/" {
+		return errors.New("it is closed")
+	}
+	return nil
+}
+
 // wanted reads "# want: rule" at the end of a line, or "# want+1: rule" for the line below.
 var wanted = regexp.MustCompile(`# want(\+\d+)?: ([a-z-]+(?:, [a-z-]+)*)`)
 
 func TestBrokenDefinitionsAreFound(t *testing.T) {
 	t.Parallel()
-	o := Options{Sagas: published(t), Topic: notOurs}
+	o := Options{Sagas: published(t), Topic: notOurs, Target: notClosed}
 	proven := map[definition.Rule]bool{}
 	for _, file := range documents(t, "testdata/broken/*.yaml", 40) {
 		text, err := os.ReadFile(file)

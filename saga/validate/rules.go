@@ -18,6 +18,7 @@ const (
 	RuleTakenName       definition.Rule = "taken-name"
 	RuleBadURL          definition.Rule = "bad-url"
 	RuleBadTopic        definition.Rule = "bad-topic"
+	RuleClosedTarget    definition.Rule = "closed-target"
 	RuleDynamicTarget   definition.Rule = "dynamic-target"
 	RuleReservedHeader  definition.Rule = "reserved-header"
 	RuleAfterPivot      definition.Rule = "compensation-after-pivot"
@@ -77,6 +78,7 @@ func Rules() []Info {
 		{RuleLoopKind, e, "A choice cannot be a loop or be repeated."},
 		{RuleTakenName, e, "A loop variable has the name of another variable."},
 		{RuleBadURL, e, "A URL that cannot be called."},
+		{RuleClosedTarget, w, "A URL that the server does not call: its setting `callback.allow` does not list the host."},
 		{RuleBadTopic, e, "A topic that the server writes itself, or that brokers do not take."},
 		{RuleDynamicTarget, w, "The host of a URL is computed, so what is called depends on data."},
 		{RuleReservedHeader, e, "A header that the server sets itself."},

@@ -387,5 +387,9 @@ func (c *checker) call(path string, call *definition.Call) {
 		c.find(RuleBadURL, path, advice, "a URL begins with http:// or https://")
 	case u.Host == "" || u.User != nil || u.Fragment != "":
 		c.find(RuleBadURL, path, advice, "a URL has a host, and neither credentials nor a fragment")
+	case c.options.Target != nil:
+		if err := c.options.Target(u.Scheme + "://" + u.Host + "/"); err != nil {
+			c.find(RuleClosedTarget, path, "correct the host, or have the server call it", "%v", err)
+		}
 	}
 }
