@@ -195,8 +195,11 @@ func viewStep(g *txn.Global, b *txn.Branch, past *stepPast, now txn.Millis) Saga
 			}
 		}
 	}
-	if v.State == stepDone {
+	switch v.State {
+	case stepDone:
 		v.Failure = ""
+	case stepRefused: // it is not undone, so these are attempts to go forward still
+		v.Attempts = max(v.Attempts, b.Attempts)
 	}
 	undone := g.Status == txn.RollingBack || g.Status == txn.RolledBack
 	if undone && b.Step.Undo && v.State != stepRefused && v.State != stepLeft {

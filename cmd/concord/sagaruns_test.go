@@ -149,6 +149,12 @@ func TestASagaIsRunFromTheCommandLine(t *testing.T) {
 func TestRunsThatGoWrongAreMended(t *testing.T) {
 	t.Parallel()
 	s := newSagaScene(t)
+	s.b.answer("/hold", http.StatusConflict)
+	r := s.do("saga", "start", "purchase", "--input", `{"item":"lamp"}`, "--wait")
+	if r.code != exitCompensated || !regexp.MustCompile(`(?m)^hold refused +1 `).MatchString(r.out) {
+		t.Errorf("%+v", r)
+	}
+	s.b.answer("/hold", 0)
 	xid := s.begin()
 	s.ok("saga", "reject", xid, "boss", "--comment", "too bright")
 	contains(t, s.ends(xid, exitCompensated).out, "└ undo done", "too bright")

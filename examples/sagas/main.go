@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -43,6 +45,10 @@ Try, for instance:
   go run ./examples/sagas travel --refuse car     # a step says no: the others are cancelled
   go run ./examples/sagas travel --lose hotel     # its answer is lost: it is asked again, and booked once
   go run ./examples/sagas travel --silence hotel  # nobody ever learns whether it is booked: it is cancelled, too
+
+With "participants" as the example, only the participants are started, and everything else is up to you:
+
+  go run ./examples/sagas participants --server http://127.0.0.1:8088
 `
 
 // run carries out a command line.
@@ -70,6 +76,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if flags.NArg() != 1 {
 		return fmt.Errorf("name one example; there are:\n%s", listed())
 	}
+	if flags.Arg(0) == "participants" {
+		return o.serve(ctx, out)
+	}
 	e, err := find(flags.Arg(0))
 	if err != nil {
 		return err
@@ -91,6 +100,42 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("the saga is neither done nor compensated (exit code %d)", end.code)
 	}
 	return nil
+}
+
+// serve runs the participants alone, and a worker if there is a coordinator, until ctx ends.
+func (o *options) serve(ctx context.Context, out io.Writer) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p := newParticipant()
+	p.pace, p.log = o.pace, &together{w: out}
+	l, err := net.Listen("tcp", o.participants)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(p.log, "The participants listen on %s.\n", l.Addr())
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		if o.server == "" {
+			return
+		}
+		w := &worker{server: strings.TrimSuffix(o.server, "/"), token: os.Getenv("CONCORD_TOKEN"), does: p}
+		for i := range examples {
+			w.tasks = append(w.tasks, examples[i].tasks()...)
+		}
+		w.run(ctx, func(err error) { _, _ = fmt.Fprintln(p.log, "worker:", err) })
+	}()
+	server := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err = server.Serve(l); errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	stop()
+	<-worked
+	return err
 }
 
 // listed is the list of examples.

@@ -32,6 +32,7 @@ type participant struct {
 	asks     map[string]int // questions about a transfer
 	faults   map[string]*fault
 	pace     time.Duration
+	log      io.Writer // told what happens to bookings
 }
 
 // booking is what became of one step.
@@ -72,7 +73,9 @@ type reply struct {
 }
 
 func newParticipant() *participant {
-	return &participant{bookings: map[string]*booking{}, asks: map[string]int{}, faults: map[string]*fault{}}
+	return &participant{
+		bookings: map[string]*booking{}, asks: map[string]int{}, faults: map[string]*fault{}, log: io.Discard,
+	}
 }
 
 // handle carries a request out.
@@ -89,6 +92,7 @@ func (p *participant) handle(r request) reply {
 	case r.undo:
 		if before.state == booked {
 			before.state = cancelled
+			before.print(p.log)
 		}
 		return reply{status: http.StatusOK} // also the second time
 	case before != nil && before.state == booked:
@@ -126,6 +130,13 @@ func (p *participant) remember(r request, s state, answer map[string]any) {
 	}
 	p.bookings[r.branch] = b
 	p.order = append(p.order, b)
+	b.print(p.log)
+}
+
+// print shows one booking.
+func (b *booking) print(w io.Writer) {
+	line := fmt.Sprintf("  %-14s %-6s %-14s %s", b.service, b.id, b.state, b.about)
+	_, _ = fmt.Fprintln(w, strings.TrimRight(line, " "))
 }
 
 // ServeHTTP takes the requests of steps and compensations. The coordinator says in headers what they belong to.
@@ -184,7 +195,7 @@ func (p *participant) print(w io.Writer) {
 	booked, all := p.held()
 	_, _ = fmt.Fprintf(w, "\nWhat the participants hold:\n")
 	for _, b := range all {
-		_, _ = fmt.Fprintf(w, "  %-14s %-6s %-14s %s\n", b.service, b.id, b.state, b.about)
+		b.print(w)
 	}
 	switch {
 	case len(all) == 0:

@@ -203,6 +203,8 @@ func TestParticipantsAreReachedByHTTP(t *testing.T) {
 		_ = resp.Body.Close()
 		return resp.StatusCode
 	}
+	var log bytes.Buffer
+	p.log = &log
 	for i, tt := range []struct {
 		method, path, operation string
 		status                  int
@@ -217,6 +219,9 @@ func TestParticipantsAreReachedByHTTP(t *testing.T) {
 		if got := ask(tt.method, tt.path, tt.operation); got != tt.status {
 			t.Errorf("request %d: %d, want %d", i+1, got, tt.status)
 		}
+	}
+	if got := log.String(); strings.Count(got, "booked") != 1 || strings.Count(got, "cancelled") != 1 {
+		t.Errorf("told:\n%s", got)
 	}
 	var out bytes.Buffer
 	p.print(&out)
