@@ -252,7 +252,11 @@ func (s *Server) moveRuns(c *gin.Context, sagas Sagas) {
 		s.failRun(c, err)
 		return
 	}
-	note(c, m.saga, nil, out)
+	counts := map[string]int{}
+	for _, item := range out.Items {
+		counts[item.Verdict]++
+	}
+	note(c, m.saga, nil, map[string]any{"from": out.From, "to": out.To, "dryRun": out.DryRun, "runs": counts})
 	c.JSON(http.StatusOK, out)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/simulate"
+	"github.com/concord-tx/concord/saga/validate"
 )
 
 // errBadEnd has a command that simulates end with 1.
@@ -92,6 +93,7 @@ func (a *app) simulate(cmd *cobra.Command, f *simulateFlags, files []string) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", files[0], err)
 	}
+	a.warnUnsound(saga)
 	if problems := model.Check(&test.Scenario); len(problems) > 0 {
 		for _, p := range problems {
 			_, _ = fmt.Fprintln(a.stderr, p)
@@ -119,6 +121,17 @@ func (a *app) simulate(cmd *cobra.Command, f *simulateFlags, files []string) err
 		return errBadEnd
 	}
 	return nil
+}
+
+// warnUnsound says that the lint has found errors: one may want to see what comes of them.
+func (a *app) warnUnsound(saga *loaded) {
+	lookup := func(name string, version int) (*definition.Definition, bool) {
+		def, err := saga.subs(name, version)
+		return def, err == nil
+	}
+	if definition.Broken(validate.Check(saga.def, validate.Options{Sagas: lookup})) {
+		_, _ = fmt.Fprintf(a.stderr, "The definition has errors and cannot be published: concord saga verify %s\n", saga.file)
+	}
 }
 
 func (a *app) showResult(f *simulateFlags, model *simulate.Model, r *simulate.Result) error {
@@ -354,8 +367,12 @@ func runOf(r *simulate.Result) *sagaRun {
 		if e.Event == "rollbackDecided" || e.Event == "commitDecided" {
 			run.DecidedAt = e.At.Format(time.RFC3339Nano)
 		}
+		event := e.Event
+		if event == "undoStarted" {
+			event = "undo starts"
+		}
 		run.Timeline = append(run.Timeline, runEvent{
-			At: e.At.Format(time.RFC3339Nano), Event: e.Event, Step: e.Step, Attempt: int(e.Attempt), Text: e.Text,
+			At: e.At.Format(time.RFC3339Nano), Event: event, Step: e.Step, Attempt: int(e.Attempt), Text: e.Text,
 		})
 	}
 	for i := range r.Steps {

@@ -66,7 +66,7 @@ func TestSimulateDrawsWhatHappens(t *testing.T) {
 		{"well", []string{"--body", `pay={"id":7}`}, exitOK, []string{"order, simulated: done after 400ms", `{"id":7}`}},
 		{
 			"a refusal", []string{"--outcome", "pay=refused", "--outcome", "in/deep.undo=failed x2"}, exitOK,
-			[]string{"compensated", "step pay: refused", "└ undo", "▒", "+200ms  pay", "stepRefused", "finished, attempt 3"},
+			[]string{"compensated", "step pay: refused", "└ undo", "▒", "+200ms  pay", "undo starts", "undone, attempt 3"},
 		},
 		{
 			"stuck", []string{"--outcome", "pay=refused", "--outcome", "reserve.undo=refused"}, exitFailure,
@@ -125,6 +125,16 @@ func TestABrokenDefinitionIsNotSimulated(t *testing.T) {
 		if code != exitFailure || !strings.Contains(complaints, says) {
 			t.Errorf("%d: %s", code, complaints)
 		}
+	}
+	unsound := "saga: 1\nname: x\nsteps:\n  - {id: a, call: {url: http://a}}\n" +
+		"  - {id: b, call: {url: http://b}, readOnly: true}\n"
+	if err := os.WriteFile(file, []byte(unsound), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, complaints := sagaDo(t, "simulate", file, "--outcome", "b=refused")
+	if code != exitFailure || !strings.Contains(complaints, "concord saga verify") ||
+		!strings.Contains(out, "a may have run, and was not undone") {
+		t.Errorf("what the lint finds unsound: %d %s%s", code, out, complaints)
 	}
 	if code, _, _ := sagaDo(t, "simulate", filepath.Join(dir, "none.yaml")); code != exitUsage {
 		t.Errorf("a file that is not there: %d", code)

@@ -9,8 +9,9 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-// answersTo are the answers to a branch or its compensation: what the scenario says, what is drawn, or done.
-func (r *run) answersTo(name string, kind txn.Kind, undo bool) []Answer {
+// answersTo are the answers to a branch or its compensation: what the scenario says, what is drawn, or done. Limit is
+// how long an answer is waited for.
+func (r *run) answersTo(name string, kind txn.Kind, undo bool, limit time.Duration) []Answer {
 	key := name
 	if undo {
 		key += undoSuffix
@@ -25,7 +26,7 @@ func (r *run) answersTo(name string, kind txn.Kind, undo bool) []Answer {
 		}
 	}
 	if answers == nil && r.scenario.Random {
-		answers = r.draw(key, kind, undo)
+		answers = r.draw(key, kind, undo, limit)
 		r.result.Drawn[key] = answers
 	}
 	if answers == nil {
@@ -37,13 +38,14 @@ func (r *run) answersTo(name string, kind txn.Kind, undo bool) []Answer {
 
 // draw draws the answers to one step or compensation. Where there is no way back nobody fails for ever: a participant
 // that does is no news.
-func (r *run) draw(key string, kind txn.Kind, undo bool) []Answer {
+func (r *run) draw(key string, kind txn.Kind, undo bool, limit time.Duration) []Answer {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(key))
 	random := rand.New(rand.NewPCG(r.scenario.Seed, h.Sum64()))
 	w := r.scenario.Weights
 	fate := random.IntN(max(1, w.Done+w.Refused+w.Failed+w.Lost))
-	later := func() time.Duration { return spread(random, 5*time.Millisecond, 2*time.Second) }
+	slowest := max(min(2*time.Second, limit*9/10), 5*time.Millisecond) // what is slower is lost
+	later := func() time.Duration { return spread(random, 5*time.Millisecond, slowest) }
 	if kind == txn.StepSignal {
 		later = func() time.Duration { return spread(random, 5*time.Second, 2*time.Hour) }
 	}

@@ -165,13 +165,14 @@ func (r *run) asked(cmd txn.Command) {
 	case !undo && cmd.Attempt == 1:
 		s.FromMs = at
 	}
-	answers := r.answersTo(cmd.Step, cmd.Kind, undo)
+	limit := timeoutOf(cmd, r.now)
+	answers := r.answersTo(cmd.Step, cmd.Kind, undo, limit)
 	a := answers[min(int(cmd.Attempt), len(answers))-1]
 	reply, after := replyTo(cmd, a)
 	if !undo && reply.Result == txn.ResultDone {
 		reply.Answer = string(r.body(cmd.Step, a))
 	}
-	if limit := timeoutOf(cmd, r.now); after >= limit || a.Outcome == Lost {
+	if after >= limit || a.Outcome == Lost {
 		reply, after = txn.Reply{Result: txn.ResultNoAnswer}, limit
 	}
 	reply.BranchID, reply.Op, reply.Attempt = cmd.BranchID, cmd.Op, cmd.Attempt
@@ -254,7 +255,7 @@ func (r *run) await() {
 			continue
 		}
 		r.awaited[b.ID] = true
-		a := r.answersTo(b.Step.Name, b.Kind, false)[0]
+		a := r.answersTo(b.Step.Name, b.Kind, false, 0)[0]
 		if a.Outcome == Lost {
 			continue
 		}
@@ -265,7 +266,8 @@ func (r *run) await() {
 		ev := txn.Signal{Step: b.Step.Name, Data: string(r.body(b.Step.Name, a)), Refuse: a.Outcome == Refused}
 		if s := r.model.program.StepOf(b.Step.Name); s != nil && s.Kind == definition.KindApproval {
 			ev.Actor = cmp.Or(a.By, "somebody")
-			answer := map[string]any{"approved": !ev.Refuse, "by": ev.Actor}
+			at := r.now.Add(after).Time().Format(time.RFC3339Nano)
+			answer := map[string]any{"approved": !ev.Refuse, "by": ev.Actor, "at": at}
 			if a.Comment != "" {
 				answer["comment"] = a.Comment
 			}

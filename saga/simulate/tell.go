@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
@@ -32,6 +33,9 @@ func (r *run) tell() {
 			attempt = 0
 		}
 		text := e.Text
+		if rest, numbered := strings.CutPrefix(text, txn.AttemptPrefix); e.Kind == txn.HistoryAttempt && numbered {
+			_, text, _ = strings.Cut(rest, ": ") // the number is known
+		}
 		if text == b.Step.Name {
 			text = ""
 		}
