@@ -3,8 +3,8 @@ package txn
 // Chooser is a [Planner] that finds its own ways out of failures, as Seata's state machines do: what a rollback undoes,
 // and what is tried again by hand, depends on how the whole stands.
 type Chooser interface {
-	// Undoes reports whether a step that may have run is undone by a rollback. It is asked at the decision.
-	Undoes(g *Global, b *Branch) bool
+	// Undoes returns what reports whether a step that may have run is undone by a rollback. It is asked at the decision.
+	Undoes(g *Global) func(b *Branch) bool
 	// Open reports whether the saga waits for a person because of a step that was refused or given up.
 	Open(g *Global, b *Branch) bool
 }
@@ -18,9 +18,9 @@ func (r Rules) choose(d *draft, o Outcome) {
 	if !ok {
 		return
 	}
-	var none []int
+	undoes, none := chooser.Undoes(d.Global), []int(nil)
 	for i, b := range d.Branches {
-		if b.Step != nil && b.NeedsPhaseTwo() && !chooser.Undoes(d.Global, b) {
+		if b.Step != nil && b.NeedsPhaseTwo() && !undoes(b) {
 			none = append(none, i)
 		}
 	}

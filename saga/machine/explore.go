@@ -16,10 +16,13 @@ import (
 
 // The bounds of an exploration.
 const (
-	statesMax = 10_000
+	statesMax = 5_000
 	// eventsMax bounds one path, failuresMax the ends that are reported.
 	eventsMax   = 400
 	failuresMax = 20
+	// choicesMax bounds the choices of one path, workMax the branches that are looked at in all.
+	choicesMax = 200
+	workMax    = 200_000
 )
 
 // UnknownEnd is a way on which a machine ends with status UN: somebody has to see to it.
@@ -66,6 +69,7 @@ type explorer struct {
 	failures   map[string]explore.Failure
 	unknown    map[string]UnknownEnd
 	paths      int
+	work       int
 	exhaustive bool
 }
 
@@ -105,6 +109,10 @@ func (o *asOne) Planner(*txn.SagaRun) txn.Planner { return o.p }
 
 // happen lets an event happen, in each way that depends on a choice of the machine, and goes on from there.
 func (x *explorer) happen(w *trial, ev txn.Event) {
+	if len(w.answers) > choicesMax || x.work > workMax {
+		x.exhaustive = false
+		return
+	}
 	q := &question{answers: w.answers}
 	rules := txn.DefaultRules()
 	rules.Planners = &asOne{x.program.Abstract(q)}
@@ -160,11 +168,12 @@ func (x *explorer) goOn(w *trial) {
 	switch {
 	case x.seen[key]:
 		return
-	case len(x.seen) >= statesMax, len(w.timeline) > eventsMax, len(x.failures) >= failuresMax:
+	case len(x.seen) >= statesMax, x.work > workMax, len(w.timeline) > eventsMax, len(x.failures) >= failuresMax:
 		x.exhaustive = false
 		return
 	}
 	x.seen[key] = true
+	x.work += len(w.g.Branches)
 	switch {
 	case w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused:
 		x.paths++
@@ -203,16 +212,17 @@ func (x *explorer) answer(w *trial) {
 		x.exhaustive = false // a cycle that was followed thrice
 		return
 	}
-	for _, status := range returns(at.in.state) {
-		c := *w
-		c.tell(cmd.Step, "returns, and is %s", status)
-		r.Answer = `"` + status + `"`
-		x.happen(&c, r)
-	}
+	// What fails comes first: it ends soon, so that a limit cuts off the far end of a long machine.
 	for _, class := range throws(at.in.state) {
 		c := *w
 		c.tell(cmd.Step, "throws %s", class)
 		r.Answer = keep(&thrown{Exception: class})
+		x.happen(&c, r)
+	}
+	for _, status := range returns(at.in.state) {
+		c := *w
+		c.tell(cmd.Step, "returns, and is %s", status)
+		r.Answer = `"` + status + `"`
 		x.happen(&c, r)
 	}
 }

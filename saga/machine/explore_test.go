@@ -1,11 +1,13 @@
 package machine
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // order takes goods and money, and gives both back if something goes wrong.
@@ -88,6 +90,35 @@ func TestEveryStoryIsExplored(t *testing.T) {
 			r.Exhaustive, len(r.Failures), len(unknown))
 		if len(r.Failures) > 0 || r.Paths == 0 {
 			t.Errorf("%s: %+v", file, r.Failures)
+		}
+	}
+}
+
+func TestExplorationIsBounded(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString(`{"Name": "m", "StartState": "S0", "States": {`)
+	for i := range 150 {
+		fmt.Fprintf(&b, `"S%d": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "m", "CompensateState": "U",
+			"Catch": [{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}], "Next": "S%d"},`, i, i+1)
+	}
+	b.WriteString(`"S150": {"Type": "Succeed"}, "Undo": {"Type": "CompensationTrigger"},
+		"U": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "u"}}}`)
+	for name, text := range map[string]string{
+		"long": b.String(),
+		"choices that lead back": `{"Name": "m", "StartState": "C", "States": {
+			"C": {"Type": "Choice", "Choices": [{"Expression": "[a] == 1", "Next": "Done"}], "Default": "C"},
+			"Done": {"Type": "Succeed"}}}`,
+		"a cycle of services": `{"Name": "m", "StartState": "A", "States": {
+			"A": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "m", "Next": "C"},
+			"C": {"Type": "Choice", "Choices": [{"Expression": "[a] == 1", "Next": "Done"}], "Default": "A"},
+			"Done": {"Type": "Succeed"}}}`,
+	} {
+		began := time.Now()
+		r, _ := Explore(compiled(t, text))
+		t.Logf("%s: %d states, %d paths, %s", name, r.States, r.Paths, time.Since(began))
+		if r.Exhaustive || r.Paths == 0 || len(r.Failures) > 0 {
+			t.Errorf("%s: %+v", name, r)
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	if threw != nil {
 		v.Answer = keep(threw)
 	}
-	if p.goesOnAnyway(b.Step.Name, threw != nil) {
+	if g.Status == txn.Active && p.goesOnAnyway(b.Step.Name, threw != nil) {
 		return v
 	}
 	f, _, err := p.look(g, g.BeganAt)
@@ -165,7 +165,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 		return v
 	}
 	at := f.places[b.Step.Name]
-	if at == nil || at.in.looped || at.in.undoes || at.in.state.Async {
+	if at == nil {
 		return v
 	}
 	heard := *b
@@ -173,16 +173,20 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	step.Seq, step.Code, step.Answer = 1, r.Code, v.Answer
 	heard.Step = &step
 	o, _ := outcomeOf(&heard)
-	s, status := at.in.state, at.in.frame.goesOn(at, o)
-	switch {
-	case status == statelang.Failed:
-		v.Result = txn.ResultRefused
-	case status == statelang.Unknown:
-		v.Result, v.GiveUp = txn.ResultNoAnswer, true
-	case g.Status != txn.Active: // the machine does not go on, and what has certainly not been done is not undone
-		if d, _ := f.statusOf(s, o); d.Status == statelang.Failed {
+	if g.Status != txn.Active { // the machine does not go on, and what has certainly not been done is not undone
+		if d, _ := f.statusOf(at.in.state, o); d.Status == statelang.Failed {
 			v.Result = txn.ResultRefused
 		}
+		return v
+	}
+	if at.in.looped || at.in.undoes || at.in.state.Async {
+		return v
+	}
+	switch at.in.frame.goesOn(at, o) {
+	case statelang.Failed:
+		v.Result = txn.ResultRefused
+	case statelang.Unknown:
+		v.Result, v.GiveUp = txn.ResultNoAnswer, true
 	}
 	return v
 }

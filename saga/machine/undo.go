@@ -79,18 +79,36 @@ func (i *instance) begun() *txn.Branch {
 }
 
 // Undoes implements [txn.Chooser].
-func (p *Program) Undoes(g *txn.Global, b *txn.Branch) bool {
+func (p *Program) Undoes(g *txn.Global) func(b *txn.Branch) bool {
 	all, _ := p.undoings(g)
-	_, there := all[b.Step.Name]
-	return there
+	return func(b *txn.Branch) bool {
+		_, there := all[b.Step.Name]
+		return there
+	}
+}
+
+// undoing is how a branch is undone. What was wanted undone at the decision stays so, though an answer that came later
+// may have the machine see it otherwise: then it is undone by the compensation of its own state.
+func (p *Program) undoing(g *txn.Global, b *txn.Branch) (undoing, *frame) {
+	all, f := p.undoings(g)
+	u, there := all[b.Step.Name]
+	if there || f == nil {
+		return u, f
+	}
+	if at := f.places[b.Step.Name]; at != nil {
+		in := at.in
+		if by := in.frame.p.machine.State(in.state.CompensateState.Name); by != nil {
+			in.plan(all, by)
+		}
+	}
+	return all[b.Step.Name], f
 }
 
 // Undo implements [txn.Planner].
 func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
-	all, f := p.undoings(g)
-	u, there := all[b.Step.Name]
+	u, f := p.undoing(g, b)
 	switch {
-	case !there:
+	case u.frame == nil:
 		return txn.Undo{Problem: "the definition does not say how it is undone"}
 	case u.problem != "":
 		return txn.Undo{Problem: u.problem}
@@ -116,8 +134,7 @@ func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
 // judgeUndo says what the answer to a compensation means: only what its state takes for a success is one.
 func (p *Program) judgeUndo(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	answer, threw := answered(r)
-	all, f := p.undoings(g)
-	u := all[b.Step.Name]
+	u, f := p.undoing(g, b)
 	failed := txn.Verdict{Result: txn.ResultFailed}
 	if threw != nil && u.state == nil {
 		return failed
