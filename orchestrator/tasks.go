@@ -39,8 +39,8 @@ type TaskPoll struct {
 	Max int
 	// Wait is how long it waits for the first one, at most [TaskWaitMax].
 	Wait time.Duration
-	// Allowed says whether it may see what belongs to an application and group; nil: everything. It must not block.
-	Allowed func(application, group string) bool
+	// Applications and Groups are those of which it may be given tasks; none: all.
+	Applications, Groups []string
 }
 
 // GivenTask is a task that a worker is given.

@@ -55,8 +55,8 @@ const (
 // rank says how well a session with the resource suits for the command of a client.
 func rank(cmd *txn.Command, application, ip string, s *orchestrator.RemoteSession) int {
 	switch {
-	case cmd.Kind == txn.StepWorker && s.Application == "" && s.IP == "":
-		return anybody
+	case cmd.Kind == txn.StepWorker && s.IP == "" && (s.Application == "" || s.Application == cmd.Application):
+		return anybody // workers are of no application, or of some
 	case cmd.Kind == txn.StepWorker: // a client that calls its resource like a task
 		return unfit
 	case cmd.BranchID == txn.SagaBranchID:

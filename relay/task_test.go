@@ -75,6 +75,25 @@ func TestATaskGoesWhereWorkersPoll(t *testing.T) {
 	}
 }
 
+func TestATaskGoesToWorkersOfItsApplication(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	bank := worker("charge")
+	bank.Application = "bank"
+	b.connect(bank)
+	a.sees("task:charge", 1)
+	if err := a.HandOver(task(7, "charge")); !errors.Is(err, orchestrator.ErrNobody) {
+		t.Error(err)
+	}
+	shop := worker("charge")
+	shop.Application = "shop"
+	b.connect(bank, shop)
+	a.sees("task:charge", 2)
+	if err := a.HandOver(task(7, "charge")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAClientCannotPassForAWorker(t *testing.T) {
 	t.Parallel()
 	a, b := pair(t)

@@ -28,8 +28,7 @@
 //
 // # Locks and goroutines
 //
-// Queue has one mutex. Nothing outside of the package is called while it is held, except
-// [orchestrator.TaskPoll.Allowed]. [Queue.Run] is the only goroutine.
+// Queue has one mutex. Nothing outside of the package is called while it is held. [Queue.Run] is the only goroutine.
 //
 // Start reading in queue.go.
 package tasks

@@ -68,7 +68,7 @@ func TestNothingIsLostOrDoubledAmongManyWorkers(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				poll := orchestrator.TaskPoll{Tasks: names[w%3:], Max: 1 + w, Wait: time.Duration(w%3) * time.Second}
 				if w%4 == 1 {
-					poll.Allowed = func(application, _ string) bool { return application == "x" }
+					poll.Applications = []string{"x"}
 				}
 				batch, err := q.Poll(ctx, poll)
 				if err != nil {

@@ -17,8 +17,7 @@ type pile struct {
 	parked, bytes, leased int
 	waiting               []*waiter // in order of arrival; those that are over are still there for a while
 	waiters               int       // of them, those that are not over
-	polledAt              txn.Millis
-	published             bool
+	scopes                []*scope  // in which workers poll, or have a moment ago
 }
 
 // lane is what is parked of a task for one application and group, the oldest first.
@@ -35,11 +34,6 @@ func (q *Queue) pile(name string) *pile {
 		q.piles[name] = p
 	}
 	return p
-}
-
-// fresh reports whether a worker polls for the task, or has a moment ago.
-func (q *Queue) fresh(p *pile, now txn.Millis) bool {
-	return p.waiters > 0 || p.polledAt != 0 && now < p.polledAt.Add(q.limits.Linger)
 }
 
 // lane returns the lane of an application and group.
@@ -96,10 +90,10 @@ func (p *pile) unlink(e *entry) {
 }
 
 // oldest returns what has been parked longest of what may be seen, nil if nothing is.
-func (p *pile) oldest(allowed func(application, group string) bool) *entry {
+func (p *pile) oldest(s *scope) *entry {
 	var first *entry
 	for _, l := range p.lanes {
-		if (first == nil || l.oldest.seq < first.seq) && (allowed == nil || allowed(l.application, l.group)) {
+		if (first == nil || l.oldest.seq < first.seq) && s.allows(l.application, l.group) {
 			first = l.oldest
 		}
 	}
@@ -109,11 +103,8 @@ func (p *pile) oldest(allowed func(application, group string) bool) *entry {
 // tidy forgets tasks that nobody polls and of which nothing is left, and says whether what is published has changed.
 func (q *Queue) tidy(now txn.Millis) (changed bool) {
 	for name, p := range q.piles {
-		fresh := q.fresh(p, now)
-		if fresh != p.published {
-			p.published, changed = fresh, true
-		}
-		if !fresh && p.parked == 0 && p.leased == 0 {
+		changed = q.tidyScopes(p, now) || changed
+		if len(p.scopes) == 0 && p.parked == 0 && p.leased == 0 {
 			delete(q.piles, name)
 		}
 	}
@@ -125,11 +116,11 @@ func (q *Queue) SessionEntries() []orchestrator.SessionEntry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var all []orchestrator.SessionEntry
-	for name, p := range q.piles {
-		if p.published {
-			all = append(all, orchestrator.SessionEntry{Resource: orchestrator.TaskResource(name), Clients: 1})
-		}
+	for _, p := range q.piles {
+		all = append(all, p.entries()...)
 	}
-	slices.SortFunc(all, func(a, b orchestrator.SessionEntry) int { return cmp.Compare(a.Resource, b.Resource) })
+	slices.SortFunc(all, func(a, b orchestrator.SessionEntry) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Application, b.Application))
+	})
 	return all
 }

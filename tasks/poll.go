@@ -14,10 +14,10 @@ import (
 
 // waiter is a poll that waits for a task.
 type waiter struct {
-	piles   []*pile
-	allowed func(application, group string) bool
-	got     chan *entry // one slot
-	over    bool        // it has got something, or has gone
+	piles  []*pile
+	scopes []*scope    // of the piles
+	got    chan *entry // one slot
+	over   bool        // it has got something, or has gone
 }
 
 // give ends the wait. The mutex of the queue is held.
@@ -31,9 +31,10 @@ func (q *Queue) finish(w *waiter) {
 	w.over = true
 	q.waiting--
 	now := q.clock.Now()
-	for _, p := range w.piles {
+	for i, p := range w.piles {
 		p.waiters--
-		p.polledAt = now
+		w.scopes[i].waiters--
+		w.scopes[i].polledAt = now
 		if len(p.waiting) > 2*p.waiters+16 {
 			p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool { return w.over })
 		}
@@ -52,7 +53,7 @@ func (q *Queue) waiter(e *entry) *waiter {
 		p.waiting = p.waiting[1:]
 	}
 	for _, w := range p.waiting {
-		if !w.over && (w.allowed == nil || w.allowed(e.cmd.Application, e.cmd.Group)) {
+		if !w.over && w.scopes[0].allows(e.cmd.Application, e.cmd.Group) { // they are the same for all its tasks
 			q.finish(w)
 			return w
 		}
@@ -114,7 +115,7 @@ func (q *Queue) wait(ctx context.Context, p *orchestrator.TaskPoll, timer *time.
 func (q *Queue) join(p *orchestrator.TaskPoll) (entries []*entry, w *waiter, err error) {
 	q.mu.Lock()
 	now := q.clock.Now()
-	w = &waiter{allowed: p.Allowed, got: make(chan *entry, 1)}
+	w = &waiter{got: make(chan *entry, 1)}
 	appeared := false
 	for _, name := range p.Tasks {
 		pile := q.pile(name)
@@ -122,17 +123,18 @@ func (q *Queue) join(p *orchestrator.TaskPoll) (entries []*entry, w *waiter, err
 			q.mu.Unlock()
 			return nil, nil, fmt.Errorf("poll for a task: %d are known: %w", q.limits.Names, orchestrator.ErrBusy)
 		}
-		pile.polledAt = now
-		appeared = appeared || !pile.published
-		pile.published = true
-		w.piles = append(w.piles, pile)
+		s := pile.scope(p)
+		appeared = appeared || !s.published
+		s.polledAt, s.published = now, true
+		w.piles, w.scopes = append(w.piles, pile), append(w.scopes, s)
 	}
-	if entries = q.collect(w.piles, p.Allowed, p.Max, now); len(entries) == 0 && p.Wait > 0 {
+	if entries = q.collect(w.piles, p, p.Max, now); len(entries) == 0 && p.Wait > 0 {
 		if q.waiting >= q.limits.Waiting {
 			err = fmt.Errorf("wait for a task: %w", orchestrator.ErrBusy)
 		} else {
 			q.waiting++
-			for _, pile := range w.piles {
+			for i, pile := range w.piles {
+				w.scopes[i].waiters++
 				pile.waiters++
 				pile.waiting = append(pile.waiting, w)
 			}
@@ -151,13 +153,12 @@ func (q *Queue) join(p *orchestrator.TaskPoll) (entries []*entry, w *waiter, err
 }
 
 // collect takes what is parked in any of the piles, the oldest first.
-func (q *Queue) collect(
-	piles []*pile, allowed func(application, group string) bool, n int, now txn.Millis,
-) (all []*entry) {
+func (q *Queue) collect(piles []*pile, poll *orchestrator.TaskPoll, n int, now txn.Millis) (all []*entry) {
+	may := &scope{applications: poll.Applications, groups: poll.Groups}
 	for len(all) < n && q.numbers.Leased < q.limits.Leased {
 		var first *entry
 		for _, p := range piles {
-			if e := p.oldest(allowed); e != nil && (first == nil || e.seq < first.seq) {
+			if e := p.oldest(may); e != nil && (first == nil || e.seq < first.seq) {
 				first = e
 			}
 		}
@@ -180,7 +181,7 @@ func (q *Queue) more(p *orchestrator.TaskPoll, first *entry) []*entry {
 			piles = append(piles, pile)
 		}
 	}
-	return append([]*entry{first}, q.collect(piles, p.Allowed, p.Max-1, q.clock.Now())...)
+	return append([]*entry{first}, q.collect(piles, p, p.Max-1, q.clock.Now())...)
 }
 
 // putBack parks tasks again that no worker has got, at their old places, or gives them to others that wait.

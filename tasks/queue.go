@@ -107,7 +107,7 @@ func (q *Queue) Bind(c Coordinator) { q.coordinator = c }
 // Send implements orchestrator.Transport: the task goes to a worker that waits for it here or at another node, or is
 // parked. It never blocks. Errors: [orchestrator.ErrBusy] if too much is parked.
 func (q *Queue) Send(cmd txn.Command) error {
-	if q.elsewhere != nil && !q.polled(cmd.Resource) && q.elsewhere(cmd) == nil {
+	if q.elsewhere != nil && !q.polled(&cmd) && q.elsewhere(cmd) == nil {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.numbers.HandedOver++
@@ -119,18 +119,15 @@ func (q *Queue) Send(cmd txn.Command) error {
 // Take is Send for a command of another node, which is never handed on. It returns [orchestrator.ErrNobody] if no
 // worker polls for the task here. From then on the task is this node's, and its end is told to the coordinator here.
 func (q *Queue) Take(cmd txn.Command) error {
-	if !q.polled(cmd.Resource) {
+	if !q.polled(&cmd) {
 		return orchestrator.ErrNobody
 	}
 	return q.put(cmd, true)
 }
 
-// polled reports whether a worker polls for a task here, or has a moment ago.
-func (q *Queue) polled(name string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	p := q.piles[name]
-	return p != nil && q.fresh(p, q.clock.Now())
+// polled reports whether a worker polls here, or has a moment ago, that may be given the task.
+func (q *Queue) polled(cmd *txn.Command) bool {
+	return q.Polled(cmd.Resource, cmd.Application, cmd.Group)
 }
 
 // put gives the task to a worker that waits, or parks it.

@@ -195,7 +195,7 @@ func TestAWorkerOfOneApplicationGetsNothingOfAnother(t *testing.T) {
 	t.Parallel()
 	c := newCore(t, Options{})
 	poll := pollOf("charge", 30*time.Second)
-	poll.Allowed = func(application, _ string) bool { return application == "mine" }
+	poll.Applications = []string{"mine"}
 	foreign := c.start("charge", "other")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan *orchestrator.TaskBatch)

@@ -117,10 +117,10 @@ func (q *Queue) leaving() (all []*entry, changed bool) {
 		return nil, changed
 	}
 	for _, p := range q.piles {
-		if p.published {
-			continue
-		}
 		for _, l := range p.lanes {
+			if q.serves(p, l.application, l.group, now) {
+				continue
+			}
 			for e := l.oldest; e != nil && len(all) < movedMax; e = e.newer {
 				if !e.foreign {
 					all = append(all, e)
@@ -134,9 +134,13 @@ func (q *Queue) leaving() (all []*entry, changed bool) {
 // move hands tasks over to other nodes. What cannot be is left as it is; once a task has nobody elsewhere, the others
 // of its name have nobody either.
 func (q *Queue) move(all []*entry) {
-	var none *pile
+	type kin struct {
+		pile        *pile
+		application string
+	}
+	var none kin
 	for _, e := range all {
-		if e.pile == none {
+		if none == (kin{e.pile, e.cmd.Application}) {
 			continue
 		}
 		q.mu.Lock()
@@ -156,7 +160,7 @@ func (q *Queue) move(all []*entry) {
 			q.mu.Unlock()
 			continue
 		}
-		none = e.pile
+		none = kin{e.pile, e.cmd.Application}
 		q.mu.Lock()
 		if now := q.clock.Now(); q.entries[keyOf(e)] == nil && q.piles[e.pile.name] == e.pile {
 			q.park(e, now)

@@ -37,9 +37,12 @@ func (q *Queue) Views() []orchestrator.TaskView {
 	all := make([]orchestrator.TaskView, 0, len(q.piles))
 	for name, p := range q.piles {
 		v := orchestrator.TaskView{
-			Task: name, Polled: q.fresh(p, now), Waiting: p.waiters, Parked: p.parked, Leased: p.leased,
+			Task: name, Waiting: p.waiters, Parked: p.parked, Leased: p.leased,
 		}
-		if e := p.oldest(nil); e != nil {
+		for _, s := range p.scopes {
+			v.Polled = v.Polled || q.fresh(s, now)
+		}
+		if e := p.oldest(&scope{}); e != nil {
 			v.Oldest = e.since
 		}
 		all = append(all, v)
@@ -48,8 +51,13 @@ func (q *Queue) Views() []orchestrator.TaskView {
 	return all
 }
 
-// Polled reports whether a worker polls for a task at this node, or has some seconds ago.
-func (q *Queue) Polled(task string) bool { return q.polled(task) }
+// Polled reports whether a worker polls for a task at this node, or has some seconds ago, that may be given what belongs
+// to an application and group.
+func (q *Queue) Polled(task, application, group string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.serves(q.piles[task], application, group, q.clock.Now())
+}
 
 // Parked reports whether the task of a branch waits for a worker at this node, what it is called, and since when.
 func (q *Queue) Parked(global, branch int64, op txn.Outcome) (task string, since txn.Millis, parked bool) {

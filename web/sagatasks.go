@@ -29,7 +29,7 @@ type Tasks interface {
 	Extend(ctx context.Context, id orchestrator.TaskID, by time.Duration) (until txn.Millis, g *txn.Global, err error)
 	State(ctx context.Context, id orchestrator.TaskID) (*txn.Global, error)
 	Views() []orchestrator.TaskView
-	Polled(task string) bool
+	Polled(task, application, group string) bool
 	Parked(global, branch int64, op txn.Outcome) (task string, since txn.Millis, parked bool)
 	Withdraw(global, branch int64, op txn.Outcome) bool
 }
@@ -179,9 +179,8 @@ func (s *Server) pollTasks(c *gin.Context, t Tasks) {
 		s.fail(c, err)
 		return
 	}
-	if p := access.From(c); p.Restricted() {
-		poll.Allowed = p.Allows
-	}
+	p := access.From(c)
+	poll.Applications, poll.Groups = p.Applications, p.Groups
 	rc := http.NewResponseController(c.Writer)
 	_ = rc.SetReadDeadline(time.Time{}) // else it would end the request; where it is not supported there is none
 	ctx, cancel := s.untilClosing(c)

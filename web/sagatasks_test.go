@@ -63,7 +63,7 @@ func (d *taskDesk) Poll(ctx context.Context, p orchestrator.TaskPoll) (*orchestr
 		d.before()
 	}
 	batch := &orchestrator.TaskBatch{Settle: func(got bool) { d.settled = append(d.settled, got) }}
-	if slices.Contains(p.Tasks, "charge") && (p.Allowed == nil || p.Allowed(d.g.Application, d.g.Group)) {
+	if slices.Contains(p.Tasks, "charge") && (p.Applications == nil || slices.Contains(p.Applications, d.g.Application)) {
 		batch.Tasks = []orchestrator.GivenTask{{
 			ID: d.id(), Global: d.g, LeaseUntil: 1_700_000_060_123, Command: txn.Command{
 				XID: d.g.XID, BranchID: 1, Kind: txn.StepWorker, Op: txn.Forward, Resource: "charge", Step: "pay",
@@ -100,7 +100,7 @@ func (d *taskDesk) Views() []orchestrator.TaskView {
 	}, {Task: "lonely"}}
 }
 
-func (d *taskDesk) Polled(task string) bool { return task == "charge" }
+func (d *taskDesk) Polled(task, _, _ string) bool { return task == "charge" }
 
 func (d *taskDesk) Parked(global, _ int64, _ txn.Outcome) (string, txn.Millis, bool) {
 	return "charge", 1_700_000_000_123, global == 100
@@ -126,7 +126,7 @@ func TestAWorkerPollsAndEndsATask(t *testing.T) {
 	}
 	poll := desk.polls[0]
 	if !slices.Equal(poll.Tasks, []string{"charge", "mail"}) || poll.Max != 7 || poll.Wait != 20*time.Second ||
-		poll.Allowed != nil {
+		poll.Applications != nil || poll.Groups != nil {
 		t.Errorf("%+v", poll)
 	}
 	status, got, _ = r.do(t, "POST", tasksPath+"/poll", `{"tasks":["mail"]}`)

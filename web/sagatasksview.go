@@ -67,8 +67,9 @@ func (s *Server) polledElsewhere(ctx context.Context) (map[string][]string, erro
 			all[task] = append(all[task], remote[i].Node)
 		}
 	}
-	for _, nodes := range all {
+	for task, nodes := range all {
 		slices.Sort(nodes)
+		all[task] = slices.Compact(nodes)
 	}
 	return all, err
 }
@@ -76,7 +77,7 @@ func (s *Server) polledElsewhere(ctx context.Context) (map[string][]string, erro
 // taskSession returns the task that workers poll for, if that is what a session says.
 func taskSession(x *orchestrator.RemoteSession) (task string, ok bool) {
 	task, ok = strings.CutPrefix(x.Resource, orchestrator.TaskResource(""))
-	return task, ok && x.Application == "" && x.IP == ""
+	return task, ok && x.IP == ""
 }
 
 // unfetched is a step that waits for a worker.
@@ -95,9 +96,9 @@ func (s *Server) unfetchedOf(g *txn.Global, elsewhere []orchestrator.RemoteSessi
 	}
 	op := opOf(g)
 	polled := func(task string) bool {
-		return s.o.Tasks.Polled(task) || slices.ContainsFunc(elsewhere, func(x orchestrator.RemoteSession) bool {
+		return s.o.Tasks.Polled(task, g.Application, g.Group) || slices.ContainsFunc(elsewhere, func(x orchestrator.RemoteSession) bool {
 			name, ok := taskSession(&x)
-			return ok && name == task
+			return ok && name == task && (x.Application == "" || x.Application == g.Application)
 		})
 	}
 	for _, b := range g.Branches {
