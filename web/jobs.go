@@ -151,6 +151,9 @@ func (s *Server) makeJob(c *gin.Context) {
 	if err == nil {
 		op, err = operationOf(body.Action, "")
 	}
+	if op.Action == txn.ActionFinish {
+		err = &argumentError{"finish is of one saga, which somebody has looked at"}
+	}
 	var q orchestrator.Query
 	if err == nil {
 		q, err = s.jobQuery(body.Filter)

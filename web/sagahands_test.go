@@ -254,21 +254,80 @@ func TestAStepIsSkippedWithAResult(t *testing.T) {
 
 func TestSkippingNeedsASecondPersonWhereThatIsSo(t *testing.T) {
 	t.Parallel()
-	r, href := stuckRun(t, func(o *Options) { o.FourEyes = []string{FourEyesSkip} })
-	const body = `{"step":"ship","result":{"left":0},"reason":"by hand"}`
-	status, got := r.post(t, href+"/skip", body)
+	g := guarded(t, nil)
+	r := withRuns(t, func(o *Options) {
+		o.Dev, o.Access, o.Journal, o.FourEyes = false, g.gate, g.journal, []string{FourEyesSkip}
+	})
+	r.token = g.withRoles(t, "admin")
+	one := g.token(t, access.NewKey{Name: "one", Roles: []string{"resolver"}})
+	two := g.token(t, access.NewKey{Name: "two", Roles: []string{"resolver"}})
+	r.publish(t, stuckText)
+	r.p.say("POST /ship", "500 broken")
+	_, got := r.post(t, "/api/v1/sagas/runs", `{"saga":"stuck"}`, "Authorization", r.token)
+	href := got["href"].(string)
+	r.until(t, href, "stuck", func(v SagaRun) bool { return v.Stuck && v.step("tell").State == "done" })
+	const body = `{"step":"ship","result":{"left":7},"reason":"by hand"}`
+	status, got := r.post(t, href+"/skip", body, "Authorization", one)
 	a, _ := got["approval"].(map[string]any)
-	if status != 202 || a["action"] != "skip" || a["result"] != `{"left":0}` {
+	if status != 202 || a["action"] != "skip" || a["result"] != `{"left":7}` {
 		t.Fatalf("%d %v", status, got)
+	}
+	answer := fmt.Sprintf(`{"digest":%q,"reason":"yes"}`, a["digest"])
+	approve := "/api/v1/approvals/" + a["id"].(string) + "/approve"
+	if status, got := r.post(t, approve, answer, "Authorization", one); status != 403 {
+		t.Errorf("%d %v", status, got)
 	}
 	if v := r.until(t, href, "there", func(SagaRun) bool { return true }); v.Status != "Active" {
 		t.Errorf("it was skipped by one: %+v", v)
 	}
-	// In development mode all are the same person, so the approval is refused.
-	answer := fmt.Sprintf(`{"digest":%q,"reason":"yes"}`, a["digest"])
-	if status, got := r.post(t, "/api/v1/approvals/"+a["id"].(string)+"/approve", answer); status != 403 {
+	if status, got := r.post(t, approve, answer, "Authorization", two); status != 200 || got["state"] != "done" {
 		t.Errorf("%d %v", status, got)
 	}
+	v := r.ended(t, href, "Committed")
+	i := slices.IndexFunc(v.Timeline, func(e SagaEvent) bool { return e.Event == "skipped" })
+	if e := v.Timeline[i]; string(v.Output) != `{"left":7}` || !strings.Contains(e.Actor, "one") ||
+		!strings.Contains(e.Actor, "two") || e.Text != "by hand" {
+		t.Errorf("%+v %s", v.Timeline[i], v.Output)
+	}
+	_, journal, _ := r.do(t, "GET", "/api/v1/journal?action=saga.skip", "", "Authorization", r.token)
+	entries := journal["items"].([]any)
+	if entry := entries[len(entries)-1].(map[string]any); entry["why"] != "by hand" ||
+		!strings.HasSuffix(href, entry["target"].(string)) {
+		t.Errorf("%v", entries)
+	}
+}
+
+// What all transactions have works on sagas, too: a plan first, and then the operation.
+func TestOperationsOnASaga(t *testing.T) {
+	t.Parallel()
+	r, href := stuckRun(t, nil)
+	tx := strings.Replace(href, "sagas/runs", "transactions", 1)
+	for body, want := range map[string]string{
+		`{"action":"commit"}`:              "409 sagaDecidesItself",
+		`{"action":"rollback"}`:            "409 pastPivot",
+		`{"action":"finish"}`:              "409 notStuck",
+		`{"action":"finish","branch":"2"}`: "400 argumentInvalid",
+		`{"action":"skip","branch":"1"}`:   "409 branchDone",
+		`{"action":"release"}`:             "409 transactionNotDecided",
+	} {
+		if status, got := r.post(t, tx+"/plan", body); fmt.Sprint(status, " ", got["code"]) != want {
+			t.Errorf("%s: %d %v, want %s", body, status, got, want)
+		}
+	}
+	if status, got := r.post(t, "/api/v1/jobs", `{"action":"finish","filter":{"name":"stuck"}}`); status != 400 {
+		t.Errorf("%d %v", status, got)
+	}
+	for _, action := range []string{`"action":"skip","branch":"2"`, `"action":"finish"`} {
+		status, got := r.post(t, tx+"/plan", "{"+action+"}")
+		if status != 200 || got["heuristic"] != true || (got["decides"] == "commit") != (action == `"action":"finish"`) {
+			t.Fatalf("%d %v", status, got)
+		}
+		body := fmt.Sprintf(`{%s,"digest":%q,"reason":"by hand"}`, action, got["digest"])
+		if status, got = r.post(t, tx+"/operations", body); status != 200 || got["heuristic"] != true {
+			t.Errorf("%d %v", status, got)
+		} // the skipped step has no result, so that the output cannot be computed
+	}
+	r.ended(t, href, "Committed")
 }
 
 const noOutputText = `
