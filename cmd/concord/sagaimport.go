@@ -43,8 +43,8 @@ classes and methods, and Concord has to know where they are. The bindings are a 
   bindings:
     bank.pay: {worker: pay, timeout: 10s}
 
-Machines that call each other are looked for in the files that are given. With --publish they are published, together
-with the bindings; "concord saga export" gives the machine back as it was, byte for byte.
+Machines that call each other are looked for in the files that are given, and with --publish also at the server. Then
+all are published, together with the bindings; "concord saga export" gives the machine back as it was, byte for byte.
 
 The exit code is 0 if all machines are sound, 1 if one is not, 2 if a file cannot be read.`,
 		Example: `  concord saga import order.json
@@ -55,8 +55,15 @@ The exit code is 0 if all machines are sound, 1 if one is not, 2 if a file canno
 			if err != nil {
 				return usageError{err}
 			}
-			all, err := importAll(files, cmd.InOrStdin(), where, publish || bindings != "")
+			all, err := importAll(files, cmd.InOrStdin(), where)
 			if err != nil {
+				return usageError{err}
+			}
+			elsewhere := noMachine
+			if publish {
+				elsewhere = func(name string) (*machine.Definition, error) { return a.publishedMachine(cmd.Context(), name) }
+			}
+			if err := checkMachines(all, publish || bindings != "", elsewhere); err != nil {
 				return usageError{err}
 			}
 			return a.showImported(cmd.Context(), all, publish, note)
@@ -83,9 +90,8 @@ func readBindings(file string) (string, error) {
 	return string(text), nil
 }
 
-// importAll reads and checks machines, each of which may call the others. Unless they are to be bound, a service that
-// nobody knows is worth a hint only.
-func importAll(files []string, stdin io.Reader, bindings string, bind bool) ([]*imported, error) {
+// importAll reads machines.
+func importAll(files []string, stdin io.Reader, bindings string) ([]*imported, error) {
 	all := make([]*imported, len(files))
 	for i, file := range files {
 		text, err := readDefinition(file, stdin)
@@ -98,11 +104,26 @@ func importAll(files []string, stdin io.Reader, bindings string, bind bool) ([]*
 		}
 		all[i] = &imported{verified: verified{File: file, Findings: []definition.Finding{}}, source: source}
 	}
-	return all, checkMachines(all, bind)
+	return all, nil
 }
 
-// checkMachines checks machines that were read.
-func checkMachines(all []*imported, bind bool) error {
+// noMachine is where to look for machines that no file has, if there is no such place.
+func noMachine(name string) (*machine.Definition, error) {
+	return nil, fmt.Errorf("none of the files has the machine %s", name)
+}
+
+// publishedMachine reads the newest version of a machine from the server.
+func (a *app) publishedMachine(ctx context.Context, name string) (*machine.Definition, error) {
+	v, _, err := a.sagaVersion(ctx, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	return machine.Parse(machine.ParseSource([]byte(v.Text)))
+}
+
+// checkMachines checks machines that were read, each of which may call the others. Unless they are to be bound, a
+// service that nobody knows is worth a hint only.
+func checkMachines(all []*imported, bind bool, elsewhere machine.Resolve) error {
 	known := map[string]*machine.Definition{}
 	for _, m := range all {
 		d, err := machine.Parse(m.source)
@@ -120,7 +141,7 @@ func checkMachines(all []*imported, bind bool) error {
 			if d := known[name]; d != nil {
 				return d, nil
 			}
-			return nil, fmt.Errorf("none of the files has the machine %s", name)
+			return elsewhere(name)
 		})
 		m.Findings = append(m.Findings, found.Findings...)
 		m.Sound = found.Sound()

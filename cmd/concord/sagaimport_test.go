@@ -163,6 +163,10 @@ func TestAStateMachineOfSeataRuns(t *testing.T) {
 	}
 	contains(t, p.ok("saga", "list"), "orderMachine")
 	contains(t, p.ok("saga", "show", "orderMachine"), "Take", "PutBack", "CompensationTrigger")
+	caller := definitionFile(t, "caller.json", `{"Name": "caller", "StartState": "S", "States": {
+		"S": {"Type": "SubStateMachine", "StateMachineName": "orderMachine"}}}`)
+	contains(t, p.ok("saga", "import", caller, "--publish"), "caller version 1 is published")
+	contains(t, p.ok("saga", "show", "caller"), "orderMachine version 1")
 	input := `{"businessKey":"k1","count":2,"amount":7.0}`
 	p.ok("saga", "start", "orderMachine", "--input", input, "--wait")
 	want := []string{`/stockAction/reduce ["k1",2]`, `/balanceAction/reduce ["k1",{"amount":7.0}]`}

@@ -132,7 +132,7 @@ func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) 
 		}
 		defs[def.Name] = def
 	}
-	if err := checkMachines(machines, false); err != nil {
+	if err := checkMachines(machines, false, noMachine); err != nil {
 		return nil, err
 	}
 	for _, m := range machines {

@@ -128,7 +128,8 @@ func TestNothingIsLeftUndoneWhateverHappens(t *testing.T) {
 	for seed := range uint64(600) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		machine, child := drawn(r, 0), drawn(r, 1)
-		w := begin(t, machine, map[string]json.RawMessage{"m1": json.RawMessage(child)}, map[string]any{"list": []any{1, 2, 3}})
+		machines := map[string]json.RawMessage{"m1": json.RawMessage(child)}
+		w := begin(t, machine, machines, map[string]any{"list": []any{1, 2, 3}})
 		w.rules.Retry.SlowDelay = time.Second
 		c := &chaos{world: w, r: r, undid: map[string]int{}}
 		w.answer = c.answerOf
