@@ -333,7 +333,8 @@ func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
 		}
 		d.tell(now, HistoryAttempt, b.ID, text)
 	}
-	if r.Retry.usedUp(b) && d.Stuck == 0 {
+	forward := b.Step != nil && d.Status == Active && !d.Pivoted() // it is given up instead
+	if r.Retry.usedUp(b) && d.Stuck == 0 && !forward {
 		d.Stuck = StuckRetriesUsedUp
 		d.tell(now, HistoryRetriesUsed, b.ID, b.Failure)
 	}

@@ -225,6 +225,15 @@ func TestWhatMayHaveRunIsUndone(t *testing.T) {
 	if !s.g.Branches[0].Step.GaveUp || s.g.Status != RollingBack {
 		t.Fatalf("%s %+v", s.g.Status, s.g.Branches[0])
 	}
+	told := 0
+	for _, e := range s.g.History.Entries() {
+		if e.Kind == HistoryRetriesUsed {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("that the attempts are used up is told %d times", told)
+	}
 	s.answer("b-u", ResultDone, "")
 	s.log = nil
 	s.answer("a-u", ResultDone, "")
