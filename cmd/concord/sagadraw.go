@@ -171,6 +171,9 @@ func undoRow(s *runStep, r *sagaRun) []runRow {
 		name: s.Name, state: u.State, attempts: u.Attempts, from: parsed(r.DecidedAt), to: parsed(u.EndedAt),
 		said: u.Failure, undo: true,
 	}
+	if done := parsed(s.EndedAt); done.After(row.from) {
+		row.from = done // it was under way when the run was decided
+	}
 	for i := range r.Steps { // they are undone one after the other
 		if o := r.Steps[i].Undo; o != nil {
 			if at := parsed(o.EndedAt); at.After(row.from) && (at.Before(row.to) || row.to.IsZero() && u.Attempts > 0) {
