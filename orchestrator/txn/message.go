@@ -29,6 +29,9 @@ func (b *Branch) heard(ev Reply, newest uint32) (_ Reply, awaited bool) {
 // heardUndo is heard for the undoing of b, with what its definition makes of it. Before that was asked for, nothing is
 // awaited.
 func (r Rules) heardUndo(g *Global, b *Branch, ev Reply) (_ Reply, awaited bool) {
+	if ev.Result == ResultPublished && b.Attempts == 0 {
+		return ev, false // it was sent, and that was forgotten: the call here is still the step's own
+	}
 	ev, awaited = b.heard(ev, b.Attempts)
 	if awaited && ev.Result != ResultPublished {
 		ev.Result = r.planner(g).Judge(g, b, ev).Result

@@ -227,6 +227,29 @@ func TestUndoingByMessage(t *testing.T) {
 	s.expect(RolledBack, CauseRefused, "forward m-u", "forward x", "rollback m-u", "rollback m-u")
 }
 
+// TestAPublishedUndoIsNotDoneWhereItWasForgotten: that it was sent is only in memory until it is out.
+func TestAPublishedUndoIsNotDoneWhereItWasForgotten(t *testing.T) {
+	t.Parallel()
+	s := newLetters(t, levels{{"c-u"}, {"x"}})
+	s.answer("c-u", ResultDone, "")
+	called := s.g.Branches[0].Call
+	s.answer("x", ResultRefused, "")
+	undo := s.sent[0]
+	g, b := *s.g, *s.g.Branches[0]
+	b.Attempts, b.InFlightUntil, b.Call = 0, 0, called
+	g.Branches = []*Branch{&b, g.Branches[1]}
+	s.g, s.sent = &g, nil
+	s.reply(undo, ResultPublished, "")
+	if s.g.Status != RollingBack || s.g.Branches[0].State != PhaseOneDone {
+		t.Fatalf("%s, %+v", s.g.Status, s.g.Branches[0])
+	}
+	if err := s.apply(Wake{}); err != nil {
+		t.Fatal(err)
+	}
+	s.hear(s.published("c-u"), "undone", 0, ResultDone, "")
+	s.expect(RolledBack, CauseRefused, "forward c-u", "forward x", "rollback c-u", "rollback c-u")
+}
+
 func TestARefusedUndoIsForAPerson(t *testing.T) {
 	t.Parallel()
 	s := newLetters(t, levels{{"m-u"}, {"x"}})
