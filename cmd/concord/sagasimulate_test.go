@@ -201,6 +201,15 @@ func TestSavedSimulationsAreTests(t *testing.T) {
 	}
 }
 
+// TestTheTestsOfTheExamplesPass runs what examples/sagas/tests has.
+func TestTheTestsOfTheExamplesPass(t *testing.T) {
+	t.Parallel()
+	code, out, complaints := sagaDo(t, "test", "../../examples/sagas")
+	if code != exitOK || strings.Count(out, "ok  ") < 7 {
+		t.Errorf("%d\n%s%s", code, out, complaints)
+	}
+}
+
 // TestCounterexamplesCanBeReplayed verifies a definition that ends badly, replays what was found, and mends it.
 func TestCounterexamplesCanBeReplayed(t *testing.T) {
 	t.Parallel()

@@ -69,7 +69,7 @@ func draws(seed uint64, name string, pivot bool) txn.Reply {
 // that was begun with the new version, and nothing is asked twice.
 func TestRandomPairs(t *testing.T) {
 	t.Parallel()
-	const seeds = 400
+	const seeds = 300
 	verdicts, ends := map[string]int{}, map[string]int{}
 	for seed := range uint64(seeds) {
 		r := rand.New(rand.NewPCG(seed, 7))

@@ -84,6 +84,7 @@ outcomes:
     - failed x2
     - {status: 503, body: {x: [1, "y"]}, after: 2s}
     - lost
+  e: 503 x2, 200
   d: {outcome: refused, by: me, comment: no}
 bodies:
   a: {id: 1}
@@ -116,7 +117,8 @@ expect:
 	if a := s.Outcomes["a"]; len(a) != 4 || a[3].Outcome != Done || len(s.Outcomes["c"]) != 4 {
 		t.Errorf("%+v", s.Outcomes)
 	}
-	if !strings.Contains(string(out), "a: failed x3, done\n") || !strings.Contains(string(out), "- failed x2\n") {
+	if !strings.Contains(string(out), "a: failed x3, done\n") || !strings.Contains(string(out), "- failed x2\n") ||
+		!strings.Contains(string(out), "e: 503 x2, 200\n") {
 		t.Errorf("%s", out)
 	}
 }

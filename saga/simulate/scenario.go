@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -52,7 +53,15 @@ type Answer struct {
 
 // plain reports whether a word says all.
 func (a Answer) plain() bool {
-	return a.Outcome != 0 && a.Status == 0 && a.Body == nil && a.After < 0 && a.By == "" && a.Comment == ""
+	return (a.Outcome == 0) != (a.Status == 0) && a.Body == nil && a.After < 0 && a.By == "" && a.Comment == ""
+}
+
+// word is that word.
+func (a Answer) word() string {
+	if a.Outcome == 0 {
+		return strconv.Itoa(a.Status)
+	}
+	return a.Outcome.String()
 }
 
 func (a Answer) equal(b Answer) bool {

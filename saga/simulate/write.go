@@ -132,7 +132,7 @@ func answersNode(all []Answer) *yaml.Node {
 		last := i+n == len(all)
 		switch {
 		case all[i].plain() && n > 1 && !last:
-			list.Content = append(list.Content, text(fmt.Sprintf("%s x%d", all[i].Outcome, n)))
+			list.Content = append(list.Content, text(fmt.Sprintf("%s x%d", all[i].word(), n)))
 			i += n
 		default:
 			list.Content = append(list.Content, answerNode(all[i]))
@@ -149,7 +149,7 @@ func words(all []Answer) (out []string) {
 		for i+n < len(all) && all[i+n].equal(all[i]) {
 			n++
 		}
-		word := all[i].Outcome.String()
+		word := all[i].word()
 		if n > 1 && i+n < len(all) {
 			word = fmt.Sprintf("%s x%d", word, n)
 		}
@@ -161,7 +161,7 @@ func words(all []Answer) (out []string) {
 
 func answerNode(a Answer) *yaml.Node {
 	if a.plain() {
-		return text(a.Outcome.String())
+		return text(a.word())
 	}
 	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 	put := func(key string, v *yaml.Node) { n.Content = append(n.Content, text(key), v) }
