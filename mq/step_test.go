@@ -43,7 +43,7 @@ func TestStepsOnABroker(t *testing.T) {
 	var replies []txn.Reply
 	tt.Bind(func(_ int64, r txn.Reply) { replies = append(replies, r) })
 	back := stepCommand()
-	back.Op = txn.Rollback
+	back.Op, back.Data = txn.Rollback, ""
 	for _, cmd := range []txn.Command{stepCommand(), back} {
 		if err := tt.Send(cmd); err != nil {
 			t.Fatal(err)
@@ -68,6 +68,9 @@ func TestStepsOnABroker(t *testing.T) {
 	}
 	if got := calls[1].props; got[PropertyOperation] != "compensate" || got[PropertyID] != "10.0.0.1:8091:70/3/compensate" {
 		t.Error(got)
+	}
+	if calls[1].body != "null" {
+		t.Errorf("without data the body is %q: a broker would fail", calls[1].body)
 	}
 	calls[0].done(nil)
 	calls[1].done(fmt.Errorf("x: %w", orchestrator.ErrUnavailable))

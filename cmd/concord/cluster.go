@@ -36,8 +36,9 @@ type cluster struct {
 	decisions   *rocketmq.Log // nil: nothing is published
 	direct      *direct.Log   // nil: decisions are published
 	topics      *mq.TopicTransport
-	noMessages  mq.NoMessages // where topics is nil
-	relay       *relay.Relay  // nil: no hand-over
+	replies     *rocketmq.Replies // nil as topics is
+	noMessages  mq.NoMessages     // where topics is nil
+	relay       *relay.Relay      // nil: no hand-over
 	registry    *zookeeper.Registry
 	coordinator *orchestrator.Coordinator
 	telemetry   *telemetry.Telemetry
@@ -71,8 +72,13 @@ func (m *cluster) open(ctx context.Context, n *node, o *orchestrator.Options) er
 	routes := orchestrator.Routes{}.Fallback(m.seata)
 	if m.decisions != nil {
 		o.Log = m.decisions
+		m.replies = m.decisions.Replies(m.store, func(
+			xid txn.XID, r txn.Reply, done func(*txn.Global, bool, error),
+		) {
+			m.coordinator.StepReply(xid, r, done)
+		})
 		m.topics = mq.NewTopicTransport(mq.Batched(m.decisions.Publish)).Steps(
-			mq.StepBodies(m.decisions.Publish), m.config.MQ.Prefix)
+			m.replies.Steps(mq.StepBodies(m.decisions.Publish)), m.config.MQ.Prefix)
 		routes[txn.Topic], routes[txn.StepMessage] = m.topics, m.topics
 	} else {
 		o.Log = m.direct
@@ -217,6 +223,7 @@ func (m *cluster) run(ctx context.Context) error {
 	group.Go(func() error { return m.watchSettings(ctx) })
 	if m.decisions != nil {
 		group.Go(func() error { return m.decisions.Run(ctx) })
+		group.Go(func() error { return m.replies.Run(ctx) })
 	}
 	if m.relay != nil {
 		group.Go(func() error { return m.relay.Run(ctx) })

@@ -13,6 +13,7 @@ func (m *cluster) samples() []web.Sample {
 	if m.decisions != nil {
 		samples = append(samples, m.decisionSamples()...)
 		samples = append(samples, messageSamples(m.topics)...)
+		samples = append(samples, m.replySamples()...)
 	}
 	if m.direct != nil {
 		samples = append(samples, counter("tx_decisions_left_to_sweeper_total",
@@ -33,6 +34,20 @@ func (m *cluster) samples() []web.Sample {
 			counter("tx_registry_failures_total", "Attempts to enter it that failed.", st.Failures))
 	}
 	return samples
+}
+
+// replySamples are the numbers of the replies to messages of sagas.
+func (m *cluster) replySamples() (all []web.Sample) {
+	n := m.replies.Numbers()
+	for _, s := range []struct {
+		outcome string
+		value   uint64
+	}{{"taken", n.Taken}, {"ignored", n.Ignored}, {"later", n.Failed}, {"dead", n.Dead}} {
+		all = append(all, labelled("outcome", s.outcome, counter("tx_saga_replies_total",
+			"Messages on topics for replies to sagas: taken, nobody waited for it, read again later, dead letters.",
+			int64(s.value))))
+	}
+	return all
 }
 
 func (m *cluster) mysqlSamples() []web.Sample {

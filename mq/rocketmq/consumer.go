@@ -2,12 +2,8 @@ package rocketmq
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"hash/fnv"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -57,13 +53,13 @@ type retry struct {
 
 // consumer is one run of Consume.
 type consumer struct {
-	log      *Log
-	handle   func(ctx context.Context, xid int64) error
-	clientID string
-	batches  chan batch
-	pullers  map[queue]*puller
-	group    sync.WaitGroup
-	failed   []retry
+	log     *Log
+	member  *member
+	handle  func(ctx context.Context, xid int64) error
+	batches chan batch
+	pullers map[queue]*puller
+	group   sync.WaitGroup
+	failed  []retry
 }
 
 // Consume implements [orchestrator.DecisionLog]. It may run once at a time.
@@ -73,8 +69,8 @@ func (l *Log) Consume(ctx context.Context, handle func(ctx context.Context, xid 
 	}
 	defer l.eating.Store(false)
 	c := &consumer{
-		log: l, handle: handle, clientID: "concord@" + l.opts.Instance + "-" + unique(), batches: make(chan batch),
-		pullers: map[queue]*puller{},
+		log: l, handle: handle, batches: make(chan batch), pullers: map[queue]*puller{},
+		member: newMember(l, Group(l.opts.Prefix), func() []string { t := l.opts.topics(); return t[:] }),
 	}
 	inner, cancel := context.WithCancel(ctx)
 	c.group.Go(func() { c.balance(inner) })
@@ -243,83 +239,20 @@ func (c *consumer) divide(ctx context.Context) {
 
 // share registers with a broker and returns which of its queues are ours. A broker that does not answer changes
 // nothing.
-func (c *consumer) share(ctx context.Context, broker, addr string, queues []queue) (mine []queue) {
-	members, err := c.members(ctx, addr)
-	at := slices.Index(members, c.clientID)
-	if err != nil || at < 0 {
-		if err != nil && ctx.Err() == nil {
-			c.log.noise.warn(c.log.opts.Logger, "decisions cannot be read from a broker", "broker", broker, "err", err)
-		}
-		for _, q := range queues {
-			if c.pullers[q] != nil {
-				mine = append(mine, q)
-			}
-		}
+func (c *consumer) share(ctx context.Context, broker, addr string, queues []queue) []queue {
+	mine, ok, err := c.member.share(ctx, broker, addr, queues)
+	if ok {
 		return mine
 	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(broker))
-	for i, q := range queues {
-		if (i+int(h.Sum32()%1024))%len(members) == at {
+	if err != nil && ctx.Err() == nil {
+		c.log.noise.warn(c.log.opts.Logger, "decisions cannot be read from a broker", "broker", broker, "err", err)
+	}
+	for _, q := range queues {
+		if c.pullers[q] != nil {
 			mine = append(mine, q)
 		}
 	}
 	return mine
-}
-
-// members sends a heartbeat and asks for the consumers of the group.
-func (c *consumer) members(ctx context.Context, addr string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	group := Group(c.log.opts.Prefix)
-	if _, err := c.log.wire.call(ctx, addr, codeHeartbeat, nil, c.heartbeat()); err != nil {
-		return nil, err
-	}
-	got, err := c.log.wire.call(ctx, addr, codeConsumerList, map[string]string{"consumerGroup": group}, nil)
-	if err != nil {
-		return nil, err
-	}
-	var list struct {
-		IDs []string `json:"consumerIdList"`
-	}
-	if err := json.Unmarshal(got.body, &list); err != nil {
-		return nil, fmt.Errorf("list of consumers: %w", err)
-	}
-	slices.Sort(list.IDs)
-	return list.IDs, nil
-}
-
-// heartbeat is what a broker has to know of this consumer. Source: remoting/protocol/heartbeat.
-func (c *consumer) heartbeat() []byte {
-	type subscription struct {
-		Topic          string   `json:"topic"`
-		SubString      string   `json:"subString"`
-		TagsSet        []string `json:"tagsSet"`
-		CodeSet        []int    `json:"codeSet"`
-		SubVersion     int64    `json:"subVersion"`
-		ExpressionType string   `json:"expressionType"`
-	}
-	type consumerData struct {
-		GroupName           string         `json:"groupName"`
-		ConsumeType         string         `json:"consumeType"`
-		MessageModel        string         `json:"messageModel"`
-		ConsumeFromWhere    string         `json:"consumeFromWhere"`
-		SubscriptionDataSet []subscription `json:"subscriptionDataSet"`
-		UnitMode            bool           `json:"unitMode"`
-	}
-	data := consumerData{
-		GroupName: Group(c.log.opts.Prefix), ConsumeType: "CONSUME_PASSIVELY", MessageModel: "CLUSTERING",
-		ConsumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
-	}
-	for _, topic := range c.log.opts.topics() {
-		data.SubscriptionDataSet = append(data.SubscriptionDataSet, subscription{
-			Topic: topic, SubString: "*", TagsSet: []string{}, CodeSet: []int{}, SubVersion: 1, ExpressionType: "TAG",
-		})
-	}
-	all, _ := json.Marshal(map[string]any{ // plain data
-		"clientID": c.clientID, "consumerDataSet": []consumerData{data}, "producerDataSet": []string{},
-	})
-	return all
 }
 
 // leave ends the registration, so that other nodes take over at once.
@@ -333,17 +266,7 @@ func (c *consumer) leave() {
 			addrs[addr] = true
 		}
 	}
-	var group sync.WaitGroup
-	for addr := range addrs {
-		group.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), askWithin)
-			defer cancel()
-			_, _ = c.log.wire.call(ctx, addr, codeUnregister, map[string]string{ // it would be noticed anyhow
-				"clientID": c.clientID, "consumerGroup": Group(c.log.opts.Prefix),
-			}, nil)
-		})
-	}
-	group.Wait()
+	c.member.leave(addrs)
 	c.log.table.readMine(nil)
 	c.log.lag.keep(nil)
 }

@@ -39,8 +39,8 @@ const (
 // DeadTopic names the topic of a group's dead letters.
 func DeadTopic(group string) string { return deadPrefix + group }
 
-// DeadLetters are the dead letters of the groups that read decisions or messages of branches. Those of other topics are
-// not shown.
+// DeadLetters are the dead letters of the groups that read decisions, messages of branches or steps, or the replies to
+// these. Those of other topics are not shown.
 type DeadLetters struct {
 	o       ReadOptions
 	settled settled
@@ -311,7 +311,7 @@ func (d *DeadLetters) read(
 	return nil, nil
 }
 
-// letter reads a message. ok is false if it is neither a decision nor a message of ours.
+// letter reads a message. ok is false if it is neither a decision, nor a message of ours, nor a reply to one.
 func (d *DeadLetters) letter(q queue, m *primitive.MessageExt) (l Letter, ok bool) {
 	topic := m.GetProperty(primitive.PropertyRetryTopic)
 	if topic == "" {
@@ -328,7 +328,7 @@ func (d *DeadLetters) letter(q queue, m *primitive.MessageExt) (l Letter, ok boo
 	}
 	l.Topic, l.Broker, l.Queue, l.Offset = topic, "", 0, 0
 	return l, slices.Contains([]string{CommitTopic(d.o.Prefix), RollbackTopic(d.o.Prefix), d.notice}, topic) ||
-		ofBranch(m.Body)
+		ofBranch(m.Body) || m.GetProperty(mq.PropertyID) != "" || q.topic == deadPrefix+RepliesGroup(d.o.Prefix)
 }
 
 // ofBranch reports whether a body is a batch of messages of branches.

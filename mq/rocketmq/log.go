@@ -44,6 +44,7 @@ type Log struct {
 	noise      noise
 	outbox     outbox
 	local      local
+	onReplies  atomic.Pointer[Replies] // nil: nobody reads replies
 	wakeRoutes chan struct{}
 	wakeQueues chan struct{}
 	eating     atomic.Bool
@@ -86,6 +87,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l.wire = newWire(o.AccessKey, o.SecretKey, func(code int) {
 		if code == codeConsumerChanged {
 			poke(l.wakeQueues)
+			if r := l.onReplies.Load(); r != nil {
+				poke(r.wake)
+			}
 		}
 	})
 	l.names = &nameServers{wire: l.wire, all: servers}

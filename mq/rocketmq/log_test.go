@@ -456,7 +456,8 @@ func TestMalformedMessagesAreAnError(t *testing.T) {
 
 func TestHeartbeatsAreWhatBrokersRead(t *testing.T) {
 	t.Parallel()
-	c := &consumer{log: &Log{opts: Options{Prefix: "p"}}, clientID: "id"}
+	topics := []string{CommitTopic("p"), RollbackTopic("p")}
+	c := &member{group: Group("p"), clientID: "id", topics: func() []string { return topics }}
 	var got struct {
 		ClientID string `json:"clientID"`
 		Data     []struct {

@@ -100,27 +100,36 @@ func (p *puller) batch(messages []*primitive.MessageExt, done func()) batch {
 func (p *puller) committed(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	w := p.c.log.wire
-	got, err := w.call(ctx, p.addr, codeQueryOffset, map[string]string{
-		"consumerGroup": Group(p.c.log.opts.Prefix), "topic": p.queue.topic, "queueId": strconv.Itoa(p.queue.id),
+	return p.c.log.wire.committed(ctx, p.addr, Group(p.c.log.opts.Prefix), p.queue)
+}
+
+// committed asks for a group's offset in a queue; one that has none begins with the oldest message.
+func (w *wire) committed(ctx context.Context, addr, group string, q queue) (int64, error) {
+	got, err := w.call(ctx, addr, codeQueryOffset, map[string]string{
+		"consumerGroup": group, "topic": q.topic, "queueId": strconv.Itoa(q.id),
 	}, nil, answerQueryNone)
 	if err != nil {
 		return 0, err
 	}
 	if got.Code == answerQueryNone {
-		return w.offset(ctx, p.addr, codeMinOffset, p.queue)
+		return w.offset(ctx, addr, codeMinOffset, q)
 	}
 	return strconv.ParseInt(got.Ext["offset"], 10, 64)
+}
+
+// commit stores a group's offset in a queue. Losing it costs duplicates.
+func (w *wire) commit(ctx context.Context, addr, group string, q queue, offset int64) {
+	_, _ = w.call(ctx, addr, codeUpdateOffset, map[string]string{
+		"consumerGroup": group, "topic": q.topic, "queueId": strconv.Itoa(q.id),
+		"commitOffset": strconv.FormatInt(offset, 10),
+	}, nil)
 }
 
 // save stores the offset, so that the next reader of the queue reads little twice.
 func (p *puller) save() {
 	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 	defer cancel()
-	_, _ = p.c.log.wire.call(ctx, p.addr, codeUpdateOffset, map[string]string{ // losing it costs duplicates
-		"consumerGroup": Group(p.c.log.opts.Prefix), "topic": p.queue.topic, "queueId": strconv.Itoa(p.queue.id),
-		"commitOffset": strconv.FormatInt(p.saved.Load(), 10),
-	}, nil)
+	p.c.log.wire.commit(ctx, p.addr, Group(p.c.log.opts.Prefix), p.queue, p.saved.Load())
 }
 
 // trouble waits a little.

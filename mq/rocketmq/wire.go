@@ -37,6 +37,7 @@ const (
 	codeMessage         = 33
 	codeHeartbeat       = 34
 	codeUnregister      = 35
+	codeSendBack        = 36
 	codeConsumerList    = 38
 	codeConsumerChanged = 40
 	codeRoute           = 105
