@@ -215,20 +215,27 @@ func (q *Queue) wanted(ctx context.Context, entries []*entry) (*orchestrator.Tas
 	}
 	var given []orchestrator.GivenTask
 	var kept []*entry
+	var unwanted []*txn.Command
+	q.mu.Lock()
 	for i, e := range entries {
-		if c := &e.cmd; wants(states[i], c) {
+		c := &e.cmd
+		switch {
+		case q.entries[keyOf(e)] != e || e.lane != nil: // its attempt has ended meanwhile
+		case !wants(states[i], c):
+			q.numbers.Unwanted++
+			q.remove(e)
+			unwanted = append(unwanted, c)
+		default:
 			kept = append(kept, e)
 			given = append(given, orchestrator.GivenTask{
 				ID:      orchestrator.TaskID{Global: c.XID.ID, Branch: c.BranchID, Op: c.Op, Attempt: c.Attempt},
-				Command: e.cmd, Global: states[i], LeaseUntil: e.until,
+				Command: *c, Global: states[i], LeaseUntil: e.until,
 			})
-			continue
 		}
-		q.mu.Lock()
-		q.numbers.Unwanted++
-		q.remove(e)
-		q.mu.Unlock()
-		q.nobody(&e.cmd, "it was not wanted any more when a worker came")
+	}
+	q.mu.Unlock()
+	for _, c := range unwanted {
+		q.nobody(c, "it was not wanted any more when a worker came")
 	}
 	batch := q.batch(kept)
 	batch.Tasks = given
