@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/concord-tx/concord/orchestrator"
 )
 
 // wide has more states than can be looked at.
@@ -34,7 +36,7 @@ func TestACheckEndsWithWhoAskedForIt(t *testing.T) {
 	for range checksMax {
 		c.checks <- struct{}{}
 	}
-	if _, err := c.Review(ctx, []byte(journey)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Review(ctx, []byte(journey)); !errors.Is(err, orchestrator.ErrBusy) {
 		t.Errorf("no more than %d at a time: %v", checksMax, err)
 	}
 }

@@ -17,13 +17,13 @@ import (
 // ErrUnsound: the definition may not be published; the review says why.
 var ErrUnsound = errors.New("the definition is not sound")
 
-// Review checks and explores a text. The error is a fault.
+// Review checks and explores a text. Errors: [orchestrator.ErrBusy] if others are checked until ctx ends, faults.
 func (c *Catalog) Review(ctx context.Context, text []byte) (Review, error) {
 	select {
 	case c.checks <- struct{}{}:
 		defer func() { <-c.checks }()
 	case <-ctx.Done():
-		return Review{}, ctx.Err()
+		return Review{}, fmt.Errorf("check a definition: %w", orchestrator.ErrBusy) // nothing was done
 	}
 	language := c.recognise(text)
 	subs := map[string]uint32{}
