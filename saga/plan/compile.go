@@ -21,6 +21,7 @@ type Program struct {
 	steps  []*step
 	output *expressions.Mapping // nil: none
 	oracle Oracle               // nil: expressions are evaluated
+	stop   func() bool          // nil: nothing is interrupted
 }
 
 // step is a compiled step.

@@ -98,6 +98,9 @@ func (p *Program) begin(g *txn.Global, now txn.Millis) (*walk, error) {
 func (w *walk) all() any {
 	w.seen, w.steps = make([]seen, len(w.def.Steps)), make(map[string]any, len(w.def.Steps))
 	for _, i := range w.order {
+		if w.stopped() {
+			return nil
+		}
 		s := w.Program.steps[i]
 		w.seen[i] = w.look(i, s)
 		if w.oracle == nil { // else no expression looks
@@ -212,6 +215,9 @@ func (w *walk) loop(s *step) seen {
 	as, index := loopNames(s.ForEach)
 	outputs, under, why := make([]any, 0, len(items)), 0, ""
 	for n, item := range items {
+		if w.stopped() {
+			break
+		}
 		name := w.prefix + s.ID + "[" + strconv.Itoa(n) + "]"
 		if under >= parallel || why != "" && w.branches[name] == nil {
 			if why == "" {
@@ -368,14 +374,6 @@ func (w *walk) inside(s *step, name string) *walk {
 	return &walk{
 		Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches, trace: w.trace,
 	}
-}
-
-// of returns a sub-saga's program as it is to be walked here.
-func (w *walk) of(sub *Program) *Program {
-	if w.oracle == nil {
-		return sub
-	}
-	return sub.Abstract(w.oracle)
 }
 
 // answer is what the participant of a branch has answered, as expressions see it.

@@ -53,6 +53,33 @@ func (t *Trace) choose(step, chosen string) {
 	}
 }
 
+// Interruptible returns a planner of the same definition that gives up when stop says so, and plans nonsense from then
+// on. It is for simulations: the definition is anybody's, and its expressions may take long.
+func (p *Program) Interruptible(stop func() bool) *Program {
+	own := *p
+	own.stop = stop
+	return &own
+}
+
+// stopped has the walk end if it is to be interrupted.
+func (w *walk) stopped() bool {
+	if w.stop == nil || !w.stop() {
+		return false
+	}
+	w.failure = "interrupted"
+	return true
+}
+
+// of returns a sub-saga's program as it is to be walked here.
+func (w *walk) of(sub *Program) *Program {
+	if w.oracle == nil && w.stop == nil {
+		return sub
+	}
+	own := *sub
+	own.oracle, own.stop = w.oracle, w.stop
+	return &own
+}
+
 // Names are the names of all steps, those of sub-sagas behind the step that they are.
 func (p *Program) Names() []string {
 	var out []string

@@ -56,7 +56,8 @@ func (m *Model) Run(ctx context.Context, s *Scenario) (*Result, error) {
 	if own.Random {
 		r.result.Seed = &own.Seed
 	}
-	r.rules.Planners = &planners{&judge{Program: m.program, run: r}}
+	program := m.program.Interruptible(func() bool { return ctx.Err() != nil })
+	r.rules.Planners = &planners{&judge{Program: program, run: r}}
 	deadline := cmp.Or(m.def.Deadline, deadlineDefault)
 	r.apply(txn.Begin{
 		XID: txn.XID{Prefix: "simulation", ID: 1}, Name: m.def.Name, Data: string(own.Input), Timeout: deadline,
@@ -70,6 +71,9 @@ func (m *Model) Run(ctx context.Context, s *Scenario) (*Result, error) {
 		if r.result.Cut = events >= own.EventsMax; r.result.Cut || !r.happen() {
 			break
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // what was planned last may be nonsense
 	}
 	r.finish()
 	return r.result, nil

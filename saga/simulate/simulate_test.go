@@ -307,6 +307,24 @@ func TestASimulationIsBounded(t *testing.T) {
 	}
 }
 
+// TestAnExpensiveSimulationIsInterrupted: one look at this saga takes minutes.
+func TestAnExpensiveSimulationIsInterrupted(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	text.WriteString("saga: 1\nname: x\nsteps:\n")
+	for i := range 300 {
+		fmt.Fprintf(&text, "  - {id: s%d, after: [], when: 'sum(map(1..200000, # * 2)) > 0', "+
+			"forEach: {in: '1..900', parallel: 900}, call: {url: http://s}, readOnly: true}\n", i)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := model(t, text.String()).Run(ctx, &Scenario{})
+	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 10*time.Second {
+		t.Errorf("%v after %s", err, took)
+	}
+}
+
 func TestDifferencesAreReadable(t *testing.T) {
 	t.Parallel()
 	failure := "step a: refused"
