@@ -247,9 +247,9 @@ is done, 3 if it is compensated, 4 if it is stuck, and 5 if it still runs when y
 
 // starting is what `concord saga start` was told.
 type starting struct {
-	key, input, application string
-	deadline, patience      time.Duration
-	wait                    bool
+	key, input, application, deadline string
+	patience                          time.Duration
+	wait                              bool
 }
 
 func (a *app) sagaStart() *cobra.Command {
@@ -279,7 +279,7 @@ Without --wait it is 0 when the run is stored. 1 is a failure, 2 a wrong command
 	flags.StringVar(&f.key, "key", "", "your name for the run, by which it is started only once")
 	flags.StringVar(&f.input, "input", "", "the input: JSON, the name of a file with JSON, or - for standard input")
 	flags.StringVar(&f.application, "application", "", "the application that it belongs to")
-	flags.DurationVar(&f.deadline, "deadline", 0, "how long the run may take; that of the definition if absent")
+	flags.StringVar(&f.deadline, "deadline", "", "how long the run may take, as 90m or 7d; else as the definition says")
 	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for the end, and print what happens")
 	flags.DurationVar(&f.patience, "timeout", 5*time.Minute, "how long --wait waits")
 	return cmd
@@ -296,7 +296,9 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 		return err
 	}
 	body := map[string]any{"saga": name}
-	for key, value := range map[string]string{"key": f.key, "application": f.application} {
+	for key, value := range map[string]string{
+		"key": f.key, "application": f.application, "timeout": f.deadline,
+	} {
 		if value != "" {
 			body[key] = value
 		}
@@ -306,9 +308,6 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 	}
 	if input != nil {
 		body["input"] = input
-	}
-	if f.deadline > 0 {
-		body["timeout"] = f.deadline.String()
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), requestWait)
 	defer cancel()

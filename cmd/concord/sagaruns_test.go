@@ -112,7 +112,11 @@ func TestASagaIsRunFromTheCommandLine(t *testing.T) {
 	if r.code != exitFailure || !strings.Contains(r.errors, "input: ") || !strings.Contains(r.errors, "item") {
 		t.Errorf("%+v", r)
 	}
-	xid := s.begin("--key", "p-7")
+	r = s.do("saga", "start", "purchase", "--input", `{"item":"lamp"}`, "--deadline", "soon")
+	if r.code != exitUsage || !strings.Contains(r.errors, "2d") {
+		t.Errorf("%+v", r)
+	}
+	xid := s.begin("--key", "p-7", "--deadline", "2d")
 	contains(t, s.ok("saga", "start", "purchase", "--key", "p-7", "--input", `{"item":"lamp"}`), xid,
 		"was started before")
 	r = s.do("saga", "start", "purchase", "--key", "p-7", "--input", `{"item":"bulb"}`)

@@ -95,7 +95,7 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "table", "how to show the result: table or json")
-	cmd.Flags().StringVar(&save, "counterexamples", "", "a directory for the paths that end badly, for concord saga replay")
+	cmd.Flags().StringVar(&save, "counterexamples", "", "a directory for paths that end badly, for concord saga replay")
 	cmd.Flags().IntVar(&states, "states-max", 100_000, "how many states of one saga are looked at")
 	return cmd
 }
