@@ -13,8 +13,8 @@
 //
 // In each of them most clients may be such as start sagas that the coordinator runs itself: of definitions that are
 // composed at random, with random inputs (runs.go). What they ask participants for may be done, refused, going on, lost
-// on the way there or back, doubled and late; people answer what a saga waits for, cancel it, have steps tried again
-// and have them count as done (steps.go).
+// on the way there or back, doubled and late (steps.go), and is answered at once, by a message, or by a worker
+// (answers.go); people answer what a saga waits for, cancel it, have steps tried again and have them count as done.
 //
 // Time, the disk and the store on it, the decision log, the network, clients, participants with their databases and
 // those that are called by HTTP, some of which say when they want to be asked again, senders of two-phase messages,

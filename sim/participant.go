@@ -147,6 +147,12 @@ func (r *resource) command(cmd txn.Command, reply func(txn.Result, string)) {
 	case r.kind == txn.Check:
 		r.answerCheck(cmd, reply)
 		return
+	case r.kind == txn.StepMessage:
+		r.message(cmd, reply)
+		return
+	case r.kind == txn.StepWorker:
+		r.work(cmd)
+		return
 	case r.kind.Step():
 		r.step(cmd, reply)
 		return

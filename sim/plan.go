@@ -158,6 +158,9 @@ func (p *plan) forSagas(r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		p.refuse = max(p.refuse, 0.1*r.Float64())
 	}
+	if r.IntN(6) == 0 {
+		p.hopeless = max(p.hopeless, 0.05)
+	}
 }
 
 // extras adds to a plan what came later.

@@ -49,7 +49,9 @@ func (t nodeTransport) Send(cmd txn.Command) error {
 	if cmd.Call != nil && cmd.Call.Timeout > 0 {
 		patience = cmd.Call.Timeout
 	}
-	w.after(patience, func() { x.report(txn.ResultNoAnswer, "no answer in time", 0) })
+	if cmd.Kind != txn.StepWorker { // a worker may say that it takes longer
+		w.after(patience, func() { x.report(txn.ResultNoAnswer, "no answer in time", 0) })
+	}
 	if !w.trouble(w.plan.loss) {
 		w.after(w.about(w.plan.delay), func() { x.arrive(r) })
 	}

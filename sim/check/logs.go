@@ -27,6 +27,7 @@ const (
 	OpPlan
 	OpEnlist
 	OpSignal
+	OpTask
 )
 
 // OpOf is the request that carries an action of an operator out.
@@ -48,7 +49,7 @@ func OpOf(a txn.Action) Op {
 func (o Op) String() string {
 	return [...]string{
 		"?", "begin", "register", "report", "commit", "rollback", "get", "retry", "skip", "release", "plan", "enlist",
-		"signal",
+		"signal", "task",
 	}[o]
 }
 

@@ -144,6 +144,9 @@ func (s *Story) undoOrder(fail func(string, ...any)) map[string]Seq {
 			fail("step %s was refused, but is undone at %d", d.Name, d.Seq)
 		}
 		first[d.Name] = d.Seq
+		if s.skipped(d.Branch) != nil {
+			continue // a person has taken it out of the order
+		}
 		for _, earlier := range order {
 			later := ends[d.Name] == 0 && ends[earlier] != 0
 			if later || ends[earlier] != 0 && ends[d.Name] > ends[earlier] {
