@@ -314,6 +314,7 @@ func (s *Server) listRuns(c *gin.Context) {
 		s.failRun(c, err)
 		return
 	}
+	s.markUnreadItems(c, out.Items)
 	c.JSON(http.StatusOK, out)
 }
 

@@ -23,7 +23,11 @@ func (s *Server) unread(ctx context.Context, g *txn.Global) string {
 	if s.o.Sagas == nil {
 		return "this server runs no sagas"
 	}
-	_, _, err := s.o.Sagas.Ready(ctx, g.Saga.Definition, g.Saga.Version)
+	return s.unreadVersion(ctx, g.Saga.Definition, g.Saga.Version)
+}
+
+func (s *Server) unreadVersion(ctx context.Context, saga string, version uint32) string {
+	_, _, err := s.o.Sagas.Ready(ctx, saga, version)
 	if errors.Is(err, orchestrator.ErrUnreadable) || errors.Is(err, orchestrator.ErrNoDocument) {
 		return err.Error()
 	}
@@ -49,5 +53,30 @@ func (s *Server) markUnread(ctx context.Context, g *txn.Global, v *SagaRun) {
 		v.Stuck, v.StuckReason = true, reasonUnread
 		v.Explanation, v.Advice = "Nothing of it goes on at this node: "+why+".", unreadAdvice
 		v.Actions = []string{}
+	}
+}
+
+// markUnreadItems does the same with a page of runs. The filter for what is stuck does not know of them, since their
+// records do not say it.
+func (s *Server) markUnreadItems(ctx context.Context, items []SagaRunItem) {
+	type version struct {
+		saga   string
+		number uint32
+	}
+	known := map[version]bool{}
+	for i := range items {
+		v := &items[i]
+		if v.EndedAt != "" || s.o.Sagas == nil {
+			continue
+		}
+		key := version{v.Saga, v.Version}
+		unread, asked := known[key]
+		if !asked {
+			unread = s.unreadVersion(ctx, v.Saga, v.Version) != ""
+			known[key] = unread
+		}
+		if unread {
+			v.Stuck, v.StuckReason = true, reasonUnread
+		}
 	}
 }

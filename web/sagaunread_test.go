@@ -47,6 +47,10 @@ func TestARunThatThisNodeCannotReadIsStuck(t *testing.T) {
 			t.Errorf("%s: %d %v", path, status, got)
 		}
 	}
+	_, list, _ := r.do(t, "GET", "/api/v1/sagas/runs?saga=wait", "")
+	if item := list["items"].([]any)[0].(map[string]any); item["stuckReason"] != "definitionUnreadable" {
+		t.Errorf("%v", list)
+	}
 	status, why, _ := r.do(t, "GET", strings.Replace(href, "sagas/runs", "transactions", 1)+"/why", "")
 	if status != 200 || !strings.Contains(why["sentence"].(string), "saga wait, version 1: definition of the saga") {
 		t.Errorf("%d %v", status, why)
