@@ -82,6 +82,10 @@ func (s *Server) startKeyed(
 			g, err := await(ctx, func(done func(*txn.Global, error)) { s.o.Coordinator.Get(known.ID, done) })
 			same := known.Input == input
 			switch {
+			case err == nil && same && g.Version == 0: // somebody is just beginning it, and nothing is stored yet
+				req.ID, req.Run.Version = known.ID, known.Version
+				g, _, err = s.startNoted(ctx, req)
+				return g, false, err
 			case err == nil && same:
 				return g, false, nil
 			case err == nil:

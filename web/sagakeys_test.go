@@ -142,3 +142,43 @@ func TestAKeyWithoutARunIsFreeAfterAWhile(t *testing.T) {
 		t.Errorf("%d %v", status, got)
 	}
 }
+
+// slow is a coordinator that has a run in memory before it is stored, for as long as the test wants.
+type slow struct {
+	Coordinator
+	id      int64
+	started chan struct{}
+}
+
+func (s *slow) Get(id int64, done func(*txn.Global, error)) {
+	s.Coordinator.Get(id, func(g *txn.Global, err error) {
+		if errors.Is(err, orchestrator.ErrNotFound) && id == s.id {
+			g, err = &txn.Global{XID: txn.XID{ID: id}, Status: txn.Active, Saga: &txn.SagaRun{Definition: "held"}}, nil
+		}
+		done(g, err)
+	})
+}
+
+func (s *slow) StartSaga(req orchestrator.SagaRequest, done func(*txn.Global, error)) {
+	close(s.started)
+	s.Coordinator.StartSaga(req, done)
+}
+
+// Nobody is told of a run that a crash could still undo.
+func TestARunThatIsNotStoredIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r, id := startAndDie(t, true, &later{})
+	s := &slow{Coordinator: r.c, id: id, started: make(chan struct{})}
+	r.rig = setup(t, func(o *Options) {
+		o.Coordinator, o.Clock, o.Sagas, o.Documents = s, &later{}, r.catalog, r.store
+	})
+	status, got := r.post(t, "/api/v1/sagas/runs", heldStart)
+	select {
+	case <-s.started:
+	default:
+		t.Error("it was not waited for")
+	}
+	if status != 200 || got["href"] != "/api/v1/sagas/runs/"+decimal(id) || got["version"] != 1.0 {
+		t.Errorf("%d %v", status, got)
+	}
+}

@@ -77,8 +77,8 @@ type Reply struct {
 const ViaAPI = "*"
 
 // Signal ends the one step of a saga that waits for it. With a Name that is a step that waits for a signal of this
-// name; Step says which, if several do. Without a Name it is the step called Step, whatever it waits for: so are approvals
-// answered, which no signal ends by its name.
+// name; Step says which, if several do. Without a Name it is the step called Step, whatever it waits for: so are
+// approvals answered, which no signal ends by its name.
 type Signal struct {
 	Name, Step, Data, Actor string
 	Refuse                  bool // for an approval: no
