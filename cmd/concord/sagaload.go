@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/machine"
 	"github.com/concord-tx/concord/saga/plan"
 )
 
@@ -77,6 +78,9 @@ func (l *loader) read(file string) (*definition.Definition, error) {
 	text, err := readDefinition(file, l.stdin)
 	if err != nil {
 		return nil, usageError{err}
+	}
+	if machine.Recognise(text) {
+		return nil, fmt.Errorf("%s: this is a state machine of Seata; only Concord's own language is simulated", file)
 	}
 	def, findings := definition.Parse(text)
 	drawFound(l.complaints, file, findings)

@@ -117,6 +117,7 @@ func TestABrokenDefinitionIsNotSimulated(t *testing.T) {
 	for text, says := range map[string]string{
 		"saga: 1\nname: x\nsteps:\n  - {id: a, cal: {url: http://a}}\n": ":4:13: error: ",
 		simulated: "none of the files has the saga inner",
+		`{"Name": "x", "StartState": "a", "States": {}}`: "a state machine of Seata",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
