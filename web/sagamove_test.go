@@ -84,6 +84,37 @@ func TestARunIsMovedToAnotherVersion(t *testing.T) {
 	}
 }
 
+// TestAMoveWhileAStepIsUnderWay: the call goes on, and its answer counts.
+func TestAMoveWhileAStepIsUnderWay(t *testing.T) {
+	t.Parallel()
+	r := withRuns(t, nil)
+	r.publish(t, waitText)
+	hold := make(chan struct{})
+	r.p.mu.Lock()
+	r.p.holds["POST /book"] = hold
+	r.p.mu.Unlock()
+	href := r.start(t, `{"saga":"wait"}`)
+	r.until(t, href, "booking", func(SagaRun) bool { return r.p.asked("POST /book") == 1 })
+	r.publish(t, strings.Replace(waitText, "HOST/book", "HOST/book2", 1))
+	r.publish(t, strings.ReplaceAll(waitText, "sure", "certain"))
+	status, got := r.post(t, href+"/move", `{"to":2}`)
+	if status != 409 || got["code"] != "mustStay" || !strings.Contains(fmt.Sprint(got["reasons"]), "asks something else") {
+		t.Errorf("%d %v", status, got)
+	}
+	if status, got = r.post(t, href+"/move", `{"to":3}`); status != 200 || got["moved"] != true {
+		t.Fatalf("%d %v", status, got)
+	}
+	close(hold)
+	r.until(t, href, "waiting", func(v SagaRun) bool { return len(v.Waits) == 1 && v.Waits[0].Name == "certain" })
+	if status, got := r.post(t, href+"/signals/certain", `{}`); status != 200 {
+		t.Fatalf("%d %v", status, got)
+	}
+	r.ended(t, href, "Committed")
+	if n := r.p.asked("POST /book"); n != 1 {
+		t.Errorf("booked %d times", n)
+	}
+}
+
 func TestRunsOfAVersionAreMoved(t *testing.T) {
 	t.Parallel()
 	r := withRuns(t, nil)
