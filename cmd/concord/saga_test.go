@@ -220,6 +220,48 @@ what happened
 	}
 }
 
+// TestLoopsAreDrawnTogether: of many items those are shown that are not done, and the others as one line each way.
+func TestLoopsAreDrawnTogether(t *testing.T) {
+	t.Parallel()
+	r := &sagaRun{
+		XID: "h:1:70", Saga: "payroll", Version: 1, Status: "RollingBack", BeganAt: "2026-01-31T12:00:00.000Z",
+		DecidedAt: "2026-01-31T12:00:20.000Z",
+	}
+	for i := range 10_000 {
+		s := runStep{
+			Name: fmt.Sprintf("pay[%d]", i), ID: "pay", State: "done", Attempts: 1, StartedAt: "2026-01-31T12:00:00.000Z",
+			EndedAt: "2026-01-31T12:00:10.000Z", Undo: &runUndo{State: "done", Attempts: 2, EndedAt: "2026-01-31T12:00:30.000Z"},
+		}
+		switch {
+		case i == 77:
+			s.State, s.Failure, s.Undo = "refused", "no such account", nil
+		case i%10 == 0:
+			s.Undo = &runUndo{State: "waiting"}
+		}
+		r.Steps = append(r.Steps, s)
+	}
+	var out bytes.Buffer
+	if err := drawRun(&out, r, false); err != nil {
+		t.Fatal(err)
+	}
+	_, chart, _ := strings.Cut(out.String(), "STEP")
+	for _, line := range []string{
+		"pay × 1000 done         1000      10s ", "pay × 8999 done         8999      10s ", "pay[77]    refused         1",
+		"  └ undo   done        17998      10s ", "  └ undo   waiting\n", "said: no such account",
+	} {
+		if !strings.Contains(chart, line) {
+			t.Errorf("%q is missing", line)
+		}
+	}
+	if n := strings.Count(chart, "\n"); n != 7 || t.Failed() {
+		t.Errorf("%d lines:\n%s", n, chart)
+	}
+	out.Reset()
+	if err := drawRun(&out, r, true); err != nil || strings.Count(out.String(), "\npay[") != 10_000 {
+		t.Errorf("%v %d", err, strings.Count(out.String(), "\npay["))
+	}
+}
+
 // liveRun is a run that goes on; steps are JSON.
 func liveRun(status string, stuck bool, steps, waits string) string {
 	return fmt.Sprintf(`{"xid":"10.0.0.1:8091:70","saga":"travel","version":2,"status":%q,"stuck":%t,

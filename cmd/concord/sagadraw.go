@@ -18,7 +18,7 @@ const (
 	stateWidth  = 11
 	barMin      = 14
 	eventsShown = 30
-	rowsShown   = 40
+	loopShown   = 8 // items of a loop; of a longer one those that went the same way are one line
 )
 
 // runRow is a line of the chart.
@@ -28,12 +28,16 @@ type runRow struct {
 	from, to    time.Time // zero: not known
 	said        string
 	undo        bool
+	items       int // of a loop that this line stands for
 }
 
 // label is what stands in front of a line: a compensation is below its step.
 func (x *runRow) label() string {
-	if x.undo {
+	switch {
+	case x.undo:
 		return "  └ undo"
+	case x.items > 1:
+		return fmt.Sprintf("%s × %d", x.name, x.items)
 	}
 	return x.name
 }
@@ -91,11 +95,10 @@ func compactJSON(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// rowsOf makes the lines of the chart. Items of a loop that are done are one line unless all are wanted.
+// rowsOf makes the lines of the chart. Items of a loop that went the same way are one line unless all are wanted.
 func rowsOf(r *sagaRun, all bool) []runRow {
 	var rows []runRow
-	gathered := map[string]int{} // where the line of a loop is
-	items := map[string]int{}
+	items, gathered, ends := map[string]int{}, map[string]int{}, undoEnds(r)
 	for i := range r.Steps {
 		items[loopOf(r.Steps[i].Name)]++
 	}
@@ -103,54 +106,41 @@ func rowsOf(r *sagaRun, all bool) []runRow {
 		s := &r.Steps[i]
 		row := runRow{
 			name: s.Name, state: s.State, attempts: s.Attempts, from: parsed(s.StartedAt), to: parsed(s.EndedAt),
-			said: s.Failure,
+			said: s.Failure, items: 1,
 		}
 		loop := loopOf(s.Name)
-		if all || loop == s.Name || items[loop] < 4 || len(r.Steps) <= rowsShown && items[loop] < 8 ||
-			s.Failure != "" || s.EndedAt == "" {
-			rows = append(rows, row)
-			rows = append(rows, undoRow(s, r)...)
+		if all || items[loop] < loopShown || s.Failure != "" || s.EndedAt == "" {
+			rows = append(append(rows, row), undoRow(s, r, ends)...)
 			continue
 		}
 		key := loop + " " + s.State
 		if s.Undo != nil {
-			key += s.Undo.State
+			key += " " + s.Undo.State
 		}
 		at, found := gathered[key]
 		if !found {
-			gathered[key] = len(rows)
-			row.name = loop + "[…]"
-			rows = append(rows, row)
-			if undo := undoRow(s, r); undo != nil {
-				undo[0].name = row.name
-				rows = append(rows, undo...)
-			}
+			gathered[key], row.name = len(rows), loop
+			rows = append(append(rows, row), undoRow(s, r, ends)...)
 			continue
 		}
-		g := &rows[at]
-		g.attempts += s.Attempts
-		if row.to.After(g.to) {
-			g.to = row.to
+		rows[at].join(&row)
+		if undo := undoRow(s, r, ends); undo != nil {
+			rows[at+1].join(&undo[0])
 		}
-		if row.from.Before(g.from) {
-			g.from = row.from
-		}
-	}
-	for key, at := range gathered {
-		n := 0
-		for i := range r.Steps {
-			s := &r.Steps[i]
-			own := loopOf(s.Name) + " " + s.State
-			if s.Undo != nil {
-				own += s.Undo.State
-			}
-			if own == key && s.Failure == "" && s.EndedAt != "" {
-				n++
-			}
-		}
-		rows[at].name = strings.TrimSuffix(rows[at].name, "[…]") + fmt.Sprintf(" × %d", n)
 	}
 	return rows
+}
+
+// join makes one line of two.
+func (x *runRow) join(o *runRow) {
+	x.items += o.items
+	x.attempts += o.attempts
+	if x.to.Before(o.to) {
+		x.to = o.to
+	}
+	if !o.from.IsZero() && o.from.Before(x.from) {
+		x.from = o.from
+	}
 }
 
 // loopOf returns the name of a step without the index of its item and its turn.
@@ -161,25 +151,37 @@ func loopOf(name string) string {
 	return name
 }
 
-// undoRow is the line of a compensation, if there is one.
-func undoRow(s *runStep, r *sagaRun) []runRow {
+// undoEnds are the times at which compensations ended, sorted.
+func undoEnds(r *sagaRun) (ends []time.Time) {
+	for i := range r.Steps {
+		if u := r.Steps[i].Undo; u != nil && u.EndedAt != "" {
+			ends = append(ends, parsed(u.EndedAt))
+		}
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	return ends
+}
+
+// undoRow is the line of a compensation, if there is one. They are carried out one after the other, so it began when the
+// one before ended.
+func undoRow(s *runStep, r *sagaRun, ends []time.Time) []runRow {
 	u := s.Undo
 	if u == nil || u.State == "" {
 		return nil
 	}
 	row := runRow{
 		name: s.Name, state: u.State, attempts: u.Attempts, from: parsed(r.DecidedAt), to: parsed(u.EndedAt),
-		said: u.Failure, undo: true,
+		said: u.Failure, undo: true, items: 1,
 	}
 	if done := parsed(s.EndedAt); done.After(row.from) {
 		row.from = done // it was under way when the run was decided
 	}
-	for i := range r.Steps { // they are undone one after the other
-		if o := r.Steps[i].Undo; o != nil {
-			if at := parsed(o.EndedAt); at.After(row.from) && (at.Before(row.to) || row.to.IsZero() && u.Attempts > 0) {
-				row.from = at
-			}
-		}
+	before := len(ends)
+	if !row.to.IsZero() {
+		before, _ = slices.BinarySearchFunc(ends, row.to, time.Time.Compare)
+	}
+	if before > 0 && ends[before-1].After(row.from) {
+		row.from = ends[before-1]
 	}
 	if u.Attempts == 0 && row.to.IsZero() {
 		row.from = time.Time{} // its turn has not come
