@@ -43,6 +43,7 @@ const (
 	CodeNoDocument     Code = "documentNotFound"
 	CodeLeaseLost      Code = "leaseLost"
 	CodeUnreadable     Code = "definitionUnreadable"
+	CodeReply          Code = "replyMalformed"
 	CodeDecidesItself  Code = "sagaDecidesItself"
 	CodePastPivot      Code = "pastPivot"
 	CodeNotAwaited     Code = "notAwaited"
@@ -121,6 +122,7 @@ var sentinels = []struct {
 	{ErrReceipt, row(CodeReceipt, 400, "Unknown", "The delivery id was not made by this server.", false)},
 	{ErrNoLetter, row(CodeNoLetter, 404, "Unknown", "The consumer group has no such dead letter.", false)},
 	{ErrNoDocument, row(CodeNoDocument, 404, "Unknown", "There is no such document, or it has expired.", false)},
+	{ErrReply, row(CodeReply, 400, "Unknown", "This is no reply to a step of a saga.", false)},
 	{ErrUnreadable, row(CodeUnreadable, 409, "Unknown",
 		"This server cannot read the saga's definition, which another version of it published.", false)},
 	{ErrPlanChanged, row(CodePlanChanged, 412, "GlobalTransactionStatusInvalid",
