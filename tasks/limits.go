@@ -33,6 +33,8 @@ const (
 	parkStep = 20 * time.Second
 	// marginMax is how long before the core gives an answer up it is told to wait longer.
 	marginMax = 5 * time.Second
+	// publishedMax bounds what is published of this node.
+	publishedMax = 2000
 	// movedMax bounds what goes to other nodes at one look.
 	movedMax = 1000
 	// askedMax is how long is waited for the core when a worker polls.

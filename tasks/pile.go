@@ -111,7 +111,8 @@ func (q *Queue) tidy(now txn.Millis) (changed bool) {
 	return changed
 }
 
-// SessionEntries says for which tasks workers poll here, for the other nodes of a cluster, in order of the names.
+// SessionEntries says for which tasks workers poll here, for the other nodes of a cluster, in order of the names. Of
+// very many some are left out.
 func (q *Queue) SessionEntries() []orchestrator.SessionEntry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -122,5 +123,5 @@ func (q *Queue) SessionEntries() []orchestrator.SessionEntry {
 	slices.SortFunc(all, func(a, b orchestrator.SessionEntry) int {
 		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Application, b.Application))
 	})
-	return all
+	return all[:min(len(all), publishedMax)]
 }

@@ -137,10 +137,7 @@ func (q *Queue) put(cmd txn.Command, foreign bool) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if old := q.entries[k]; old != nil {
-		if old.cmd.Attempt >= cmd.Attempt {
-			return nil // told twice
-		}
-		q.remove(old) // its attempt is over
+		q.remove(old) // its attempt is over, whatever its number: a person's retry counts from 1 again
 	}
 	p := q.piles[cmd.Resource]
 	if p == nil {

@@ -293,6 +293,28 @@ func TestAStepThatNobodyHasBegunHoldsUpNoUndoing(t *testing.T) {
 	c.one("undo")
 }
 
+func TestAnAttemptReplacesTheOneBeforeWhateverItsNumber(t *testing.T) {
+	t.Parallel()
+	c := newCore(t, Options{})
+	c.start("charge", "shop")
+	c.one("charge")
+	c.pass(63 * time.Second)
+	old := c.one("charge") // attempt 2
+	g := *c.global(1)      // as a retry by a person leaves it
+	b := *g.Branches[0]
+	b.Attempts, b.InFlightUntil, b.NextAt, g.DueAt, g.Branches = 0, 0, c.Now(), c.Now(), []*txn.Branch{&b}
+	c.all[1] = &g
+	if _, err := c.apply(1, txn.Wake{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.one("charge"); old.ID.Attempt != 2 || got.ID.Attempt != 1 {
+		t.Errorf("%+v %+v", old.ID, got.ID)
+	}
+	if n := c.queue.Numbers(); n.Leased != 1 || n.Parked != 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
 func TestWhatIsParkedComesBackAfterAStop(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(q *Queue){
