@@ -66,7 +66,8 @@ func TestStepsOnABroker(t *testing.T) {
 	if diff := cmp.Diff(want, c.props); diff != "" {
 		t.Error(diff)
 	}
-	if got := calls[1].props; got[PropertyOperation] != "compensate" || got[PropertyID] != "10.0.0.1:8091:70/3/compensate" {
+	got := calls[1].props
+	if got[PropertyOperation] != "compensate" || got[PropertyID] != "10.0.0.1:8091:70/3/compensate" {
 		t.Error(got)
 	}
 	if calls[1].body != "null" {
@@ -177,7 +178,8 @@ func TestWithoutABrokerOrLogMessagesAreRefused(t *testing.T) {
 	var n NoMessages
 	var got txn.Reply
 	n.Bind(func(_ int64, r txn.Reply) { got = r })
-	if err := n.Send(stepCommand()); err != nil || got.Result != txn.ResultRefused || got.Attempt != 2 || got.BranchID != 3 {
+	err := n.Send(stepCommand())
+	if err != nil || got.Result != txn.ResultRefused || got.Attempt != 2 || got.BranchID != 3 {
 		t.Errorf("%v %+v", err, got)
 	}
 }
