@@ -17,6 +17,7 @@ import (
 const (
 	lookFirst = 50 * time.Millisecond
 	lookMax   = time.Second
+	lookShare = 4 // the pause is that many times as long as the answer took
 )
 
 // followRun prints what happens to a run until it has ended, is stuck, or patience is over; 0 is no bound. The error
@@ -76,6 +77,7 @@ func (a *app) watchRun(ctx context.Context, xid string) (*sagaRun, json.RawMessa
 	var lastRaw json.RawMessage
 	delay, heard := lookFirst, time.Now()
 	for {
+		asked := time.Now()
 		// What was begun is read to its end, so that there is something to show when the time is over.
 		r, raw, err := a.sagaRun(context.WithoutCancel(ctx), xid)
 		switch {
@@ -94,7 +96,8 @@ func (a *app) watchRun(ctx context.Context, xid string) (*sagaRun, json.RawMessa
 		if last.ended() || last.Stuck && err == nil {
 			return last, lastRaw, nil
 		}
-		pause.Reset(delay)
+		// A run of thousands of steps is a large answer: most of the time goes by between two questions.
+		pause.Reset(max(delay, lookShare*time.Since(asked)))
 		delay = min(delay*3/2, lookMax)
 		select {
 		case <-pause.C:
