@@ -126,31 +126,47 @@ func (l *library) Load(run *txn.SagaRun, done func(error)) {
 
 var errUnread = errors.New("the definition was not read")
 
-// startRun starts a run.
+// startRun starts a run: once, or with a number that was reserved, and then perhaps again and again and at several nodes.
 func (c *client) startRun() {
 	w := c.w
 	def := w.shelf.sagas[w.rng.IntN(len(w.shelf.sagas))]
-	input := random.Input(w.rng)
-	k := &call{w: w, op: check.OpBegin, session: c.session}
+	c.startAs(orchestrator.SagaRequest{
+		BeginRequest: orchestrator.BeginRequest{
+			Application: sagaApp, Group: sagaGroup, Name: def.name, Timeout: def.deadline, Data: random.Input(w.rng),
+		},
+		Run: txn.SagaRun{Definition: def.name, Version: 1},
+	}, w.chance(0.5), 0)
+}
+
+func (c *client) startAs(req orchestrator.SagaRequest, reserved bool, tries int) {
+	w := c.w
+	k := &call{w: w, op: check.OpBegin, session: c.session, id: req.ID}
 	k.ask = func(_ *node, co *orchestrator.Coordinator, reply func(check.Answer)) {
-		co.StartSaga(orchestrator.SagaRequest{
-			BeginRequest: orchestrator.BeginRequest{
-				Application: sagaApp, Group: sagaGroup, Name: def.name, Timeout: def.deadline, Data: input,
-			},
-			Run: txn.SagaRun{Definition: def.name, Version: 1},
-		}, func(g *txn.Global, err error) { reply(answered(g, err)) })
+		if reserved && req.ID == 0 {
+			id, err := co.ReserveID()
+			if err != nil {
+				reply(answered(nil, err))
+				return
+			}
+			req.ID = id
+		}
+		co.StartSaga(req, func(g *txn.Global, err error) { reply(answered(g, err)) })
 	}
 	k.recv = func(a check.Answer) {
-		if a.Class == check.OK {
+		switch {
+		case a.Class == check.OK:
 			w.known = append(w.known, a.ID)
 			w.isSaga[a.ID] = true
 			c.id = a.ID
 			c.lookAgain(w.rng.IntN(3))
-			return
+		case req.ID != 0 && tries < keyRetries:
+			w.moveOn(c.session)
+			w.after(w.about(100*time.Millisecond), func() { c.startAs(req, reserved, tries+1) })
+		default:
+			c.end()
 		}
-		c.end()
 	}
-	k.send(false)
+	k.send(reserved)
 }
 
 // attend has people answer the runs that wait for them: by and by as long as there is trouble, and everything after it.

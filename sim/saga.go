@@ -80,6 +80,8 @@ func (r *resource) compensate(id int64) {
 func (r *resource) pursued(cmd txn.Command, reply func(txn.Result, string)) {
 	in := r.instanceOf(cmd.XID.ID)
 	switch {
+	case in.finished && cmd.Op == txn.Rollback:
+		reply(txn.ResultRefused, engineCommitted)
 	case in.finished:
 		reply(txn.ResultDone, engineCommitted)
 	case cmd.Op == txn.Rollback:

@@ -196,8 +196,8 @@ func deadlines(x *Index, s *Story, fail func(string, ...any)) {
 		return
 	}
 	for _, a := range s.Answers {
-		if a.Op != OpBegin || a.Class != OK {
-			continue
+		if a.Op != OpBegin || a.Class != OK || s.saga() {
+			continue // a saga may have been begun before, by somebody who was not told
 		}
 		began, g := a.At-a.Waited, s.Decision.Global
 		if lived := s.Decision.DurableAt - began; lived+clockError < g.Timeout {

@@ -24,6 +24,7 @@ type Story struct {
 	Replies   []*Reply
 	Asked     []*Sent // questions to the sender of a message, which are not phase two
 	Begun     []*Sent // steps of a saga, going forward
+	pursued   bool    // a client's engine was asked to go back
 	Deeds     []*Deed
 	Published []*Published
 	// Operations are what operators have asked for.
@@ -58,7 +59,8 @@ func NewIndex(l *Logs) *Index {
 		s := x.of(l.Sent[i].Command.XID.ID)
 		switch {
 		case l.Sent[i].Command.BranchID == txn.SagaBranchID && l.Sent[i].Command.Data != "":
-			// A client's engine is asked where it has arrived, which is before the decision.
+			// A client's engine is asked where it has arrived, which is before the decision. Its answer may be to that.
+			s.pursued = s.pursued || l.Sent[i].Command.Op == txn.Rollback
 		case l.Sent[i].Command.Kind == txn.Check:
 			s.Asked = append(s.Asked, &l.Sent[i])
 		case l.Sent[i].Command.Op == txn.Forward:

@@ -286,6 +286,9 @@ func completeness(_ *Index, s *Story, fail func(string, ...any)) {
 		if last, _ := s.Final.Branch(b.ID); b.Step != nil && last.State == txn.PhaseOneFailed {
 			continue // it was under way, and has said since then that it has not run
 		}
+		if b.ID == txn.SagaBranchID && s.pursued && s.outcome() == txn.Rollback {
+			continue
+		}
 		if needsPhaseTwo(b) && !(asked[b.ID] && done[b.ID]) && s.skipped(b.ID) == nil {
 			fail("ended as %s, but branch %d (%s) never did phase two (asked: %v)", s.Final.Status, b.ID, b.Kind,
 				asked[b.ID])

@@ -102,6 +102,8 @@ func uniqueIDs(x *Index, fail func(int64, string, ...any)) {
 	branches := map[int64]int64{}
 	for _, a := range x.Answers {
 		switch {
+		case a.Op == OpBegin && a.Class == OK && seen[a.ID] == "transaction" && x.byID[a.ID].saga():
+			// It was started twice with the same number, and is one.
 		case a.Op == OpBegin && a.Class == OK:
 			use(a.ID, "transaction")
 		case a.Op == OpRegister && a.Class == OK && !(a.Key != "" && branches[a.Branch] == a.ID):

@@ -17,6 +17,9 @@ func sagaCheckers() []Checker {
 	}
 }
 
+// saga reports whether the coordinator runs it.
+func (s *Story) saga() bool { return s.Final != nil && s.Final.Saga != nil }
+
 // pivoted reports whether a step was begun from which there is no way back, and has not been refused.
 func pivoted(g *txn.Global) bool {
 	for _, b := range g.Branches {
@@ -113,6 +116,7 @@ func undone(_ *Index, s *Story, fail func(string, ...any)) {
 			fail("step %s is undone at %d, but was never begun", name, c.Seq)
 		}
 	}
+	s.undoesRefused(fail)
 	first := s.undoOrder(fail)
 	if s.Final.Status != txn.RolledBack {
 		return
@@ -120,6 +124,23 @@ func undone(_ *Index, s *Story, fail func(string, ...any)) {
 	for name, d := range has {
 		if first[name] == 0 && s.skipped(d.Branch) == nil {
 			fail("rolled back, but the effect of step %s at %d stays", name, d.Seq)
+		}
+	}
+}
+
+// undoesRefused looks for steps that are undone though it is stored that they were refused.
+func (s *Story) undoesRefused(fail func(string, ...any)) {
+	for _, w := range s.Writes {
+		for _, b := range w.Global.Branches {
+			if b.Step == nil || b.State != txn.PhaseOneFailed {
+				continue
+			}
+			for _, c := range s.Sent {
+				if last, _ := s.Final.Branch(b.ID); c.Command.BranchID == b.ID && c.Given > w.Durable && last.State == b.State {
+					fail("step %s was refused at %d, but is undone at %d", b.Step.Name, w.Seq, c.Seq)
+					return
+				}
+			}
 		}
 	}
 }
@@ -139,9 +160,6 @@ func (s *Story) undoOrder(fail func(string, ...any)) map[string]Seq {
 	for _, d := range s.Deeds {
 		if d.Action != Cancel || d.Name == "" || first[d.Name] != 0 || d.Result != txn.ResultDone {
 			continue
-		}
-		if b, _ := s.Final.Branch(d.Branch); b != nil && b.State == txn.PhaseOneFailed {
-			fail("step %s was refused, but is undone at %d", d.Name, d.Seq)
 		}
 		first[d.Name] = d.Seq
 		if s.skipped(d.Branch) != nil {

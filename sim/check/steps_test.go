@@ -134,7 +134,8 @@ func badlyStepped() map[string][]func(r *run) {
 				a.Name, b.Name = b.Name, a.Name
 			},
 			func(r *run) {
-				r.deed(Deed{ID: undoneSaga, Branch: payStep, Kind: txn.StepCall, Name: "pay", Action: Cancel})
+				r.command(undoneSaga, payStep, txn.Rollback)
+				r.Sent[len(r.Sent)-1].Given, r.Sent[len(r.Sent)-1].Command.Step = r.seq, "pay"
 			},
 			func(r *run) {
 				r.command(undoneSaga, sagaStepsEnd, txn.Rollback)
