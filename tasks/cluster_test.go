@@ -79,7 +79,8 @@ func TestAWorkerOfAnotherApplicationAttractsNothing(t *testing.T) {
 	pollAt(t, c.queue, "charge", "bank")
 	pollAt(t, there, "charge", "bank", "shop")
 	want := []orchestrator.SessionEntry{
-		{Resource: "task:charge", Application: "bank", Clients: 1}, {Resource: "task:charge", Application: "shop", Clients: 1},
+		{Resource: "task:charge", Application: "bank", Clients: 1},
+		{Resource: "task:charge", Application: "shop", Clients: 1},
 	}
 	if got := there.SessionEntries(); !slices.Equal(got, want) {
 		t.Errorf("%+v", got)

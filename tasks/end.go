@@ -85,8 +85,8 @@ func wait(ctx context.Context, start func(done func(*txn.Global, error))) (g *tx
 	}
 }
 
-// Withdraw takes the task of a branch back if it is parked here: its attempt ends as one for which nobody could be asked.
-// It reports whether that was so. A task that a worker has is not taken back.
+// Withdraw takes the task of a branch back if it is parked here: its attempt ends as one for which nobody could be
+// asked. It reports whether that was so. A task that a worker has is not taken back.
 func (q *Queue) Withdraw(global, branch int64, op txn.Outcome) bool {
 	q.mu.Lock()
 	e := q.entries[key{global, branch, op}]

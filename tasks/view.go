@@ -51,8 +51,8 @@ func (q *Queue) Views() []orchestrator.TaskView {
 	return all
 }
 
-// Polled reports whether a worker polls for a task at this node, or has some seconds ago, that may be given what belongs
-// to an application and group.
+// Polled reports whether a worker polls for a task at this node, or has some seconds ago, that may be given what
+// belongs to an application and group.
 func (q *Queue) Polled(task, application, group string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

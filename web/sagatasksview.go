@@ -96,10 +96,11 @@ func (s *Server) unfetchedOf(g *txn.Global, elsewhere []orchestrator.RemoteSessi
 	}
 	op := opOf(g)
 	polled := func(task string) bool {
-		return s.o.Tasks.Polled(task, g.Application, g.Group) || slices.ContainsFunc(elsewhere, func(x orchestrator.RemoteSession) bool {
+		far := func(x orchestrator.RemoteSession) bool {
 			name, ok := taskSession(&x)
 			return ok && name == task && (x.Application == "" || x.Application == g.Application)
-		})
+		}
+		return s.o.Tasks.Polled(task, g.Application, g.Group) || slices.ContainsFunc(elsewhere, far)
 	}
 	for _, b := range g.Branches {
 		if b.Step == nil || !b.NeedsPhaseTwo() || b.InFlightUntil == 0 && b.NextAt == 0 {
