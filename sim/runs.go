@@ -243,7 +243,7 @@ func (w *World) operateRun() {
 // replan asks the planner again about a state of a saga that was stored: it has said what follows, and stays with that,
 // whenever it is asked, by what the record says alone.
 func (w *World) replan(g *txn.Global, seq check.Seq) {
-	if g.Saga == nil || g.Status != txn.Active || g.Stuck != 0 || g.Version < 2 {
+	if g.Saga == nil || g.Status != txn.Active || g.Stuck != 0 || g.Version < 2 || w.shelf.of[g.Saga.Definition] == nil {
 		return
 	}
 	if len(g.Branches) == 0 {
