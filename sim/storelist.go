@@ -58,6 +58,7 @@ func (p place) compare(o place) int {
 
 func matches(q orchestrator.Query, g *txn.Global) bool {
 	return (q.Status == 0 || g.Status == q.Status) && !(q.Live && g.Status.Ended()) && !(q.Stuck && g.Stuck == 0) &&
+		!(q.Sagas && g.Saga == nil) &&
 		(q.Application == "" || g.Application == q.Application) && (q.Name == "" || g.Name == q.Name) &&
 		(q.BeganFrom == 0 || g.BeganAt >= q.BeganFrom) && (q.BeganTo == 0 || g.BeganAt < q.BeganTo)
 }
