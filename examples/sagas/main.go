@@ -21,6 +21,7 @@ type options struct {
 	server, concord, participants, input string
 	refuse, lose, silence                []string
 	pace                                 time.Duration
+	kill                                 bool
 }
 
 func main() {
@@ -45,6 +46,7 @@ Try, for instance:
   go run ./examples/sagas travel --refuse car     # a step says no: the others are cancelled
   go run ./examples/sagas travel --lose hotel     # its answer is lost: it is asked again, and booked once
   go run ./examples/sagas travel --silence hotel  # nobody ever learns whether it is booked: it is cancelled, too
+  go run ./examples/sagas travel --kill           # kill -9 of the coordinator in the middle: it goes on afterwards
 
 With "participants" as the example, only the participants are started, and everything else is up to you:
 
@@ -60,6 +62,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringSliceVar(&o.refuse, "refuse", nil, "the step says no; an approval is rejected")
 	flags.StringSliceVar(&o.lose, "lose", nil, "the step is done, but its first answer is lost")
 	flags.StringSliceVar(&o.silence, "silence", nil, "the step is done, but nobody is ever told")
+	flags.BoolVar(&o.kill, "kill", false, "the coordinator is killed with -9 in the middle, and started again")
 	flags.StringVar(&o.input, "input", "", "the input as JSON; that of the example, if absent")
 	flags.StringVar(&o.server, "server", "", "a coordinator that runs already; one is started, if absent")
 	flags.StringVar(&o.concord, "concord", "", "the program; bin/concord, or built from the sources, if absent")
@@ -85,6 +88,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if _, err := e.faults(&o); err != nil {
 		return err
+	}
+	if o.kill && o.server != "" {
+		return errors.New("--kill is for a coordinator that is started here; leave --server away")
 	}
 	s, err := newStage(ctx, o, out)
 	if err != nil {

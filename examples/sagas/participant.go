@@ -32,7 +32,8 @@ type participant struct {
 	asks     map[string]int // questions about a transfer
 	faults   map[string]*fault
 	pace     time.Duration
-	log      io.Writer // told what happens to bookings
+	log      io.Writer     // told what happens to bookings
+	second   chan struct{} // closed when the second thing was asked for
 }
 
 // booking is what became of one step.
@@ -75,6 +76,7 @@ type reply struct {
 func newParticipant() *participant {
 	return &participant{
 		bookings: map[string]*booking{}, asks: map[string]int{}, faults: map[string]*fault{}, log: io.Discard,
+		second: make(chan struct{}),
 	}
 }
 
@@ -129,7 +131,9 @@ func (p *participant) remember(r request, s state, answer map[string]any) {
 		b.id = id
 	}
 	p.bookings[r.branch] = b
-	p.order = append(p.order, b)
+	if p.order = append(p.order, b); len(p.order) == 2 {
+		close(p.second)
+	}
 	b.print(p.log)
 }
 

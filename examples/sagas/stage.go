@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ import (
 // The exit codes of `concord saga start --wait`.
 const (
 	exitDone        = 0
+	exitFailure     = 1
 	exitCompensated = 3
 )
 
@@ -37,7 +39,8 @@ type stage struct {
 	dir     string
 	child   *exec.Cmd // the coordinator, nil if it ran before
 	ended   chan struct{}
-	runs    int
+	// http and tc are its addresses, the same after a restart.
+	http, tc string
 }
 
 // newStage starts a coordinator unless one runs.
@@ -46,7 +49,9 @@ func newStage(ctx context.Context, o options, out io.Writer) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{concord: o.concord, server: strings.TrimSuffix(o.server, "/"), dir: dir}
+	s := &stage{
+		concord: o.concord, server: strings.TrimSuffix(o.server, "/"), dir: dir, http: "127.0.0.1:0", tc: "127.0.0.1:0",
+	}
 	if s.concord == "" {
 		if s.concord, err = build(ctx, out); err != nil {
 			s.close()
@@ -85,8 +90,9 @@ func build(ctx context.Context, out io.Writer) (string, error) {
 // start starts a coordinator on free ports and waits until it is ready.
 func (s *stage) start(ctx context.Context) error {
 	// Delays are short, so that nobody has to wait for an example; without these flags they are those of production.
-	s.child = exec.Command(s.concord, "serve", "--dev", "--data", filepath.Join(s.dir, "data"), "--tc", "127.0.0.1:0",
-		"--http", "127.0.0.1:0", "--retry-first", "100ms", "--retry-max", "1s", "--retry-attempts", "4")
+	s.child = exec.Command(s.concord, "serve", "--dev", "--data", filepath.Join(s.dir, "data"), "--tc", s.tc,
+		"--http", s.http, "--retry-first", "100ms", "--retry-max", "1s", "--retry-attempts", "4",
+		"--retry-answer", "3s", "--callback-timeout", "2s")
 	s.child.Env = environ()
 	// A signal for this program is not for the coordinator: the participants finish first.
 	s.child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -99,16 +105,16 @@ func (s *stage) start(ctx context.Context) error {
 		return fmt.Errorf("start the coordinator: %w", err)
 	}
 	s.ended = make(chan struct{})
-	ready := make(chan string, 1)
+	ready := make(chan [2]string, 1)
 	var said bytes.Buffer
 	go func() {
 		defer close(s.ended)
 		lines := bufio.NewScanner(log)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
-			var line struct{ Msg, HTTP string }
+			var line struct{ Msg, HTTP, Seata string }
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "concord is ready" {
-				ready <- line.HTTP
+				ready <- [2]string{line.HTTP, line.Seata}
 			}
 			if said.Len() < 1<<16 {
 				said.Write(append(lines.Bytes(), '\n'))
@@ -117,14 +123,27 @@ func (s *stage) start(ctx context.Context) error {
 		_ = s.child.Wait()
 	}()
 	select {
-	case address := <-ready:
-		s.server = "http://" + address
+	case addresses := <-ready:
+		s.http, s.tc = addresses[0], addresses[1]
+		if s.server == "" { // others read it while it is started again
+			s.server = "http://" + s.http
+		}
 		return nil
 	case <-s.ended:
 		return fmt.Errorf("the coordinator has ended:\n%s", &said)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// restart kills the coordinator as a power failure would, and starts it again.
+func (s *stage) restart(ctx context.Context, out io.Writer) error {
+	if err := s.child.Process.Kill(); err != nil {
+		return err
+	}
+	<-s.ended
+	_, _ = fmt.Fprintln(out, "\nThe coordinator is killed with -9, and started again.")
+	return s.start(ctx)
 }
 
 // environ is the environment without what is meant for the command line: the server refuses settings that it does not
@@ -187,23 +206,30 @@ func (s *stage) play(ctx context.Context, e *example, o options, out io.Writer) 
 		defer func() { stop(); <-ended }()
 	}
 	end := &played{participants: p}
+	var restarted <-chan struct{}
+	if o.kill {
+		restarted = s.killInTheMiddle(ctx, p, out)
+		defer func() { stop(); <-restarted }()
+	}
 	if err := s.publish(ctx, e, listener.Addr().String(), out); err != nil {
 		return nil, err
 	}
-	input := o.input
-	if input == "" {
-		input = strings.Join(strings.Fields(text(e.name+".json")), " ")
-	}
-	s.runs++
-	args := []string{
-		"saga", "start", e.definition().Name, "--key", fmt.Sprintf("example-%d-%d", time.Now().UnixNano(), s.runs),
-		"--input", input,
-	}
+	input := cmp.Or(o.input, strings.Join(strings.Fields(text(e.name+".json")), " "))
+	key := fmt.Sprintf("example-%d", time.Now().UnixMilli())
+	args := []string{"saga", "start", e.definition().Name, "--key", key, "--input", input}
 	if !e.waits() {
-		end.code, end.xid, err = s.run(ctx, out, append(args, "--wait")...)
-		return end, err
+		args = append(args, "--wait")
 	}
 	code, xid, err := s.run(ctx, out, args...)
+	if code == exitFailure && o.kill {
+		// It was killed before the answer came. With the key, the same command finds the run, or starts it.
+		<-restarted
+		code, xid, err = s.run(ctx, out, args...)
+	}
+	if !e.waits() {
+		end.code, end.xid = code, xid
+		return end, err
+	}
 	if err != nil || code != 0 {
 		return nil, fmt.Errorf("the run is not started (exit code %d): %w", code, err)
 	}
@@ -217,6 +243,22 @@ func (s *stage) play(ctx context.Context, e *example, o options, out io.Writer) 
 	stop()
 	<-people
 	return end, err
+}
+
+// killInTheMiddle restarts the coordinator when the second step is done. The channel is closed when it runs again.
+func (s *stage) killInTheMiddle(ctx context.Context, p *participant, out io.Writer) <-chan struct{} {
+	restarted := make(chan struct{})
+	go func() {
+		defer close(restarted)
+		select {
+		case <-p.second:
+			if err := s.restart(ctx, out); err != nil {
+				_, _ = fmt.Fprintln(out, err)
+			}
+		case <-ctx.Done():
+		}
+	}()
+	return restarted
 }
 
 // listen opens the address of the participants, or another one if it is taken.
