@@ -20,6 +20,8 @@ type look struct {
 	async []*instance
 	// transitions counts states.
 	transitions int
+	// forks is how deep the forks are nested that are open.
+	forks int
 	// compensating is true if a compensation is under way.
 	compensating bool
 	oracle       Oracle
@@ -217,6 +219,12 @@ func (f *frame) choose(s *statelang.State) (string, error) {
 // fork runs branches side by side, each with a copy of the context, and goes on when all have ended: a Fork at the Join
 // to which they come, a Parallel at its Next. What they have added to the context is put together in their order.
 func (f *frame) fork(s *statelang.State) (next string, wait bool) {
+	if f.forks++; f.forks > forksMax {
+		f.forks--
+		f.breakOff("endless", engine("%s: forks are nested more than %d deep", s.Name, forksMax), nil)
+		return "", false
+	}
+	defer func() { f.forks-- }()
 	base, after, prefix, visits := f.context, maps.Clone(f.context), f.prefix, f.visits
 	name, under := f.name(s.Name), 0
 	for n, b := range s.Branches {

@@ -3,7 +3,9 @@ package machine
 // Limits of machines that run. What goes beyond them breaks the machine off.
 const (
 	// transitionsMax is how many states one look at a run goes through.
-	transitionsMax = 50_000
+	transitionsMax = 25_000
+	// forksMax is how deep forks are nested.
+	forksMax = 3
 	// depthMax is how deep machines call each other.
 	depthMax = 8
 	// payloadBytesMax is the largest input, answer or result, as JSON.

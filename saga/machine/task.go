@@ -105,8 +105,9 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 	switch i.Type {
 	case statelang.SubStateMachine:
 		return f.call(i, input)
-	case statelang.CompensateSubMachine:
-		return statelang.Outcome{Exception: engine("%s compensates no state machine", i.state.Name)}, false
+	case statelang.ServiceTask, statelang.ScriptTask:
+	default:
+		return statelang.Outcome{Exception: engine("%s, a %s, calls nothing", i.state.Name, i.Type)}, false
 	}
 	retries := f.retries(i.state)
 	counts := make([]int, len(retries))

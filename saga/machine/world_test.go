@@ -120,6 +120,9 @@ func (w *world) apply(ev txn.Event) {
 	w.t.Helper()
 	before := w.g
 	eff, err := w.rules.Apply(before, ev, w.now)
+	if _, retry := ev.(txn.Retry); retry && err != nil {
+		return // there is nothing to try again
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
