@@ -43,7 +43,9 @@ func wild(r *rand.Rand) string {
 		maybe("Output", map[string]any{"a": some(expressions...), "b": "$.#root"})
 		maybe("Status", map[string]any{"#root == true": some("SU", "FA", "UN"), "true": some("SU", "FA", "UN", "RU")})
 		maybe("Catch", []any{map[string]any{"Exceptions": some(classes...), "Next": state()}})
-		maybe("Retry", []any{map[string]any{"Exceptions": some(classes...), "MaxAttempts": r.IntN(3), "IntervalSeconds": 1}})
+		maybe("Retry", []any{
+			map[string]any{"Exceptions": some(classes...), "MaxAttempts": r.IntN(3), "IntervalSeconds": 1},
+		})
 		maybe("Loop", map[string]any{
 			"Parallel": 1 + r.IntN(3), "Collection": "$.[list]",
 			"CompletionCondition": some("[nrOfCompletedInstances] == 1", "[nrOfActiveInstances] > 1", "[a] == 1"),
