@@ -70,16 +70,6 @@ func (w *walk) stopped() bool {
 	return true
 }
 
-// of returns a sub-saga's program as it is to be walked here.
-func (w *walk) of(sub *Program) *Program {
-	if w.oracle == nil && w.stop == nil {
-		return sub
-	}
-	own := *sub
-	own.oracle, own.stop = w.oracle, w.stop
-	return &own
-}
-
 // Names are the names of all steps, those of sub-sagas behind the step that they are.
 func (p *Program) Names() []string {
 	var out []string
