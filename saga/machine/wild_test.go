@@ -64,8 +64,8 @@ func wild(r *rand.Rand) string {
 	return string(text)
 }
 
-// TestWildMachinesAreRunOrRefused runs whatever can be compiled, with errors or not: no machine has a planner panic, run
-// for ever without a call, or plan anything else for a state that comes back from its record.
+// TestWildMachinesAreRunOrRefused runs whatever can be compiled, with errors or not: no machine has a planner panic,
+// run for ever without a call, or plan anything else for a state that comes back from its record.
 func TestWildMachinesAreRunOrRefused(t *testing.T) {
 	t.Parallel()
 	ran := 0
