@@ -139,8 +139,8 @@ func (c *Coordinator) withDefinition(g *txn.Global, then func(error)) {
 	}
 }
 
-// orForsake forgets a saga whose first write has failed before that is told: whoever wanted it may start another one. If
-// it was stored all the same, the sweeper finds it there.
+// orForsake forgets a saga whose first write has failed before that is told: whoever wanted it may start another one.
+// If it was stored all the same, the sweeper finds it there.
 func (c *Coordinator) orForsake(id int64, done func(*txn.Global, error)) func(*txn.Global, error) {
 	return func(g *txn.Global, err error) {
 		switch {

@@ -54,7 +54,8 @@ func TestAKeyBeginsOneRunAtAllNodes(t *testing.T) {
 	}
 	var items []web.SagaRunItem
 	running := keys
-	for over := time.Now().Add(2 * patience); running > 0 && time.Now().Before(over); <-time.After(200 * time.Millisecond) {
+	for over := time.Now().Add(2 * patience); running > 0 && time.Now().Before(over); {
+		<-time.After(200 * time.Millisecond)
 		running, items = 0, list[web.SagaRunItem](b, "/api/v1/sagas/runs")
 		for _, item := range items {
 			if item.EndedAt == "" {

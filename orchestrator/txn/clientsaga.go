@@ -1,9 +1,10 @@
 package txn
 
 // Seata's saga engine runs in the application and says how its sagas end. One that has not come to an end is pursued:
-// the engine is asked to go on, forward or with its compensations, by the one command that it understands, until it says
-// where it has arrived. Only then there is a decision, since the engine may change its mind on the way, and a decision
-// is never reversed. Seata SagaCore.java: doGlobalReport, doGlobalCommit and doGlobalRollback; SagaResourceManager.java.
+// the engine is asked to go on, forward or with its compensations, by the one command that it understands, until it
+// says where it has arrived. Only then there is a decision, since the engine may change its mind on the way, and a
+// decision is never reversed. Seata SagaCore.java: doGlobalReport, doGlobalCommit and doGlobalRollback;
+// SagaResourceManager.java.
 
 // EngineState is where a client's saga engine says that one of its sagas is, in answer to the command to go on.
 type EngineState uint8

@@ -266,11 +266,7 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		}
 		r.fail(d, i, ev, now)
 	case ResultRefused:
-		nb := d.branch(i)
-		nb.State, nb.InFlightUntil, nb.NextAt = Refused, 0, 0
-		nb.Failure = clip(ev.Text, failureBytesMax)
-		d.tell(now, HistoryRefused, b.ID, nb.Failure)
-		d.Stuck = StuckRefused
+		d.refuse(i, ev.Text, now)
 		write = WriteDurable // stuck is answered to clients, so it must not be forgotten
 	default:
 		r.fail(d, i, ev, now)
@@ -290,6 +286,14 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		write = WriteLazy // only reports are awaited: the sweeper need not look before they are due
 	}
 	return d.done(write)
+}
+
+// refuse marks branch i as one that can never be finished.
+func (d *draft) refuse(i int, text string, now Millis) {
+	b := d.branch(i)
+	b.State, b.InFlightUntil, b.NextAt, b.Failure = Refused, 0, 0, clip(text, failureBytesMax)
+	d.tell(now, HistoryRefused, b.ID, b.Failure)
+	d.Stuck = StuckRefused
 }
 
 // confirm marks branch i as finished and frees its rows on rollback.

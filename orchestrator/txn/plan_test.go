@@ -138,8 +138,8 @@ func confirmAll(
 	return called, freed, end
 }
 
-// TestAPlanLeavesLaterStatesAlone: a plan is made of a state that was read, while the transaction goes on. What it notes
-// on its copy must not end up in the states that follow, whose lists begin with the same memory.
+// TestAPlanLeavesLaterStatesAlone: a plan is made of a state that was read, while the transaction goes on. What it
+// notes on its copy must not end up in the states that follow, whose lists begin with the same memory.
 func TestAPlanLeavesLaterStatesAlone(t *testing.T) {
 	t.Parallel()
 	s := newSaga(t, levels{{"a-u"}, {"b-u"}})
