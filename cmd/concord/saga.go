@@ -31,7 +31,7 @@ func (a *app) saga() *cobra.Command {
 		a.sagaVerify(), a.sagaSchema(), a.sagaSimulate(), a.sagaTest(), a.sagaReplay(),
 	}
 	for _, cmd := range []*cobra.Command{
-		a.sagaPublish(), a.sagaList(), a.sagaShow(), a.sagaDraft(),
+		a.sagaPublish(), a.sagaList(), a.sagaShow(), a.sagaDraft(), a.sagaTasks(),
 		a.sagaStart(), a.sagaRuns(), a.sagaRunShow(), a.sagaSignal(),
 		a.sagaApproval("approve", "Approve what a step of a run asks", true),
 		a.sagaApproval("reject", "Reject what a step of a run asks", false),

@@ -146,8 +146,8 @@ func TestATaskOfAWorkerThatDiesGoesToAnother(t *testing.T) {
 		_, text := d.get("/api/v1/transactions/" + xid + "/why")
 		return text
 	})
-	_, text := d.get("/api/v1/sagas/tasks")
-	contains(t, text, `"task":"ship"`, `"parked":1`)
+	contains(t, d.ok("saga", "tasks"), "ship", "1", "nowhere")
+	contains(t, d.ok("saga", "tasks", "-o", "json"), `"task": "ship"`, `"parked": 1`)
 	d.end(d.take("ship"), "done", ``, http.StatusOK)
 	d.becomes(xid, "Committed")
 }
