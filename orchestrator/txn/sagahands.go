@@ -38,14 +38,15 @@ func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
 	return d.done(WriteDurable), nil
 }
 
-// again makes a step that failed as it was when it was begun: it has as much time as then.
+// again has a step that failed tried as when it was begun: it has as much time as then, and as many attempts, whose
+// numbers go on, so that nothing that is told of the old ones is taken for the end of a new one.
 func (b *Branch) again(now Millis) {
 	s := *b.Step
 	s.GaveUp, s.Code, s.Answer = false, 0, ""
 	if s.Until != 0 {
 		s.Until, b.RegisteredAt = now+s.Until-b.RegisteredAt, now
 	}
-	b.Step, b.Attempts, b.Ongoing, b.InFlightUntil, b.Failure = &s, 0, 0, 0, ""
+	b.Step, b.Ongoing, b.InFlightUntil, b.Failure = &s, b.Attempts, 0, ""
 }
 
 // skipStep has a step of an active saga count as done. One that is under way must end first: it may still be done, and
