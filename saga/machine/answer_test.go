@@ -175,6 +175,13 @@ func TestSourcesKeepEveryByte(t *testing.T) {
 			t.Error("not recognised")
 		}
 	}
+	for _, text := range []string{
+		`{"seata":"{}","bindings":"b"}`, " {\n \"bindings\" : \"b\", \"seata\" : \"{}\" }\n",
+	} {
+		if got := ParseSource([]byte(text)); got != (Source{Machine: "{}", Bindings: "b"}) || !Recognise([]byte(text)) {
+			t.Errorf("%s becomes %q", text, got)
+		}
+	}
 	for text, want := range map[string]bool{
 		order: true, `{"nodes":[],"edges":[]}`: true, "": false,
 		"saga: 1": false, `{"saga":1,"steps":[]}`: false, "[]": false,

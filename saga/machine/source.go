@@ -33,9 +33,11 @@ func (s Source) Text() string {
 
 // ParseSource reads what Text has made, or a machine alone, which then has no bindings.
 func ParseSource(text []byte) Source {
-	if trimmed := bytes.TrimSpace(text); bytes.HasPrefix(trimmed, []byte(`{"seata":`)) {
+	if enveloped.Match(text) {
 		var e envelope
-		if json.Unmarshal(trimmed, &e) == nil && e.Seata != nil {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if d.Decode(&e) == nil && e.Seata != nil {
 			return Source{Machine: *e.Seata, Bindings: e.Bindings}
 		}
 	}
@@ -48,13 +50,15 @@ func Recognise(text []byte) bool {
 	if len(trimmed) == 0 || trimmed[0] != '{' {
 		return false
 	}
-	return bytes.HasPrefix(trimmed, []byte(`{"seata":`)) || keys.Match(trimmed) && !ours.Match(trimmed)
+	return enveloped.Match(trimmed) || keys.Match(trimmed) && !ours.Match(trimmed)
 }
 
 // What the keys of a state machine look like, and the one that says that a text is in our own language.
 var (
 	keys = regexp.MustCompile(`"(States|StartState|nodes|StateMachine)"\s*:`)
 	ours = regexp.MustCompile(`"saga"\s*:\s*[0-9]`)
+	// enveloped is how a source as one text begins.
+	enveloped = regexp.MustCompile(`^\s*\{\s*"(seata|bindings)"\s*:\s*"`)
 )
 
 // Definition is a machine that was read, with its bindings.
