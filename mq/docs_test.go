@@ -15,7 +15,7 @@ func TestExamplesInTheDocumentationAreTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 3 {
+	if len(blocks) != 4 {
 		t.Fatalf("%d examples", len(blocks))
 	}
 	for _, b := range blocks {
@@ -26,12 +26,15 @@ func TestExamplesInTheDocumentationAreTrue(t *testing.T) {
 		if strings.Contains(b[1], EventTypeHeuristic) {
 			schema = HeuristicSchema
 		}
+		if strings.Contains(b[1], EventTypeStep) {
+			schema = StepSchema
+		}
 		if err := validate(compile(t, schema, ""), []byte(b[1])); err != nil {
 			t.Errorf("%v\n%s", err, b[1])
 		}
 	}
 	for _, want := range []string{TopicCommit, TopicRollback, EventTypeCommit, EventTypeRollback, ContentTypeBatch,
-		NoticeTopic(""), EventTypeHeuristic} {
+		NoticeTopic(""), EventTypeHeuristic, EventTypeStep} {
 		if !strings.Contains(string(text), "`"+want+"`") {
 			t.Errorf("%s is not explained", want)
 		}

@@ -329,8 +329,8 @@ func (c *checker) message(path string, m *definition.Message) {
 // brokerNames are headers that a broker takes for its own.
 func brokerNames() []string {
 	return []string{
-		"KEYS", "TAGS", "DELAY", "WAIT", "UNIQ_KEY", "TRAN_MSG", "PGROUP", "REAL_TOPIC", "REAL_QID", "RETRY_TOPIC", "MSG_TYPE",
-		"TIMER_DELIVER_MS", "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DEL_UNIQKEY", "__transactionId__",
+		"KEYS", "TAGS", "DELAY", "WAIT", "UNIQ_KEY", "TRAN_MSG", "PGROUP", "REAL_TOPIC", "REAL_QID", "RETRY_TOPIC",
+		"MSG_TYPE", "TIMER_DELIVER_MS", "TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DEL_UNIQKEY", "__transactionId__",
 		"CHECK_IMMUNITY_TIME_IN_SECONDS", "traceparent", "content-type",
 	}
 }
