@@ -162,8 +162,8 @@ func undoEnds(r *sagaRun) (ends []time.Time) {
 	return ends
 }
 
-// undoRow is the line of a compensation, if there is one. They are carried out one after the other, so it began when the
-// one before ended.
+// undoRow is the line of a compensation, if there is one. They are carried out one after the other, so it began when
+// the one before ended.
 func undoRow(s *runStep, r *sagaRun, ends []time.Time) []runRow {
 	u := s.Undo
 	if u == nil || u.State == "" {
