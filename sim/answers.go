@@ -8,13 +8,13 @@ import (
 	"github.com/concord-tx/concord/sim/check"
 )
 
-// How participants of sagas answer that are not called: by a message on a topic, or as workers that tell of their tasks.
+// How participants of sagas answer that are not called: by a message on a topic, or as workers who tell of tasks.
 
 // answersTopic is the topic on which messages are answered; see package random.
 const answersTopic = "answers"
 
-// message publishes the message of a step. Its participant reads it at some time, perhaps twice, and answers on a topic,
-// which any node reads.
+// message publishes the message of a step. Its participant reads it at some time, perhaps twice, and answers on a
+// topic, which any node reads.
 func (r *resource) message(cmd txn.Command, reply func(txn.Result, string)) {
 	w := r.w
 	reply(txn.ResultPublished, "")

@@ -126,7 +126,7 @@ func (l *library) Load(run *txn.SagaRun, done func(error)) {
 
 var errUnread = errors.New("the definition was not read")
 
-// startRun starts a run: once, or with a number that was reserved, and then perhaps again and again and at several nodes.
+// startRun starts a run: once, or with a number that was reserved, and then perhaps again and at several nodes.
 func (c *client) startRun() {
 	w := c.w
 	def := w.shelf.sagas[w.rng.IntN(len(w.shelf.sagas))]

@@ -291,33 +291,6 @@ func TestAStepAfterThePivotIsTriedAgainByAPerson(t *testing.T) {
 	}
 }
 
-// TestAnOldRefusalIsNoneOfTheNewAttempt: what a participant said before a person had the step tried again may come late.
-func TestAnOldRefusalIsNoneOfTheNewAttempt(t *testing.T) {
-	t.Parallel()
-	s := newSaga(t, levels{{"p"}, {"c"}})
-	s.answer("p", ResultDone, "")
-	old := s.sent[0]
-	s.answer("c", ResultRefused, "")
-	if err := s.apply(Retry{Actor: "somebody"}); err != nil {
-		t.Fatal(err)
-	}
-	s.reply(old, ResultRefused, "") // the same, delivered twice
-	if s.g.Stuck != 0 || s.g.Branches[1].State != Registered {
-		t.Fatalf("%q, %+v", s.g.Stuck, s.g.Branches[1])
-	}
-	for range s.rules.Retry.Attempts - 1 { // it has its whole budget again
-		s.answer("c", ResultFailed, "")
-		s.pass(5 * time.Second)
-	}
-	if s.g.Stuck != 0 {
-		t.Errorf("stuck: %q", s.g.Stuck)
-	}
-	s.answer("c", ResultDone, "")
-	if s.g.Status != Committed {
-		t.Errorf("%s", s.g.Status)
-	}
-}
-
 func TestARefusedPivotIsAWayBack(t *testing.T) {
 	t.Parallel()
 	s := newSaga(t, levels{{"a-u"}, {"pay-p"}})

@@ -102,8 +102,8 @@ func chain(n int) string {
 	return b.String()
 }
 
-// BenchmarkVerify is the exploration of sagas of 200 steps: one after the other, without and with a deadline, and all at
-// once, which is cut.
+// BenchmarkVerify is the exploration of sagas of 200 steps: one after the other, without and with a deadline, and all
+// at once, which is cut.
 func BenchmarkVerify(b *testing.B) {
 	for name, text := range map[string]string{
 		"chain": chain(200), "deadline": "deadline: 1h\n" + chain(200),

@@ -18,29 +18,45 @@ type Replayed struct {
 }
 
 // Replay lets happen again what the timeline of a failure says, perhaps to a definition that was mended meanwhile. What
-// the timeline says nothing of is done, and the first way is taken. The error is that of [plan.Compile].
-func Replay(def *definition.Definition, subs plan.Resolve, timeline []Event) (Replayed, error) {
+// the timeline says nothing of is done, and the first way is taken. It does not say how much time goes by before the
+// deadline passes: if there are several such moments, one that ends badly counts. The error is that of [plan.Compile].
+func Replay(def *definition.Definition, subs plan.Resolve, f Failure) (Replayed, error) {
 	program, err := plan.Compile(def, subs)
 	if err != nil {
 		return Replayed{}, err
 	}
-	x := &explorer{
-		program: program, def: def, budget: unbounded, failures: map[string]Failure{},
-		script: &script{events: timeline, used: make([]bool, len(timeline))},
+	var out Replayed
+	for later := range momentsMax {
+		x := &explorer{
+			program: program, def: def, budget: unbounded, failures: map[string]Failure{},
+			script: &script{events: f.Timeline, used: make([]bool, len(f.Timeline)), later: later},
+		}
+		x.path(x.begin())
+		r := Replayed{Timeline: x.end}
+		for _, own := range x.failures {
+			r.Failure = &own
+		}
+		same := r.Failure != nil && r.Failure.Step == f.Step && r.Failure.Text == f.Text
+		if later == 0 || same || out.Failure == nil && r.Failure != nil {
+			out = r
+		}
+		if same || x.script.moments <= later {
+			break
+		}
 	}
-	x.path(x.begin())
-	r := Replayed{Timeline: x.end}
-	for _, f := range x.failures {
-		r.Failure = &f
-	}
-	return r, nil
+	return out, nil
 }
+
+// momentsMax bounds the moments at which the deadline is let pass.
+const momentsMax = 1000
 
 // script is a timeline that is followed.
 type script struct {
 	events   []Event
 	used     []bool
 	answered int // answers and signals so far
+	later    int // how many moments are let go by at which the deadline could pass
+	moments  int // how many there were
 }
 
 // way returns which way an answer or a choice goes: the next line about the step that is one of the texts.
@@ -72,7 +88,10 @@ func (s *script) overdue() bool {
 	for _, e := range s.events {
 		switch {
 		case e.Step == "" && e.Text == deadlinePasses:
-			return s.answered >= before
+			if s.answered == before {
+				s.moments++
+			}
+			return s.answered > before || s.answered == before && s.moments > s.later
 		case e.Step != "" && e.Text != compensated:
 			before++
 		}

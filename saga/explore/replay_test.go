@@ -42,7 +42,7 @@ func TestCounterExamplesAreReplayed(t *testing.T) {
 			t.Fatal(c, err)
 		}
 		for _, f := range report.Failures {
-			r, err := Replay(broken, nil, f.Timeline)
+			r, err := Replay(broken, nil, f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestCounterExamplesAreReplayed(t *testing.T) {
 			if diff := cmp.Diff(f.Timeline, r.Timeline); diff != "" {
 				t.Errorf("%s: %s", c[1], diff)
 			}
-			if r, err := Replay(mended, nil, f.Timeline); err != nil || r.Failure != nil || len(r.Timeline) == 0 {
+			if r, err := Replay(mended, nil, f); err != nil || r.Failure != nil || len(r.Timeline) == 0 {
 				t.Errorf("%s is mended, but %+v %v", c[1], r, err)
 			}
 		}
