@@ -72,7 +72,7 @@ func (a *app) replay(file, output string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	r, err := explore.Replay(saga.def, saga.subs, c.Timeline)
+	r, err := explore.Replay(saga.def, saga.subs, c.Failure)
 	if err != nil {
 		return usageError{err}
 	}
