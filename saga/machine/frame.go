@@ -102,7 +102,7 @@ func (f *frame) run() bool {
 func (f *frame) path(name string) (join *statelang.State, wait bool) {
 	for name != "" && f.broke == nil {
 		s := f.p.machine.State(name)
-		if f.transitions++; f.transitions > transitionsMax || s == nil {
+		if f.transitions++; f.transitions > f.most() || s == nil {
 			f.breakOff("endless", engine("%s: there is no such state, or too many were gone through", name), nil)
 			return nil, false
 		}
@@ -114,6 +114,14 @@ func (f *frame) path(name string) (join *statelang.State, wait bool) {
 		}
 	}
 	return nil, false
+}
+
+// most is how many states are gone through. An exploration looks so often that it is content with less.
+func (l *look) most() int {
+	if l.oracle != nil {
+		return exploredTransitionsMax
+	}
+	return transitionsMax
 }
 
 // breakOff ends the machine when all that is under way has ended. The first reason counts.

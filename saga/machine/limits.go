@@ -3,7 +3,8 @@ package machine
 // Limits of machines that run. What goes beyond them breaks the machine off.
 const (
 	// transitionsMax is how many states one look at a run goes through.
-	transitionsMax = 25_000
+	transitionsMax         = 25_000
+	exploredTransitionsMax = 2_000
 	// forksMax is how deep forks are nested.
 	forksMax = 3
 	// depthMax is how deep machines call each other.
