@@ -332,3 +332,25 @@ func TestAPersonNeedNotWaitForAReply(t *testing.T) {
 	s.hear(c, "answers", 1, ResultRefused, "")
 	s.expect(Committed, CauseCompleted, "forward m")
 }
+
+// TestAPersonHasALostMessageSentAgain: the step has to be named, since most messages are only not answered yet.
+func TestAPersonHasALostMessageSentAgain(t *testing.T) {
+	t.Parallel()
+	s := newLetters(t, levels{{"m"}})
+	id := s.g.Branches[0].ID
+	if s.apply(Retry{BranchID: id, Actor: "kim"}) == nil {
+		t.Fatal("retried while it is being sent")
+	}
+	first := s.published("m")
+	if s.apply(Retry{Actor: "kim"}) == nil {
+		t.Fatal("retried though nothing has failed")
+	}
+	if err := s.apply(Retry{BranchID: id, Actor: "kim"}); err != nil {
+		t.Fatal(err)
+	}
+	if again := s.published("m"); again.Attempt != 2 {
+		t.Errorf("attempt %d", again.Attempt)
+	}
+	s.hear(first, "answers", 1, ResultDone, "")
+	s.expect(Committed, CauseCompleted, "forward m", "forward m")
+}

@@ -21,11 +21,12 @@ func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
 	d.tell(now, HistoryRetry, ev.BranchID, ev.Actor)
 	for i, b := range g.Branches {
 		failed := r.failed(g, b)
-		if ev.BranchID != 0 && b.ID != ev.BranchID || !failed && !(b.running() && b.NextAt > now) {
+		lost := ev.BranchID == b.ID && b.running() && b.State == Published // a person knows that no reply will come
+		if ev.BranchID != 0 && b.ID != ev.BranchID || !failed && !lost && !(b.running() && b.NextAt > now) {
 			continue
 		}
 		nb := d.branch(i)
-		nb.State, nb.NextAt = Registered, now
+		nb.State, nb.NextAt, nb.InFlightUntil = Registered, now, 0
 		if failed {
 			nb.again(now)
 		}
@@ -42,7 +43,7 @@ func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
 // numbers go on, so that nothing that is told of the old ones is taken for the end of a new one.
 func (b *Branch) again(now Millis) {
 	s := *b.Step
-	s.GaveUp, s.Code, s.Answer = false, 0, ""
+	s.GaveUp, s.Code, s.Answer, s.Headers = false, 0, "", ""
 	if s.Until != 0 {
 		s.Until, b.RegisteredAt = now+s.Until-b.RegisteredAt, now
 	}
