@@ -35,7 +35,7 @@ func (l library) forced(t *testing.T) library {
 	t.Helper()
 	out := library{}
 	for name, d := range l {
-		out[name] = parseTree(t, forced(tree(t, d)))
+		out[name] = parseTree(t, force(tree(t, d)))
 	}
 	return out
 }
@@ -71,7 +71,8 @@ func read(otherwise string, name ...string) string {
 // usesOutput is how a compensation reads something of the output of its step that has to be there.
 var usesOutput = regexp.MustCompile(`(^|[^.\w])output\s*(\.|\[)`)
 
-func forced(d map[string]any) map[string]any {
+// force makes one forced.
+func force(d map[string]any) map[string]any {
 	delete(d, "input")
 	delete(d, "output")
 	for _, one := range d["steps"].([]any) {
