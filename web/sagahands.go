@@ -360,7 +360,7 @@ func skipOf(g *txn.Global, body *sagaSkip) (op txn.Operation, err error) {
 }
 
 // stepsTried bounds the steps of which is looked at whether they could be skipped.
-const stepsTried = 20
+const stepsTried = 5
 
 // runActions lists what the rules allow now.
 func (s *Server) runActions(ctx context.Context, g *txn.Global) []string {

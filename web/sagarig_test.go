@@ -188,7 +188,7 @@ func (r *runRig) start(t *testing.T, body string) string {
 func (r *runRig) until(t *testing.T, href, what string, wanted func(SagaRun) bool) SagaRun {
 	t.Helper()
 	var v SagaRun
-	over := time.Now().Add(20 * time.Second)
+	over := time.Now().Add(60 * time.Second)
 	for time.Now().Before(over) {
 		w := r.raw(t, "GET", href, "", "Authorization", r.token)
 		if w.Code != 200 {

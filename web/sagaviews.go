@@ -289,6 +289,7 @@ func viewWait(g *txn.Global, b *txn.Branch) (w SagaWait, waits bool) {
 
 // stepPast is what the history tells of a step.
 type stepPast struct {
+	branch               *txn.Branch
 	name                 string
 	began, ended, undone txn.Millis
 	tries                uint32 // of the last attempt to go forward that is told of
@@ -306,7 +307,7 @@ type past struct {
 func pastOf(g *txn.Global) *past {
 	p := &past{entries: g.History.Entries(), of: make(map[int64]*stepPast, len(g.Branches))}
 	for _, b := range g.Branches {
-		p.of[b.ID] = &stepPast{began: b.RegisteredAt}
+		p.of[b.ID] = &stepPast{branch: b, began: b.RegisteredAt}
 		if b.Step != nil {
 			p.of[b.ID].name = b.Step.Name
 		}
@@ -374,8 +375,8 @@ func (p *past) timeline(g *txn.Global) []SagaEvent {
 			p.decision(g, &v)
 			clear(last) // attempts at undoing are counted anew
 		case txn.HistoryStepDone, txn.HistoryFinished:
-			if b, _ := g.Branch(e.Branch); b != nil {
-				v.Attempt = endedAt(b, e.Kind)
+			if s := p.of[e.Branch]; s != nil {
+				v.Attempt = endedAt(s.branch, e.Kind)
 			}
 		}
 		out = append(out, v)
