@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -185,6 +186,42 @@ func TestAStateMachineOfSeataRuns(t *testing.T) {
 	}
 	contains(t, r.out+r.errors, "not ordered")
 	want = append(want, `/balanceAction/compensateReduce ["k1"]`, `/stockAction/compensateReduce ["k1"]`)
+	if diff := cmp.Diff(want, s.taken()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAStateMachineSurvivesAKill(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 1)
+	s := &services{answers: map[string]func(w http.ResponseWriter){}}
+	over := make(chan struct{})
+	s.answers["/balanceAction/reduce"] = func(http.ResponseWriter) {
+		asked <- struct{}{}
+		<-over
+	}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(over) })
+	data := t.TempDir()
+	p := start(t, data, "--dev")
+	machine := definitionFile(t, "order.json", orderMachine)
+	bindings := definitionFile(t, "bindings.yaml",
+		"default: {call: {url: '"+server.URL+"/{service}/{method}'}, timeout: 1s}\n")
+	p.ok("saga", "import", machine, "--bindings", bindings, "--publish")
+	p.ok("saga", "start", "orderMachine", "--input", `{"businessKey":"k1"}`)
+	select {
+	case <-asked:
+	case <-time.After(patience):
+		t.Fatal("nobody asks for money")
+	}
+	p.kill()
+	p = start(t, data, "--dev")
+	p.eventually("compensated", "saga", "runs")
+	want := []string{
+		`/stockAction/reduce ["k1",null]`, `/balanceAction/reduce ["k1",{}]`,
+		`/balanceAction/compensateReduce ["k1"]`, `/stockAction/compensateReduce ["k1"]`,
+	}
 	if diff := cmp.Diff(want, s.taken()); diff != "" {
 		t.Error(diff)
 	}
