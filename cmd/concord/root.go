@@ -81,7 +81,7 @@ func (a *app) root() *cobra.Command {
 		Use:   "concord",
 		Short: "A coordinator for distributed transactions that speaks Seata's protocol",
 		Long: `Concord coordinates distributed transactions. Services that use Seata today connect to it without a change of
-code: AT, TCC and XA branches, and the records of Seata's saga engine. Sagas of its own are defined, checked and run with
+code: AT, TCC and XA branches, and the records of Seata's saga engine. Its own sagas are defined, checked and run with
 "concord saga".
 
 Start a coordinator to try things with, which keeps its state in ./data:
