@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/concord-tx/concord/mq"
@@ -36,12 +37,16 @@ type office struct {
 	got    []string // via, outcome and answer, by node
 	fail   map[string]error
 	failed map[string]int
+	member string // the only one that may write; "": all
 }
 
 func (o *office) take(node string) TakeReply {
 	return func(xid txn.XID, r txn.Reply, done func(*txn.Global, bool, error)) {
 		o.mu.Lock()
 		err := o.fail[r.Answer]
+		if o.member != "" && node != o.member {
+			err = orchestrator.ErrNotMember
+		}
 		if err != nil {
 			o.failed[r.Answer]++
 		} else {
@@ -69,6 +74,12 @@ func (o *office) tries(answer string) int {
 	return o.failed[answer]
 }
 
+func (o *office) only(node string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.member = node
+}
+
 func (o *office) mend(answer string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -79,6 +90,7 @@ func (o *office) mend(answer string) {
 type desk struct {
 	*node
 	replies *Replies
+	valid   *atomic.Bool // whether its lease holds
 	stop    func()
 }
 
@@ -86,7 +98,10 @@ func (c cluster) desk(t *testing.T, prefix, name string, docs orchestrator.Docum
 	t.Helper()
 	options := c.options(t, prefix, nil)
 	options.Instance = name
-	d := &desk{node: startNode(t, newDisk(), options)}
+	valid := &atomic.Bool{}
+	valid.Store(true)
+	options.Valid = valid.Load
+	d := &desk{valid: valid, node: startNode(t, newDisk(), options)}
 	d.replies = d.log.Replies(docs, o.take(name))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -178,6 +193,11 @@ func TestRepliesAreReadByTheWholeCluster(t *testing.T) {
 		}
 		return slices.ContainsFunc(o.got, by("a")) && slices.ContainsFunc(o.got, by("b"))
 	})
+	b.valid.Store(false) // it may write nothing, and leaves all to the other
+	o.only("a")
+	answer(a, 8)
+	b.valid.Store(true)
+	o.only("")
 	a.stop()
 	answer(b, 20)
 	fresh := c.desk(t, prefix, "c", docs, o) // it was told of no topic

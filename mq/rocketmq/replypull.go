@@ -94,6 +94,9 @@ func byTopic(queues []queue) map[string][]queue {
 
 // end stops reading, and has other nodes take over.
 func (c *replyConsumer) end() {
+	if len(c.brokers) == 0 {
+		return
+	}
 	for _, p := range c.pullers {
 		p.stop()
 	}
@@ -103,6 +106,8 @@ func (c *replyConsumer) end() {
 		addrs[addr] = true
 	}
 	c.member.leave(addrs)
+	clear(c.pullers)
+	c.brokers = nil
 }
 
 func (r *Replies) warn(text string, attrs ...any) {
