@@ -203,3 +203,39 @@ func TestSilentSenderIsAsked(t *testing.T) {
 		t.Errorf("%s, %s", g.Status, g.Cause)
 	}
 }
+
+// TestANoticeIsNoStep: the steps of a saga are numbered from 1, as are the transactions of a new store.
+func TestANoticeIsNoStep(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	start := tb.startSaga("travel")
+	tb.flush()
+	tb.finish(txn.ResultDone)
+	tb.flush()
+	id := start.g.XID.ID
+	tb.signal(id, "go", true)
+	tb.flush()
+	tb.finish(txn.ResultRefused)
+	tb.flush()
+	told := int64(0)
+	r := tb.operate(OperateRequest{
+		ID: id, Operation: txn.Operation{Action: txn.ActionSkip, BranchID: 1}, NoticeTopic: "notices",
+		Notice: func(_ *txn.Global, branch int64) string {
+			told = branch
+			return "skipped"
+		},
+	})
+	if r.err != nil || len(r.g.Branches) != 3 {
+		t.Fatalf("%+v", r)
+	}
+	seen := map[int64]bool{}
+	for _, b := range r.g.Branches {
+		if seen[b.ID] {
+			t.Errorf("two branches are %d", b.ID)
+		}
+		seen[b.ID] = true
+	}
+	if notice := r.g.Branches[2]; notice.Kind != txn.Topic || notice.ID != told {
+		t.Errorf("%+v, told %d", notice, told)
+	}
+}
