@@ -15,6 +15,8 @@ type SagaRun struct {
 	Completed uint32
 	// Failure is why it was rolled back, in words; Result is the output of a saga that was done, as JSON.
 	Failure, Result string
+	// Memo is for the planner, nil if it is to keep nothing. It is in no record.
+	Memo *Memo
 }
 
 // Step is what a branch of a saga has beyond other branches. It is immutable once it is part of a Branch.

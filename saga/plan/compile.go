@@ -35,6 +35,7 @@ type step struct {
 	timerUntil      *expressions.Program
 	prompt, show    *expressions.Mapping
 	needsOutput     bool // by its compensation
+	ofInput         bool // its loop is over a list that depends on nothing but the input
 	keepsHeaders    bool // of the answer: they are read after it was judged
 	sub             *Program
 	subInput        *expressions.Mapping
@@ -162,6 +163,7 @@ func compileStep(s *definition.Step) (*step, error) {
 	}
 	if s.ForEach != nil {
 		st.in = c.program(s.ForEach.In, outer, expressions.WantList)
+		st.ofInput = onlyInput(s.ForEach.In)
 	}
 	if s.Repeat != nil {
 		st.until = c.program(s.Repeat.Until, answer, expressions.WantBool)
@@ -194,6 +196,20 @@ func compileStep(s *definition.Step) (*step, error) {
 		st.compileUndo(&c, scope(s, "output"))
 	}
 	return st, c.err
+}
+
+// onlyInput reports whether an expression reads nothing but the input.
+func onlyInput(e definition.Expr) bool {
+	all, err := expressions.References(e)
+	if err != nil {
+		return false
+	}
+	for _, r := range all {
+		if r.Path[0] != "input" {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *step) compileUndo(c *compiler, env expressions.Env) {

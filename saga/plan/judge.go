@@ -42,26 +42,31 @@ func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 		rules = s.undone
 	}
 	if len(rules) > 0 && (r.Code != 0 || r.Answer != "" || r.Headers != "") {
-		w, _, item := p.find(g, b)
-		if w == nil {
+		fits := false
+		p.find(g, b, func(w *walk, _ *step, item map[string]any) {
+			v.Result, fits = w.classify(rules, v, r, item)
+		})
+		if fits {
 			return v
-		}
-		answer := map[string]any{"status": int(r.Code), "headers": headers(r.Headers), "body": body(v.Answer), "attempt": 1}
-		for _, rule := range rules {
-			ok, err := rule.when.Bool(w.variables(item, answer))
-			if err != nil {
-				continue // what cannot be computed does not fit
-			}
-			if ok {
-				v.Result = resultOf(rule.is)
-				return v
-			}
 		}
 	}
 	if r.Code != 0 {
 		v.Result = resultOf(definition.DefaultOutcome(int(r.Code)))
 	}
 	return v
+}
+
+// classify returns what the first rule that fits says of an answer.
+func (w *walk) classify(
+	rules []rule, v txn.Verdict, r txn.Reply, item map[string]any,
+) (result txn.Result, fits bool) {
+	answer := map[string]any{"status": int(r.Code), "headers": headers(r.Headers), "body": body(v.Answer), "attempt": 1}
+	for _, rule := range rules {
+		if ok, err := rule.when.Bool(w.variables(item, answer)); ok && err == nil { // what cannot be computed does not fit
+			return resultOf(rule.is), true
+		}
+	}
+	return v.Result, false
 }
 
 // resultOf translates an outcome.

@@ -33,19 +33,20 @@ type seen struct {
 // walk is one look at a saga, or at a sub-saga of it.
 type walk struct {
 	*Program
-	run      *txn.SagaRun
-	g        *txn.Global
-	now      txn.Millis
-	prefix   string
-	input    any
-	branches map[string]*txn.Branch
-	seen     []seen
-	steps    map[string]any // as expressions see them
-	start    []txn.NewStep
-	later    int    // branches of items whose turn has not come
-	waiting  bool   // something is under way, or was just begun
-	failure  string // why the saga cannot go on, "" if it can
-	trace    *Trace // nil: nobody asks
+	run     *txn.SagaRun
+	g       *txn.Global
+	now     txn.Millis
+	prefix  string
+	input   any
+	memo    *memo
+	saga    map[string]any // as expressions see it; nil: not made yet
+	seen    []seen
+	steps   map[string]any // as expressions see them
+	start   []txn.NewStep
+	later   int    // branches of items whose turn has not come
+	waiting bool   // something is under way, or was just begun
+	failure string // why the saga cannot go on, "" if it can
+	trace   *Trace // nil: nobody asks
 }
 
 // Next implements [txn.Planner].
@@ -53,11 +54,16 @@ func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 	if g.Expired(now) && p.def.OnDeadline != definition.DeadlineForward && !g.Pivoted() {
 		return txn.Next{Decide: txn.Rollback, Text: "the deadline has passed"}
 	}
-	w, err := p.begin(g, now)
-	if err != nil {
-		return txn.Next{Decide: txn.Rollback, Text: err.Error()}
-	}
-	return w.next()
+	var next txn.Next
+	p.remember(g, func(m *memo) {
+		w, err := p.begin(m, g, now)
+		if err != nil {
+			next = txn.Next{Decide: txn.Rollback, Text: err.Error()}
+			return
+		}
+		next = w.next()
+	})
+	return next
 }
 
 // next is what follows from a whole saga.
@@ -77,20 +83,14 @@ func (w *walk) next() txn.Next {
 }
 
 // begin makes the walk of the whole saga.
-func (p *Program) begin(g *txn.Global, now txn.Millis) (*walk, error) {
-	w := &walk{Program: p, run: g.Saga, g: g, now: now, branches: make(map[string]*txn.Branch, len(g.Branches))}
-	for _, b := range g.Branches {
-		if b.Step != nil {
-			w.branches[b.Step.Name] = b
-		}
+func (p *Program) begin(m *memo, g *txn.Global, now txn.Millis) (*walk, error) {
+	w := &walk{Program: p, run: g.Saga, g: g, now: now, memo: m}
+	m.index(g)
+	input, err := m.inputOf(g)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
 	}
-	if g.Data != "" {
-		input, err := expressions.Decode([]byte(g.Data))
-		if err != nil {
-			return nil, fmt.Errorf("input: %w", err)
-		}
-		w.input = input
-	}
+	w.input = input
 	return w, nil
 }
 
@@ -198,7 +198,7 @@ func (w *walk) predecessors(i int) (ended, taken bool) {
 
 // loop looks at a step that runs once for each item of a list.
 func (w *walk) loop(s *step) seen {
-	items, err := w.items(s)
+	items, err := w.list(s)
 	if err != nil {
 		return seen{state: refused, why: err.Error()}
 	}
@@ -213,13 +213,15 @@ func (w *walk) loop(s *step) seen {
 		return seen{state: refused, why: fmt.Sprintf("the list has %d items; %d are the most", len(items), most)}
 	}
 	as, index := loopNames(s.ForEach)
-	outputs, under, why := make([]any, 0, len(items)), 0, ""
-	for n, item := range items {
+	outputs, under, why := w.pastItems(s), 0, ""
+	past := len(outputs)
+	first := past // of those that are not known to be done without a gap
+	for n := past; n < len(items); n++ {
 		if w.stopped() {
 			break
 		}
-		name := w.prefix + s.ID + "[" + strconv.Itoa(n) + "]"
-		if under >= parallel || why != "" && w.branches[name] == nil {
+		item, name := items[n], itemName(w.prefix+s.ID, n)
+		if under >= parallel || why != "" && w.branch(name) == nil {
 			if why == "" {
 				w.later += (len(items) - n) * s.branches()
 			}
@@ -231,11 +233,14 @@ func (w *walk) loop(s *step) seen {
 				why = "item " + strconv.Itoa(n) + ": " + at.why
 			}
 		case done:
-			outputs = append(outputs, at.output)
+			if outputs = append(outputs, at.output); first == n {
+				first++
+			}
 		default:
 			under++
 		}
 	}
+	w.pass(s, outputs[:min(first, len(outputs)):min(first, len(outputs))], past)
 	switch {
 	case why != "" && (under == 0 || s.fails()):
 		return seen{state: refused, why: why}
@@ -244,6 +249,9 @@ func (w *walk) loop(s *step) seen {
 	}
 	return seen{state: done, output: outputs}
 }
+
+// itemName is that of an item of a loop.
+func itemName(loop string, n int) string { return loop + "[" + strconv.Itoa(n) + "]" }
 
 // branches is how many branches a step, or an item of it, is sure to become: of a sub-saga those of the steps that it
 // begins with.
@@ -268,14 +276,14 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 	case definition.KindSubSaga:
 		return w.child(s, name, item)
 	}
-	b := w.branches[name]
+	b := w.branch(name)
 	if b == nil {
 		return w.launch(s, name, item, 0)
 	}
 	w.trace.reach(b)
 	turn := 1
 	for s.Repeat != nil {
-		next := w.branches[name+"#"+strconv.Itoa(turn+1)]
+		next := w.branch(name + "#" + strconv.Itoa(turn+1))
 		if next == nil {
 			break
 		}
@@ -287,6 +295,9 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 		return seen{state: refused, why: b.Failure}
 	case b.Step.Seq == 0:
 		return seen{state: running}
+	}
+	if output, known := w.memo.ends[b.Step]; known && w.keeps() {
+		return seen{state: done, output: output}
 	}
 	answer := w.answer(b, turn)
 	if s.until != nil {
@@ -302,13 +313,14 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 			return w.launch(s, name+"#"+strconv.Itoa(turn+1), item, s.Repeat.Every)
 		}
 	}
-	if s.output == nil || w.oracle != nil {
-		return seen{state: done, output: answer["body"]}
+	output := answer["body"]
+	if s.output != nil && w.oracle == nil {
+		var err error
+		if output, err = s.output.Eval(w.variables(item, answer)); err != nil {
+			return seen{state: refused, why: "output: " + err.Error()}
+		}
 	}
-	output, err := s.output.Eval(w.variables(item, answer))
-	if err != nil {
-		return seen{state: refused, why: "output: " + err.Error()}
-	}
+	w.keep(b, output)
 	return seen{state: done, output: output}
 }
 
@@ -361,13 +373,13 @@ func body(answer string) any {
 
 // variables are what an expression sees.
 func (w *walk) variables(more ...map[string]any) map[string]any {
-	v := map[string]any{
-		"input": w.input, "steps": w.steps,
-		"saga": map[string]any{
+	if w.saga == nil {
+		w.saga = map[string]any{
 			"id": w.g.XID.String(), "name": w.run.Definition, "key": w.run.Key,
 			"startedAt": w.g.BeganAt.Time().Format(time.RFC3339Nano),
-		},
+		}
 	}
+	v := map[string]any{"input": w.input, "steps": w.steps, "saga": w.saga}
 	for _, m := range more {
 		for name, value := range m {
 			v[name] = value

@@ -31,7 +31,8 @@ func (w *walk) child(s *step, name string, item map[string]any) seen {
 // inside makes the walk of the sub-saga that a step is, whose branches begin with its name. Its input is missing yet.
 func (w *walk) inside(s *step, name string) *walk {
 	return &walk{
-		Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", branches: w.branches, trace: w.trace,
+		Program: w.of(s.sub), run: w.run, g: w.g, now: w.now, prefix: name + "/", memo: w.memo, saga: w.saga,
+		trace: w.trace,
 	}
 }
 

@@ -20,7 +20,7 @@ type Trace struct {
 // Trace looks at a saga that is under way, of this version or of another one. The deadline is not looked at.
 func (p *Program) Trace(g *txn.Global, now txn.Millis) Trace {
 	t := Trace{Reached: map[string]bool{}, Chosen: map[string]string{}}
-	w, err := p.begin(g, now)
+	w, err := p.begin(&memo{program: p}, g, now)
 	if err != nil {
 		t.Next = txn.Next{Decide: txn.Rollback, Text: err.Error()}
 		return t
@@ -32,12 +32,11 @@ func (p *Program) Trace(g *txn.Global, now txn.Millis) Trace {
 
 // Anew returns what a step would be begun with by this program, if it were begun with the results that there are.
 func (p *Program) Anew(g *txn.Global, b *txn.Branch) (txn.NewStep, error) {
-	w, s, item := p.find(g, b)
-	if s == nil {
-		return txn.NewStep{}, errors.New("there is no step " + b.Step.Name)
-	}
-	n, err := w.newStep(s, item)
-	n.Name = b.Step.Name
+	n, err := txn.NewStep{}, errors.New("there is no step "+b.Step.Name)
+	p.find(g, b, func(w *walk, s *step, item map[string]any) {
+		n, err = w.newStep(s, item)
+		n.Name = b.Step.Name
+	})
 	return n, err
 }
 

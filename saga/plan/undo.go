@@ -16,10 +16,17 @@ func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
 	if s := p.stepOf(b.Step.Name); p.oracle != nil && s != nil {
 		return s.abstractUndo(b)
 	}
-	w, s, item := p.find(g, b)
-	if s == nil || s.undo == nil {
-		return txn.Undo{Problem: "the definition does not say how it is undone"}
-	}
+	u := txn.Undo{Problem: "the definition does not say how it is undone"}
+	p.find(g, b, func(w *walk, s *step, item map[string]any) {
+		if s.undo != nil {
+			u = w.undo(s, b, item)
+		}
+	})
+	return u
+}
+
+// undo says how a step of a walk is undone.
+func (w *walk) undo(s *step, b *txn.Branch, item map[string]any) txn.Undo {
 	var output any
 	if b.Step.Seq > 0 {
 		output = w.outputOf(s, b, item)
@@ -45,14 +52,18 @@ func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
 	return u
 }
 
-// find returns the step that a branch is, with the walk of the saga or sub-saga that it belongs to, in which the steps
-// before it were looked at, and the item of the loop around it. nil if there is no such step.
-func (p *Program) find(g *txn.Global, b *txn.Branch) (*walk, *step, map[string]any) {
-	w, err := p.begin(g, g.BeganAt)
-	if err != nil {
-		return nil, nil, nil
-	}
-	return w.find(b.Step.Name)
+// find calls work with the step that a branch is, with the walk of the saga or sub-saga that it belongs to, in which the
+// steps before it were looked at, and the item of the loop around it. It does not if there is no such step.
+func (p *Program) find(g *txn.Global, b *txn.Branch, work func(*walk, *step, map[string]any)) {
+	p.remember(g, func(m *memo) {
+		w, err := p.begin(m, g, g.BeganAt)
+		if err != nil {
+			return
+		}
+		if w, s, item := w.find(b.Step.Name); s != nil {
+			work(w, s, item)
+		}
+	})
 }
 
 // stepOf is find for those who need the step alone.
@@ -90,7 +101,7 @@ func (w *walk) find(name string) (*walk, *step, map[string]any) {
 	if s.ForEach != nil && n >= 0 {
 		as, index := loopNames(s.ForEach)
 		item = map[string]any{index: n}
-		if items, err := s.in.List(w.variables(nil)); err == nil && n < len(items) {
+		if items, err := w.list(s); err == nil && n < len(items) {
 			item[as] = items[n]
 		}
 	}
