@@ -79,20 +79,28 @@ func parseSaga(s random.Saga, all map[string]*definition.Definition) *definition
 // library implements [orchestrator.Sagas] for one life of a node: what it has not read yet it does not know.
 type library struct {
 	n    *node
-	read map[string]bool
+	read map[edition]bool
 }
+
+// edition is a version of a definition. All that are published of one say the same.
+type edition struct {
+	name    string
+	version uint32
+}
+
+func editionOf(run *txn.SagaRun) edition { return edition{run.Definition, run.Version} }
 
 // sagas returns what a coordinator of the node has read of the definitions: nothing.
 func (n *node) sagas() orchestrator.Sagas {
 	if len(n.w.shelf.sagas) == 0 {
 		return nil
 	}
-	return &library{n: n, read: make(map[string]bool)}
+	return &library{n: n, read: make(map[edition]bool)}
 }
 
 // Planner implements [txn.Planners].
 func (l *library) Planner(run *txn.SagaRun) txn.Planner {
-	if !l.read[run.Definition] {
+	if !l.read[editionOf(run)] {
 		return nil
 	}
 	program := l.n.w.shelf.of[run.Definition]
@@ -106,20 +114,21 @@ func (l *library) Planner(run *txn.SagaRun) txn.Planner {
 func (l *library) Load(run *txn.SagaRun, done func(error)) {
 	n, w := l.n, l.n.w
 	switch {
-	case l.read[run.Definition]:
+	case l.read[editionOf(run)]:
 		done(nil)
 		return
 	case w.shelf.of[run.Definition] == nil:
 		done(orchestrator.ErrNoDocument)
 		return
 	}
+	one := editionOf(run)
 	n.after(w.about(time.Millisecond), func() {
 		if w.trouble(w.plan.storeFault) {
 			w.note("definition was not read", 0, int64(n.epoch), run.Definition)
 			done(errUnread)
 			return
 		}
-		l.read[run.Definition] = true
+		l.read[one] = true
 		done(nil)
 	})
 }
@@ -223,7 +232,10 @@ func (w *World) operateRun() {
 		return
 	}
 	op := operation{id: id, second: w.plan.secondNode && w.chance(0.5)}
-	switch w.rng.IntN(4) {
+	switch w.rng.IntN(5) {
+	case 4:
+		w.move(id, 1+uint32(w.rng.IntN(3)))
+		return
 	case 0:
 		op.Action = txn.ActionRetry
 		if len(g.Branches) > 0 && w.chance(0.5) {
@@ -238,6 +250,17 @@ func (w *World) operateRun() {
 		op.Action = txn.ActionRollback
 	}
 	w.consider(op)
+}
+
+// move has a run go on by another version of its definition.
+func (w *World) move(id int64, version uint32) {
+	k := &call{w: w, op: check.OpMove, session: operatorSession, id: id, recv: func(check.Answer) {}}
+	k.ask = func(_ *node, co *orchestrator.Coordinator, reply func(check.Answer)) {
+		co.MoveSaga(id, version, func(*txn.Global, txn.Millis) (txn.Move, error) {
+			return txn.Move{Version: version, Actor: "operator"}, nil
+		}, func(g *txn.Global, err error) { reply(answered(g, err)) })
+	}
+	k.send(true)
 }
 
 // replan asks the planner again about a state of a saga that was stored: it has said what follows, and stays with that,
@@ -266,7 +289,7 @@ func (w *World) replan(g *txn.Global, seq check.Seq) {
 
 // plannerOf returns the planner that the nodes use.
 func (w *World) plannerOf(run *txn.SagaRun) txn.Planner {
-	l := library{n: w.nodes[0], read: map[string]bool{run.Definition: true}}
+	l := library{n: w.nodes[0], read: map[edition]bool{editionOf(run): true}}
 	return l.Planner(run)
 }
 

@@ -23,7 +23,7 @@ func TestSagaSeedsReachEverything(t *testing.T) {
 			for _, word := range []string{
 				"answer to signal", "signal 0 ok", "signal 0 illegal", "answer to skip 1 ok Active", "answer to retry 0 ok Active",
 				"rollback 0 illegal Active", "definition was not read",
-				"reply 1 published", "answer 1 done", "answer to task 0 ok", "answer to task 0 illegal",
+				"reply 1 published", "answer to move 0 ok Active", "answer to move 0 illegal", "answer 1 done", "answer to task 0 ok", "answer to task 0 illegal",
 			} {
 				seen.add(word, bytes.Contains(trace.Bytes(), []byte(word)))
 			}

@@ -28,6 +28,7 @@ const (
 	OpEnlist
 	OpSignal
 	OpTask
+	OpMove
 )
 
 // OpOf is the request that carries an action of an operator out.
@@ -49,7 +50,7 @@ func OpOf(a txn.Action) Op {
 func (o Op) String() string {
 	return [...]string{
 		"?", "begin", "register", "report", "commit", "rollback", "get", "retry", "skip", "release", "plan", "enlist",
-		"signal", "task",
+		"signal", "task", "move",
 	}[o]
 }
 
