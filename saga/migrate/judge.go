@@ -115,9 +115,13 @@ const reasonsMax = 20
 func (j *judging) steps() txn.Move {
 	move, taken := txn.Move{Version: j.to.Number}, map[string]string{}
 	moved := *j.old
-	run := *j.old.Saga
-	run.Version = j.to.Number
-	moved.Saga, moved.Branches = &run, slices.Clone(j.old.Branches)
+	// What planners remember of the run is not taken over: it is of other names, and this state may never come to be.
+	was := j.old.Saga
+	moved.Saga = &txn.SagaRun{
+		Definition: was.Definition, Version: j.to.Number, Key: was.Key, Completed: was.Completed, Failure: was.Failure,
+		Result: was.Result,
+	}
+	moved.Branches = slices.Clone(j.old.Branches)
 	j.g = &moved
 	for i, b := range j.old.Branches {
 		if b.Step == nil {
