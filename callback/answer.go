@@ -2,7 +2,9 @@ package callback
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +27,9 @@ type outcome struct {
 	text   string
 	after  time.Duration
 	health health
-	// code and answer are what the participant has said, for the steps of sagas.
-	code   int
-	answer string
+	// code, answer and headers, as JSON, are what the participant has said, for the steps of sagas.
+	code            int
+	answer, headers string
 	// unbegun is true if nothing was even tried.
 	unbegun bool
 }
@@ -86,6 +88,34 @@ func said(header http.Header, body []byte) string {
 		}
 	}
 	return printable(body)
+}
+
+// The bounds of the headers that a saga sees; what is beyond is not seen.
+const (
+	headersMax      = 50
+	headersBytesMax = 8 << 10
+)
+
+// headersOf returns the headers of an answer as a JSON object, with names in lower case, "" if there are none. Those of
+// the connection, dates, and what is a secret between the participant and us are left out.
+func headersOf(header http.Header) string {
+	all, size := make(map[string]string, len(header)), 0
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		switch name {
+		case "Connection", "Content-Length", "Date", "Keep-Alive", "Set-Cookie", "Trailer", "Transfer-Encoding":
+			continue
+		}
+		value := strings.Join(header[name], ", ")
+		if size += len(name) + len(value); size > headersBytesMax || len(all) == headersMax {
+			break
+		}
+		all[strings.ToLower(name)] = value
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(all) // texts
+	return string(text)
 }
 
 // printable makes one line of at most textBytesMax bytes out of anything.

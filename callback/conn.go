@@ -183,7 +183,7 @@ func stepAnswer(resp *http.Response, cn *conn, op txn.Outcome) (o outcome, whole
 		return outcome{result: txn.ResultNoAnswer, health: alive, text: "the answer was cut off"}, false
 	}
 	o = judge(txn.StepCall, resp.StatusCode, resp.Header, body, time.Now())
-	o.code, o.answer = resp.StatusCode, string(body)
+	o.code, o.answer, o.headers = resp.StatusCode, string(body), headersOf(resp.Header)
 	return o, true
 }
 

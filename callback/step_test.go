@@ -76,3 +76,23 @@ func TestStepsOfSagas(t *testing.T) {
 		}
 	}
 }
+
+func TestHeadersOfAnswersToSteps(t *testing.T) {
+	t.Parallel()
+	server := participant(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = nil
+		w.Header().Set("X-Place", "A4")
+		w.Header().Add("Via", "one")
+		w.Header().Add("Via", "two")
+		w.Header().Set("Set-Cookie", "secret")
+		w.Header().Set("Z", strings.Repeat("x", headersBytesMax))
+		_, _ = io.WriteString(w, "{}")
+	})
+	f := setup(t, nil)
+	cmd := command(server.URL + "/book")
+	cmd.Until, cmd.Kind, cmd.Op, cmd.Step = 0, txn.StepCall, txn.Forward, "book"
+	cmd.Call = &txn.Call{CommitURL: server.URL + "/book"}
+	if got := f.ask(t, cmd).Headers; got != `{"via":"one, two","x-place":"A4"}` {
+		t.Errorf("the saga sees %s", got)
+	}
+}
