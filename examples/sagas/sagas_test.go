@@ -15,10 +15,7 @@ import (
 
 // scene is a coordinator for the cases of one example. Each has participants of its own, always at the same address, so
 // that its definitions are published once.
-type scene struct {
-	*stage
-	participants string
-}
+type scene struct{ *stage }
 
 // buildForTest builds the coordinator.
 func buildForTest(t *testing.T) string {
@@ -38,12 +35,7 @@ func setup(t *testing.T, concord string) *scene {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.close)
-	l, err := listen("127.0.0.1:0", &bytes.Buffer{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close() // the port is used again
-	return &scene{s, l.Addr().String()}
+	return &scene{s}
 }
 
 // playing is one way in which an example goes.
@@ -122,7 +114,7 @@ func TestEveryExampleIsDoneOrUndone(t *testing.T) {
 func (s *scene) check(t *testing.T, e *example, way playing) {
 	t.Helper()
 	var out bytes.Buffer
-	way.o.participants = s.participants
+	way.o.participants = "127.0.0.1:0"
 	end, err := s.play(t.Context(), e, way.o, &out)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &out)

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -41,6 +42,30 @@ type stage struct {
 	ended   chan struct{}
 	// http and tc are its addresses, the same after a restart.
 	http, tc string
+	host     *host // of the participants, nil before the first run
+}
+
+// host is where participants are reached. Each run has participants of its own.
+type host struct {
+	server  *http.Server
+	address string
+	current atomic.Pointer[participant]
+}
+
+// ServeHTTP implements http.Handler.
+func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.current.Load().ServeHTTP(w, r) }
+
+// newHost listens for participants.
+func newHost(address string, p *participant, out io.Writer) (*host, error) {
+	l, err := listen(address, out)
+	if err != nil {
+		return nil, err
+	}
+	h := &host{address: l.Addr().String()}
+	h.current.Store(p)
+	h.server = &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = h.server.Serve(l) }()
+	return h, nil
 }
 
 // newStage starts a coordinator unless one runs.
@@ -159,6 +184,9 @@ func environ() (all []string) {
 
 // close ends what was started.
 func (s *stage) close() {
+	if s.host != nil {
+		_ = s.host.server.Close()
+	}
 	if s.child != nil {
 		_ = s.child.Process.Signal(syscall.SIGTERM)
 		select {
@@ -189,13 +217,12 @@ func (s *stage) play(ctx context.Context, e *example, o options, out io.Writer) 
 	if p.faults, err = e.faults(&o); err != nil {
 		return nil, err
 	}
-	listener, err := listen(o.participants, out)
-	if err != nil {
-		return nil, err
+	if s.host == nil {
+		if s.host, err = newHost(o.participants, p, out); err != nil {
+			return nil, err
+		}
 	}
-	server := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(listener) }()
-	defer func() { _ = server.Close() }()
+	s.host.current.Store(p)
 	if tasks := e.tasks(); len(tasks) > 0 {
 		w := &worker{server: s.server, token: os.Getenv("CONCORD_TOKEN"), tasks: tasks, does: p}
 		ended := make(chan struct{})
@@ -211,7 +238,7 @@ func (s *stage) play(ctx context.Context, e *example, o options, out io.Writer) 
 		restarted = s.killInTheMiddle(ctx, p, out)
 		defer func() { stop(); <-restarted }()
 	}
-	if err := s.publish(ctx, e, listener.Addr().String(), out); err != nil {
+	if err := s.publish(ctx, e, s.host.address, out); err != nil {
 		return nil, err
 	}
 	input := cmp.Or(o.input, strings.Join(strings.Fields(text(e.name+".json")), " "))
