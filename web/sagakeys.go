@@ -14,8 +14,8 @@ import (
 // A run that is begun with a key is begun once. The key is noted first, with the number that the run will have; then
 // the run is begun with this number, which the runtime does once however often it is asked. Whoever comes back after a
 // crash between the two finds the number, finds no run that has it, and goes on from there. So a run is neither lost
-// nor made twice, as long as its record is kept: a number whose record may be past retention is given up, for nobody
-// can say any more whether there was a run.
+// nor made twice. When its record may be past retention nobody can say any more whether there was a run: then the noted
+// number counts as begun, and the key begins nothing for as long as it is kept. That takes no write beyond the first.
 
 // runKeyKind is the kind of the documents that hold keys.
 const runKeyKind = "saga-key"
@@ -37,6 +37,8 @@ type runKey struct {
 	// Input is a hash.
 	Input string     `json:"input"`
 	At    txn.Millis `json:"at"`
+	// Kept is how long records were kept, in milliseconds, when the key was noted: until then no record means no run.
+	Kept int64 `json:"kept"`
 }
 
 // keyTakenError says which run has the key.
@@ -44,6 +46,12 @@ type keyTakenError struct{ id int64 }
 
 // Error names the run.
 func (e *keyTakenError) Error() string { return fmt.Sprintf("It is run %d.", e.id) }
+
+// runGoneError says which run had the key.
+type runGoneError struct{ id int64 }
+
+// Error names the run.
+func (e *runGoneError) Error() string { return fmt.Sprintf("It was run %d.", e.id) }
 
 // runKeyName is the key of the document. No name of a saga has a slash.
 func runKeyName(saga, key string) string { return saga + "/" + hashText(key) }
@@ -67,8 +75,8 @@ func (s *Server) keyOfRun(ctx context.Context, saga, key string) (*runKey, uint6
 	return &known, d.Version, nil
 }
 
-// startKeyed begins a run that has a key, or returns the one that has it already. Errors: [*keyTakenError], those of
-// the runtime.
+// startKeyed begins a run that has a key, or returns the one that has it already. Errors: [*keyTakenError],
+// [*runGoneError], those of the runtime.
 func (s *Server) startKeyed(
 	ctx context.Context, req orchestrator.SagaRequest,
 ) (g *txn.Global, fresh bool, err error) {
@@ -95,10 +103,12 @@ func (s *Server) startKeyed(
 			}
 			age := time.Duration(s.o.Clock.Now()-known.At) * time.Millisecond
 			switch {
-			case same && age < s.recordsKept():
+			case age >= min(s.recordsKept(), time.Duration(known.Kept)*time.Millisecond): // there may have been a run
+				return nil, false, &runGoneError{known.ID}
+			case same:
 				req.ID, req.Run.Version = known.ID, known.Version // nobody has begun it
 				return s.startNoted(ctx, req)
-			case !same && age < runKeyClaim: // whoever noted the key may be about to begin
+			case age < runKeyClaim: // whoever noted the key may be about to begin
 				return nil, false, &keyTakenError{known.ID}
 			}
 		}
@@ -106,7 +116,9 @@ func (s *Server) startKeyed(
 			return nil, false, err
 		}
 		now := s.o.Clock.Now()
-		own := runKey{ID: req.ID, Version: req.Run.Version, Input: input, At: now}
+		own := runKey{
+			ID: req.ID, Version: req.Run.Version, Input: input, At: now, Kept: s.recordsKept().Milliseconds(),
+		}
 		err = s.put(ctx, runKeyKind, runKeyName(req.Run.Definition, req.Run.Key), version+1, own,
 			now.Add(req.Timeout+s.recordsKept()+runKeySlack))
 		switch {

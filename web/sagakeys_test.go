@@ -111,16 +111,33 @@ func TestACrashBetweenKeyAndRunLosesNothing(t *testing.T) {
 	}
 }
 
-// Whether there was a run cannot be said any more when its record may be past retention: then it is another one.
-func TestANumberIsGivenUpAfterRetention(t *testing.T) {
+// forgetful is a coordinator that has no records any more.
+type forgetful struct{ Coordinator }
+
+func (f *forgetful) Get(_ int64, done func(*txn.Global, error)) { done(nil, orchestrator.ErrNotFound) }
+
+// A key begins one run, also when the record of that is past retention, and when nobody can say any more whether there
+// was one. A retention that has become longer makes no difference.
+func TestAKeyBeginsNoOtherRunAfterRetention(t *testing.T) {
 	t.Parallel()
-	clock := &later{}
-	r, id := startAndDie(t, true, clock)
-	clock.by = 61 * time.Minute
-	status, got := r.post(t, "/api/v1/sagas/runs", heldStart)
-	if other := r.noted(t, "held", "k"); status != 201 || other == id ||
-		got["href"] != "/api/v1/sagas/runs/"+decimal(other) {
-		t.Errorf("%d %v, before %d, now %d", status, got, id, other)
+	for _, before := range []bool{true, false} {
+		clock := &later{}
+		r, id := startAndDie(t, before, clock)
+		runs := r.runs(t)
+		clock.by = 61 * time.Minute
+		r.rig = setup(t, func(o *Options) {
+			o.Coordinator, o.Clock, o.Sagas, o.Documents = &forgetful{r.c}, clock, r.catalog, r.store
+			o.Retention = 100 * time.Hour
+		})
+		for _, body := range []string{heldStart, `{"saga":"held","key":"k","input":2}`} {
+			status, got := r.post(t, "/api/v1/sagas/runs", body)
+			if status != 409 || got["code"] != "runGone" || got["detail"] != "It was run "+decimal(id)+"." {
+				t.Errorf("%s: %d %v", body, status, got)
+			}
+		}
+		if other, n := r.noted(t, "held", "k"), r.runs(t); other != id || n != runs {
+			t.Errorf("before %d, now %d, and %d runs", id, other, n)
+		}
 	}
 }
 

@@ -62,6 +62,10 @@ var (
 		Status: http.StatusConflict, Code: "keyTaken",
 		Title: "A run of this saga has the key, and it was begun with another input.",
 	}
+	problemRunGone = Problem{
+		Status: http.StatusConflict, Code: "runGone",
+		Title: "The run that had the key has ended, and its record is no longer kept; a key begins one run.",
+	}
 	problemNoRun = Problem{
 		Status: http.StatusNotFound, Code: "sagaRunNotFound",
 		Title: "This transaction is no run of a saga; look at it at /api/v1/transactions.",
@@ -228,6 +232,7 @@ func hashText(text string) string {
 func (s *Server) failRun(c *gin.Context, err error) {
 	var unfit *unfitError
 	var taken *keyTakenError
+	var gone *runGoneError
 	switch {
 	case errors.As(err, &unfit):
 		problem := SagaInputProblem{Problem: problemBadInput, Findings: unfit.findings}
@@ -236,6 +241,10 @@ func (s *Server) failRun(c *gin.Context, err error) {
 	case errors.As(err, &taken):
 		p := problemKeyTaken
 		p.Detail = taken.Error()
+		s.refuse(c, p)
+	case errors.As(err, &gone):
+		p := problemRunGone
+		p.Detail = gone.Error()
 		s.refuse(c, p)
 	case errors.Is(err, orchestrator.ErrUnreadable):
 		p := problemUnreadable
