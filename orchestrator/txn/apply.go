@@ -63,11 +63,6 @@ func begin(ev Begin, now Millis) Effects {
 		XID: ev.XID, Application: ev.Application, Group: ev.Group, Name: ev.Name, Trace: ev.Trace,
 		Data: ev.Data, BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active, Saga: ev.Saga,
 	}
-	if g.Saga != nil {
-		run := *g.Saga
-		run.Memo = new(Memo)
-		g.Saga = &run
-	}
 	g.DueAt = g.Deadline()
 	g.History = make(History, 0, 96).with(now, HistoryBegan, 0, "")
 	return Effects{Next: g, Write: WriteMemory}

@@ -102,7 +102,6 @@ func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, erro
 		g.Saga = &SagaRun{Definition: d.shared(), Version: uint32(d.uvarint())}
 		g.Saga.Key, g.Saga.Completed = d.string(), uint32(d.uvarint())
 		g.Saga.Failure, g.Saga.Result = d.string(), d.string()
-		g.Saga.Memo = new(Memo)
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding

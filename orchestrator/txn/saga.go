@@ -15,8 +15,8 @@ type SagaRun struct {
 	Completed uint32
 	// Failure is why it was rolled back, in words; Result is the output of a saga that was done, as JSON.
 	Failure, Result string
-	// Memo is for the planner, nil if it is to keep nothing. It is in no record.
-	Memo *Memo
+	// Memo is the planner's. It is in no record.
+	Memo Memo
 }
 
 // Step is what a branch of a saga has beyond other branches. It is immutable once it is part of a Branch.
@@ -63,6 +63,8 @@ type Planners interface {
 
 // Next is what follows: steps to be begun, or the end.
 type Next struct {
+	// Memo is what the planner wants to find in the run when it looks at it again, if that is soon; nil is what there is.
+	Memo  any
 	Start []NewStep
 	// Decide is the outcome if there is nothing more to do, else 0; Text is the output of a commit or the reason of a
 	// rollback.
@@ -135,6 +137,11 @@ func (r Rules) planner(g *Global) Planner {
 func (r Rules) advance(d *draft, now Millis) {
 	r.lapse(d, now)
 	next := r.planner(d.Global).Next(d.Global, now)
+	if next.Memo != nil && next.Memo != d.Saga.Memo.Kept {
+		run := *d.Saga
+		run.Memo.Kept = next.Memo
+		d.Saga = &run
+	}
 	switch {
 	case next.Decide != 0:
 		r.conclude(d, next, now)

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"sync"
+
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
@@ -45,23 +47,35 @@ const (
 	memoInputBytesMax = 4096
 )
 
-// remember has work look at a run with what was found out before.
-func (p *Program) remember(g *txn.Global, work func(m *memo)) {
-	if g.Saga == nil || g.Saga.Memo == nil || p.oracle != nil {
+// keeper guards the memo of a run, which several may look at.
+type keeper struct {
+	mu   sync.Mutex
+	memo *memo
+}
+
+// Equal says that keepers are no part of what plans are compared by.
+func (k *keeper) Equal(*keeper) bool { return true }
+
+// remember has work look at a run with what was found out before, and returns where that is kept, nil if nowhere.
+func (p *Program) remember(g *txn.Global, work func(m *memo)) any {
+	if g.Saga == nil || p.oracle != nil {
 		work(&memo{program: p})
-		return
+		return nil
 	}
-	g.Saga.Memo.Use(func(held any) any {
-		m, _ := held.(*memo)
-		if m == nil || m.program != p {
-			m = &memo{program: p}
-		}
-		work(m)
-		if len(g.Branches) < memoBranches && len(g.Data) > memoInputBytesMax {
-			return nil
-		}
-		return m
-	})
+	k, _ := g.Saga.Memo.Kept.(*keeper)
+	if k == nil {
+		k = &keeper{}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.memo == nil || k.memo.program != p {
+		k.memo = &memo{program: p}
+	}
+	work(k.memo)
+	if len(g.Branches) < memoBranches && len(g.Data) > memoInputBytesMax {
+		k.memo = nil
+	}
+	return k
 }
 
 // inputOf reads the input.

@@ -18,11 +18,14 @@ saga: 1
 name: winding
 steps:
 - {id: first, call: {url: 'http://h/first'}, compensate: {call: {url: 'http://h/undo'}}}
-- {id: each, forEach: {in: input.items, parallel: 4}, call: {url: 'http://h/${item}'}, output: {of: '${item}', got: '${body}'},
+- {id: each, forEach: {in: input.items, parallel: 4}, call: {url: 'http://h/${item}'},
+   output: {of: '${item}', got: '${body}'},
    compensate: {call: {url: 'http://h/undo/${output.got}'}}}
-- {id: ask, after: [], call: {url: 'http://h/ask'}, readOnly: true, repeat: {until: 'body.enough == true', every: 1s, max: 5}}
-- {id: again, after: [each, ask], forEach: {in: 'map(steps.each.output, .got)', parallel: 3}, when: 'steps.ask.output.enough',
-   call: {url: 'http://h/again/${item.n}'}, onRefused: continue, compensate: {call: {url: 'http://h/undo'}}}
+- {id: ask, after: [], call: {url: 'http://h/ask'}, readOnly: true,
+   repeat: {until: 'body.enough == true', every: 1s, max: 5}}
+- {id: again, after: [each, ask], forEach: {in: 'map(steps.each.output, .got)', parallel: 3},
+   when: 'steps.ask.output.enough', call: {url: 'http://h/again/${item.n}'}, onRefused: continue,
+   compensate: {call: {url: 'http://h/undo'}}}
 - {id: inner, forEach: {in: input.items, parallel: 2}, subSaga: {saga: part, input: {of: '${item}'}}}
 output: {all: '${steps.each.output}', second: '${steps.again.output}'}
 `
@@ -62,8 +65,8 @@ func fresh(t *rapid.T, g *txn.Global) *txn.Global {
 	return again
 }
 
-// TestWhatIsRememberedChangesNothing runs sagas with answers in any order. Before each answer others are tried, of which
-// the planner sees the states that would follow, but which never come to be.
+// TestWhatIsRememberedChangesNothing runs sagas with answers in any order. Before each answer others are tried, of
+// which the planner sees the states that would follow, but which never come to be.
 func TestWhatIsRememberedChangesNothing(t *testing.T) {
 	t.Parallel()
 	p := run(t, winding, `{"items":[]}`, nil, part).rules.Planners.Planner(nil).(*Program)

@@ -55,7 +55,7 @@ func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 		return txn.Next{Decide: txn.Rollback, Text: "the deadline has passed"}
 	}
 	var next txn.Next
-	p.remember(g, func(m *memo) {
+	kept := p.remember(g, func(m *memo) {
 		w, err := p.begin(m, g, now)
 		if err != nil {
 			next = txn.Next{Decide: txn.Rollback, Text: err.Error()}
@@ -63,6 +63,7 @@ func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 		}
 		next = w.next()
 	})
+	next.Memo = kept
 	return next
 }
 

@@ -52,8 +52,8 @@ func (w *walk) undo(s *step, b *txn.Branch, item map[string]any) txn.Undo {
 	return u
 }
 
-// find calls work with the step that a branch is, with the walk of the saga or sub-saga that it belongs to, in which the
-// steps before it were looked at, and the item of the loop around it. It does not if there is no such step.
+// find calls work with the step that a branch is, with the walk of the saga or sub-saga that it belongs to, in which
+// the steps before it were looked at, and the item of the loop around it. It does not if there is no such step.
 func (p *Program) find(g *txn.Global, b *txn.Branch, work func(*walk, *step, map[string]any)) {
 	p.remember(g, func(m *memo) {
 		w, err := p.begin(m, g, g.BeganAt)
