@@ -40,7 +40,7 @@ func (r Rules) move(g *Global, ev Move, now Millis) (Effects, error) {
 		d.branch(i).Step = &s
 	}
 	run := *g.Saga
-	run.Version, run.Failure, run.Memo = ev.Version, "", new(Memo) // names have changed, and this may not be stored
+	run.Version, run.Failure, run.Memo = ev.Version, "", Memo{} // names have changed, and this may not be stored
 	d.Saga, d.Stuck = &run, 0
 	number := func(version uint32) string { return strconv.FormatUint(uint64(version), 10) }
 	text := "version " + number(g.Saga.Version) + " to " + number(ev.Version)
