@@ -291,8 +291,11 @@ func (c *Coordinator) compare(e *entry, req request, g *txn.Global) {
 			c.resume(e)
 			return
 		}
-		// Lazy changes that are under way count as made in g, but perhaps another node was faster with the end.
-		if err == nil && (stored.Version > g.Version || stored.Status.Ended() && !g.Status.Ended()) {
+		// Lazy changes that are under way count as made in g, but perhaps another node was faster with a decision, or with
+		// the end.
+		newer := err == nil && (stored.Version > g.Version || stored.Status.Ended() && !g.Status.Ended() ||
+			stored.Status.Decided() && !g.Status.Decided())
+		if newer {
 			e.touched = nil
 			c.install(e, stored)
 			c.learned(e, stored)

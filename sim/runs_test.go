@@ -21,9 +21,10 @@ func TestSagaSeedsReachEverything(t *testing.T) {
 			seen.add("stuck", r.Stats.Stuck > 0)
 			seen.add("two nodes wrote", cluster && bytes.Contains(trace.Bytes(), []byte("node is no member")))
 			for _, word := range []string{
-				"answer to signal", "signal 0 ok", "signal 0 illegal", "answer to skip 1 ok Active", "answer to retry 0 ok Active",
-				"rollback 0 illegal Active", "definition was not read",
-				"reply 1 published", "answer to move 0 ok Active", "answer to move 0 illegal", "answer 1 done", "answer to task 0 ok", "answer to task 0 illegal",
+				"answer to signal", "signal 0 ok", "signal 0 illegal", "answer to skip 1 ok Active",
+				"answer to retry 0 ok Active", "rollback 0 illegal Active", "definition was not read",
+				"reply 1 published", "answer to move 0 ok Active", "answer to move 0 illegal", "answer 1 done",
+				"answer to task 0 ok", "answer to task 0 illegal",
 			} {
 				seen.add(word, bytes.Contains(trace.Bytes(), []byte(word)))
 			}
