@@ -96,3 +96,63 @@ func TestAWorkerOfAnotherApplicationAttractsNothing(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// While a task is offered to other nodes it is not parked here: a worker that comes just then still gets it at once.
+func TestATaskThatComesBackGoesToWhoWaits(t *testing.T) {
+	t.Parallel()
+	var c *core
+	got := make(chan *orchestrator.TaskBatch, 1)
+	came := false
+	c = newCore(t, Options{Elsewhere: func(txn.Command) error {
+		if len(c.queue.Views()) > 0 && !came { // the second time, when it has been parked
+			came = true
+			go func() {
+				b, err := c.queue.Poll(t.Context(), pollOf("charge", time.Minute))
+				if err != nil {
+					t.Error(err)
+				}
+				got <- b
+			}()
+			waits(t, c.queue, 1)
+		}
+		return orchestrator.ErrNobody
+	}})
+	id := c.start("charge", "shop")
+	c.pass(2 * time.Second)
+	select {
+	case b := <-got:
+		if len(b.Tasks) != 1 || b.Tasks[0].ID.Global != id {
+			t.Errorf("%+v", b)
+		}
+	case <-time.After(10 * time.Second):
+		t.Errorf("a worker waits, and the task is parked: %+v", c.queue.Numbers())
+	}
+}
+
+// quick is a core that plans the next attempt before it answers about the last one.
+type quick struct{ *core }
+
+func (q *quick) Task(id int64, ev txn.Task, done func(*txn.Global, error)) {
+	g, err := q.apply(id, ev)
+	cmd := txn.Command{
+		Kind: txn.StepWorker, XID: g.XID, BranchID: ev.Reply.BranchID, Op: ev.Reply.Op, Attempt: ev.Reply.Attempt + 1,
+		Resource: "charge", Application: "shop", Until: q.Now().Add(time.Minute),
+	}
+	if err := q.queue.Send(cmd); err != nil {
+		q.t.Error(err)
+	}
+	done(g, err)
+}
+
+func TestTheEndOfAnAttemptDoesNotEndTheNextOne(t *testing.T) {
+	t.Parallel()
+	c := newCore(t, Options{})
+	c.queue.Bind(&quick{c})
+	c.start("charge", "shop")
+	if err := c.end(c.one("charge").ID, txn.ResultFailed); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.queue.Numbers(); n.Parked != 1 || n.Leased != 0 {
+		t.Errorf("%+v", n)
+	}
+}

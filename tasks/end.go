@@ -14,11 +14,13 @@ import (
 // outcome is unknown; faults.
 func (q *Queue) End(ctx context.Context, id orchestrator.TaskID, r txn.Reply) (*txn.Global, error) {
 	r.BranchID, r.Op, r.Attempt = id.Branch, id.Op, id.Attempt
+	q.mu.Lock()
+	e := q.entries[key{id.Global, id.Branch, id.Op}] // when the answer is there it may be the next attempt's
+	q.mu.Unlock()
 	g, err := q.ask(ctx, id.Global, txn.Task{Reply: r})
 	var illegal *txn.IllegalEventError
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	e := q.entries[key{id.Global, id.Branch, id.Op}]
 	over := err == nil || errors.As(err, &illegal) && e != nil && e.lane == nil && e.cmd.Attempt == id.Attempt
 	if e != nil && over {
 		q.remove(e)

@@ -196,13 +196,8 @@ func (q *Queue) putBack(entries []*entry) {
 		e.pile.leased--
 		q.numbers.Leased--
 		q.numbers.PutBack++
-		if w := q.waiter(e); w != nil {
-			q.lease(e, now)
-			w.give(e)
-			continue
-		}
 		e.until = now.Add(q.limits.Park)
-		q.park(e, now)
+		q.offer(e, now)
 	}
 }
 

@@ -182,6 +182,16 @@ func (q *Queue) park(e *entry, now txn.Millis) {
 	q.plan(e, now)
 }
 
+// offer gives an entry that was out of the queue for a moment to a worker that waits, or parks it again.
+func (q *Queue) offer(e *entry, now txn.Millis) {
+	if w := q.waiter(e); w != nil {
+		q.lease(e, now)
+		w.give(e)
+		return
+	}
+	q.park(e, now)
+}
+
 // lease notes that a worker has the task now.
 func (q *Queue) lease(e *entry, now txn.Millis) {
 	q.unpark(e)

@@ -162,11 +162,9 @@ func (q *Queue) move(all []*entry) {
 		}
 		none = kin{e.pile, e.cmd.Application}
 		q.mu.Lock()
-		if now := q.clock.Now(); q.entries[keyOf(e)] == nil && q.piles[e.pile.name] == e.pile {
-			q.park(e, now)
-		} else if q.entries[keyOf(e)] == nil {
-			if e.pile = q.pile(e.pile.name); e.pile != nil {
-				q.park(e, now)
+		if q.entries[keyOf(e)] == nil {
+			if e.pile = q.pile(e.pile.name); e.pile != nil { // it may have been forgotten meanwhile
+				q.offer(e, q.clock.Now())
 			}
 		}
 		q.mu.Unlock()
