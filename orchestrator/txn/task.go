@@ -83,10 +83,12 @@ func (r Rules) prolong(g *Global, i int, ev Task, now Millis) (Effects, error) {
 	}
 	d := edit(g)
 	d.branch(i).InFlightUntil = until
-	if g.Status == Active {
-		r.step(d, now)
-	} else {
+	switch {
+	case g.Status != Active:
 		r.drive(d, now)
+	case g.DueAt == 0 || now < g.DueAt:
+		r.step(d, now)
+	default: // the time of something is up, which the sweeper has to find
 	}
 	if len(d.eff.Commands) > 0 || d.Stuck != g.Stuck {
 		return d.done(WriteDurable), nil

@@ -198,3 +198,37 @@ func TestATaskIsLostWithItsDecision(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// beside is fetched, but timers stay what they are.
+type beside struct{ fetched }
+
+func (b beside) Planner(*SagaRun) Planner { return b }
+
+func (b beside) Next(g *Global, now Millis) Next {
+	next := b.fetched.Next(g, now)
+	for i := range next.Start {
+		if next.Start[i].Until != 0 {
+			next.Start[i].Kind = StepTimer
+		}
+	}
+	return next
+}
+
+func TestAWorkerThatGoesOnHidesNoTimeThatIsUp(t *testing.T) {
+	t.Parallel()
+	s := newTasks(t, levels{{"a-u", "t"}})
+	s.g, s.sent, s.rules.Planners = nil, nil, beside{fetched{levels{{"a-u", "t"}}}}
+	run := &SagaRun{Definition: "travel", Version: 3}
+	for _, ev := range []Event{Begin{XID: XID{"h:1", 7}, Timeout: time.Hour, Saga: run}, Wake{}} {
+		if err := s.apply(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.now = s.g.DueAt // the timer's; the worker is faster than the sweeper
+	if err := s.tell(s.last(), 0, "", s.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if b := s.g.Branches[1]; b.Step.Seq == 0 && (s.g.DueAt == 0 || s.g.DueAt > s.now) {
+		t.Errorf("a timer is over at %d, and looked at %d", b.Step.Until, s.g.DueAt)
+	}
+}
