@@ -123,7 +123,9 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 			f.launch(i, name, data, pause)
 			return f.unanswered(i)
 		}
-		i.branch = b
+		if i.branch = b; b.Attempts > 0 || b.Step.Tries > 0 || b.Step.Seq > 0 {
+			i.asked = b
+		}
 		o, ended := outcomeOf(b)
 		switch {
 		case !ended:

@@ -68,7 +68,7 @@ func (i *instance) plan(out map[string]undoing, by *statelang.State) {
 // if nothing was begun.
 func (i *instance) begun() *txn.Branch {
 	if i.child == nil {
-		return i.branch
+		return i.asked
 	}
 	for n := len(i.child.instances) - 1; n >= 0; n-- {
 		if b := i.child.instances[n].begun(); b != nil && b.Step.Undo && b.State != txn.PhaseOneFailed {
