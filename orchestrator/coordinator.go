@@ -160,6 +160,8 @@ type shard struct {
 	mu      sync.Mutex
 	entries map[int64]*entry
 	order   []int64 // ids in order of arrival, for eviction; may name entries that are gone
+	// over are transactions that ended with their decision, which the log is about to hand out for nothing.
+	over map[int64]struct{}
 }
 
 func (c *Coordinator) shard(id int64) *shard { return &c.shards[uint64(id)%shardCount] }
@@ -367,6 +369,9 @@ func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error)
 	case err == nil:
 		e.touched = nil
 		c.install(e, eff.Next)
+		if eff.Decided && eff.Ended {
+			c.noteOver(e.id)
+		}
 		c.carryOut(e, req, eff)
 	case errors.As(err, &locked) || unchanged(err):
 		c.answer(req, c.state(e), err) // nothing was changed

@@ -12,6 +12,9 @@ import (
 // is idempotent: the decision log calls it for every decision. Errors: faults of the store, ctx's error. A transaction
 // that is unknown or ended is no error.
 func (c *Coordinator) Drive(ctx context.Context, id int64) error {
+	if c.takeOver(id) && !c.tracing {
+		return nil // there is nothing to drive, and its record need not be read to know that
+	}
 	var d driven
 	from := c.traceStamp()
 	c.handle(id, request{ev: txn.Wake{}, done: func(g *txn.Global, err error) {
@@ -21,6 +24,33 @@ func (c *Coordinator) Drive(ctx context.Context, id int64) error {
 		d.finish(drivenError(err))
 	}})
 	return d.wait(ctx)
+}
+
+// overMax bounds what a shard remembers of transactions that ended with their decision.
+const overMax = 256
+
+// noteOver remembers a transaction that ended with its decision until the decision is read from the log.
+func (c *Coordinator) noteOver(id int64) {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.over) >= overMax {
+		clear(s.over) // another node reads them, or nobody
+	}
+	if s.over == nil {
+		s.over = map[int64]struct{}{}
+	}
+	s.over[id] = struct{}{}
+}
+
+// takeOver reports whether a transaction ended with its decision, and forgets it.
+func (c *Coordinator) takeOver(id int64) bool {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.over[id]
+	delete(s.over, id)
+	return known
 }
 
 // driven is the end of a wake that somebody waits for. Nearly always it has come before the waiting begins.

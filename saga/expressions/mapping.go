@@ -79,6 +79,37 @@ func CompileURL(v definition.Value, env Env) (*Mapping, error) {
 // whole.
 func (m *Mapping) Eval(variables map[string]any) (any, error) { return m.eval(newRun(variables)) }
 
+// Constant returns what it gives if no expression is in it.
+func (m *Mapping) Constant() (value any, constant bool) {
+	if !m.constant() {
+		return nil, false
+	}
+	value, err := m.Eval(nil)
+	return value, err == nil
+}
+
+func (m *Mapping) constant() bool {
+	if m.program != nil {
+		return false
+	}
+	for _, p := range m.parts {
+		if p.program != nil {
+			return false
+		}
+	}
+	for _, item := range m.list {
+		if !item.constant() {
+			return false
+		}
+	}
+	for _, item := range m.object {
+		if !item.constant() {
+			return false
+		}
+	}
+	return true
+}
+
 // Text evaluates what has to give a text, such as a URL or a header; numbers, true and false are written out.
 func (m *Mapping) Text(variables map[string]any) (string, error) {
 	v, err := m.Eval(variables)

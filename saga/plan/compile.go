@@ -53,6 +53,7 @@ type request struct {
 	url     *expressions.Mapping // of a call
 	headers []header
 	data    *expressions.Mapping // nil: nothing
+	fixed   string               // the data as they are sent, where they are the same each time; else ""
 	name    string               // the topic, or the task of a worker
 	// Of a message: the topic on which it is answered, "" if it is not, its tag, and its key, nil if it has none.
 	reply, tag string
@@ -195,7 +196,23 @@ func compileStep(s *definition.Step) (*step, error) {
 	if s.Compensate != nil {
 		st.compileUndo(&c, scope(s, "output"))
 	}
+	for _, r := range []*request{st.forward, st.undo} {
+		if r != nil && r.data != nil && c.err == nil {
+			r.fix()
+		}
+	}
 	return st, c.err
+}
+
+// fix computes data that are always the same.
+func (r *request) fix() {
+	value, constant := r.data.Constant()
+	if !constant {
+		return
+	}
+	if text, err := encode(value); err == nil && len(text) <= definition.PayloadBytesMax {
+		r.fixed = text
+	}
 }
 
 // onlyInput reports whether an expression reads nothing but the input.

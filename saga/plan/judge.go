@@ -96,6 +96,9 @@ func document(answer string) string {
 
 // headers reads those of an answer: a JSON object, or none.
 func headers(text string) map[string]any {
+	if text == "" {
+		return map[string]any{}
+	}
 	if v, err := expressions.Decode([]byte(text)); err == nil {
 		if all, ok := v.(map[string]any); ok {
 			return all

@@ -182,8 +182,8 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 		}
 		c.Key = text
 	}
-	if r.data == nil {
-		return "", c, nil
+	if r.data == nil || r.fixed != "" {
+		return r.fixed, c, nil
 	}
 	value, err := r.data.Eval(v)
 	if err != nil {

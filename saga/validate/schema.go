@@ -69,10 +69,7 @@ func (v *Validator) Validate(data []byte) []Problem {
 	if len(data) > definition.PayloadBytesMax {
 		return []Problem{{"", fmt.Sprintf("%d bytes; %d are the most", len(data), definition.PayloadBytesMax)}}
 	}
-	if _, err := expressions.Decode(data); err != nil {
-		return []Problem{{"", err.Error()}}
-	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	value, err := expressions.Decode(data)
 	if err != nil {
 		return []Problem{{"", err.Error()}}
 	}
