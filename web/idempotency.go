@@ -147,7 +147,9 @@ func (s *Server) keepReply(c *gin.Context, key string, version uint64, claim sto
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), storeWait)
 	defer cancel()
 	large := w.Size() > orchestrator.DocumentBytesMax/2
-	if w.status >= http.StatusInternalServerError || w.status == http.StatusTooManyRequests || large {
+	again := w.status >= http.StatusInternalServerError || w.status == http.StatusTooManyRequests ||
+		c.GetBool(retryableKey)
+	if again || large {
 		if err := s.o.Documents.DeleteDocument(ctx, replyKind, key, version); err != nil {
 			s.o.Logger.WarnContext(c, "claim of an idempotency key stays until it expires", "err", err)
 		}
@@ -165,6 +167,9 @@ func (s *Server) keepReply(c *gin.Context, key string, version uint64, claim sto
 		s.o.Logger.WarnContext(c, "reply to an idempotent request was not stored", "err", err)
 	}
 }
+
+// retryableKey is what a request remembers that was told to try again.
+const retryableKey = "concord.retryable"
 
 // storeWait bounds how long a reply may take to be stored.
 const storeWait = 5 * time.Second

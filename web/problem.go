@@ -82,6 +82,7 @@ func (s *Server) refuse(c *gin.Context, p Problem) {
 func (s *Server) complete(c *gin.Context, p *Problem) {
 	p.Type = "urn:concord:error:" + p.Code
 	p.RequestID = c.Writer.Header().Get(requestIDHeader)
+	c.Set(retryableKey, p.Retryable)
 	if t := s.tracingOf(c); t != nil {
 		t.code = p.Code
 	}

@@ -391,3 +391,32 @@ func TestManyPublishAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// racing are definitions that others publish at the same time, once.
+type racing struct {
+	Sagas
+	lost bool
+}
+
+func (r *racing) Publish(ctx context.Context, text []byte, by, note string) (
+	p catalog.Published, review catalog.Review, fresh bool, err error,
+) {
+	if !r.lost {
+		r.lost = true
+		return p, review, false, orchestrator.ErrConflict
+	}
+	return r.Sagas.Publish(ctx, text, by, note)
+}
+
+// TestTryAgainIsNotStored: whoever is told to try again is not told the same for a day.
+func TestTryAgainIsNotStored(t *testing.T) {
+	t.Parallel()
+	r := withRuns(t, func(o *Options) { o.Sagas = &racing{Sagas: o.Sagas} })
+	text := strings.ReplaceAll(heldText, "HOST", r.p.URL)
+	for _, want := range []int{409, 201, 201} {
+		status, got := r.post(t, "/api/v1/sagas/definitions", text, idempotencyHeader, "k")
+		if status != want {
+			t.Errorf("%d %v", status, got)
+		}
+	}
+}

@@ -75,6 +75,22 @@ func (s *Server) keyOfRun(ctx context.Context, saga, key string) (*runKey, uint6
 	return &known, d.Version, nil
 }
 
+// versionOfKey returns the version with which a run was begun that has the key and the input, for whoever asks again
+// when the newest version takes other inputs; otherwise why.
+func (s *Server) versionOfKey(ctx context.Context, body *sagaStart, input string, why error) (uint32, error) {
+	if body.Key == "" {
+		return 0, why
+	}
+	known, _, err := s.keyOfRun(ctx, body.Saga, body.Key)
+	switch {
+	case err != nil:
+		return 0, err
+	case known == nil || known.Input != hashText(input):
+		return 0, why
+	}
+	return known.Version, nil
+}
+
 // startKeyed begins a run that has a key, or returns the one that has it already. Errors: [*keyTakenError],
 // [*runGoneError], those of the runtime.
 func (s *Server) startKeyed(

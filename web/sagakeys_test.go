@@ -1,9 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,5 +200,31 @@ func TestARunThatIsNotStoredIsWaitedFor(t *testing.T) {
 	}
 	if status != 200 || got["href"] != "/api/v1/sagas/runs/"+decimal(id) || got["version"] != 1.0 {
 		t.Errorf("%d %v", status, got)
+	}
+}
+
+// Whoever asks again gets the run that there is, also if a newer version takes other inputs.
+func TestAKeyIsKnownAlsoIfANewerVersionTakesOtherInputs(t *testing.T) {
+	t.Parallel()
+	r := withRuns(t, nil)
+	r.publish(t, heldText)
+	href := r.start(t, heldStart)
+	r.publish(t, strings.Replace(heldText, "steps:", "input: {type: object}\nsteps:", 1))
+	if status, got := r.post(t, "/api/v1/sagas/runs", heldStart); status != 200 || got["href"] != href {
+		t.Errorf("%d %v", status, got)
+	}
+	for body, want := range map[string]string{
+		`{"saga":"held","key":"k","input":2}`:             "badInput",
+		`{"saga":"held","key":"other","input":1}`:         "badInput",
+		`{"saga":"held","key":"k","input":{}}`:            "keyTaken",
+		`{"saga":"held","input":1}`:                       "badInput",
+		`{"saga":"held","key":"k","input":1,"version":1}`: "",
+	} {
+		if _, got := r.post(t, "/api/v1/sagas/runs", body); fmt.Sprint(got["code"]) != cmp.Or(want, "<nil>") {
+			t.Errorf("%s: %v, want %s", body, got, want)
+		}
+	}
+	if n := r.runs(t); n != 1 {
+		t.Errorf("%d runs", n)
 	}
 }

@@ -159,7 +159,9 @@ func (s *Server) sagaRequest(
 		input = text.String()
 	}
 	if err == nil && compiled.CheckInput != nil {
-		err = unfit(compiled.CheckInput([]byte(cmp.Or(input, "null"))))
+		if err = unfit(compiled.CheckInput([]byte(cmp.Or(input, "null")))); err != nil && body.Version == 0 {
+			version, err = s.versionOfKey(c, body, input, err)
+		}
 	}
 	timeout := compiled.Deadline
 	if err == nil && body.Timeout != "" {
