@@ -71,7 +71,6 @@ func (j *judging) keep(format string, args ...any) {
 
 // Judge says whether a run that goes by one version can go on by another. The mapping has passed [CheckMapping].
 func Judge(g *txn.Global, from, to Version, mapping Mapping, now txn.Millis) Judgement {
-	j := &judging{from: from, to: to, old: g, mapping: mapping, names: map[string]string{}}
 	switch {
 	case g.Status.Ended():
 		return Judgement{Verdict: MustStay, Reasons: []string{"it has ended"}}
@@ -80,6 +79,10 @@ func Judge(g *txn.Global, from, to Version, mapping Mapping, now txn.Millis) Jud
 	case g.Saga.Version == to.Number:
 		return Judgement{Verdict: MustStay, Reasons: []string{"it runs this version already"}}
 	}
+	old, run := *g, *g.Saga // the programs look at both states again and again
+	plan.Keep(&run)
+	old.Saga = &run
+	j := &judging{from: from, to: to, old: &old, mapping: mapping, names: map[string]string{}}
 	move := j.steps()
 	if to.CheckInput != nil {
 		input := g.Data
@@ -121,6 +124,7 @@ func (j *judging) steps() txn.Move {
 		Definition: was.Definition, Version: j.to.Number, Key: was.Key, Completed: was.Completed, Failure: was.Failure,
 		Result: was.Result,
 	}
+	plan.Keep(moved.Saga)
 	moved.Branches = slices.Clone(j.old.Branches)
 	j.g = &moved
 	for i, b := range j.old.Branches {

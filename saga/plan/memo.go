@@ -53,6 +53,10 @@ type keeper struct {
 	memo *memo
 }
 
+// Keep has what is found out about a run be kept from now on, for those who look at one state many times. The run is
+// their own.
+func Keep(run *txn.SagaRun) { run.Memo.Kept = &keeper{} }
+
 // Equal says that keepers are no part of what plans are compared by.
 func (k *keeper) Equal(*keeper) bool { return true }
 
