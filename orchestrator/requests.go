@@ -66,7 +66,9 @@ func (c *Coordinator) begun(g *txn.Global, from int64) {
 	c.live.Add(1)
 	c.unstored.Add(1)
 	c.stats.begun.Add(1)
-	c.fresh.add(g.XID.ID, g.Deadline())
+	if g.Saga == nil { // a saga is being stored already, or is forsaken; its deadline may be years away
+		c.fresh.add(g.XID.ID, g.Deadline())
+	}
 	c.observeBegun(g, from)
 }
 

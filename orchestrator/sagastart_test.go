@@ -78,3 +78,18 @@ func TestARunThatAnotherNodeHasStartedIsFound(t *testing.T) {
 		t.Error("the first step was begun twice")
 	}
 }
+
+func TestNothingIsKeptOfARunUntilItsDeadline(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{})
+	id, err := tb.ReserveID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb.startWith(id)
+	tb.startWith(0)
+	tb.flush()
+	if n := len(tb.fresh.seconds); n > 0 {
+		t.Errorf("%d deadlines of runs that are stored", n)
+	}
+}
