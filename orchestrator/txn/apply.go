@@ -325,6 +325,11 @@ func (d *draft) end(now Millis) {
 		d.Status = RolledBack
 	}
 	d.EndedAt, d.DueAt, d.Stuck = now, 0, 0
+	if d.Saga != nil && d.Saga.Memo.Kept != nil { // what has ended is not planned any more, and may be shown for long
+		run := *d.Saga
+		run.Memo = Memo{}
+		d.Saga = &run
+	}
 	d.tell(now, HistoryEnded, 0, "")
 	d.eff.Ended = true
 	for i, b := range d.Branches {

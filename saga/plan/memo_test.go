@@ -172,3 +172,27 @@ func TestBranchesAreFoundInStatesThatDoNotFollowFromEachOther(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingIsRememberedOfWhatHasEnded(t *testing.T) {
+	t.Parallel()
+	rules := run(t, winding, `{"items":[]}`, nil, part).rules
+	eff, err := rules.Apply(nil, txn.Begin{
+		XID: txn.XID{Prefix: "h:1", ID: 9}, Data: `{"items":[]}`, Timeout: time.Hour,
+		Saga: &txn.SagaRun{Definition: "winding", Version: 1},
+	}, 1)
+	for _, ev := range []txn.Event{
+		txn.Wake{}, txn.Decide{Outcome: txn.Rollback},
+		txn.Reply{BranchID: 1, Op: txn.Forward, Attempt: 1, Result: txn.ResultRefused},
+		txn.Reply{BranchID: 2, Op: txn.Forward, Attempt: 1, Result: txn.ResultRefused},
+	} {
+		if err == nil && eff.Next.Status == txn.Active && eff.Next.Saga.Memo.Kept == nil && len(eff.Next.Branches) > 0 {
+			t.Error("nothing is remembered of what goes on")
+		}
+		if next, wrong := rules.Apply(eff.Next, ev, 2); wrong != nil || next.Next != nil {
+			eff, err = next, wrong
+		}
+	}
+	if err != nil || !eff.Next.Status.Ended() || eff.Next.Saga.Memo.Kept != nil {
+		t.Errorf("%v %+v", err, eff.Next)
+	}
+}
