@@ -195,17 +195,15 @@ func (s *Server) mayApprove(c *gin.Context, g *txn.Global) error {
 	return &problem
 }
 
-// isApprover reports whether a principal is the person, or has the role, that an approval is for.
+// isApprover reports whether a principal is the person, or has the role, that an approval is for. Where by is a role the
+// name does not count: people may choose theirs at the provider.
 func isApprover(p *access.Principal, by string) bool {
-	if p.Name == by || p.ID == by {
-		return true
-	}
 	for role := access.Viewer; role <= access.Service; role++ {
 		if role.String() == by {
 			return p.Roles.Has(role)
 		}
 	}
-	return false
+	return p.Name == by || p.ID == by
 }
 
 // sagaCancel undoes what has run.

@@ -123,7 +123,7 @@ func TestWhoMayApprove(t *testing.T) {
 		{`{prompt: "?", by: [boss, operator]}`, "other", "operator", 200, nil},
 		{`{prompt: "?", by: [operator]}`, "other", "resolver", 200, nil}, // who may do more
 		{`{prompt: "?", by: [operator]}`, "other", "viewer", 403, "approvalOthers"},
-		{`{prompt: "?", by: [operator]}`, "operator", "viewer", 200, nil}, // a key that an admin has called so
+		{`{prompt: "?", by: [operator]}`, "operator", "viewer", 403, "approvalOthers"}, // a name makes no role
 		{`{prompt: "?"}`, "other", "viewer", 403, "forbidden"},
 		{`{prompt: "?"}`, "other", "operator", 200, nil},
 		{`{prompt: "?"}`, "other", "service", 200, nil},
