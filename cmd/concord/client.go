@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -178,6 +179,11 @@ func (a *app) unreachable(err error) error {
 		return fmt.Errorf("%s does not speak HTTP; does --server name the HTTP address of a coordinator, not the one for "+
 			"Seata clients?", a.server)
 	}
+	var unknown *net.DNSError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("the host of %s is not known (%w); --server or %s names the server", a.server, unknown,
+			config.EnvServer)
+	}
 	return fmt.Errorf("ask %s: %w", a.server, err)
 }
 
@@ -188,8 +194,13 @@ func (a *app) refused(status int, raw []byte) error {
 		return fmt.Errorf("%s answered %d %s; does --server name the HTTP address of a coordinator?", a.server, status,
 			http.StatusText(status))
 	}
-	if p.Status == http.StatusBadRequest {
+	switch {
+	case p.Status == http.StatusBadRequest:
 		return usageError{&p}
+	case p.Status == http.StatusUnauthorized && a.env(config.EnvToken) == "":
+		return fmt.Errorf("%w For this command, put the key into the environment variable %s", &p, config.EnvToken)
+	case p.Status == http.StatusUnauthorized:
+		return fmt.Errorf("%w The key that was sent is that of the environment variable %s", &p, config.EnvToken)
 	}
 	return &p
 }

@@ -175,6 +175,9 @@ func (a *app) confirm(in io.Reader) error {
 	if err != nil && err != io.EOF {
 		return err
 	}
+	if err == io.EOF {
+		_, _ = fmt.Fprintln(a.stderr)
+	}
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return fmt.Errorf("nothing was done; --yes does it without asking")
 	}

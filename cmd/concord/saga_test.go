@@ -300,7 +300,7 @@ func TestWaitingEndsAsTheRunDoes(t *testing.T) {
 				t.Errorf("%d: %s%s", r.code, r.out, r.errors)
 			}
 			contains(t, r.out, "travel version 2 is started", "a                running\n", "    500ms  a                done "+
-				"(attempt 2)\n", "boss waits for an approval by operator: concord saga approve 10.0.0.1:8091:70 boss")
+				"(attempt 2)\n", "boss waits for an approval by operator:\n", " concord saga approve 10.0.0.1:8091:70 boss\n")
 			var body map[string]any
 			_, text, _ := strings.Cut(s.requests("POST")[0], "/sagas/runs ")
 			if err := json.Unmarshal([]byte(text), &body); err != nil || body["key"] != "order-7" || body["version"] != 2.0 ||
@@ -381,6 +381,14 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 	s.answer("GET /sagas/runs/71", 200, liveRun("Active", false, `{"name":"loop[0]","id":"loop"},
 		{"name":"loop[1]","id":"loop"}`, ""))
 	s.answer("POST /sagas/runs/70/signals/good-received", 409, problem(409, "notAwaited", "Nobody waits.", ""))
+	s.answer("POST /sagas/runs/70/signals/boss", 409, problem(409, "notAwaited", "Nobody waits.", ""))
+	done := problem(409, "branchDone", "Nothing is left.", "")
+	s.answer("POST /sagas/runs/70/resume", 409, done)
+	s.answer("POST /sagas/runs/70/skip", 409, done)
+	for _, name := range []string{"travle", "travel"} {
+		s.answer("POST /sagas/definitions/"+name+"/move", 404, problem(404, "sagaNotFound", "No such saga.", ""))
+	}
+	own := sagaFile(t, "own.yaml", "saga: 1\nname: own\nsteps:\n  - {id: a, call: {url: \"http://a\"}, pivot: true}\n")
 	broken := sagaFile(t, "broken.json", "{\n  \"a\": 1,\n  b\n}")
 	for _, tt := range []struct {
 		code int
@@ -421,15 +429,51 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 		{exitUsage, "has no command", []string{"draft", "show"}},
 		{exitUsage, "does not say what the saga is called", []string{"draft", "put", sagaFile(t, "x.yaml", "steps: []")}},
 		{exitUsage, "--output is table or json", []string{"list", "-o", "xml"}},
+		{exitUsage, "saga verify takes at least one FILE", []string{"verify"}},
+		{exitUsage, "takes one NAME@VERSION or XID", []string{"move"}},
+		{exitFailure, "saga travle is not published; did you mean travel?", []string{"move", "travle@1"}},
+		{exitFailure, "saga travel has no such version; the newest is 3", []string{"move", "travel@1", "--to", "9"}},
+		{exitUsage, "--deadline is a duration such as 90m or 2d, not \"soon\"", []string{"start", "travel", "--deadline", "soon"}},
+		{exitUsage, "--key needs --saga", []string{"runs", "--key", "order-7"}},
+		{exitFailure, "Nobody waits. That is an approval: concord saga approve ", []string{"signal", "70", "boss"}},
+		{exitFailure, "nothing has failed, so there is nothing to try again", []string{"resume", "70"}},
+		{exitFailure, "the step is done already", []string{"skip", "70", "book", "--reason", "r", "--yes"}},
+		{exitUsage, "is in Concord's own language; publish it with", []string{"import", own}},
 	} {
 		r := s.do("", tt.args...)
 		if r.code != tt.code || !strings.Contains(r.errors, tt.says) {
 			t.Errorf("%q ended with %d, want %d and %q:\n%s%s", tt.args, r.code, tt.code, tt.says, r.out, r.errors)
 		}
 	}
+	refused := []string{"POST /sagas/runs ", "POST /sagas/definitions/", "/signals/", "/resume", "70/skip"}
 	for _, asked := range s.requests("POST") {
-		if !strings.HasPrefix(asked, "POST /sagas/runs ") && !strings.Contains(asked, "/signals/good-received") {
+		if !slices.ContainsFunc(refused, func(part string) bool { return strings.Contains(asked, part) }) {
 			t.Errorf("something was changed: %s", asked)
+		}
+	}
+}
+
+// TestAKeyThatIsMissingIsAskedFor: what the API says about headers is no advice for a command line.
+func TestAKeyThatIsMissingIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newSagaServer(t)
+	s.answer("GET /sagas/runs", 401, problem(401, "credentialsMissing", "This needs a key.", ""))
+	r := s.do("", "runs")
+	if r.code != exitFailure || !strings.Contains(r.errors, "put the key into the environment variable CONCORD_TOKEN") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestRunsAreFilteredByTheWordsThatAreShown: what the column STATUS says can be asked for.
+func TestRunsAreFilteredByTheWordsThatAreShown(t *testing.T) {
+	t.Parallel()
+	s := newSagaServer(t)
+	s.answer("GET /sagas/runs", 200, `{"items":[]}`)
+	for word, status := range map[string]string{"compensated": "RolledBack", "running": "Active", "Committing": "Committing"} {
+		s.do("", "runs", "--status", word)
+		asked := s.requests("GET")
+		if last := asked[len(asked)-1]; !strings.Contains(last, "status="+status) {
+			t.Errorf("%s: %s", word, last)
 		}
 	}
 }

@@ -139,6 +139,16 @@ func exactlyOne(what string) cobra.PositionalArgs {
 	}
 }
 
+// atLeastOne is the check of commands that take files and the like.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("%s takes at least one %s", cmd.CommandPath(), what)
+		}
+		return nil
+	}
+}
+
 func (a *app) draftGet() *cobra.Command {
 	return &cobra.Command{
 		Use: "get NAME", Short: "Print the text of a draft; its ETag goes to standard error",

@@ -374,6 +374,9 @@ func drawActions(b *strings.Builder, r *sagaRun) {
 		return
 	}
 	b.WriteString("\nwhat you can do\n")
+	if len(r.Waits) == 0 && !r.Stuck {
+		fmt.Fprintf(b, "  concord tx why %s\n", r.XID) // whether a worker polls, for instance
+	}
 	for _, action := range actions {
 		switch action {
 		case "skip":

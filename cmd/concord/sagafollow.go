@@ -135,16 +135,10 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		text := fmt.Sprintf("%-16s %s%s", s.Name, s.State, tries(s.Attempts))
-		if s.Failure != "" {
-			text += ": " + oneLine(s.Failure, failureShown)
-		}
+		text := withFailure(fmt.Sprintf("%-16s %s%s", s.Name, s.State, tries(s.Attempts)), s.State, s.Failure)
 		tell(s.Name, fmt.Sprint(s.State, s.Attempts, s.Failure), cmp.Or(s.EndedAt, now), text)
 		if u := s.Undo; u != nil && u.State != "" {
-			text := fmt.Sprintf("%-16s undo: %s%s", s.Name, u.State, tries(u.Attempts))
-			if u.Failure != "" {
-				text += ": " + oneLine(u.Failure, failureShown)
-			}
+			text := withFailure(fmt.Sprintf("%-16s undo: %s%s", s.Name, u.State, tries(u.Attempts)), u.State, u.Failure)
 			tell(s.Name+" undo", fmt.Sprint(u.State, u.Attempts, u.Failure), cmp.Or(u.EndedAt, now), text)
 		}
 	}
@@ -155,7 +149,7 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 	var waits []string
 	for i := range r.Waits {
 		if w := &r.Waits[i]; w.Kind != waitTimer {
-			waits = append(waits, fmt.Sprintf("%9s  %s: %s", "", waitText(w), howToAnswer(r.XID, w)))
+			waits = append(waits, fmt.Sprintf("%11s%s:\n%11s%s", "", waitText(w), "", howToAnswer(r.XID, w)))
 		}
 	}
 	if text := strings.Join(waits, "\n"); text != p.waits {
@@ -166,8 +160,16 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 	return news
 }
 
-// failureShown is how many letters of a failure are shown on a line.
-const failureShown = 60
+// withFailure adds why a step failed, as far as it fits on the line. What runs again has not failed yet.
+func withFailure(text, state, failure string) string {
+	if failure == "" || state == "running" {
+		return text
+	}
+	return text + ": " + oneLine(failure, max(drawWidth-len("123456789  ")-len(text)-len(": "), failureMin))
+}
+
+// failureMin is how many letters of a failure are shown at least.
+const failureMin = 24
 
 // tries says how often something was tried, if that was more than once.
 func tries(n int) string {

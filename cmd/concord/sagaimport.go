@@ -49,7 +49,7 @@ all are published, together with the bindings; "concord saga export" gives the m
 The exit code is 0 if all machines are sound, 1 if one is not, 2 if a file cannot be read.`,
 		Example: `  concord saga import order.json
   concord saga import order.json stock.json --bindings bindings.yaml --publish`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			where, err := readBindings(bindings)
 			if err != nil {
@@ -97,6 +97,9 @@ func importAll(files []string, stdin io.Reader, bindings string) ([]*imported, e
 		text, err := readDefinition(file, stdin)
 		if err != nil {
 			return nil, err
+		}
+		if def, _ := definition.Parse(text); !machine.Recognise(text) && def != nil && len(def.Steps) > 0 {
+			return nil, fmt.Errorf("%s is in Concord's own language; publish it with: concord saga publish %s", file, file)
 		}
 		source := machine.ParseSource(text)
 		if bindings != "" {

@@ -36,7 +36,7 @@ they go on to the end with.`,
 		Example: `  concord saga move order@1 --to 2 --dry-run
   concord saga move order@1 --map reserve=book --map trip/hotel=trip/room
   concord saga move 10.0.0.5:8091:4194305 --to 3 --yes`,
-		Args: cobra.ExactArgs(1),
+		Args: exactlyOne("NAME@VERSION or XID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			mapping, err := mappingOf(f.maps)
 			if err != nil {
@@ -161,7 +161,7 @@ func (a *app) movePages(ctx context.Context, saga string, body map[string]any) (
 		body["cursor"] = cursor
 		path := "/sagas/definitions/" + url.PathEscape(saga) + "/move"
 		if _, err := a.call(ctx, http.MethodPost, path, body, &page); err != nil {
-			return all, fmt.Errorf("%s: %w", saga, err)
+			return all, a.notMoved(ctx, saga, err)
 		}
 		items := append(all.Items, page.Items...)
 		all, all.Items = page, items
@@ -169,6 +169,14 @@ func (a *app) movePages(ctx context.Context, saga string, body map[string]any) (
 			return all, nil
 		}
 	}
+}
+
+// notMoved says which saga was likely meant, or which version there is.
+func (a *app) notMoved(ctx context.Context, saga string, err error) error {
+	if p := problemOf(err); p != nil && p.Code == "sagaNotFound" {
+		return a.unknownSaga(ctx, saga, err)
+	}
+	return fmt.Errorf("%s: %w", saga, err)
 }
 
 // drawMoves lists what becomes of runs.

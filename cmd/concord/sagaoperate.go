@@ -66,7 +66,7 @@ func (a *app) change(ctx context.Context, xid, verb string, body any, done strin
 	_, raw, err := a.exchange(req, &r)
 	if err != nil {
 		a.showUnfit("data", raw)
-		return fmt.Errorf("%s: %w", xid, err)
+		return notChanged(xid, verb, err)
 	}
 	if asked, err := a.asked(raw); asked {
 		return err
@@ -80,6 +80,33 @@ func (a *app) change(ctx context.Context, xid, verb string, body any, done strin
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s: %s%s. Look at it with: concord saga run %s\n", xid, done, state, xid)
 	return err
+}
+
+// notChanged explains why a change of a run was refused.
+func notChanged(xid, verb string, err error) error {
+	p := problemOf(err)
+	switch {
+	case p == nil || p.Code != "branchDone":
+		return fmt.Errorf("%s: %w", xid, plain(err))
+	case verb == "skip":
+		return fmt.Errorf("%s: the step is done already; look at it with: concord saga run %s", xid, xid)
+	}
+	return fmt.Errorf("%s: nothing has failed, so there is nothing to try again; what it waits for: concord tx why %s", xid,
+		xid)
+}
+
+// plain leaves out of a refusal what the command line shows otherwise: that there are findings, and the reason again.
+func plain(err error) error {
+	p := problemOf(err)
+	if p == nil || p.Status == http.StatusBadRequest {
+		return err
+	}
+	short := *p
+	short.Title = strings.Replace(p.Title, "; findings say where.", ".", 1)
+	if strings.Contains(p.Detail, " refused: ") {
+		short.Detail = ""
+	}
+	return &short
 }
 
 func (a *app) sagaSignal() *cobra.Command {
@@ -122,8 +149,12 @@ func suggestWait(err error, r *sagaRun, name string) error {
 	}
 	var names []string
 	for i := range r.Waits {
-		if w := &r.Waits[i]; w.Kind == "signal" {
+		w := &r.Waits[i]
+		if w.Kind == "signal" {
 			names = append(names, w.Name)
+		}
+		if w.Kind == "approval" && w.Step == name {
+			return fmt.Errorf("%w That is an approval: %s", err, howToAnswer(r.XID, w))
 		}
 	}
 	if slices.Contains(names, name) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/concord-tx/concord/saga/definition"
 )
 
 // sagaRun is a run as the API shows it.
@@ -94,6 +96,11 @@ const (
 	statusRolledBack = "RolledBack"
 )
 
+// statusByWord has the statuses by the words that people see; the statuses themselves are understood, too.
+var statusByWord = map[string]string{
+	"running": "Active", "compensating": "RollingBack", "done": statusCommitted, "compensated": statusRolledBack,
+}
+
 // ended reports whether nothing more happens.
 func (r *sagaRun) ended() bool { return r.Status == statusCommitted || r.Status == statusRolledBack }
 
@@ -140,9 +147,12 @@ func (a *app) sagaRuns() *cobra.Command {
   concord saga runs --saga travel --key order-7`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.key != "" && f.saga == "" {
+				return usageError{fmt.Errorf("--key needs --saga: keys are those of a saga")}
+			}
 			q := url.Values{}
 			for name, value := range map[string]string{
-				"saga": f.saga, "key": f.key, "status": f.status, "application": f.application, "from": f.from, "to": f.to,
+				"saga": f.saga, "key": f.key, "status": cmp.Or(statusByWord[f.status], f.status), "application": f.application, "from": f.from, "to": f.to,
 				"cursor": f.cursor, "stuck": strconv.FormatBool(f.stuck), "live": strconv.FormatBool(f.live),
 			} {
 				if value != "" && value != "false" {
@@ -159,7 +169,7 @@ func (a *app) sagaRuns() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.saga, "saga", "", "only runs of this saga")
 	flags.StringVar(&f.key, "key", "", "only the run that was started with this key; needs --saga")
-	flags.StringVar(&f.status, "status", "", "only this status: Active, Committing, RollingBack, Committed or RolledBack")
+	flags.StringVar(&f.status, "status", "", "only these: running, compensating, done or compensated")
 	flags.BoolVar(&f.stuck, "stuck", false, "only those that need a person")
 	flags.BoolVar(&f.live, "live", false, "only those that have not ended")
 	flags.StringVar(&f.application, "application", "", "only those that this application started")
@@ -295,6 +305,9 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 	if err != nil {
 		return err
 	}
+	if err := checkDeadline(f.deadline); err != nil {
+		return err
+	}
 	body := map[string]any{"saga": name}
 	for key, value := range map[string]string{
 		"key": f.key, "application": f.application, "timeout": f.deadline,
@@ -339,6 +352,14 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 	return err
 }
 
+// checkDeadline has the flag named by an error, since the API calls it otherwise.
+func checkDeadline(text string) error {
+	if _, err := definition.ParseDuration(text); text != "" && err != nil {
+		return usageError{fmt.Errorf("--deadline is a duration such as 90m or 2d, not %q", text)}
+	}
+	return nil
+}
+
 // notStarted explains why a run was not started: the findings of a bad input, the name that was likely meant.
 func (a *app) notStarted(ctx context.Context, saga, key string, raw json.RawMessage, err error) error {
 	p := problemOf(err)
@@ -351,7 +372,7 @@ func (a *app) notStarted(ctx context.Context, saga, key string, raw json.RawMess
 		return fmt.Errorf("%w Look at it with: concord saga runs --saga %s --key %s", err, saga, key)
 	}
 	a.showUnfit("input", raw)
-	return err
+	return plain(err)
 }
 
 // showUnfit says what in an input does not fit its schema, if that is why it was refused.

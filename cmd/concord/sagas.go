@@ -61,7 +61,7 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 		Example: `  concord saga verify order.yaml
   concord saga verify trip.yaml journey.yaml --output json
   concord saga verify order.yaml --counterexamples bad/`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if output != "table" && output != "json" {
 				return usageError{fmt.Errorf("--output is table or json, not %q", output)}
@@ -190,7 +190,11 @@ func exploredOf(r explore.Report) *explored {
 // draw writes the report for people.
 func (v *verified) draw(w io.Writer) {
 	for _, f := range v.Findings {
-		fmt.Fprintf(w, "%s:%d:%d: %s: %s (%s)\n", v.File, f.Line, f.Column, f.Severity, f.Text, f.Rule)
+		place := v.File
+		if f.Line > 0 {
+			place = fmt.Sprintf("%s:%d:%d", v.File, f.Line, f.Column)
+		}
+		fmt.Fprintf(w, "%s: %s: %s (%s)\n", place, f.Severity, f.Text, f.Rule)
 		if f.Advice != "" {
 			fmt.Fprintf(w, "    %s\n", f.Advice)
 		}
@@ -219,6 +223,9 @@ func (v *verified) draw(w io.Writer) {
 	if !v.Sound {
 		verdict = "NOT sound"
 	}
-	fmt.Fprintf(w, "%s: %s is %s: %d paths through %d states, %s\n", v.File, v.Saga, verdict, v.Explored.Paths,
-		v.Explored.States, scope)
+	paths := fmt.Sprintf("%d paths", v.Explored.Paths)
+	if v.Explored.Paths == 1 {
+		paths = "1 path"
+	}
+	fmt.Fprintf(w, "%s: %s is %s: %s through %d states, %s\n", v.File, v.Saga, verdict, paths, v.Explored.States, scope)
 }

@@ -50,7 +50,7 @@ if something was asked for wrongly.`,
   concord saga simulate order.yaml --input in.json --outcome 'reserve.undo=failed x3' --outcome pay=409
   concord saga simulate order.yaml --input in.json --body 'pay={"id": 7}' --save order-paid.test.yaml
   concord saga simulate order.yaml --input in.json --runs 1000`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error { return a.simulate(cmd, &f, files) },
 	}
 	flags := cmd.Flags()

@@ -52,7 +52,7 @@ The exit code is 0 if all pass, 1 if one fails or cannot be run, 2 if there is n
 		Example: `  concord saga test sagas/
   concord saga test order-paid.test.yaml order-refused.test.yaml
   concord saga test sagas/ --output junit >report.xml`,
-		Args: cobra.MinimumNArgs(1),
+		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains([]string{"table", "json", "junit"}, output) {
 				return usageError{fmt.Errorf("--output is table, json or junit, not %q", output)}
