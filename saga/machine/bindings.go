@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -51,6 +52,22 @@ type MessageTarget struct {
 	Tag   string `yaml:"tag"`
 }
 
+// What the decoder says of types of Go, which is nothing to those who write bindings.
+var (
+	noSuchField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	noSuchType  = regexp.MustCompile(`cannot unmarshal !!(\S+).* into \S+`)
+)
+
+// inWords is an error of the decoder for people.
+func inWords(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if several := (*yaml.TypeError)(nil); errors.As(err, &several) {
+		text = strings.Join(several.Errors, "; ")
+	}
+	text = noSuchField.ReplaceAllString(text, "there is no key \"$1\" here")
+	return noSuchType.ReplaceAllString(text, "this cannot be a $1")
+}
+
 // ParseBindings reads a document of bindings; an empty one binds nothing. Errors say in which line something is wrong.
 func ParseBindings(text []byte) (*Bindings, error) {
 	b := &Bindings{}
@@ -63,7 +80,7 @@ func ParseBindings(text []byte) (*Bindings, error) {
 	case errors.Is(err, io.EOF):
 		return b, nil
 	case err != nil:
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, errors.New(inWords(err))
 	}
 	if d.Decode(&struct{}{}) != io.EOF {
 		return nil, errors.New("there is more than one document")
