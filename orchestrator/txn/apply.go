@@ -272,6 +272,7 @@ type draft struct {
 	*Global
 	eff   Effects
 	owned bool // the list of branches is this draft's own
+	firm  bool // what is sent must not be forgotten
 }
 
 func edit(g *Global) *draft {
@@ -281,7 +282,10 @@ func edit(g *Global) *draft {
 
 // done closes the draft.
 func (d *draft) done(w Write) Effects {
-	if w == WriteMemory && d.fetches() {
+	switch {
+	case d.firm:
+		w = WriteDurable
+	case w == WriteMemory && d.fetches():
 		w = WriteLazy
 	}
 	d.eff.Next, d.eff.Write = d.Global, w

@@ -149,6 +149,8 @@ func (r Rules) send(d *draft, i int, now Millis) *Branch {
 		b = d.branch(i)
 		b.Call = undo.Call
 		b.unpublish()
+		// An answer that comes late would make it be undone with other data, were it forgotten that it is being undone.
+		d.firm = d.firm || b.Step.Seq == 0
 	}
 	if undo.Kind == 0 {
 		undo.Kind = b.Kind
