@@ -5,10 +5,12 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/concord-tx/concord/saga/definition"
 )
@@ -275,5 +277,34 @@ func TestExamplesAreAllListed(t *testing.T) {
 	}
 	if found != len(examples) {
 		t.Errorf("%d definitions, %d examples", found, len(examples))
+	}
+}
+
+// TestTheProgramIsFoundFromElsewhere: commands are run in a directory of their own, where a relative path is nothing.
+func TestTheProgramIsFoundFromElsewhere(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]string{
+		"bin/concord": filepath.Join(here, "bin/concord"), "/opt/concord": "/opt/concord", "concord": "concord", "": "",
+	} {
+		if got, err := found(given); got != want || err != nil {
+			t.Errorf("%q is %q, want %q: %v", given, got, want, err)
+		}
+	}
+}
+
+// TestALineOfABookingFits on a terminal of 80 letters.
+func TestALineOfABookingFits(t *testing.T) {
+	t.Parallel()
+	var line strings.Builder
+	b := booking{
+		service: "budget-reserve", id: "B-1000", state: never, about: describe(map[string]any{"text": strings.Repeat("x", 99)}),
+	}
+	b.print(&line)
+	if n := utf8.RuneCountInString(strings.TrimSpace(line.String())) + 2; n != 80 {
+		t.Errorf("it has %d letters: %s", n, line.String())
 	}
 }

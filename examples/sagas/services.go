@@ -67,8 +67,8 @@ func describe(input map[string]any) string {
 		return ""
 	}
 	text, _ := json.Marshal(input) // it was read from JSON
-	if letters := []rune(string(text)); len(letters) > 44 {
-		return string(letters[:43]) + "…"
+	if letters := []rune(string(text)); len(letters) > aboutShown {
+		return string(letters[:aboutShown-1]) + "…"
 	}
 	return string(text)
 }
@@ -135,3 +135,6 @@ func serviceOfTask(name string) string {
 
 // readOnlyTask reports whether a task changes nothing.
 func readOnlyTask(name string) bool { return name == "credit-check" }
+
+// aboutShown is how many letters of what was asked for are shown: what fits on a line of 80 behind the rest.
+const aboutShown = 41

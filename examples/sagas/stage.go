@@ -77,6 +77,10 @@ func newStage(ctx context.Context, o options, out io.Writer) (*stage, error) {
 	s := &stage{
 		concord: o.concord, server: strings.TrimSuffix(o.server, "/"), dir: dir, http: "127.0.0.1:0", tc: "127.0.0.1:0",
 	}
+	if s.concord, err = found(s.concord); err != nil {
+		s.close()
+		return nil, err
+	}
 	if s.concord == "" {
 		if s.concord, err = build(ctx, out); err != nil {
 			s.close()
@@ -91,6 +95,14 @@ func newStage(ctx context.Context, o options, out io.Writer) (*stage, error) {
 		_, _ = fmt.Fprintf(out, "A coordinator is started at %s. It ends with this program.\n", s.server)
 	}
 	return s, nil
+}
+
+// found makes a path as seen from here one that is true elsewhere, too: commands are run in a directory of their own.
+func found(program string) (string, error) {
+	if !strings.ContainsRune(program, filepath.Separator) {
+		return program, nil // none, or one to be looked for where programs are
+	}
+	return filepath.Abs(program)
 }
 
 // build builds the program from the sources, as `make build` does. Nothing is done if it is fresh.
