@@ -433,7 +433,7 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 		{exitUsage, "takes one NAME@VERSION or XID", []string{"move"}},
 		{exitFailure, "saga travle is not published; did you mean travel?", []string{"move", "travle@1"}},
 		{exitFailure, "saga travel has no such version; the newest is 3", []string{"move", "travel@1", "--to", "9"}},
-		{exitUsage, "--deadline is a duration such as 90m or 2d, not \"soon\"", []string{"start", "travel", "--deadline", "soon"}},
+		{exitUsage, `--deadline is a duration such as 90m or 2d, not "x"`, []string{"start", "travel", "--deadline", "x"}},
 		{exitUsage, "--key needs --saga", []string{"runs", "--key", "order-7"}},
 		{exitFailure, "Nobody waits. That is an approval: concord saga approve ", []string{"signal", "70", "boss"}},
 		{exitFailure, "nothing has failed, so there is nothing to try again", []string{"resume", "70"}},
@@ -469,7 +469,9 @@ func TestRunsAreFilteredByTheWordsThatAreShown(t *testing.T) {
 	t.Parallel()
 	s := newSagaServer(t)
 	s.answer("GET /sagas/runs", 200, `{"items":[]}`)
-	for word, status := range map[string]string{"compensated": "RolledBack", "running": "Active", "Committing": "Committing"} {
+	for word, status := range map[string]string{
+		"compensated": "RolledBack", "running": "Active", "Committing": "Committing",
+	} {
 		s.do("", "runs", "--status", word)
 		asked := s.requests("GET")
 		if last := asked[len(asked)-1]; !strings.Contains(last, "status="+status) {

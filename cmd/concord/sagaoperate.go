@@ -91,8 +91,8 @@ func notChanged(xid, verb string, err error) error {
 	case verb == "skip":
 		return fmt.Errorf("%s: the step is done already; look at it with: concord saga run %s", xid, xid)
 	}
-	return fmt.Errorf("%s: nothing has failed, so there is nothing to try again; what it waits for: concord tx why %s", xid,
-		xid)
+	return fmt.Errorf("%s: nothing has failed, so there is nothing to try again; what it waits for: concord tx why %s",
+		xid, xid)
 }
 
 // plain leaves out of a refusal what the command line shows otherwise: that there are findings, and the reason again.

@@ -152,8 +152,8 @@ func (a *app) sagaRuns() *cobra.Command {
 			}
 			q := url.Values{}
 			for name, value := range map[string]string{
-				"saga": f.saga, "key": f.key, "status": cmp.Or(statusByWord[f.status], f.status), "application": f.application, "from": f.from, "to": f.to,
-				"cursor": f.cursor, "stuck": strconv.FormatBool(f.stuck), "live": strconv.FormatBool(f.live),
+				"saga": f.saga, "key": f.key, "status": cmp.Or(statusByWord[f.status], f.status),
+				"application": f.application, "from": f.from, "to": f.to, "cursor": f.cursor, "stuck": strconv.FormatBool(f.stuck), "live": strconv.FormatBool(f.live),
 			} {
 				if value != "" && value != "false" {
 					q.Set(name, value)
