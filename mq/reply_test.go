@@ -46,6 +46,10 @@ func TestReplies(t *testing.T) {
 			`{"id":"10.0.0.1:8091:70/3/forward","branch":3,"outcome":"ongoing","attempt":1,"data":null,"new":1}`,
 			of(txn.Forward, txn.ResultOngoing, func(r *txn.Reply) { r.Attempt, r.Headers = 1, `{"x":"1"}` }),
 		},
+		"a text of several lines, with commands for a terminal": {
+			nil, `{"xid":"10.0.0.1:8091:70","branch":3,"outcome":"failed","text":"down\n\u001b[2J\u009bup"}`,
+			of(txn.Forward, txn.ResultFailed, func(r *txn.Reply) { r.Text = "down  [2J up" }),
+		},
 		"failed": {
 			nil, `{"xid":"10.0.0.1:8091:70","branch":"3","operation":"forward","outcome":"failed","text":"down"}`,
 			of(txn.Forward, txn.ResultFailed, func(r *txn.Reply) { r.Text = "down" }),

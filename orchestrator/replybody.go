@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -75,9 +76,19 @@ func (b *ReplyBody) Read() (r StepReply, err error) {
 	if r.Reply.Result, ok = outcomes[b.Outcome]; !ok {
 		return r, fmt.Errorf("%w: outcome is done, refused, ongoing or failed, not %.200q", ErrReply, b.Outcome)
 	}
-	r.Reply.Attempt, r.Reply.Text = b.Attempt, b.Text
+	r.Reply.Attempt, r.Reply.Text = b.Attempt, plain(b.Text)
 	if len(b.Data) > 0 && string(b.Data) != "null" {
 		r.Reply.Answer = string(b.Data)
 	}
 	return r, nil
+}
+
+// plain makes one line, which no terminal takes for a command, of what a program says for people.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }

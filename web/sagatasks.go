@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -277,7 +278,7 @@ func (b *endBody) answer() (string, error) {
 // printed is what a program says for people: one printable line. The core cuts it off where it is too long.
 func printed(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
