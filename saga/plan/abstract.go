@@ -92,6 +92,27 @@ func (p *Program) keepHeaders() {
 	})
 }
 
+// noteRead finds what expressions read; the rest need not be computed.
+func (p *Program) noteRead() {
+	p.def.Walk(func(_ int, _ definition.Place, _ string, e definition.Expr, _ bool) {
+		refs, _ := expressions.References(e) // as above
+		for _, r := range refs {
+			switch {
+			case r.Path[0] == "saga":
+				p.readsSaga = true
+			case r.Path[0] == "steps" && len(r.Path) > 1:
+				if i, known := p.index[r.Path[1]]; known {
+					p.steps[i].read = true
+				}
+			case r.Path[0] == "steps":
+				for _, s := range p.steps {
+					s.read = true
+				}
+			}
+		}
+	})
+}
+
 // inside is how something of the output is read that has to be there; with ?. it need not.
 var inside = regexp.MustCompile(`\boutput\s*(\.|\[)`)
 

@@ -20,8 +20,10 @@ type Program struct {
 	index  map[string]int
 	steps  []*step
 	output *expressions.Mapping // nil: none
-	oracle Oracle               // nil: expressions are evaluated
-	stop   func() bool          // nil: nothing is interrupted
+	// readsSaga: an expression reads who the saga is.
+	readsSaga bool
+	oracle    Oracle      // nil: expressions are evaluated
+	stop      func() bool // nil: nothing is interrupted
 }
 
 // step is a compiled step.
@@ -37,6 +39,7 @@ type step struct {
 	needsOutput     bool // by its compensation
 	ofInput         bool // its loop is over a list that depends on nothing but the input
 	keepsHeaders    bool // of the answer: they are read after it was judged
+	read            bool // an expression reads what became of it
 	sub             *Program
 	subInput        *expressions.Mapping
 }
@@ -107,6 +110,7 @@ func compile(def *definition.Definition, subs Resolve, depth int) (*Program, err
 	}
 	p.needOutput()
 	p.keepHeaders()
+	p.noteRead()
 	var c compiler
 	if def.Output != nil {
 		p.output = c.mapping(def.Output, scope(nil))

@@ -121,6 +121,14 @@ func nameOf(b *txn.Branch) string {
 
 // branch returns the branch of a step, or nil.
 func (w *walk) branch(name string) *txn.Branch {
+	if len(w.g.Branches) < memoBranches {
+		for _, b := range w.g.Branches {
+			if b.Step != nil && b.Step.Name == name {
+				return b
+			}
+		}
+		return nil
+	}
 	if i, ok := w.memo.at[name]; ok {
 		return w.g.Branches[i]
 	}

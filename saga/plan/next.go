@@ -86,7 +86,9 @@ func (w *walk) next() txn.Next {
 // begin makes the walk of the whole saga.
 func (p *Program) begin(m *memo, g *txn.Global, now txn.Millis) (*walk, error) {
 	w := &walk{Program: p, run: g.Saga, g: g, now: now, memo: m}
-	m.index(g)
+	if len(g.Branches) >= memoBranches {
+		m.index(g)
+	}
 	input, err := m.inputOf(g)
 	if err != nil {
 		return nil, fmt.Errorf("input: %w", err)
@@ -97,14 +99,14 @@ func (p *Program) begin(m *memo, g *txn.Global, now txn.Millis) (*walk, error) {
 
 // all looks at every step, begins what can be begun, and returns the output if all have ended.
 func (w *walk) all() any {
-	w.seen, w.steps = make([]seen, len(w.def.Steps)), make(map[string]any, len(w.def.Steps))
+	w.seen, w.steps = make([]seen, len(w.def.Steps)), map[string]any{}
 	for _, i := range w.order {
 		if w.stopped() {
 			return nil
 		}
 		s := w.Program.steps[i]
 		w.seen[i] = w.look(i, s)
-		if w.oracle == nil { // else no expression looks
+		if s.read && w.oracle == nil { // else no expression looks
 			w.show(s, w.seen[i])
 		}
 		w.trace.choose(w.prefix+s.ID, w.seen[i].chosen)
@@ -300,6 +302,9 @@ func (w *walk) one(s *step, name string, item map[string]any) seen {
 	if output, known := w.memo.ends[b.Step]; known && w.keeps() {
 		return seen{state: done, output: output}
 	}
+	if !s.read && s.until == nil && s.output == nil {
+		return seen{state: done}
+	}
 	answer := w.answer(b, turn)
 	if s.until != nil {
 		what := "end of " + name + " at turn " + strconv.Itoa(turn)
@@ -374,7 +379,7 @@ func body(answer string) any {
 
 // variables are what an expression sees.
 func (w *walk) variables(more ...map[string]any) map[string]any {
-	if w.saga == nil {
+	if w.readsSaga && w.saga == nil {
 		w.saga = map[string]any{
 			"id": w.g.XID.String(), "name": w.run.Definition, "key": w.run.Key,
 			"startedAt": w.g.BeganAt.Time().Format(time.RFC3339Nano),
