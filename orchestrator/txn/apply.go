@@ -184,6 +184,9 @@ func (r Rules) decide(g *Global, ev Decide, now Millis) (Effects, error) {
 	if g.Saga != nil && g.Pivoted() {
 		return Effects{}, illegal(g, "rollback", PastPivot)
 	}
+	if r.returning(g) {
+		return Effects{}, illegal(g, "rollback", UnderWay)
+	}
 	if ev.Outcome == Commit && g.Expired(now) && !ev.AllDone && !g.Checked() {
 		ev = Decide{Outcome: Rollback, Cause: CauseTimeout}
 	}

@@ -5,6 +5,8 @@ package txn
 type Chooser interface {
 	// Undoes returns what reports whether a step that may have run is undone by a rollback. It is asked at the decision.
 	Undoes(g *Global) func(b *Branch) bool
+	// Undoing reports whether an active saga is undoing by itself what it has done, and has not come to the end of that.
+	Undoing(g *Global) bool
 	// Open reports whether the saga waits for a person because of a step that was refused or given up.
 	Open(g *Global, b *Branch) bool
 }
@@ -28,6 +30,15 @@ func (r Rules) choose(d *draft, o Outcome) {
 		b := d.branch(i)
 		b.State, b.InFlightUntil = Finished, 0
 	}
+}
+
+// returning reports whether a saga is on its way back by itself. What it undoes would be undone twice by a rollback.
+func (r Rules) returning(g *Global) bool {
+	if g.Saga == nil {
+		return false
+	}
+	chooser, ok := r.planner(g).(Chooser)
+	return ok && chooser.Undoing(g)
 }
 
 // blocked reports whether a step that failed is one for which the saga stands still.

@@ -244,6 +244,12 @@ func (f *frame) goesOn(at *place, o statelang.Outcome) statelang.Status {
 	return 0
 }
 
+// Undoing implements [txn.Chooser]: a CompensationTrigger waits for one of its compensations.
+func (p *Program) Undoing(g *txn.Global) bool {
+	f, ended, err := p.look(g, g.BeganAt)
+	return err == nil && !ended && f.compensating
+}
+
 // Without implements [txn.Planner]. What is tried again is said by Open.
 func (p *Program) Without(*txn.Branch) bool { return false }
 

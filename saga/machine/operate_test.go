@@ -252,3 +252,20 @@ func TestACallThatIsStillGoingOnIsAskedAgain(t *testing.T) {
 	w.settle()
 	w.expect(txn.Committed, []string{both[0], both[0], both[0], both[1]}, nil)
 }
+
+// A machine that compensates is on its way back. Were it cancelled, what it compensates would be compensated twice.
+func TestAMachineThatCompensatesIsNotCancelled(t *testing.T) {
+	t.Parallel()
+	w := begin(t, order, nil, goods)
+	w.services = yes()
+	w.services["bank.pay"] = []call{{Throws: "com.example.Broken"}}
+	w.apply(txn.Wake{})
+	w.one()
+	w.one()
+	cancel := txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseOperator}
+	if _, err := w.rules.Apply(w.g, cancel, w.now); err == nil {
+		t.Error("cancelled")
+	}
+	w.settle()
+	w.expect(txn.RolledBack, append(both, "bank.refund[null]", `stock.putBack[["pen",2]]`), nil)
+}

@@ -123,6 +123,9 @@ func (w *world) apply(ev txn.Event) {
 	if _, retry := ev.(txn.Retry); retry && err != nil {
 		return // there is nothing to try again
 	}
+	if _, cancel := ev.(txn.Decide); cancel && err != nil && w.p.Undoing(before) {
+		return // it is on its way back
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
