@@ -268,6 +268,9 @@ func (r *run) await() {
 			after = signalDelay
 		}
 		ev := txn.Signal{Step: b.Step.Name, Data: string(r.body(b.Step.Name, a)), Refuse: a.Outcome == Refused}
+		if ev.Refuse {
+			ev.Actor = cmp.Or(a.By, "somebody")
+		}
 		if s := r.model.program.StepOf(b.Step.Name); s != nil && s.Kind == definition.KindApproval {
 			ev.Actor = cmp.Or(a.By, "somebody")
 			at := r.now.Add(after).Time().Format(time.RFC3339Nano)

@@ -187,6 +187,15 @@ steps:
 	}
 }
 
+// TestASignalThatIsRefusedSaysByWhom: the reason does not end in the middle.
+func TestASignalThatIsRefusedSaysByWhom(t *testing.T) {
+	t.Parallel()
+	m := model(t, "saga: 1\nname: wait\nsteps:\n  - {id: come, signal: {name: come}, timeout: 1h}\n")
+	if r := play(t, m, "outcomes: {come: refused}"); r.Failure != "step come: refused by somebody" {
+		t.Errorf("%q", r.Failure)
+	}
+}
+
 func TestSubSagasAreSimulated(t *testing.T) {
 	t.Parallel()
 	m := model(t, `
