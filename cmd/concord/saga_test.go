@@ -381,7 +381,9 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 	s.answer("GET /sagas/runs/71", 200, liveRun("Active", false, `{"name":"loop[0]","id":"loop"},
 		{"name":"loop[1]","id":"loop"}`, ""))
 	s.answer("POST /sagas/runs/70/signals/good-received", 409, problem(409, "notAwaited", "Nobody waits.", ""))
-	s.answer("POST /sagas/runs/70/signals/boss", 409, problem(409, "notAwaited", "Nobody waits.", ""))
+	for _, name := range []string{"boss", "paid"} {
+		s.answer("POST /sagas/runs/70/signals/"+name, 409, problem(409, "notAwaited", "Nobody waits.", ""))
+	}
 	done := problem(409, "branchDone", "Nothing is left.", "")
 	s.answer("POST /sagas/runs/70/resume", 409, done)
 	s.answer("POST /sagas/runs/70/skip", 409, done)
@@ -424,7 +426,7 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 		{exitFailure, "nothing was done", []string{"cancel", "70", "--reason", "r"}},
 		{exitUsage, "name the run and the step", []string{"approve", "70"}},
 		{exitFailure, "step book waits for no approval; there wait: boss", []string{"approve", "70", "book"}},
-		{exitFailure, "Nobody waits.; did you mean goods-received?", []string{"signal", "70", "good-received"}},
+		{exitFailure, "Nobody waits. Did you mean goods-received?", []string{"signal", "70", "good-received"}},
 		{exitFailure, "there is no draft of jurney; did you mean journey?", []string{"draft", "get", "jurney"}},
 		{exitUsage, "has no command", []string{"draft", "show"}},
 		{exitUsage, "does not say what the saga is called", []string{"draft", "put", sagaFile(t, "x.yaml", "steps: []")}},
@@ -436,8 +438,10 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 		{exitUsage, `--deadline is a duration such as 90m or 2d, not "x"`, []string{"start", "travel", "--deadline", "x"}},
 		{exitUsage, "--key needs --saga", []string{"runs", "--key", "order-7"}},
 		{exitFailure, "Nobody waits. That is an approval: concord saga approve ", []string{"signal", "70", "boss"}},
+		{exitFailure, "Nobody waits. It waits for goods-received", []string{"signal", "70", "paid"}},
+		{exitUsage, "--status is running, compensating, done or compensated, not \"x\"", []string{"runs", "--status", "x"}},
 		{exitFailure, "nothing has failed, so there is nothing to try again", []string{"resume", "70"}},
-		{exitFailure, "the step is done already", []string{"skip", "70", "book", "--reason", "r", "--yes"}},
+		{exitFailure, "the step has ended already", []string{"skip", "70", "book", "--reason", "r", "--yes"}},
 		{exitUsage, "is in Concord's own language; publish it with", []string{"import", own}},
 	} {
 		r := s.do("", tt.args...)

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/concord-tx/concord/saga/definition"
 )
 
 // twoArguments is the check of commands that take a run and something of it.
@@ -89,7 +91,7 @@ func notChanged(xid, verb string, err error) error {
 	case p == nil || p.Code != "branchDone":
 		return fmt.Errorf("%s: %w", xid, plain(err))
 	case verb == "skip":
-		return fmt.Errorf("%s: the step is done already; look at it with: concord saga run %s", xid, xid)
+		return fmt.Errorf("%s: the step has ended already; look at it with: concord saga run %s", xid, xid)
 	}
 	return fmt.Errorf("%s: nothing has failed, so there is nothing to try again; what it waits for: concord tx why %s",
 		xid, xid)
@@ -160,7 +162,13 @@ func suggestWait(err error, r *sagaRun, name string) error {
 	if slices.Contains(names, name) {
 		return err
 	}
-	return suggest(err, "signals that it waits for:", name, names)
+	if best := definition.Closest(name, names); best != "" {
+		return fmt.Errorf("%w Did you mean %s?", err, best)
+	}
+	if len(names) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w It waits for %s", err, strings.Join(names, ", "))
 }
 
 func (a *app) sagaApproval(verb, short string, approve bool) *cobra.Command {

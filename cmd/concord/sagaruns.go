@@ -99,6 +99,8 @@ const (
 // statusByWord has the statuses by the words that people see; the statuses themselves are understood, too.
 var statusByWord = map[string]string{
 	"running": "Active", "compensating": "RollingBack", "done": statusCommitted, "compensated": statusRolledBack,
+	"Active": "Active", "Committing": "Committing", "RollingBack": "RollingBack",
+	statusCommitted: statusCommitted, statusRolledBack: statusRolledBack,
 }
 
 // ended reports whether nothing more happens.
@@ -150,10 +152,14 @@ func (a *app) sagaRuns() *cobra.Command {
 			if f.key != "" && f.saga == "" {
 				return usageError{fmt.Errorf("--key needs --saga: keys are those of a saga")}
 			}
+			if f.status != "" && statusByWord[f.status] == "" {
+				return usageError{fmt.Errorf("--status is running, compensating, done or compensated, not %q", f.status)}
+			}
 			q := url.Values{}
 			for name, value := range map[string]string{
-				"saga": f.saga, "key": f.key, "status": cmp.Or(statusByWord[f.status], f.status),
-				"application": f.application, "from": f.from, "to": f.to, "cursor": f.cursor, "stuck": strconv.FormatBool(f.stuck), "live": strconv.FormatBool(f.live),
+				"saga": f.saga, "key": f.key, "status": statusByWord[f.status], "application": f.application,
+				"from": f.from, "to": f.to, "cursor": f.cursor,
+				"stuck": strconv.FormatBool(f.stuck), "live": strconv.FormatBool(f.live),
 			} {
 				if value != "" && value != "false" {
 					q.Set(name, value)

@@ -46,7 +46,7 @@ and "STEP.undo" its compensation. What is not said is done, or drawn if there is
 
 The exit code is 0 if it ends done or compensated, 1 if it ends stuck, not at all, or with steps that were not undone, 2
 if something was asked for wrongly.`,
-		Example: `  concord saga simulate order.yaml --input '{"total": 12}' --outcome pay=refused
+		Example: `  concord saga simulate order.yaml --input '{"order": "7", "total": 12}' --outcome pay=refused
   concord saga simulate order.yaml --input in.json --outcome 'reserve.undo=failed x3' --outcome pay=409
   concord saga simulate order.yaml --input in.json --body 'pay={"id": 7}' --save order-paid.test.yaml
   concord saga simulate order.yaml --input in.json --runs 1000`,
