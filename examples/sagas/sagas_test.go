@@ -300,9 +300,8 @@ func TestTheProgramIsFoundFromElsewhere(t *testing.T) {
 func TestALineOfABookingFits(t *testing.T) {
 	t.Parallel()
 	var line strings.Builder
-	b := booking{
-		service: "budget-reserve", id: "B-1000", state: never, about: describe(map[string]any{"text": strings.Repeat("x", 99)}),
-	}
+	about := describe(map[string]any{"text": strings.Repeat("x", 99)})
+	b := booking{service: "budget-reserve", id: "B-1000", state: never, about: about}
 	b.print(&line)
 	if n := utf8.RuneCountInString(strings.TrimSpace(line.String())) + 2; n != 80 {
 		t.Errorf("it has %d letters: %s", n, line.String())
