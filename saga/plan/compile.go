@@ -22,8 +22,11 @@ type Program struct {
 	output *expressions.Mapping // nil: none
 	// readsSaga: an expression reads who the saga is.
 	readsSaga bool
-	oracle    Oracle      // nil: expressions are evaluated
-	stop      func() bool // nil: nothing is interrupted
+	// size is how many steps there are with those of sub-sagas, height how deep these are nested.
+	size, height int
+
+	oracle Oracle      // nil: expressions are evaluated
+	stop   func() bool // nil: nothing is interrupted
 }
 
 // step is a compiled step.
@@ -39,9 +42,11 @@ type step struct {
 	needsOutput     bool // by its compensation
 	ofInput         bool // its loop is over a list that depends on nothing but the input
 	keepsHeaders    bool // of the answer: they are read after it was judged
-	read            bool // an expression reads what became of it
-	sub             *Program
-	subInput        *expressions.Mapping
+	// before are the steps that its expressions see, and itself; nil if they name those that they read, which was checked.
+	before   map[string]bool
+	read     bool // an expression reads what became of it
+	sub      *Program
+	subInput *expressions.Mapping
 }
 
 // rule classifies an answer.
@@ -74,14 +79,26 @@ type compiler struct {
 }
 
 // Compile compiles a definition that was found sound. Errors say which step is wrong; they do not occur with
-// definitions that saga/validate has passed. Sub-sagas are compiled along, at most SubSagaDepthMax deep.
+// definitions that saga/validate has passed. Sub-sagas are compiled along, each once, at most SubSagaDepthMax deep.
 func Compile(def *definition.Definition, subs Resolve) (*Program, error) {
-	return compile(def, subs, 0)
+	return compile(def, &linker{subs: subs, made: map[subKey]*Program{}}, 0)
 }
 
-func compile(def *definition.Definition, subs Resolve, depth int) (*Program, error) {
+// linker compiles sub-sagas. One that is started in many places is the same program.
+type linker struct {
+	subs Resolve
+	made map[subKey]*Program
+}
+
+// subKey is how a definition names a sub-saga.
+type subKey struct {
+	saga    string
+	version int
+}
+
+func compile(def *definition.Definition, subs *linker, depth int) (*Program, error) {
 	if depth > definition.SubSagaDepthMax {
-		return nil, fmt.Errorf("saga %s: sub-sagas are nested more than %d deep", def.Name, definition.SubSagaDepthMax)
+		return nil, tooDeep(def.Name)
 	}
 	p := &Program{def: def, order: def.Order(), edges: def.Predecessors(), index: map[string]int{}}
 	if len(p.order) != len(def.Steps) {
@@ -106,10 +123,18 @@ func compile(def *definition.Definition, subs Resolve, depth int) (*Program, err
 		if err != nil {
 			return nil, fmt.Errorf("saga %s, step %s: %w", def.Name, s.ID, err)
 		}
-		p.steps = append(p.steps, st)
+		p.steps, p.size = append(p.steps, st), p.size+1
+		if st.sub != nil {
+			p.size, p.height = p.size+st.sub.size, max(p.height, st.sub.height+1)
+		}
+		if p.size > definition.StepsInAllMax {
+			return nil, fmt.Errorf("saga %s has more than %d steps with those of its sub-sagas", def.Name,
+				definition.StepsInAllMax)
+		}
 	}
 	p.needOutput()
 	p.keepHeaders()
+	p.lookBack()
 	p.noteRead()
 	var c compiler
 	if def.Output != nil {
@@ -121,16 +146,52 @@ func compile(def *definition.Definition, subs Resolve, depth int) (*Program, err
 	return p, nil
 }
 
+func tooDeep(saga string) error {
+	return fmt.Errorf("saga %s: sub-sagas are nested more than %d deep", saga, definition.SubSagaDepthMax)
+}
+
+// lookBack finds the steps whose expressions compute which steps they read. They are to see those before them only:
+// what runs beside them would have them come to something else each time.
+func (p *Program) lookBack() {
+	p.def.Walk(func(i int, _ definition.Place, _ string, e definition.Expr, _ bool) {
+		refs, _ := expressions.References(e) // what is no expression was found before
+		for _, r := range refs {
+			if i >= 0 && r.Path[0] == "steps" && len(r.Path) == 1 && p.steps[i].before == nil {
+				p.steps[i].before = map[string]bool{}
+				p.addBefore(i, p.steps[i].before)
+			}
+		}
+	})
+}
+
+func (p *Program) addBefore(i int, all map[string]bool) {
+	if id := p.steps[i].ID; !all[id] {
+		all[id] = true
+		for _, e := range p.edges[i] {
+			p.addBefore(p.index[e.Step], all)
+		}
+	}
+}
+
 // link compiles the sub-saga of a step.
-func (s *step) link(subs Resolve, depth int) error {
-	if subs == nil {
+func (s *step) link(l *linker, depth int) error {
+	if l.subs == nil {
 		return fmt.Errorf("saga %s is not known here", s.Sub.Saga)
 	}
-	def, err := subs(s.Sub.Saga, s.Sub.Version)
+	key := subKey{s.Sub.Saga, s.Sub.Version}
+	if s.sub = l.made[key]; s.sub != nil {
+		if depth+1+s.sub.height > definition.SubSagaDepthMax {
+			return tooDeep(s.Sub.Saga)
+		}
+		return nil
+	}
+	def, err := l.subs(s.Sub.Saga, s.Sub.Version)
 	if err != nil {
 		return err
 	}
-	s.sub, err = compile(def, subs, depth+1)
+	if s.sub, err = compile(def, l, depth+1); err == nil {
+		l.made[key] = s.sub
+	}
 	return err
 }
 

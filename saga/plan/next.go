@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -42,6 +43,7 @@ type walk struct {
 	saga    map[string]any // as expressions see it; nil: not made yet
 	seen    []seen
 	steps   map[string]any // as expressions see them
+	at      *step          // whose expressions look, nil: those of the saga
 	start   []txn.NewStep
 	later   int    // branches of items whose turn has not come
 	waiting bool   // something is under way, or was just begun
@@ -105,6 +107,7 @@ func (w *walk) all() any {
 			return nil
 		}
 		s := w.Program.steps[i]
+		w.at = s
 		w.seen[i] = w.look(i, s)
 		if s.read && w.oracle == nil { // else no expression looks
 			w.show(s, w.seen[i])
@@ -119,7 +122,7 @@ func (w *walk) all() any {
 			w.waiting = true
 		}
 	}
-	if w.waiting || w.failure != "" || w.output == nil || w.oracle != nil {
+	if w.at = nil; w.waiting || w.failure != "" || w.output == nil || w.oracle != nil {
 		return nil
 	}
 	output, err := w.output.Eval(w.variables(nil))
@@ -385,7 +388,12 @@ func (w *walk) variables(more ...map[string]any) map[string]any {
 			"startedAt": w.g.BeganAt.Time().Format(time.RFC3339Nano),
 		}
 	}
-	v := map[string]any{"input": w.input, "steps": w.steps, "saga": w.saga}
+	steps := w.steps
+	if w.at != nil && w.at.before != nil {
+		steps = maps.Clone(steps)
+		maps.DeleteFunc(steps, func(id string, _ any) bool { return !w.at.before[id] })
+	}
+	v := map[string]any{"input": w.input, "steps": steps, "saga": w.saga}
 	for _, m := range more {
 		for name, value := range m {
 			v[name] = value

@@ -446,3 +446,24 @@ func TestAfterThePivotARefusalIsAFailedAttempt(t *testing.T) {
 		t.Errorf("%s, stuck %q", w.g.Status, w.g.Stuck)
 	}
 }
+
+// What runs beside a step is none of its business, whichever way it looks.
+func TestStepsSeeOnlyWhatIsBeforeThem(t *testing.T) {
+	t.Parallel()
+	const text = `
+saga: 1
+name: beside
+steps:
+- {id: slow, signal: {name: go}}
+- {id: fast, after: [], call: {url: 'http://h/fast'}, compensate: {call: {url: 'http://h/undo'}}}
+- {id: cond, after: [fast], when: 'steps[input.which] == nil or steps[input.which].status != "done"',
+   call: {url: 'http://h/cond'}, compensate: {call: {url: 'http://h/undo'}}}
+output: {cond: '${steps.cond.status}'}
+`
+	w := run(t, text, `{"which":"slow"}`, nil)
+	w.apply(txn.Signal{Name: "go"})
+	w.settle()
+	if w.g.Status != txn.Committed || w.g.Saga.Result != `{"cond":"done"}` {
+		t.Errorf("%s %s %s", w.g.Status, w.g.Saga.Result, w.g.Saga.Failure)
+	}
+}

@@ -97,6 +97,7 @@ func (w *walk) find(name string) (*walk, *step, map[string]any) {
 	}
 	w.all()
 	s := w.Program.steps[i]
+	w.at = s
 	var item map[string]any
 	if s.ForEach != nil && n >= 0 {
 		as, index := loopNames(s.ForEach)
