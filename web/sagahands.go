@@ -195,8 +195,8 @@ func (s *Server) mayApprove(c *gin.Context, g *txn.Global) error {
 	return &problem
 }
 
-// isApprover reports whether a principal is the person, or has the role, that an approval is for. Where by is a role the
-// name does not count: people may choose theirs at the provider.
+// isApprover reports whether a principal is the person, or has the role, that an approval is for. Where by is a role
+// the name does not count: people may choose theirs at the provider.
 func isApprover(p *access.Principal, by string) bool {
 	for role := access.Viewer; role <= access.Service; role++ {
 		if role.String() == by {
