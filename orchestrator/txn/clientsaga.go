@@ -24,6 +24,10 @@ const (
 	pursueTimeout    = "timeout" // the same, unless its recovery strategy is to go forward then
 )
 
+// turnsAtOnce is how many attempts there may be for an engine that changes its mind to be asked at once. From then on it
+// is asked as often as one that does not arrive.
+const turnsAtOnce = 5
+
 // pursuit returns the branch by which the engine of an active saga is asked to go on, and its index, or nil and -1.
 func (g *Global) pursuit() (*Branch, int) {
 	if g.Status == Active {
@@ -135,10 +139,13 @@ func (r Rules) pursued(g *Global, ev Reply, now Millis) Effects {
 			want = pursueCompensate
 		}
 		if o, _ := g.Pursued(); (o == Commit) != (want == pursueForward) {
-			d.branch(i).InFlightUntil = 0
-			d.pursueBy(want, now)
-			r.sendPursuit(d, now)
-			return d.done(WriteDurable)
+			if b.Attempts < turnsAtOnce {
+				d.branch(i).InFlightUntil = 0
+				d.pursueBy(want, now)
+				r.sendPursuit(d, now)
+				return d.done(WriteDurable)
+			}
+			d.branch(i).Data = want
 		}
 	}
 	r.fail(d, i, ev, now)

@@ -178,3 +178,27 @@ func TestOnlyAnActiveSagaOfAClientIsPursued(t *testing.T) {
 		t.Error("no saga")
 	}
 }
+
+func TestAnEngineThatTurnsBackAndForthIsAskedMoreAndMoreSlowly(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	e.report(Commit)
+	begin := e.now
+	for n := range 50 {
+		if len(e.sent) == 0 {
+			e.wake()
+		}
+		cmd := e.asked()
+		if forward := n%2 == 0; forward != (cmd.Op == Commit) {
+			t.Fatalf("attempt %d asked for %s", cmd.Attempt, cmd.Op)
+		}
+		state := EngineForward
+		if cmd.Op == Commit {
+			state = EngineCompensating
+		}
+		e.answer(cmd, state)
+	}
+	if e.now < begin.Add(10*time.Minute) || len(e.g.History.Entries()) > 20 {
+		t.Errorf("asked 50 times within %d ms, %d entries", e.now-begin, len(e.g.History.Entries()))
+	}
+}
