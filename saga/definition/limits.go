@@ -47,6 +47,8 @@ const (
 	// BranchesMax is how many branches a run registers in all, items of loops and turns of repeated steps included, unless
 	// the server's setting limits.branchesMax says otherwise.
 	BranchesMax = 10_000
+	// StepsInAllMax is how many steps a saga has with those of its sub-sagas, each as often as it is started.
+	StepsInAllMax = 50_000
 	// SubSagaDepthMax is how deep sagas start each other.
 	SubSagaDepthMax = 8
 	// PayloadBytesMax is the largest payload, answer, or output of a step, as JSON.

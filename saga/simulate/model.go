@@ -24,6 +24,7 @@ type Model struct {
 // NewModel compiles a definition. The lint need not find it sound: one may want to see what comes of that. Errors say
 // what cannot be run at all.
 func NewModel(def *definition.Definition, subs plan.Resolve) (*Model, error) {
+	subs = once(subs)
 	program, err := plan.Compile(def, subs)
 	if err != nil {
 		return nil, err
@@ -34,6 +35,28 @@ func NewModel(def *definition.Definition, subs plan.Resolve) (*Model, error) {
 	}
 	m := &Model{def: def, program: program, input: input}
 	return m, m.name(def, "", subs)
+}
+
+// once has each sub-saga be looked for once.
+func once(subs plan.Resolve) plan.Resolve {
+	if subs == nil {
+		return nil
+	}
+	type key struct {
+		name    string
+		version int
+	}
+	known := map[key]*definition.Definition{}
+	return func(name string, version int) (*definition.Definition, error) {
+		if def := known[key{name, version}]; def != nil {
+			return def, nil
+		}
+		def, err := subs(name, version)
+		if err == nil {
+			known[key{name, version}] = def
+		}
+		return def, err
+	}
 }
 
 // Saga is its name.

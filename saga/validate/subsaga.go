@@ -37,6 +37,30 @@ func (c *checker) subSagas() {
 		}
 		c.subInput(i, s.Sub, child)
 	}
+	if c.options.Sagas != nil && c.inAll(c.def, map[definition.Sub]int{}) > definition.StepsInAllMax {
+		c.find(definition.RuleLimit, "/steps", "start sub-sagas less often, or by a loop",
+			"there are more than %d steps with those of sub-sagas", definition.StepsInAllMax)
+	}
+}
+
+// inAll counts the steps with those of sub-sagas, up to one more than there may be. It looks at each saga once; one that
+// starts itself counts once.
+func (c *checker) inAll(d *definition.Definition, known map[definition.Sub]int) int {
+	n := len(d.Steps)
+	for _, s := range d.Steps {
+		if s.Sub == nil || s.Sub.Saga == "" {
+			continue
+		}
+		key := definition.Sub{Saga: s.Sub.Saga, Version: s.Sub.Version}
+		if _, ok := known[key]; !ok {
+			known[key] = 0
+			if child, ok := c.options.Sagas(s.Sub.Saga, s.Sub.Version); ok {
+				known[key] = c.inAll(child, known)
+			}
+		}
+		n = min(n+known[key], definition.StepsInAllMax+1)
+	}
+	return n
 }
 
 // pivotal returns a function that reports whether a sub-saga, as far as it is known, is not done without a pivot. It
