@@ -365,3 +365,18 @@ output
 		t.Error(got)
 	}
 }
+
+func TestASubSagaIsReadOnce(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	inner, _ := definition.Parse([]byte("saga: 1\nname: inner\nsteps: [{id: a, timer: {for: 1s}}]"))
+	outer, _ := definition.Parse([]byte(
+		"saga: 1\nname: outer\nsteps: [{id: a, subSaga: {saga: inner}}, {id: b, subSaga: {saga: inner}}]"))
+	_, err := NewModel(outer, func(string, int) (*definition.Definition, error) {
+		asked++
+		return inner, nil
+	})
+	if err != nil || asked != 1 {
+		t.Errorf("%v, it was read %d times", err, asked)
+	}
+}

@@ -43,8 +43,8 @@ func (c *checker) subSagas() {
 	}
 }
 
-// inAll counts the steps with those of sub-sagas, up to one more than there may be. It looks at each saga once; one that
-// starts itself counts once.
+// inAll counts the steps with those of sub-sagas, up to one more than there may be. It looks at each saga once; one
+// that starts itself counts once.
 func (c *checker) inAll(d *definition.Definition, known map[definition.Sub]int) int {
 	n := len(d.Steps)
 	for _, s := range d.Steps {
