@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -22,12 +23,15 @@ func (c *checker) timing() {
 	}
 	if took, path := c.longest(leastTime, true); took > deadline {
 		c.find(RuleDeadline, "/deadline", "make the deadline longer, or the timers shorter",
-			"the timers of %s take %v, the deadline is %v", path, took, deadline)
+			"the timers of %s take %s, the deadline is %s", path, inWords(took), inWords(deadline))
 	} else if took, path := c.longest(mostTime, false); took > deadline {
 		c.find(RuleTightDeadline, "/deadline", "make the deadline longer, or the timeouts shorter",
-			"the timers and timeouts of %s are %v, the deadline is %v", path, took, deadline)
+			"the timers and timeouts of %s are %s, the deadline is %s", path, inWords(took), inWords(deadline))
 	}
 }
+
+// inWords is a duration as definitions have them.
+func inWords(d time.Duration) string { return definition.FormatDuration(d) }
 
 // leastTime is what a step takes if all goes well.
 func leastTime(s *definition.Step) time.Duration {
@@ -78,7 +82,7 @@ func (c *checker) longest(takes func(*definition.Step) time.Duration, well bool)
 	var names []string
 	for i := last; i >= 0; i = from[i] {
 		if takes(c.def.Steps[i]) > 0 {
-			names = append([]string{c.def.Steps[i].ID}, names...)
+			names = append([]string{cmp.Or(c.def.Steps[i].ID, "a step without an id")}, names...)
 		}
 	}
 	if len(names) > 8 {
