@@ -40,8 +40,8 @@ func TestFindingsSayWhatWasMeant(t *testing.T) {
 // TestATightDeadlineIsExplained names the steps, and durations as definitions have them; a step may have no id yet.
 func TestATightDeadlineIsExplained(t *testing.T) {
 	t.Parallel()
-	_, findings := Document([]byte("saga: 1\nname: a\ndeadline: 24h\nsteps:\n- {id: a b, signal: {name: x}, timeout: 1d}\n"+
-		"- {id: c, signal: {name: x}, timeout: 36h}\n"), Options{})
+	_, findings := Document([]byte("saga: 1\nname: a\ndeadline: 24h\nsteps:\n"+
+		"- {id: a b, signal: {name: x}, timeout: 1d}\n- {id: c, signal: {name: x}, timeout: 36h}\n"), Options{})
 	want := "the timers and timeouts of a step without an id, c are 2d12h, the deadline is 1d"
 	for _, f := range findings {
 		if f.Rule == RuleTightDeadline && f.Text == want {
