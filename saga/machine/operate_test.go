@@ -269,3 +269,20 @@ func TestAMachineThatCompensatesIsNotCancelled(t *testing.T) {
 	w.settle()
 	w.expect(txn.RolledBack, append(both, "bank.refund[null]", `stock.putBack[["pen",2]]`), nil)
 }
+
+func TestEachIdOfAnOutputIsAnother(t *testing.T) {
+	t.Parallel()
+	w := begin(t, `{"Name": "m", "StartState": "A", "States": {
+		"A": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "a", "IsForUpdate": false,
+			"Output": {"one": "$Sequence.order|r", "two": "$Sequence.order|r"}, "Next": "End"},
+		"End": {"Type": "Succeed"}}}`, nil, nil)
+	w.settle()
+	value, err := decode(w.g.Saga.Result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	context := value.(map[string]any)["context"].(map[string]any)
+	if context["one"] == nil || context["one"] == context["two"] {
+		t.Error(context)
+	}
+}

@@ -43,7 +43,7 @@ func (f *frame) perform(
 	} else if e != nil {
 		f.exception = e
 	}
-	output, err := f.output(i.state, o.Result)
+	output, err := f.output(i, o.Result)
 	if err != nil {
 		return o.Result, nil, &breaking{"output", engine("%s", err), i}, false
 	}
@@ -82,12 +82,13 @@ func sequential(v statelang.Value) bool {
 		slices.ContainsFunc(v.Map, func(a statelang.Assignment) bool { return sequential(a.Value) })
 }
 
-func (f *frame) output(s *statelang.State, result any) (map[string]any, error) {
+func (f *frame) output(i *instance, result any) (map[string]any, error) {
 	if f.oracle != nil {
 		return nil, nil
 	}
-	return statelang.EvalOutput(s, result, func(entity, _ string) (string, error) {
-		return f.id + "-" + f.prefix + s.Name + "-" + entity, nil
+	next := f.sequence(i)
+	return statelang.EvalOutput(i.state, result, func(entity, rule string) (string, error) {
+		return next("output-"+entity, rule) // the input has ids of its own
 	})
 }
 
