@@ -18,13 +18,20 @@ const abstractItems = 2
 
 // Abstract returns a planner of the same machine that evaluates nothing and asks an oracle instead: which way a choice
 // goes, how many items a list has. What a service returns is then the status itself.
-func (p *Program) Abstract(o Oracle) *Program {
-	abstract := *p
-	abstract.oracle, abstract.subs = o, map[string]*Program{}
-	for name, sub := range p.subs {
-		abstract.subs[name] = sub.Abstract(o)
+func (p *Program) Abstract(o Oracle) *Program { return p.abstract(o, map[*Program]*Program{}) }
+
+// abstract is Abstract for a machine and those that it calls, each once.
+func (p *Program) abstract(o Oracle, made map[*Program]*Program) *Program {
+	if own := made[p]; own != nil {
+		return own
 	}
-	return &abstract
+	own := *p
+	own.oracle, own.subs = o, make(map[string]*Program, len(p.subs))
+	made[p] = &own
+	for name, sub := range p.subs {
+		own.subs[name] = sub.abstract(o, made)
+	}
+	return &own
 }
 
 // noMatch is what a service returns there if none of the rules shall be true.

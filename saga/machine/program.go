@@ -16,21 +16,55 @@ type Program struct {
 	machine  *statelang.Machine
 	bindings *Bindings
 	subs     map[string]*Program // by the name of the machine
+	height   int                 // how deep these are nested
 	oracle   Oracle              // nil: expressions are evaluated
 }
 
-// Compile makes a planner of a definition in which no error was found. The machines that it calls are compiled along.
-// Services of sub state machines that their own definition does not bind are where the caller's bindings have them.
+// Compile makes a planner of a definition in which no error was found. The machines that it calls are compiled along,
+// each once. Services of sub state machines that their own definition does not bind are where the caller's bindings have them.
 func Compile(d *Definition, subs Resolve) (*Program, error) {
-	return compile(d, d.Bindings, subs, nil)
+	l := linker{outer: d.Bindings, subs: subs, made: map[string]*Program{}}
+	return l.compile(d, 0)
 }
 
-func compile(d *Definition, outer *Bindings, subs Resolve, callers []string) (*Program, error) {
-	m := d.Machine
-	if len(callers) >= depthMax {
-		return nil, fmt.Errorf("state machine %s: machines are nested more than %d deep", m.Name, depthMax)
+// linker compiles machines that call each other.
+type linker struct {
+	outer *Bindings
+	subs  Resolve
+	made  map[string]*Program
+}
+
+func tooDeep(machine string) error {
+	return fmt.Errorf("state machine %s: machines are nested more than %d deep", machine, depthMax)
+}
+
+// called compiles a machine that is called at a depth.
+func (l *linker) called(name string, depth int) (*Program, error) {
+	if p := l.made[name]; p != nil {
+		if depth+p.height >= depthMax {
+			return nil, tooDeep(name)
+		}
+		return p, nil
 	}
-	callers = append(callers[:len(callers):len(callers)], m.Name)
+	if l.subs == nil {
+		return nil, fmt.Errorf("machine %s is not known here", name)
+	}
+	d, err := l.subs(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.compile(d, depth)
+	if err == nil {
+		l.made[name] = p
+	}
+	return p, err
+}
+
+func (l *linker) compile(d *Definition, depth int) (*Program, error) {
+	m := d.Machine
+	if depth >= depthMax {
+		return nil, tooDeep(m.Name)
+	}
 	p := &Program{machine: m, bindings: &Bindings{Services: map[string]*Binding{}}, subs: map[string]*Program{}}
 	if m.State(m.StartState) == nil {
 		return nil, fmt.Errorf("state machine %s: there is no state %q to start with", m.Name, m.StartState)
@@ -40,7 +74,7 @@ func compile(d *Definition, outer *Bindings, subs Resolve, callers []string) (*P
 		if key != "" {
 			b := d.Bindings.of(s)
 			if b == nil {
-				b = outer.of(s)
+				b = l.outer.of(s)
 			}
 			if b == nil {
 				return nil, fmt.Errorf("state machine %s, state %s: service %s is not bound", m.Name, s.Name, key)
@@ -50,16 +84,11 @@ func compile(d *Definition, outer *Bindings, subs Resolve, callers []string) (*P
 		if s.Type != statelang.SubStateMachine || p.subs[s.StateMachineName] != nil {
 			continue
 		}
-		if subs == nil {
-			subs = func(name string) (*Definition, error) { return nil, fmt.Errorf("machine %s is not known here", name) }
-		}
-		sub, err := subs(s.StateMachineName)
-		if err == nil {
-			p.subs[s.StateMachineName], err = compile(sub, outer, subs, callers)
-		}
+		sub, err := l.called(s.StateMachineName, depth+1)
 		if err != nil {
 			return nil, fmt.Errorf("state machine %s, state %s: %w", m.Name, s.Name, err)
 		}
+		p.subs[s.StateMachineName], p.height = sub, max(p.height, sub.height+1)
 	}
 	return p, nil
 }
