@@ -24,8 +24,8 @@ const (
 	pursueTimeout    = "timeout" // the same, unless its recovery strategy is to go forward then
 )
 
-// turnsAtOnce is how many attempts there may be for an engine that changes its mind to be asked at once. From then on it
-// is asked as often as one that does not arrive.
+// turnsAtOnce is how many attempts there may be for an engine that changes its mind to be asked at once. From then on
+// it is asked as often as one that does not arrive.
 const turnsAtOnce = 5
 
 // pursuit returns the branch by which the engine of an active saga is asked to go on, and its index, or nil and -1.
