@@ -25,8 +25,10 @@ const (
 	runKeySlack = 30 * 24 * time.Hour
 	// runKeyClaim is how long a start may be under way: longer than any lasts.
 	runKeyClaim = 2 * answerWait
-	// runKeyTries is how often a start looks again because somebody else has just noted the key.
-	runKeyTries = 5
+	// runKeyTries is how often a start looks again because somebody else is just noting the key, which is seen when it is
+	// durable; runKeyPause is how long it waits the first time, and twice as long each time.
+	runKeyTries = 9
+	runKeyPause = 5 * time.Millisecond
 )
 
 // runKey is the value of a document.
@@ -97,7 +99,7 @@ func (s *Server) startKeyed(
 	ctx context.Context, req orchestrator.SagaRequest,
 ) (g *txn.Global, fresh bool, err error) {
 	input := hashText(req.Data)
-	for range runKeyTries {
+	for try := range runKeyTries {
 		known, version, err := s.keyOfRun(ctx, req.Run.Definition, req.Run.Key)
 		if err != nil {
 			return nil, false, err
@@ -142,6 +144,13 @@ func (s *Server) startKeyed(
 			return s.startNoted(ctx, req)
 		case !errors.Is(err, orchestrator.ErrConflict):
 			return nil, false, err
+		}
+		pause := time.NewTimer(runKeyPause << try)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil, false, ctx.Err()
 		}
 	}
 	return nil, false, orchestrator.ErrBusy

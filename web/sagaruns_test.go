@@ -144,6 +144,9 @@ func TestManyWhoBeginWithOneKeyGetOneRun(t *testing.T) {
 		go func() {
 			w := r.raw(t, "POST", "/api/v1/sagas/runs", orderInput+`,"key":"k"}`)
 			answers <- fmt.Sprint(w.Code/100, w.Header().Get("Location"))
+			if w.Code >= 300 {
+				t.Error(w.Code, w.Body)
+			}
 		}()
 	}
 	first := <-answers

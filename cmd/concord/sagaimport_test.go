@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -222,7 +223,7 @@ func TestAStateMachineSurvivesAKill(t *testing.T) {
 		`/stockAction/reduce ["k1",null]`, `/balanceAction/reduce ["k1",{}]`,
 		`/balanceAction/compensateReduce ["k1"]`, `/stockAction/compensateReduce ["k1"]`,
 	}
-	if diff := cmp.Diff(want, s.taken()); diff != "" {
+	if diff := cmp.Diff(want, slices.Compact(s.taken())); diff != "" { // a second is not long on a busy machine
 		t.Error(diff)
 	}
 }
