@@ -21,8 +21,8 @@ type Program struct {
 }
 
 // Compile makes a planner of a definition in which no error was found. The machines that it calls are compiled along,
-// each once. Services of sub state machines that their own definition does not bind are where the caller's bindings have
-// them.
+// each once. Services of sub state machines that their own definition does not bind are where the caller's bindings
+// have them.
 func Compile(d *Definition, subs Resolve) (*Program, error) {
 	l := linker{outer: d.Bindings, subs: subs, made: map[string]*Program{}}
 	return l.compile(d, 0)
