@@ -24,7 +24,11 @@ func (f *frame) trigger(s *statelang.State) (next string, wait bool) {
 
 // compensate undoes what has to be. Began is false if there is nothing, or nothing may be.
 func (f *frame) compensate() (goesOn, began, wait bool) {
-	list, err := statelang.CompensationList(f.p.machine, f.ending().Instances)
+	all := make([]statelang.Instance, 0, len(f.instances))
+	for _, i := range f.instances {
+		all = append(all, i.seen())
+	}
+	list, err := statelang.CompensationList(f.p.machine, all)
 	if err != nil {
 		f.breakOff("no compensation", engine("CompensationStateNotFound: %s", err), nil)
 		return false, false, false

@@ -39,11 +39,11 @@ type instance struct {
 	state   *statelang.State
 	frame   *frame
 	context map[string]any // in which it runs: of a loop its own
-	// name is that of its first branch, branch the last one that there is, and asked the last one of which somebody was
-	// asked: between them is a pause. Nil if there is none.
-	name          string
-	branch, asked *txn.Branch
-	child         *frame // of a SubStateMachine
+	// name is that of its first branch, branch the last one that there is, and earlier one before it that failed and may
+	// have run all the same; nil if there is none.
+	name            string
+	branch, earlier *txn.Branch
+	child           *frame // of a SubStateMachine
 	// looped is true for those of a loop, undoes for those that compensate.
 	looped, undoes bool
 	// rounds counts how often it was compensated.

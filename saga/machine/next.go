@@ -174,7 +174,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	heard.Step = &step
 	o, _ := outcomeOf(&heard)
 	if g.Status != txn.Active { // the machine does not go on, and what has certainly not been done is not undone
-		if d, _ := f.statusOf(at.in.state, o); d.Status == statelang.Failed {
+		if d, _ := f.statusOf(at.in.state, o); d.Status == statelang.Failed && at.in.earlier == nil {
 			v.Result = txn.ResultRefused
 		}
 		return v

@@ -124,9 +124,7 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 			f.launch(i, name, data, pause)
 			return f.unanswered(i)
 		}
-		if i.branch = b; b.Attempts > 0 || b.Step.Tries > 0 || b.Step.Seq > 0 {
-			i.asked = b
-		}
+		i.branch = b
 		o, ended := outcomeOf(b)
 		switch {
 		case !ended:
@@ -137,6 +135,9 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 		entry, wait, again := statelang.RetryDecision(retries, counts, o.Exception)
 		if !again {
 			return o, false
+		}
+		if d, _ := f.statusOf(i.state, o); d.Status != statelang.Failed {
+			i.earlier = b
 		}
 		counts[entry]++
 		name, pause = i.name+"#"+strconv.Itoa(try), wait

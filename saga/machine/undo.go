@@ -30,7 +30,7 @@ func (p *Program) undoings(g *txn.Global) (map[string]undoing, *frame) {
 
 func (f *frame) collect(out map[string]undoing) {
 	for _, i := range f.instances {
-		list, err := statelang.CompensationList(f.p.machine, []statelang.Instance{i.Instance})
+		list, err := statelang.CompensationList(f.p.machine, []statelang.Instance{i.seen()})
 		switch {
 		case err != nil:
 			if b := i.begun(); b != nil {
@@ -64,11 +64,30 @@ func (i *instance) plan(out map[string]undoing, by *statelang.State) {
 	}
 }
 
-// begun is the branch that stands for an instance when it is undone: of a machine that was called its newest one; nil
-// if nothing was begun.
+// seen is an instance as compensations see it. If a service failed for certain when it was called again, it may have
+// done its work the time before.
+func (i *instance) seen() statelang.Instance {
+	out := i.Instance
+	if out.Status == statelang.Failed && i.earlier != nil {
+		out.Status = statelang.Unknown
+	}
+	return out
+}
+
+// begun is the branch that stands for an instance when it is undone: the last call that may have run, of a machine that
+// was called its newest one; nil if nothing was begun.
 func (i *instance) begun() *txn.Branch {
+	if b := i.branch; i.child == nil && b != nil {
+		asked := b.Attempts > 0 || b.Step.Tries > 0 || b.Step.Seq > 0 // else it was to be called again after a pause
+		switch {
+		case i.earlier != nil && (!asked || i.Status == statelang.Failed):
+			return i.earlier
+		case !asked:
+			return nil
+		}
+	}
 	if i.child == nil {
-		return i.asked
+		return i.branch
 	}
 	for n := len(i.child.instances) - 1; n >= 0; n-- {
 		if b := i.child.instances[n].begun(); b != nil && b.Step.Undo && b.State != txn.PhaseOneFailed {
@@ -99,6 +118,9 @@ func (p *Program) undoing(g *txn.Global, b *txn.Branch) (undoing, *frame) {
 		in := at.in
 		if by := in.frame.p.machine.State(in.state.CompensateState.Name); by != nil {
 			in.plan(all, by)
+		}
+		if called := in.begun(); called != nil {
+			return all[called.Step.Name], f
 		}
 	}
 	return all[b.Step.Name], f
