@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -79,8 +80,18 @@ func drawRun(to io.Writer, r *sagaRun, all bool) error {
 	}
 	drawEvents(&b, r, all)
 	drawActions(&b, r)
-	_, err := io.WriteString(to, b.String())
+	_, err := io.WriteString(to, harmless(b.String()))
 	return err
+}
+
+// harmless replaces what a terminal would take for commands: texts may come from anybody.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // compactJSON is a value on one line, "" for none.

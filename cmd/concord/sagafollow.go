@@ -144,7 +144,7 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 	}
 	slices.SortStableFunc(lines, func(a, b told) int { return cmp.Compare(a.after, b.after) })
 	for _, l := range lines {
-		print(l.line)
+		print(harmless(l.line))
 	}
 	var waits []string
 	for i := range r.Waits {
@@ -154,7 +154,7 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 	}
 	if text := strings.Join(waits, "\n"); text != p.waits {
 		if p.waits, news = text, true; text != "" {
-			print(text)
+			print(harmless(text))
 		}
 	}
 	return news

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// What strangers have sent is shown to operators: no terminal takes it for commands.
+func TestNothingThatIsDrawnIsACommandForATerminal(t *testing.T) {
+	t.Parallel()
+	const bad = "a\x1b[2J\u009bb\x07"
+	text, _ := json.Marshal(bad)
+	r := &sagaRun{
+		XID: "1", Saga: "s", Status: "Active", Stuck: true, Key: bad, Failure: bad, Explanation: bad, Input: text,
+		Output: text, Steps: []runStep{{Name: "x", State: "retrying", Failure: bad}},
+		Timeline: []runEvent{{Event: "signal", Text: bad, Actor: bad}},
+		Waits:    []runWait{{Step: "x", Kind: "signal", Name: bad}},
+	}
+	var out strings.Builder
+	if err := drawRun(&out, r, true); err != nil {
+		t.Fatal(err)
+	}
+	seen := progress{steps: map[string]string{}}
+	seen.changes(r, func(line string) { out.WriteString(line + "\n") })
+	for _, c := range out.String() {
+		if unicode.IsControl(c) && c != '\n' {
+			t.Fatalf("%q", out.String())
+		}
+	}
+	if !strings.Contains(out.String(), "a?[2J?b?") {
+		t.Errorf("%q", out.String())
+	}
+}
