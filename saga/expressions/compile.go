@@ -55,6 +55,8 @@ type Program struct {
 	source  string
 	program *vm.Program
 	metered bool // it calls functions that count
+	// path is the variable and the names along which it reads, if it does nothing else; nil otherwise.
+	path []string
 }
 
 // Check checks an expression against its variables and what it has to give. Errors are *Error.
@@ -102,7 +104,25 @@ func Compile(source definition.Expr, env Env, want Want) (p *Program, err error)
 	if err != nil {
 		return nil, explain(text, err)
 	}
-	return &Program{source: text, program: program, metered: count.used}, nil
+	return &Program{source: text, program: program, metered: count.used, path: plainPath(text)}, nil
+}
+
+// plainPath returns the path of an expression that is nothing but one, such as input.order.id.
+func plainPath(text string) []string {
+	tree, err := parse(text)
+	if err != nil {
+		return nil
+	}
+	switch tree.Node.(type) {
+	case *ast.IdentifierNode, *ast.MemberNode:
+	default:
+		return nil // ?. and the like
+	}
+	path, dynamic := pathOf(tree.Node)
+	if dynamic {
+		return nil
+	}
+	return path
 }
 
 // typed makes an environment of the library.

@@ -88,12 +88,47 @@ func (r *run) withMeter() map[string]any {
 	return r.metered
 }
 
+// follow reads along a plain path, as the library does where there are only maps on the way. ok is false if it is to be
+// asked.
+func (p *Program) follow(variables map[string]any) (v any, ok bool) {
+	if p.path == nil {
+		return nil, false
+	}
+	at := variables
+	for i, name := range p.path {
+		if v, ok = at[name]; !ok {
+			return nil, false
+		}
+		if i == len(p.path)-1 {
+			return v, true
+		}
+		if at, ok = v.(map[string]any); !ok {
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
 func (p *Program) eval(r *run) (result any, err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			result, err = nil, p.fail(fmt.Sprint(caught))
 		}
 	}()
+	v, plain := p.follow(r.variables)
+	if !plain {
+		if v, err = p.run(r); err != nil {
+			return nil, err
+		}
+	}
+	if v, err = r.result.value(v, 0); err != nil {
+		return nil, &Error{Expression: p.source, Text: err.Error(), Cause: err}
+	}
+	return v, nil
+}
+
+// run has the library evaluate.
+func (p *Program) run(r *run) (any, error) {
 	machine := vm.VM{MemoryBudget: definition.ExpressionBytesBudget / elementBytes}
 	variables := r.variables
 	if p.metered {
@@ -109,9 +144,6 @@ func (p *Program) eval(r *run) (result any, err error) {
 			failed.Cause = ErrBudget
 		}
 		return nil, failed
-	}
-	if v, err = r.result.value(v, 0); err != nil {
-		return nil, &Error{Expression: p.source, Text: err.Error(), Cause: err}
 	}
 	return v, nil
 }
