@@ -24,6 +24,8 @@ type memo struct {
 	// ends are the outputs of steps that are done, by what is in their records: whoever changes that makes a new one.
 	ends map[*txn.Step]any
 	room int // bytes of answers that may still be kept
+	// swept says that what other states said was forgotten in this look.
+	swept bool
 	// lists are those of loops that depend on nothing but the input, passed is how far loops have come.
 	lists  map[string][]any
 	passed map[string]passed
@@ -149,10 +151,32 @@ func (w *walk) keep(b *txn.Branch, output any) {
 	if m.ends == nil {
 		m.ends, m.room = map[*txn.Step]any{}, memoBytesMax
 	}
-	if size := len(b.Step.Answer) + len(b.Step.Name); size <= m.room {
+	size := sizeOf(b.Step)
+	if size > m.room && !m.swept {
+		m.sweep(w.g)
+	}
+	if size <= m.room {
 		m.ends[b.Step] = output
 		m.room -= size
 	}
+}
+
+// sizeOf is how much is counted for the output of a step: its answer and name, and what keeping it takes by itself.
+func sizeOf(s *txn.Step) int { return 256 + len(s.Answer) + len(s.Name) }
+
+// sweep forgets what is not of the state at hand: it was changed since, or never came to be.
+func (m *memo) sweep(g *txn.Global) {
+	here := make(map[*txn.Step]bool, len(g.Branches))
+	for _, b := range g.Branches {
+		here[b.Step] = true
+	}
+	for s := range m.ends {
+		if !here[s] {
+			delete(m.ends, s)
+			m.room += sizeOf(s)
+		}
+	}
+	m.swept = true
 }
 
 // list is the list of a loop.

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,5 +198,54 @@ func TestNothingIsRememberedOfWhatHasEnded(t *testing.T) {
 	}
 	if err != nil || !eff.Next.Status.Ended() || eff.Next.Saga.Memo.Kept != nil {
 		t.Errorf("%v %+v", err, eff.Next)
+	}
+}
+
+// TestLooksAtWhatMayComeLeaveRoomForWhatDoes plans rollbacks of a run, as whoever looks at it does to see what is
+// allowed, and expects that what is done after that is remembered.
+func TestLooksAtWhatMayComeLeaveRoomForWhatDoes(t *testing.T) {
+	t.Parallel()
+	input := `{"items":["0","1","2","3","4","5","6","7","8","9","10","11","12","13","14","15"]}`
+	rules := run(t, winding, `{"items":[]}`, nil, part).rules
+	eff, err := rules.Apply(nil, txn.Begin{
+		XID: txn.XID{Prefix: "h:1", ID: 9}, Data: input, Timeout: time.Hour,
+		Saga: &txn.SagaRun{Definition: "winding", Version: 1},
+	}, 1)
+	if err == nil {
+		eff, err = rules.Apply(eff.Next, txn.Wake{}, 1)
+	}
+	answer := fmt.Sprintf(`{"n":1,"text":"%s"}`, bytes.Repeat([]byte("x"), 1<<17))
+	queue := eff.Commands
+	for n := 0; err == nil && n < 14; n++ {
+		var next txn.Effects
+		next, err = rules.Apply(eff.Next, txn.Reply{
+			BranchID: queue[0].BranchID, Op: txn.Forward, Attempt: 1, Result: txn.ResultDone, Answer: answer,
+		}, 1)
+		eff, queue = next, append(queue[1:], next.Commands...)
+		for range 3 {
+			if _, wrong := rules.Plan(eff.Next, txn.Operation{Action: txn.ActionRollback}, 1); wrong != nil {
+				t.Fatal(wrong)
+			}
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := eff.Next.Saga.Memo.Kept.(*keeper).memo
+	if len(eff.Next.Branches) < memoBranches {
+		t.Fatal(len(eff.Next.Branches))
+	}
+	rules.Planners.Planner(nil).Next(eff.Next, 1)
+	for _, b := range eff.Next.Branches {
+		if _, kept := m.ends[b.Step]; b.Step.Seq > 0 && strings.HasPrefix(b.Step.Name, "each") && !kept {
+			t.Errorf("%s is not remembered", b.Step.Name)
+		}
+	}
+	bytesKept := 0
+	for s := range m.ends {
+		bytesKept += sizeOf(s)
+	}
+	if bytesKept+m.room != memoBytesMax || m.room < 0 {
+		t.Errorf("%d bytes are kept, and there is room for %d", bytesKept, m.room)
 	}
 }

@@ -88,6 +88,7 @@ func (w *walk) next() txn.Next {
 // begin makes the walk of the whole saga.
 func (p *Program) begin(m *memo, g *txn.Global, now txn.Millis) (*walk, error) {
 	w := &walk{Program: p, run: g.Saga, g: g, now: now, memo: m}
+	m.swept = false
 	if len(g.Branches) >= memoBranches {
 		m.index(g)
 	}
