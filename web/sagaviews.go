@@ -361,6 +361,9 @@ func (p *past) timeline(g *txn.Global) []SagaEvent {
 	for _, e := range p.entries {
 		v := SagaEvent{At: when(e.At), Event: e.Kind.String(), Text: e.Text}
 		if s := p.of[e.Branch]; s != nil {
+			if s.branch.Step == nil {
+				continue // a notice to consumers, which is no step
+			}
 			v.Step = s.name
 		}
 		switch e.Kind {

@@ -138,13 +138,29 @@ func explainSaga(g *txn.Global, now txn.Millis) (explanation, advice string) {
 	case g.Status == txn.Active:
 		return fmt.Sprintf("%d of %d steps that have begun are done; under way: %s%s.", done, begun, few(open), said), ""
 	case g.Stuck == txn.StuckRefused:
-		return fmt.Sprintf("Stuck: %d steps are not undone, and one of them cannot be%s.", undone, said),
+		return fmt.Sprintf("Stuck: %s not undone, and %s cannot be%s.", stepsAre(undone), oneOf(undone), said),
 			"Nothing more is sent to it. Mend what it complains about, then: concord saga retry " + xid
 	case g.Stuck != 0:
-		return fmt.Sprintf("Stuck: %d steps are not undone, and attempts are used up%s.", undone, said),
+		return fmt.Sprintf("Stuck: %s not undone, and attempts are used up%s.", stepsAre(undone), said),
 			"It goes on trying slowly. When the participant works again: concord saga retry " + xid
 	}
-	return fmt.Sprintf("The %s is decided; %d steps are not undone yet%s.", g.Status.Outcome(), undone, said), ""
+	return fmt.Sprintf("The %s is decided; %s not undone yet%s.", g.Status.Outcome(), stepsAre(undone), said), ""
+}
+
+// stepsAre counts steps.
+func stepsAre(n int) string {
+	if n == 1 {
+		return "1 step is"
+	}
+	return fmt.Sprintf("%d steps are", n)
+}
+
+// oneOf is one of some things that were counted.
+func oneOf(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "one of them"
 }
 
 // few names at most some things.

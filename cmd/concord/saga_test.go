@@ -381,6 +381,7 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 	s.answer("GET /sagas/runs/71", 200, liveRun("Active", false, `{"name":"loop[0]","id":"loop"},
 		{"name":"loop[1]","id":"loop"}`, ""))
 	s.answer("POST /sagas/runs/70/signals/good-received", 409, problem(409, "notAwaited", "Nobody waits.", ""))
+	s.answer("POST /sagas/runs/71/signals/late", 409, problem(409, "transactionNotActive", "No branch can join.", ""))
 	for _, name := range []string{"boss", "paid"} {
 		s.answer("POST /sagas/runs/70/signals/"+name, 409, problem(409, "notAwaited", "Nobody waits.", ""))
 	}
@@ -439,6 +440,7 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 		{exitUsage, "--key needs --saga", []string{"runs", "--key", "order-7"}},
 		{exitFailure, "Nobody waits. That is an approval: concord saga approve ", []string{"signal", "70", "boss"}},
 		{exitFailure, "Nobody waits. It waits for goods-received", []string{"signal", "70", "paid"}},
+		{exitFailure, "it is decided, so no step waits any more", []string{"signal", "71", "late"}},
 		{exitUsage, "--status is running, compensating, done or compensated, not \"x\"", []string{"runs", "--status", "x"}},
 		{exitFailure, "nothing has failed, so there is nothing to try again", []string{"resume", "70"}},
 		{exitFailure, "the step has ended already", []string{"skip", "70", "book", "--reason", "r", "--yes"}},

@@ -363,6 +363,8 @@ func eventWord(e *runEvent) string {
 		return "answered"
 	case "finished":
 		return "undone"
+	case "refused": // stepRefused is that of a step
+		return "undo refused"
 	case "rollbackDecided":
 		return "to be compensated"
 	case "commitDecided":

@@ -88,8 +88,10 @@ func (a *app) change(ctx context.Context, xid, verb string, body any, done strin
 func notChanged(xid, verb string, err error) error {
 	p := problemOf(err)
 	switch {
-	case p == nil || p.Code != "branchDone":
+	case p == nil || p.Code != "branchDone" && p.Code != "transactionNotActive":
 		return fmt.Errorf("%s: %w", xid, plain(err))
+	case p.Code == "transactionNotActive":
+		return fmt.Errorf("%s: it is decided, so no step waits any more; look at it with: concord saga run %s", xid, xid)
 	case verb == "skip":
 		return fmt.Errorf("%s: the step has ended already; look at it with: concord saga run %s", xid, xid)
 	}

@@ -226,3 +226,20 @@ func TestDraftsFromTheCommandLine(t *testing.T) {
 	s.ok("saga", "draft", "put", file)
 	contains(t, s.ok("saga", "draft", "delete", "lamps"), "is deleted")
 }
+
+// TestAStuckCompensationReadsWell: a compensation that is refused is no step that is, and that consumers are told of a
+// skip is nothing that was undone.
+func TestAStuckCompensationReadsWell(t *testing.T) {
+	t.Parallel()
+	s := newSagaScene(t)
+	xid := s.begin()
+	s.b.answer("/free", http.StatusConflict)
+	s.ok("saga", "cancel", xid, "--reason", "too dear", "--yes")
+	contains(t, s.ends(xid, exitStuck).out, "hold  undo refused", "1 step is not undone, and it cannot be")
+	s.ok("saga", "skip", xid, "hold", "--reason", "by phone", "--yes")
+	out := s.ends(xid, exitCompensated).out
+	contains(t, out, "hold  skipped: by phone")
+	if regexp.MustCompile(`\+\S+ +undone`).MatchString(out) {
+		t.Errorf("something without a name was undone:\n%s", out)
+	}
+}
