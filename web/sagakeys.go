@@ -23,7 +23,7 @@ const runKeyKind = "saga-key"
 const (
 	// runKeySlack is how long a key is kept beyond the deadline of its run and the time for which records are kept.
 	runKeySlack = 30 * 24 * time.Hour
-	// runKeyClaim is how long a start may be under way: longer than any lasts.
+	// runKeyClaim is how long a start may be under way: twice as long as any lasts.
 	runKeyClaim = 2 * answerWait
 	// runKeyTries is how often a start looks again because somebody else is just noting the key, which is seen when it is
 	// durable; runKeyPause is how long it waits the first time, and twice as long each time.
@@ -100,6 +100,8 @@ func (s *Server) startKeyed(
 ) (g *txn.Global, fresh bool, err error) {
 	input := hashText(req.Data)
 	for try := range runKeyTries {
+		asked := s.o.Clock.Now()
+		own := runKey{Version: req.Run.Version, Input: input, At: asked, Kept: s.recordsKept().Milliseconds()}
 		known, version, err := s.keyOfRun(ctx, req.Run.Definition, req.Run.Key)
 		if err != nil {
 			return nil, false, err
@@ -119,28 +121,29 @@ func (s *Server) startKeyed(
 			case !errors.Is(err, orchestrator.ErrNotFound):
 				return nil, false, err
 			}
-			age := time.Duration(s.o.Clock.Now()-known.At) * time.Millisecond
+			age := time.Duration(asked-known.At) * time.Millisecond
 			switch {
 			case age >= min(s.recordsKept(), time.Duration(known.Kept)*time.Millisecond): // there may have been a run
 				return nil, false, &runGoneError{known.ID}
-			case same:
-				req.ID, req.Run.Version = known.ID, known.Version // nobody has begun it
+			case same && age < runKeyClaim/2: // nobody has begun it, or may have the key before this ends
+				req.ID, req.Run.Version = known.ID, known.Version
 				return s.startNoted(ctx, req)
+			case same: // it is noted anew, so that nobody else takes the key meanwhile
+				own.ID, own.Version = known.ID, known.Version
 			case age < runKeyClaim: // whoever noted the key may be about to begin
 				return nil, false, &keyTakenError{known.ID}
 			}
 		}
-		if req.ID, err = s.o.Coordinator.ReserveID(); err != nil {
-			return nil, false, err
-		}
-		now := s.o.Clock.Now()
-		own := runKey{
-			ID: req.ID, Version: req.Run.Version, Input: input, At: now, Kept: s.recordsKept().Milliseconds(),
+		if own.ID == 0 {
+			if own.ID, err = s.o.Coordinator.ReserveID(); err != nil {
+				return nil, false, err
+			}
 		}
 		err = s.put(ctx, runKeyKind, runKeyName(req.Run.Definition, req.Run.Key), version+1, own,
-			now.Add(req.Timeout+s.recordsKept()+runKeySlack))
+			asked.Add(req.Timeout+s.recordsKept()+runKeySlack))
 		switch {
 		case err == nil:
+			req.ID, req.Run.Version = own.ID, own.Version
 			return s.startNoted(ctx, req)
 		case !errors.Is(err, orchestrator.ErrConflict):
 			return nil, false, err

@@ -228,3 +228,42 @@ func TestAKeyIsKnownAlsoIfANewerVersionTakesOtherInputs(t *testing.T) {
 		t.Errorf("%d runs", n)
 	}
 }
+
+// meddler is a coordinator that something happens in front of when it is first asked for a run.
+type meddler struct {
+	Coordinator
+	first func()
+}
+
+func (m *meddler) Get(id int64, done func(*txn.Global, error)) {
+	first := m.first
+	if m.first = nil; first == nil {
+		m.Coordinator.Get(id, done)
+		return
+	}
+	g, err := await(context.Background(), func(done func(*txn.Global, error)) { m.Coordinator.Get(id, done) })
+	first()
+	done(g, err)
+}
+
+// Whoever asks again, and another one who takes the key because nobody has, do not both begin.
+func TestAKeyThatIsTakenMeanwhileBeginsNoSecondRun(t *testing.T) {
+	t.Parallel()
+	clock := &later{}
+	r, _ := startAndDie(t, true, clock)
+	clock.by = runKeyClaim
+	plain := r.rig
+	m := &meddler{Coordinator: r.c, first: func() {
+		status, got, _ := plain.do(t, "POST", "/api/v1/sagas/runs", `{"saga":"held","key":"k","input":2}`)
+		if status != 201 {
+			t.Errorf("%d %v", status, got)
+		}
+	}}
+	r.rig = setup(t, func(o *Options) {
+		o.Coordinator, o.Clock, o.Sagas, o.Documents, o.Retention = m, clock, r.catalog, r.store, time.Hour
+	})
+	status, got := r.post(t, "/api/v1/sagas/runs", heldStart)
+	if n := r.runs(t); status != 409 || got["code"] != "keyTaken" || n != 1 {
+		t.Errorf("%d %v, %d runs", status, got, n)
+	}
+}
