@@ -23,8 +23,8 @@ func TestACallIsUndoneThatWasToBeTriedAgain(t *testing.T) {
 	w.expect(txn.RolledBack, append(both, "wait 1m0s"), []string{"bank.refund[null]", `stock.putBack[["pen",2]]`})
 }
 
-// A call that may have run is undone though it certainly did not run when it was tried again: by the machine itself, and
-// by the core if it is cancelled before that is known.
+// A call that may have run is undone though it certainly did not run when it was tried again: by the machine itself,
+// and by the core if it is cancelled before that is known.
 func TestACallIsUndoneThatFailedForCertainTheSecondTime(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(order, `"Output": {"receipt": "$.#root"},`, `"Output": {"receipt": "$.#root"},
