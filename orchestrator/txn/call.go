@@ -16,6 +16,9 @@ type Call struct {
 	// First, Max and Attempts replace those of the [RetryPolicy] where they are not 0.
 	First, Max time.Duration
 	Attempts   uint32
+	// Jitter is by how many percent of it a delay before the next attempt of a saga's step may differ, up and down
+	// together; 0 is [jitterDefault].
+	Jitter uint8
 	// Tag and Key go with the message of a saga's step, "" if it has none. Reply is the topic on which the message is
 	// answered; "" says that the step is done when the message is durable at the broker.
 	Tag, Key, Reply string

@@ -136,6 +136,7 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 		if b.Call != nil {
 			dst = appendString(appendString(dst, b.Call.Method), b.Call.UndoMethod)
 			dst = appendString(appendString(appendString(dst, b.Call.Tag), b.Call.Key), b.Call.Reply)
+			dst = append(dst, b.Call.Jitter)
 		}
 	}
 	return dst
@@ -196,6 +197,7 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 		if b.Call != nil {
 			b.Call.Method, b.Call.UndoMethod = d.shared(), d.shared()
 			b.Call.Tag, b.Call.Key, b.Call.Reply = d.shared(), d.string(), d.shared()
+			b.Call.Jitter = d.byte()
 		}
 	}
 	if d.bad {

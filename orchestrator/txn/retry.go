@@ -44,8 +44,10 @@ func DefaultRetryPolicy() RetryPolicy {
 	}
 }
 
-// delay returns the time to wait after the last attempt at b ended with result: within ±20 % of the nominal one,
-// chosen by the branch and the attempt, so that branches that failed together do not come back together.
+// jitterDefault is by how many percent of it a delay may differ: 20 more or 20 less.
+const jitterDefault = 40
+
+// delay returns the time to wait after the last attempt at b ended with result: the nominal one and its jitter, chosen by the branch and the attempt, so that branches that failed together do not come back together.
 func (p RetryPolicy) delay(b *Branch, result Result) time.Duration {
 	d, attempt := p.of(b).First, b.Attempts
 	switch {
@@ -63,7 +65,11 @@ func (p RetryPolicy) delay(b *Branch, result Result) time.Duration {
 		}
 		d = min(d, most)
 	}
-	return d + time.Duration(jitter(b.ID, attempt)*0.4*float64(d)) - d/5
+	spread := jitterDefault / 100.0
+	if b.Call != nil && b.Call.Jitter != 0 {
+		spread = float64(b.Call.Jitter) / 100
+	}
+	return d + time.Duration((jitter(b.ID, attempt)-0.5)*spread*float64(d))
 }
 
 // jitter maps its arguments to [0,1). SplitMix64 finaliser: each input bit changes each output bit with probability ½.

@@ -113,6 +113,15 @@ func TestRetryDelayGrowsToItsCapWithJitter(t *testing.T) {
 	if d := p.delay(&Branch{ID: 77, Attempts: 3}, ResultUnreachable); d > p.Unreachable*12/10 {
 		t.Errorf("nobody there: waits %v", d)
 	}
+	least, most := time.Hour, time.Duration(0)
+	for i := range int64(1000) {
+		call := &Call{First: time.Second, Max: time.Minute, Jitter: 100}
+		d := p.delay(&Branch{ID: i, Attempts: 1, Call: call}, ResultFailed)
+		least, most = min(least, d), max(most, d)
+	}
+	if least < time.Second/2 || least > 520*time.Millisecond || most > 3*time.Second/2 || most < 1480*time.Millisecond {
+		t.Errorf("with a jitter of its own it waits %v to %v", least, most)
+	}
 	var sum float64
 	for i := range 1000 {
 		sum += jitter(int64(i), 1)

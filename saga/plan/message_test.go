@@ -23,7 +23,7 @@ steps:
       data: {order: "${input.order}"}
       reply: stock-answers
     timeout: 30s
-    retry: {first: 2s, attempts: 4}
+    retry: {first: 2s, attempts: 4, jitter: 0.75}
     result:
       - {when: "headers.kind == 'no'", is: refused}
       - {when: "body?.ready == false", is: ongoing}
@@ -73,6 +73,7 @@ func TestAMessageHasWhatTheDefinitionSays(t *testing.T) {
 	_, c := order(t)
 	want := &txn.Call{
 		Headers: []txn.CallHeader{{Name: "origin", Value: "shop 7"}}, Timeout: 30 * time.Second, First: 2 * time.Second,
+		Jitter:   75,
 		Attempts: 4, Tag: "eu", Key: "7-k", Reply: "stock-answers",
 	}
 	if diff := cmp.Diff(want, c.Call); diff != "" || c.Kind != txn.StepMessage || c.Resource != "stock" ||

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -165,6 +166,7 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 	c := &txn.Call{Timeout: timeout, Tag: r.tag, Reply: r.reply}
 	if retry != nil {
 		c.First, c.Max, c.Attempts = retry.First, retry.Max, uint32(max(retry.Attempts, 0))
+		c.Jitter = uint8(math.Ceil(100 * min(max(retry.Jitter, 0), 1))) // 0: as for those that say nothing
 	}
 	for _, h := range r.headers {
 		text, err := h.value.Text(v)
