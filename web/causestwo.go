@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -94,15 +95,14 @@ func (k *known) branch(b *txn.Branch, d CauseData, spent bool) Cause {
 	switch {
 	case b.State == txn.Refused:
 		return cause(weighsPerson, "branchRefused", d,
-			"Branch %d (%s, %s) answered that it can never %s: %q. Nothing more is sent until a person acts.", b.ID, b.Kind,
-			b.Resource, d.Operation, b.Failure)
+			"%s answered that it can never %s%s. Nothing more is sent until a person acts.", upper(whose(b)), d.Operation,
+			reason(b.Failure))
 	case b.State == txn.Published:
 		return cause(weighsAnswer, "awaitsReport", d,
 			"The message of branch %d is out on topic %s, and its participant has not reported back.", b.ID, b.Resource)
 	case spent:
 		return cause(weighsSpent, "attemptsUsedUp", d,
-			"The attempts of branch %d (%s, %s) are used up, and it is tried slowly; the last said: %q.", b.ID, b.Kind,
-			b.Resource, b.Failure)
+			"The attempts of %s are used up, and it is tried slowly; the last said: %q.", whose(b), b.Failure)
 	case b.Kind == txn.Topic && b.Ack == txn.AckReport && strings.HasPrefix(b.Failure, "no report"):
 		return cause(weighsFailing, "reportMissing", d,
 			"The message of branch %d was published %d times on topic %s, and nobody has reported back.", b.ID, b.Attempts,
@@ -112,15 +112,34 @@ func (k *known) branch(b *txn.Branch, d CauseData, spent bool) Cause {
 			"The message of branch %d cannot be published on topic %s: %q.", b.ID, b.Resource, b.Failure)
 	case b.InFlight(k.now):
 		return cause(weighsAnswer, "answerAwaited", d,
-			"Branch %d (%s, %s) was asked and has not answered yet.", b.ID, b.Kind, b.Resource)
+			"%s was asked and has not answered yet.", upper(whose(b)))
 	case b.Failure != "":
-		return cause(weighsFailing, "branchFailing", d, "Branch %d (%s, %s) fails: %q.", b.ID, b.Kind, b.Resource, b.Failure)
+		return cause(weighsFailing, "branchFailing", d, "%s fails: %q.", upper(whose(b)), b.Failure)
 	case b.Ongoing > 0:
 		return cause(weighsOngoing, "branchOngoing", d,
-			"Branch %d (%s, %s) says that it is still at it; it is asked again.", b.ID, b.Kind, b.Resource)
+			"%s says that it is still at it; it is asked again.", upper(whose(b)))
 	}
 	d.NextAttemptAt = when(max(b.NextAt, k.g.DueAt))
-	return cause(weighsSoon, "startsSoon", d, "Branch %d (%s, %s) is about to be asked.", b.ID, b.Kind, b.Resource)
+	return cause(weighsSoon, "startsSoon", d, "%s is about to be asked.", upper(whose(b)))
+}
+
+// whose calls a branch as people know it: phase two of a step of a saga is its compensation.
+func whose(b *txn.Branch) string {
+	if b.Step != nil {
+		return "the compensation of step " + b.Step.Name
+	}
+	return fmt.Sprintf("branch %d (%s, %s)", b.ID, b.Kind, b.Resource)
+}
+
+// upper begins a sentence.
+func upper(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
+// reason is what a participant has said, behind a colon; "" if it gave no reason.
+func reason(text string) string {
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %q", text)
 }
 
 // place says that nobody is there who could be asked.

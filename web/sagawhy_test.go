@@ -89,6 +89,10 @@ func TestWhyACompensationWaits(t *testing.T) {
 		data["operation"] != "rollback" {
 		t.Errorf("%v", cause)
 	}
+	const says = `The compensation of step reserve answered that it can never rollback: "never".`
+	if text := fmt.Sprint(cause["sentence"]); !strings.HasPrefix(text, says) {
+		t.Error(text)
+	}
 }
 
 // The stream of a transaction tells what becomes of the steps of a saga.
