@@ -51,6 +51,24 @@ func TestATightDeadlineIsExplained(t *testing.T) {
 	t.Errorf("%+v", findings)
 }
 
+// TestASubSagaThatIsNotThereIsNamed with its version, if one was asked for.
+func TestASubSagaThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
+	_, findings := Document([]byte("saga: 1\nname: a\nsteps:\n- {id: b, subSaga: {saga: x}}\n"+
+		"- {id: c, subSaga: {saga: x, version: 9}}\n"), Options{
+		Sagas: func(string, int) (*definition.Definition, bool) { return nil, false },
+	})
+	var texts []string
+	for _, f := range findings {
+		if f.Rule == RuleUnknownSaga {
+			texts = append(texts, f.Text)
+		}
+	}
+	if want := `there is no saga "x"; there is no saga "x", version 9`; strings.Join(texts, "; ") != want {
+		t.Errorf("%q", texts)
+	}
+}
+
 // What the transport refuses to send, no published definition asks for.
 func TestHeadersOfTheServerAreReserved(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/concord-tx/concord/saga/definition"
@@ -23,8 +24,8 @@ func (c *checker) subSagas() {
 		}
 		child, ok := c.options.Sagas(s.Sub.Saga, s.Sub.Version)
 		if !ok {
-			c.find(RuleUnknownSaga, path, "publish it first, or look at its name and version",
-				"there is no saga %q, version %s", s.Sub.Saga, version(s.Sub.Version))
+			c.find(RuleUnknownSaga, path, "correct the name, or publish it first; to verify, name its file, too",
+				"there is no saga %q%s", s.Sub.Saga, version(s.Sub.Version))
 			continue
 		}
 		seen := map[string]bool{}
@@ -85,10 +86,9 @@ func (o Options) pivotal() func(*definition.Sub) bool {
 
 func version(n int) string {
 	if n == 0 {
-		return "any"
+		return ""
 	}
-	text, _ := json.Marshal(n)
-	return string(text)
+	return ", version " + strconv.Itoa(n)
 }
 
 // below follows sub-sagas. It returns the way if it comes back to its beginning, or is too long.
