@@ -95,6 +95,10 @@ func (f *fake) Plan(id int64, op txn.Operation, done func(txn.Plan, error)) {
 	})
 }
 
+func (f *fake) Allowed(id int64, op txn.Operation, done func(error)) {
+	f.Plan(id, op, func(_ txn.Plan, err error) { done(err) })
+}
+
 func (f *fake) Operate(req orchestrator.OperateRequest, done func(*txn.Global, error)) {
 	var plan txn.Plan
 	var err error

@@ -367,7 +367,9 @@ func (s *Server) runActions(ctx context.Context, g *txn.Global) []string {
 		return out
 	}
 	may := func(op txn.Operation) bool {
-		_, err := await(ctx, func(done func(txn.Plan, error)) { s.o.Coordinator.Plan(g.XID.ID, op, done) })
+		_, err := await(ctx, func(done func(struct{}, error)) {
+			s.o.Coordinator.Allowed(g.XID.ID, op, func(err error) { done(struct{}{}, err) })
+		})
 		return err == nil
 	}
 	if g.Status == txn.Active && may(txn.Operation{Action: txn.ActionRollback}) {

@@ -36,6 +36,7 @@ type Coordinator interface {
 		done func(*txn.Global, error))
 	Signal(id int64, ev txn.Signal, done func(*txn.Global, error))
 	Plan(id int64, op txn.Operation, done func(txn.Plan, error))
+	Allowed(id int64, op txn.Operation, done func(error))
 	Operate(req orchestrator.OperateRequest, done func(*txn.Global, error))
 	List(ctx context.Context, q orchestrator.Query) (orchestrator.Page, error)
 	Locks(ctx context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error)

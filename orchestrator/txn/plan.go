@@ -122,12 +122,7 @@ type PlannedRelease struct {
 // Plan returns what op would do to g at the time now. An [*IllegalEventError] says that it is not allowed.
 func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 	p := Plan{XID: g.XID, Operation: op, Before: g.Status, Heuristic: op.Action.Heuristic()}
-	if op.BranchID != 0 && op.Action.whole() || op.BranchID == 0 && op.Action == ActionSkip {
-		return p, illegal(g, op.Action.String(), NoSuchBranch)
-	}
-	own := *g // g may be an older state by now, so the memory behind its lists belongs to those that follow
-	own.History, own.Branches = slices.Clip(g.History), slices.Clip(g.Branches)
-	eff, err := r.Apply(&own, op.Event("", Notice{}), now)
+	eff, err := r.tried(g, op, now)
 	if err != nil {
 		return p, err
 	}
@@ -157,6 +152,23 @@ func (r Rules) Plan(g *Global, op Operation, now Millis) (Plan, error) {
 	}
 	p.frees(g, next, barred)
 	return p, nil
+}
+
+// Allowed returns nil if op may be done to g at the time now, else an [*IllegalEventError]. A plan tells that too, but
+// finds out how each branch would be undone, which takes long where there are many.
+func (r Rules) Allowed(g *Global, op Operation, now Millis) error {
+	_, err := r.tried(g, op, now)
+	return err
+}
+
+// tried returns what would follow from op.
+func (r Rules) tried(g *Global, op Operation, now Millis) (Effects, error) {
+	if op.BranchID != 0 && op.Action.whole() || op.BranchID == 0 && op.Action == ActionSkip {
+		return Effects{}, illegal(g, op.Action.String(), NoSuchBranch)
+	}
+	own := *g // g may be an older state by now, so the memory behind its lists belongs to those that follow
+	own.History, own.Branches = slices.Clip(g.History), slices.Clip(g.Branches)
+	return r.Apply(&own, op.Event("", Notice{}), now)
 }
 
 // call returns how a branch is asked for what g asks for. ok is false if it is a step that cannot be undone.

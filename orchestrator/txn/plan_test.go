@@ -155,3 +155,33 @@ func TestAPlanLeavesLaterStatesAlone(t *testing.T) {
 		t.Errorf("the plan has changed what came later: %q, was %q", s.g.History, history)
 	}
 }
+
+// unasked is levels that nobody may ask how something is undone.
+type unasked struct {
+	levels
+	t *testing.T
+}
+
+func (h unasked) Planner(*SagaRun) Planner { return h }
+
+func (h unasked) Undo(g *Global, b *Branch) Undo {
+	h.t.Error("how is it undone?")
+	return h.levels.Undo(g, b)
+}
+
+func TestWhatIsAllowedNeedsNoPlan(t *testing.T) {
+	t.Parallel()
+	s := newSaga(t, levels{{"a-u", "b-u"}, {"c"}})
+	s.answer("a-u", ResultDone, "1")
+	plain, asking := s.rules, s.rules
+	asking.Planners = unasked{s.rules.Planners.(levels), t}
+	for action := ActionCommit; action <= ActionFinish; action++ {
+		for id := range int64(3) {
+			op := Operation{Action: action, BranchID: id}
+			_, planned := plain.Plan(s.g, op, s.now)
+			if err := asking.Allowed(s.g, op, s.now); (err == nil) != (planned == nil) {
+				t.Errorf("%s of %d: %v, but as a plan %v", action, id, err, planned)
+			}
+		}
+	}
+}
