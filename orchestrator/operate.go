@@ -84,7 +84,13 @@ func (c *Coordinator) Operate(req OperateRequest, done func(*txn.Global, error))
 	c.handle(req.ID, request{
 		check: true, done: done,
 		make: func(g *txn.Global) (txn.Event, error) {
-			plan, err := c.rules().Plan(g, req.Operation, c.clock.Now())
+			var plan txn.Plan
+			var err error
+			if req.Digest == "" {
+				err = c.rules().Allowed(g, req.Operation, c.clock.Now())
+			} else {
+				plan, err = c.rules().Plan(g, req.Operation, c.clock.Now())
+			}
 			switch {
 			case err != nil:
 				return nil, err
