@@ -36,7 +36,8 @@ func (c *Coordinator) Plan(id int64, op txn.Operation, done func(txn.Plan, error
 	})
 }
 
-// Allowed calls done with nil if an operation may be carried out now. It costs less than a plan; the errors are the same.
+// Allowed calls done with nil if an operation may be carried out now. It costs less than a plan; the errors are the
+// same.
 func (c *Coordinator) Allowed(id int64, op txn.Operation, done func(error)) {
 	c.Get(id, func(g *txn.Global, err error) {
 		if err != nil {
