@@ -13,7 +13,7 @@ import (
 // that field has a value, so that nodes of the version before can read everything that clients of that time produce.
 // Version 3 is version 2 with what the HTTP API needs, again at the end and only where it is needed: Data and Heuristic
 // of a global, Key, Ongoing and Call of a branch. Version 4 is version 3 with what sagas need: Saga of a global, Step
-// of a branch.
+// of a branch. Version 5, of branches alone, is version 4 with the jitter of a step's call.
 
 // The first byte of every record.
 const (
@@ -21,6 +21,7 @@ const (
 	encodingVersion2 = 2
 	encodingVersion3 = 3
 	encodingVersion4 = 4
+	encodingVersion5 = 5
 )
 
 // ErrEncoding says that bytes are not a record, or not whole.
@@ -112,6 +113,9 @@ func DecodeGlobal(src []byte, intern func([]byte) string) (*Global, []byte, erro
 // AppendBranch appends the record of b to dst.
 func AppendBranch(dst []byte, b *Branch) []byte {
 	version := versionByte(b.Ack != 0, b.Key != "" || b.Ongoing != 0 || b.Call != nil, b.Step != nil)
+	if b.Step != nil && b.Call != nil && b.Call.Jitter != 0 {
+		version = encodingVersion5
+	}
 	dst = appendBool(append(dst, version, byte(b.Kind), byte(b.State)), b.Released)
 	dst = binary.AppendVarint(dst, b.ID)
 	dst = appendString(dst, b.Resource)
@@ -136,8 +140,10 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 		if b.Call != nil {
 			dst = appendString(appendString(dst, b.Call.Method), b.Call.UndoMethod)
 			dst = appendString(appendString(appendString(dst, b.Call.Tag), b.Call.Key), b.Call.Reply)
-			dst = append(dst, b.Call.Jitter)
 		}
+	}
+	if version >= encodingVersion5 {
+		dst = append(dst, b.Call.Jitter)
 	}
 	return dst
 }
@@ -172,7 +178,7 @@ func appendCall(dst []byte, c *Call) []byte {
 func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version < encodingVersion1 || version > encodingVersion4 {
+	if version < encodingVersion1 || version > encodingVersion5 {
 		return nil, nil, ErrEncoding
 	}
 	b := &Branch{Kind: Kind(d.byte()), State: BranchState(d.byte()), Released: d.byte() == 1}
@@ -197,8 +203,10 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 		if b.Call != nil {
 			b.Call.Method, b.Call.UndoMethod = d.shared(), d.shared()
 			b.Call.Tag, b.Call.Key, b.Call.Reply = d.shared(), d.string(), d.shared()
-			b.Call.Jitter = d.byte()
 		}
+	}
+	if version >= encodingVersion5 && b.Call != nil {
+		b.Call.Jitter = d.byte()
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding

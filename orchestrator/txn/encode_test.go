@@ -70,6 +70,29 @@ func TestOldNodesReadWhatTheyKnow(t *testing.T) {
 	}
 }
 
+// TestAStepWithoutJitterIsWrittenAsBefore: what a node of the version before has stored stays readable, and it reads
+// what new ones write unless there is a jitter.
+func TestAStepWithoutJitterIsWrittenAsBefore(t *testing.T) {
+	t.Parallel()
+	b := &Branch{
+		ID: 5, Kind: StepCall, Step: &Step{Name: "pay"},
+		Call: &Call{CommitURL: "http://a/pay", Method: "PUT", First: time.Second, Attempts: 3},
+	}
+	before := AppendBranch(nil, b)
+	b.Call.Jitter = 30
+	after := AppendBranch(nil, b)
+	if before[0] != encodingVersion4 || after[0] != encodingVersion5 ||
+		string(after[1:]) != string(before[1:])+string([]byte{30}) {
+		t.Errorf("%x\n%x", before, after)
+	}
+	for src, jitter := range map[string]uint8{string(before): 0, string(after): 30} {
+		got, rest, err := DecodeBranch([]byte(src), nil)
+		if err != nil || len(rest) != 0 || got.Call.Jitter != jitter || got.Step.Name != "pay" {
+			t.Errorf("%+v %v", got, err)
+		}
+	}
+}
+
 // TestEncodingKeepsWhatTheHTTPAPINeeds: the fields of version 3, and that only they ask for it.
 func TestEncodingKeepsWhatTheHTTPAPINeeds(t *testing.T) {
 	t.Parallel()
