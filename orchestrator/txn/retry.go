@@ -47,8 +47,8 @@ func DefaultRetryPolicy() RetryPolicy {
 // jitterDefault is by how many percent of it a delay may differ: 20 more or 20 less.
 const jitterDefault = 40
 
-// delay returns the time to wait after the last attempt at b ended with result: the nominal one and its jitter, chosen by
-// the branch and the attempt, so that branches that failed together do not come back together.
+// delay returns the time to wait after the last attempt at b ended with result: the nominal one and its jitter, chosen
+// by the branch and the attempt, so that branches that failed together do not come back together.
 func (p RetryPolicy) delay(b *Branch, result Result) time.Duration {
 	d, attempt := p.of(b).First, b.Attempts
 	switch {
