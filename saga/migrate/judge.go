@@ -261,7 +261,7 @@ func (j *judging) underWay(before, after *txn.Branch) {
 func request(kind txn.Kind, resource, data string, call *txn.Call) []byte {
 	if call != nil {
 		own := *call
-		own.Timeout, own.First, own.Max, own.Attempts = 0, 0, 0, 0
+		own.Timeout, own.First, own.Max, own.Attempts, own.Jitter = 0, 0, 0, 0, 0
 		call = &own
 	}
 	return txn.AppendBranch(nil, &txn.Branch{Kind: kind, Resource: resource, Data: data, Call: call, Step: &txn.Step{}})

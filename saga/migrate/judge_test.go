@@ -192,6 +192,8 @@ func TestVerdicts(t *testing.T) {
 		reason         string
 	}{
 		{"nothing that matters", "title", "title", nil, []int{0, 1, 2, 3, 4, 5, 6}, "", ""},
+		{"other attempts", "http://ship}", "http://ship}, retry: {first: 2s, max: 9s, attempts: 9, jitter: 0.5}, timeout: 9s",
+			nil, []int{0, 1, 2, 3, 4, 5, 6}, "", ""},
 		{"another end", "http://ship}", "http://ship2}", nil, []int{0, 1, 2, 3, 4, 5}, "mustStay", "asks something else"},
 		{"a step more at the end", "  - {id: ship,", "  - {id: wrap, call: {url: http://w}}\n  - {id: ship,", nil,
 			[]int{0, 1, 2, 3, 4, 5}, "mustStay", "would not have begun it yet"},
