@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // sagaServer answers as the API does, from a table, and remembers what it was asked.
@@ -365,7 +366,7 @@ func TestChangesOfRuns(t *testing.T) {
 			if r.code != exitOK || !slices.Equal(asked, []string{"POST /sagas/runs/70/" + tt.path + " " + tt.body}) {
 				t.Errorf("%+v %q", r, asked)
 			}
-			contains(t, r.out, "it is running now")
+			contains(t, r.out, "it is running now\nLook at it with: concord saga run 70\n")
 		})
 	}
 }
@@ -482,6 +483,18 @@ func TestRunsAreFilteredByTheWordsThatAreShown(t *testing.T) {
 		asked := s.requests("GET")
 		if last := asked[len(asked)-1]; !strings.Contains(last, "status="+status) {
 			t.Errorf("%s: %s", word, last)
+		}
+	}
+}
+
+// TestDurationsAreShort: also those just below an hour.
+func TestDurationsAreShort(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		time.Hour - time.Millisecond: "1h0m", 59 * time.Minute: "59m0s", 90 * time.Minute: "1h30m", 50 * time.Hour: "2d",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}
 }

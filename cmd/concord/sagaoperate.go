@@ -80,7 +80,7 @@ func (a *app) change(ctx context.Context, xid, verb string, body any, done strin
 	if r.Status != "" {
 		state = fmt.Sprintf("; it is %s now", r.word())
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %s%s. Look at it with: concord saga run %s\n", xid, done, state, xid)
+	_, err = fmt.Fprintf(a.stdout, "%s: %s%s\nLook at it with: concord saga run %s\n", xid, done, state, xid)
 	return err
 }
 
