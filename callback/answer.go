@@ -99,10 +99,12 @@ const (
 // headersOf returns the headers of an answer as a JSON object, with names in lower case, "" if there are none. Those of
 // the connection, dates, and what is a secret between the participant and us are left out.
 func headersOf(header http.Header) string {
+	if !tells(header) {
+		return ""
+	}
 	all, size := make(map[string]string, len(header)), 0
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		switch name {
-		case "Connection", "Content-Length", "Date", "Keep-Alive", "Set-Cookie", "Trailer", "Transfer-Encoding":
+		if ours(name) {
 			continue
 		}
 		value := strings.Join(header[name], ", ")
@@ -116,6 +118,25 @@ func headersOf(header http.Header) string {
 	}
 	text, _ := json.Marshal(all) // texts
 	return string(text)
+}
+
+// tells reports whether there is a header that sagas see.
+func tells(header http.Header) bool {
+	for name := range header {
+		if !ours(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// ours reports whether a header is nothing for sagas.
+func ours(name string) bool {
+	switch name {
+	case "Connection", "Content-Length", "Date", "Keep-Alive", "Set-Cookie", "Trailer", "Transfer-Encoding":
+		return true
+	}
+	return false
 }
 
 // printable makes one line of at most textBytesMax bytes out of anything.

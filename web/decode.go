@@ -24,6 +24,8 @@ func usual(text []byte, body any) bool {
 		ok = r.decide(body)
 	case *branchBody:
 		ok = r.branch(body)
+	case *sagaStart:
+		ok = r.start(body)
 	}
 	r.space()
 	return ok && r.at == len(text)
@@ -227,6 +229,24 @@ func (r *reader) begin(b *beginBody) bool {
 			}) {
 				return 5
 			}
+		}
+		return -1
+	})
+}
+
+func (r *reader) start(b *sagaStart) bool {
+	return r.object(func(name []byte) int {
+		switch string(name) {
+		case "saga":
+			return r.string(&b.Saga, 0)
+		case "key":
+			return r.string(&b.Key, 1)
+		case "input":
+			return r.value(&b.Input, 2)
+		case "application":
+			return r.string(&b.Application, 3)
+		case "timeout":
+			return r.string(&b.Timeout, 4)
 		}
 		return -1
 	})

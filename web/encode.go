@@ -53,6 +53,28 @@ func (s *Server) tell(c *gin.Context, status int, g *txn.Global) {
 	s.answers.put(p, text)
 }
 
+// tellStarted answers with a run that was begun.
+func (s *Server) tellStarted(c *gin.Context, status int, g *txn.Global) {
+	p := s.answers.get()
+	text := appendStarted(*p, g)
+	c.Writer.Header()["Content-Type"] = jsonType
+	c.Status(status)
+	if _, err := c.Writer.Write(text); err != nil {
+		_ = c.Error(err) // the client is gone
+	}
+	s.answers.put(p, text)
+}
+
+// appendStarted appends what encoding/json makes of [SagaStarted].
+func appendStarted(dst []byte, g *txn.Global) []byte {
+	dst = appendField(dst, `{"xid":`, g.XID.String())
+	dst = appendField(dst, `,"saga":`, g.Saga.Definition)
+	dst = strconv.AppendUint(append(dst, `,"version":`...), uint64(g.Saga.Version), 10)
+	dst = appendOptional(dst, `,"key":`, g.Saga.Key)
+	dst = appendField(dst, `,"status":`, g.Status.String())
+	return append(appendField(dst, `,"href":`, runPath(g)), '}')
+}
+
 // appendDetail appends what encoding/json makes of [viewDetail].
 func appendDetail(dst []byte, g *txn.Global, now txn.Millis) []byte {
 	dst = append(dst, '{')

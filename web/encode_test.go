@@ -106,6 +106,9 @@ var usualBodies = []string{
 	`{"branches":[{"kind":"http","commitUrl":"http://h/","rollbackUrl":"","timeoutMs":123456789012345678}]}`,
 }
 
+// startText starts a saga, and is read without encoding/json.
+const startText = `{"saga":"order","key":"k 1","application":"a","timeout":"90m","input":{"n":3,"list":["]",{}]}}`
+
 // unusualBodies are left to encoding/json, whether it takes them or not.
 var unusualBodies = []string{
 	`null`, `[]`, `{"Name":"x"}`, `{"name":"x","name":"y"}`, `{"name":null}`, `{"name":"\u0041"}`,
@@ -153,15 +156,19 @@ func TestBodiesAreReadAsJSONReadsThem(t *testing.T) {
 	if !readBoth[decideBody](t, `{"waitMs":1000}`) || !readBoth[branchBody](t, `{"kind":"tcc","key":"k"}`) {
 		t.Error("a decision or a branch is left to encoding/json")
 	}
+	if !readBoth[sagaStart](t, startText) {
+		t.Error("a start is left to encoding/json")
+	}
 	for _, text := range unusualBodies {
 		if readBoth[beginBody](t, text) {
 			t.Errorf("%s is taken", text)
 		}
 		readBoth[decideBody](t, text)
 		readBoth[branchBody](t, text)
+		readBoth[sagaStart](t, text)
 	}
 	c := rand.New(rand.NewPCG(3, 4))
-	all := append(append([]string{`{"waitMs":1000}`}, usualBodies...), unusualBodies...)
+	all := append(append([]string{`{"waitMs":1000}`, startText}, usualBodies...), unusualBodies...)
 	const bytes = `{}[]:,"\ 0123456789.-+eEnulltrefas` + "\n\x00\xff\xc3"
 	for range 100_000 {
 		text := []byte(all[c.IntN(len(all))])
@@ -178,5 +185,22 @@ func TestBodiesAreReadAsJSONReadsThem(t *testing.T) {
 		readBoth[beginBody](t, string(text))
 		readBoth[decideBody](t, string(text))
 		readBoth[branchBody](t, string(text))
+		readBoth[sagaStart](t, string(text))
+	}
+}
+
+func TestAStartIsAnsweredAsJSONIsWritten(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", "k <1>", "\u2028 \"größe\""} {
+		g := &txn.Global{
+			XID: txn.XID{Prefix: "10.0.0.1:8091", ID: 77}, Status: txn.Committed,
+			Saga: &txn.SagaRun{Definition: "order", Version: 3, Key: key},
+		}
+		want, err := json.Marshal(SagaStarted{
+			XID: g.XID.String(), Saga: "order", Version: 3, Key: key, Status: "Committed", Href: runPath(g),
+		})
+		if got := appendStarted(nil, g); err != nil || string(got) != string(want) {
+			t.Errorf("%s instead of %s, %v", got, want, err)
+		}
 	}
 }

@@ -124,10 +124,7 @@ func (s *Server) startRun(c *gin.Context, sagas Sagas) {
 	if fresh {
 		status = http.StatusCreated
 	}
-	c.JSON(status, SagaStarted{
-		XID: g.XID.String(), Saga: g.Saga.Definition, Version: g.Saga.Version, Key: g.Saga.Key,
-		Status: g.Status.String(), Href: runPath(g),
-	})
+	s.tellStarted(c, status, g)
 }
 
 // runPath is the address of a run.

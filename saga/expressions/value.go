@@ -17,6 +17,36 @@ var errSize = errors.New("the result is larger or deeper than a payload may be")
 
 // Decode reads JSON as expressions see it: whole numbers are int, others float64.
 func Decode(document []byte) (any, error) {
+	if shortNumbers(document) {
+		var v any
+		if json.Unmarshal(document, &v) == nil {
+			return numbers(v, 0)
+		}
+	}
+	return decodeAny(document)
+}
+
+// digitsMax is how many digits a number may have to be the same as a float64.
+const digitsMax = 15
+
+// shortNumbers reports whether no number of a document has more digits than that.
+func shortNumbers(document []byte) bool {
+	digits := 0
+	for _, c := range document {
+		switch {
+		case c >= '0' && c <= '9':
+			if digits++; digits > digitsMax {
+				return false
+			}
+		case c != '.' && c != 'e' && c != 'E' && c != '-' && c != '+':
+			digits = 0
+		}
+	}
+	return true
+}
+
+// decodeAny is Decode of documents with numbers of any length, and says what is wrong.
+func decodeAny(document []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()
 	var v any
@@ -45,6 +75,8 @@ func numbers(v any, depth int) (any, error) {
 			return nil, fmt.Errorf("read JSON: %w", err)
 		}
 		return whole(f), nil
+	case float64:
+		return whole(v), nil
 	case []any:
 		for i := range v {
 			if v[i], err = numbers(v[i], depth+1); err != nil {
