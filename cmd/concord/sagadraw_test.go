@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
@@ -31,5 +32,16 @@ func TestNothingThatIsDrawnIsACommandForATerminal(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "a?[2J?b?") {
 		t.Errorf("%q", out.String())
+	}
+}
+
+func TestDurationsAreShort(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		time.Hour - time.Millisecond: "1h0m", 59 * time.Minute: "59m0s", 90 * time.Minute: "1h30m", 50 * time.Hour: "2d",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
 	}
 }

@@ -297,7 +297,7 @@ Without --wait it is 0 when the run is stored. 1 is a failure, 2 a wrong command
 	flags.StringVar(&f.application, "application", "", "the application that it belongs to")
 	flags.StringVar(&f.deadline, "deadline", "", "how long the run may take, as 90m or 7d; else as the definition says")
 	flags.BoolVarP(&f.wait, "wait", "w", false, "wait for the end, and print what happens")
-	flags.DurationVar(&f.patience, "timeout", 5*time.Minute, "how long --wait waits")
+	flags.DurationVar(&f.patience, "timeout", 5*time.Minute, "how long --wait waits; 0: as long as it takes")
 	return cmd
 }
 
@@ -313,6 +313,9 @@ func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 	}
 	if err := checkDeadline(f.deadline); err != nil {
 		return err
+	}
+	if f.patience < 0 {
+		return usageError{fmt.Errorf("--timeout is a duration such as 90s, and 0 waits for ever, not %s", f.patience)}
 	}
 	body := map[string]any{"saga": name}
 	for key, value := range map[string]string{
