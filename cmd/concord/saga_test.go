@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // sagaServer answers as the API does, from a table, and remembers what it was asked.
