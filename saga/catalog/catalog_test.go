@@ -243,7 +243,7 @@ func TestTwoPublishAtTheSameTime(t *testing.T) {
 	}
 	nested := texts
 	s.meanwhile = func() { // somebody is quicker each time
-		if len(nested) < 2 {
+		if len(nested) < publishTries {
 			nested = append(nested, other(10+len(nested)))
 			text := nested[len(nested)-1]
 			again := s.meanwhile

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -87,7 +88,7 @@ func (c *Catalog) PublishDraft(
 func (c *Catalog) publish(
 	ctx context.Context, text []byte, name, by, note string,
 ) (p Published, r Review, fresh bool, err error) {
-	for range 2 { // somebody else may publish at the same time, which may change what sub-sagas there are, too
+	for try := range publishTries { // what others publish meanwhile may change what sub-sagas there are, too
 		if r, err = c.Review(ctx, text); err != nil {
 			return p, r, false, err
 		}
@@ -97,9 +98,23 @@ func (c *Catalog) publish(
 		if p, fresh, err = c.put(ctx, text, &r, by, note); !errors.Is(err, orchestrator.ErrConflict) {
 			break
 		}
+		pause := time.NewTimer(publishPause << try)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return p, r, false, ctx.Err()
+		}
 	}
 	return p, r, fresh, err
 }
+
+// publishTries is how often a publication is tried that meets others of the same saga. Theirs are seen when they are
+// durable, so each try waits twice as long as the one before, from publishPause on.
+const (
+	publishTries = 4
+	publishPause = 5 * time.Millisecond
+)
 
 // Called adds to the findings if the definition calls its saga something else, unless name is empty.
 func (r *Review) Called(name string) {
