@@ -43,8 +43,13 @@ var jsonType = []string{"application/json; charset=utf-8"}
 // tell answers with a transaction.
 func (s *Server) tell(c *gin.Context, status int, g *txn.Global) {
 	s.about(c, g)
+	s.send(c, status, func(dst []byte) []byte { return appendDetail(dst, g, s.o.Clock.Now()) })
+}
+
+// send answers with JSON that is appended to an empty buffer.
+func (s *Server) send(c *gin.Context, status int, body func(dst []byte) []byte) {
 	p := s.answers.get()
-	text := appendDetail(*p, g, s.o.Clock.Now())
+	text := body(*p)
 	c.Writer.Header()["Content-Type"] = jsonType
 	c.Status(status)
 	if _, err := c.Writer.Write(text); err != nil {
@@ -55,14 +60,7 @@ func (s *Server) tell(c *gin.Context, status int, g *txn.Global) {
 
 // tellStarted answers with a run that was begun.
 func (s *Server) tellStarted(c *gin.Context, status int, g *txn.Global) {
-	p := s.answers.get()
-	text := appendStarted(*p, g)
-	c.Writer.Header()["Content-Type"] = jsonType
-	c.Status(status)
-	if _, err := c.Writer.Write(text); err != nil {
-		_ = c.Error(err) // the client is gone
-	}
-	s.answers.put(p, text)
+	s.send(c, status, func(dst []byte) []byte { return appendStarted(dst, g) })
 }
 
 // appendStarted appends what encoding/json makes of [SagaStarted].
