@@ -3,31 +3,12 @@ package explore_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/explore"
 	"github.com/concord-tx/concord/saga/explore/random"
 )
-
-// careless is a text without compensations.
-func careless(text string) string {
-	const begin = ", compensate: {"
-	for at := strings.Index(text, begin); at >= 0; at = strings.Index(text, begin) {
-		depth, end := 1, at+len(begin)
-		for ; depth > 0; end++ {
-			switch text[end] {
-			case '{':
-				depth++
-			case '}':
-				depth--
-			}
-		}
-		text = text[:at] + text[end:]
-	}
-	return text
-}
 
 // TestRandomCounterExamplesAreReplayed spoils random definitions, and replays each failure that is found: it ends in
 // the same way, by the same steps.
@@ -42,7 +23,7 @@ func TestRandomCounterExamplesAreReplayed(t *testing.T) {
 			for _, sub := range s.Subs {
 				parse(sub)
 			}
-			all[s.Name], _ = definition.Parse([]byte(careless(s.Text)))
+			all[s.Name], _ = definition.Parse([]byte(random.Careless(s.Text)))
 		}
 		parse(saga)
 		subs := func(name string, _ int) (*definition.Definition, error) {

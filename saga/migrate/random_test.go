@@ -50,7 +50,7 @@ func change(r *rand.Rand, text string) (string, Mapping) {
 	case 6: // another condition
 		return regexp.MustCompile(`input\.a > \d`).ReplaceAllString(text, fmt.Sprintf("input.a > %d", r.IntN(9))), nil
 	case 7: // no compensation
-		return careless(text), nil
+		return random.Careless(text), nil
 	}
 	return strings.Replace(text, "items", "items[:1]", 1), nil
 }
@@ -220,22 +220,4 @@ func inOrder(g *txn.Global, text string) string {
 		}
 	}
 	return ""
-}
-
-// careless is a text without compensations.
-func careless(text string) string {
-	const begin = ", compensate: {"
-	for at := strings.Index(text, begin); at >= 0; at = strings.Index(text, begin) {
-		depth, end := 1, at+len(begin)
-		for ; depth > 0; end++ {
-			switch text[end] {
-			case '{':
-				depth++
-			case '}':
-				depth--
-			}
-		}
-		text = text[:at] + text[end:]
-	}
-	return text
 }

@@ -24,7 +24,8 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 
 func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	v := txn.Verdict{Result: r.Result, Answer: document(r.Answer)}
-	if s := p.stepOf(b.Step.Name); s != nil && s.keepsHeaders && r.Op == txn.Forward {
+	s := p.stepOf(b.Step.Name)
+	if s != nil && s.keepsHeaders && r.Op == txn.Forward {
 		v.Headers = r.Headers
 	}
 	if len(v.Answer) > definition.PayloadBytesMax {
@@ -33,7 +34,6 @@ func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 		}
 		v.Answer = "" // what a compensation says is not kept
 	}
-	s := p.stepOf(b.Step.Name)
 	if s == nil || p.oracle != nil {
 		return v
 	}

@@ -52,7 +52,7 @@ func record(g *txn.Global) (dst []byte) {
 }
 
 // fresh is a state as it comes back from its record, of which nothing is remembered.
-func fresh(t *rapid.T, g *txn.Global) *txn.Global {
+func fresh(t interface{ Fatal(args ...any) }, g *txn.Global) *txn.Global {
 	again, rest, err := txn.DecodeGlobal(txn.AppendGlobal(nil, g), nil)
 	for _, b := range g.Branches {
 		if err == nil {

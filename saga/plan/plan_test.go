@@ -106,17 +106,7 @@ func (w *world) apply(ev txn.Event) {
 	if eff.Next == nil {
 		return
 	}
-	g, rest, err := txn.DecodeGlobal(txn.AppendGlobal(nil, eff.Next), nil)
-	for _, b := range eff.Next.Branches {
-		if err == nil {
-			b, rest, err = txn.DecodeBranch(append(rest, txn.AppendBranch(nil, b)...), nil)
-			g.Branches = append(g.Branches, b)
-		}
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.g = g
+	w.g = fresh(w.t, eff.Next)
 	w.queue = append(w.queue, eff.Commands...)
 	if eff.Decided && !eff.Ended {
 		w.apply(txn.Wake{})

@@ -317,3 +317,21 @@ func (c *composer) choice(after []string, depth int) []string {
 	c.surely = before
 	return ends
 }
+
+// Careless is the text of such a definition without its compensations.
+func Careless(text string) string {
+	const begin = ", compensate: {"
+	for at := strings.Index(text, begin); at >= 0; at = strings.Index(text, begin) {
+		depth, end := 1, at+len(begin)
+		for ; depth > 0; end++ {
+			switch text[end] {
+			case '{':
+				depth++
+			case '}':
+				depth--
+			}
+		}
+		text = text[:at] + text[end:]
+	}
+	return text
+}
