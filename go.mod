@@ -2,6 +2,8 @@ module github.com/concord-tx/concord
 
 go 1.26
 
+ignore ./web/console/node_modules
+
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.1.2
 	github.com/apache/dubbo-getty v1.5.0

@@ -59,6 +59,8 @@ type Options struct {
 	Dev bool
 	// Access decides who may do what, where Dev does not. Nil: the API is closed.
 	Access *access.Gate
+	// ConsoleDir has the console that is served instead of the one in the binary. For its development.
+	ConsoleDir string
 	// MetricsOpen shows /metrics to everybody; otherwise to this machine and to viewers.
 	MetricsOpen bool
 	// FourEyes are the operations that need two people, of [FourEyesOperations].
@@ -219,7 +221,7 @@ func New(o Options) *Server {
 		panic("web: " + err.Error()) // a constant argument
 	}
 	e.Use(s.observe, s.recovered, s.gate, s.idempotent, s.journaled)
-	e.NoRoute(func(c *gin.Context) { s.refuse(c, problemNoRoute) })
+	e.NoRoute(s.serveConsole())
 	e.NoMethod(func(c *gin.Context) { s.refuse(c, problemNoMethod) })
 	s.engine = e
 	s.routes()

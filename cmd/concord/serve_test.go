@@ -204,6 +204,7 @@ func TestConfiguration(t *testing.T) {
 		{"did you mean --retry-first?", nil, []string{"--retry-frist=1s"}},
 		{"did you mean retry.first?", nil, []string{"--config", writeFile(t, "retry: {frist: 2s}")}},
 		{"must be a loopback address", nil, []string{"--dev", "--http", "0.0.0.0:0"}},
+		{"another console is served with dev alone", nil, []string{"--console-dir", "/tmp"}},
 		{"no such file", nil, []string{"--config", "/nowhere.yaml"}},
 		{"write a time with its unit", nil, []string{"--limits-lock-wait", "3"}},
 		{"takes no arguments", nil, []string{"now"}},

@@ -269,7 +269,8 @@ func seataOptions(c *config.Config, logger *slog.Logger) tc.Options {
 func (n *node) webOptions() web.Options {
 	o := web.Options{
 		Coordinator: n.coordinator, Version: buildVersion(), Dev: n.config.Dev, Prefix: n.advertise, Ready: n.ready,
-		Degraded: n.engine.degraded, Collectors: n.collectors(),
+		ConsoleDir: n.config.ConsoleDir,
+		Degraded:   n.engine.degraded, Collectors: n.collectors(),
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
 		CheckURL: n.callback.Check, Sagas: n.catalog, Tasks: n.tasks, Retention: n.config.Store.Retention,

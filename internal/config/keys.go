@@ -34,7 +34,7 @@ type Key struct {
 	Secret bool
 	// Live keys can be changed for the whole cluster while it runs.
 	Live bool
-	// Hidden keys are for tests: they are in no help and no printed configuration.
+	// Hidden keys are for tests and for those who work on Concord: they are in no help and no printed configuration.
 	Hidden bool
 
 	flag  string // instead of the one that follows from the name

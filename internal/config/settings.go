@@ -18,6 +18,9 @@ type Config struct {
 	Advertise string `koanf:"advertise"`
 	// Opens the HTTP API without keys, on loopback only. For development: whoever can reach it can end transactions.
 	Dev bool `koanf:"dev"`
+	// Directory with the console that is served instead of the one in the binary, read anew at each request. For those
+	// who work on it; needs dev.
+	ConsoleDir string `koanf:"consoleDir" hidden:"true"`
 
 	// What is logged, and how.
 	Log Log `koanf:"log"`

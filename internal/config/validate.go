@@ -36,6 +36,7 @@ func (l *Loaded) check() []error {
 	c.address("http", l.HTTP)
 	c.failIf(l.Dev && !l.loopbackHTTP(), "http", "with dev the API is open without keys, so %q must be a loopback "+
 		"address such as 127.0.0.1:8088; or start without --dev", l.HTTP)
+	c.failIf(l.ConsoleDir != "" && !l.Dev, "consoleDir", "another console is served with dev alone")
 	c.failIf(l.TC == l.HTTP && !strings.HasSuffix(l.TC, ":0"), "http", "%s is the address of tc; they need one each",
 		l.HTTP)
 	c.advertise(l.Advertise)
