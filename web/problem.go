@@ -75,6 +75,10 @@ var (
 // refuse answers with a problem.
 func (s *Server) refuse(c *gin.Context, p Problem) {
 	s.complete(c, &p)
+	if c.GetBool(forPeople) {
+		refuseOnPage(c, &p)
+		return
+	}
 	c.AbortWithStatusJSON(p.Status, p)
 }
 

@@ -68,8 +68,8 @@ type signinBody struct {
 func (s *Server) signinRoutes(v1 *gin.RouterGroup) {
 	s.engine.GET("/auth/ways", s.showWays)
 	s.engine.POST("/auth/session", s.withAccess(s.signIn))
-	s.engine.GET("/auth/login", s.withAccess(s.beginLogin))
-	s.engine.GET(access.CallbackPath, s.withAccess(s.finishLogin))
+	s.engine.GET("/auth/login", peopleSee, s.withAccess(s.beginLogin))
+	s.engine.GET(access.CallbackPath, peopleSee, s.withAccess(s.finishLogin))
 	s.engine.POST("/auth/logout", s.withAccess(s.signOut))
 	s.engine.GET(access.SignedOutPath, s.showSignedOut)
 	v1.GET("/me", func(c *gin.Context) { c.JSON(http.StatusOK, viewMe(access.From(c))) })
@@ -80,7 +80,7 @@ func (s *Server) signinRoutes(v1 *gin.RouterGroup) {
 // showWays answers GET /auth/ways.
 func (s *Server) showWays(c *gin.Context) {
 	c.JSON(http.StatusOK, WaysView{
-		Key: s.o.Access != nil && !s.o.Dev, Provider: s.o.Access != nil && s.o.Access.HasProvider(), Developer: s.o.Dev,
+		Key: s.o.Access != nil && !s.o.Dev, Provider: s.providerKnown(), Developer: s.o.Dev,
 	})
 }
 
@@ -177,22 +177,6 @@ func (s *Server) signOut(c *gin.Context, g *access.Gate) {
 	}
 	g.SetSession(c.Writer, c.Request, "")
 	c.JSON(http.StatusOK, out)
-}
-
-// signedOutPage is what people see whom the provider sends back after they have signed out there.
-const signedOutPage = `<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Signed out of Concord</title>
-<link rel="stylesheet" href="/docs/style.css">
-<main><h1>You are signed out</h1><p>Here and at the provider. <a href="/auth/login">Sign in again</a></p></main>
-</html>
-`
-
-// showSignedOut answers GET /auth/signed-out.
-func (s *Server) showSignedOut(c *gin.Context) {
-	c.Data(http.StatusOK, "text/html; charset=utf-8", []byte(signedOutPage))
 }
 
 // listSignins answers GET /api/v1/signins.

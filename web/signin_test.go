@@ -185,6 +185,12 @@ func TestSigningInAtTheProvider(t *testing.T) {
 	if done, got := g.browse(t, "GET", path, "", resp.Cookies()); done.StatusCode != 401 {
 		t.Errorf("the code counts twice: %d %v", done.StatusCode, got)
 	}
+	seen := g.raw(t, "GET", "/auth/login?to=/tx&to=/ty", "", "Accept", "text/html,*/*;q=0.8", requestIDHeader, "<i>7</i>")
+	if seen.Code != 400 || seen.Header().Get("Content-Type") != "text/html; charset=utf-8" ||
+		!strings.Contains(seen.Body.String(), "<h1>The request is not understood</h1>") ||
+		!strings.Contains(seen.Body.String(), "<code>&lt;i&gt;7&lt;/i&gt;</code>") {
+		t.Errorf("what a person sees: %d %v\n%s", seen.Code, seen.Header(), seen.Body)
+	}
 	_, me := g.browse(t, "GET", "/api/v1/me", "", session)
 	out, got := g.browse(t, "POST", "/auth/logout", "", session, access.CSRFHeader, me["csrfToken"].(string),
 		"Idempotency-Key", "once")
