@@ -2,7 +2,9 @@ package tidy
 
 import (
 	"go/ast"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -33,6 +35,32 @@ func TestFilesAndLinesAreShort(t *testing.T) {
 					f.add(s.path, s.path, "line %d has %d characters; %d are the most", i+1, n, lineRunesMax)
 				}
 			}
+		}
+	})
+}
+
+// TypeScript and styles keep the wanted length, too. What is generated has its own.
+func TestFilesOfTheConsoleAreShort(t *testing.T) {
+	t.Parallel()
+	check(t, "length of the console", func(f *findings) {
+		seen := 0
+		walk(t, func(p string, text []byte) {
+			if !slices.Contains([]string{".ts", ".tsx", ".css"}, path.Ext(p)) || p == "web/console/src/api/schema.ts" {
+				return
+			}
+			seen++
+			lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+			if n := len(lines); n > fileLinesWanted {
+				f.add(p, p, "%d lines; %d are the most", n, fileLinesWanted)
+			}
+			for i, line := range lines {
+				if n := utf8.RuneCountInString(line); n > lineRunesMax && strings.Contains(strings.TrimSpace(line), " ") {
+					f.add(p, p, "line %d has %d characters; %d are the most", i+1, n, lineRunesMax)
+				}
+			}
+		})
+		if seen < 10 {
+			t.Errorf("found %d files of the console; is the folder right?", seen)
 		}
 	})
 }

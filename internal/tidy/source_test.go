@@ -84,7 +84,7 @@ func walk(t *testing.T, visit func(path string, text []byte)) {
 			return err
 		}
 		switch path.Ext(p) {
-		case ".go", ".md", ".sh", ".yaml", ".yml", ".xml", ".java", ".sql", ".ts", ".tsx", ".mod", "":
+		case ".go", ".md", ".sh", ".yaml", ".yml", ".xml", ".java", ".sql", ".ts", ".tsx", ".css", ".mod", "":
 		default:
 			return nil
 		}
