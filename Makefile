@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench sim fuzz lint conformance cluster cluster-down clean
+.PHONY: help run build web test bench sim fuzz lint conformance cluster cluster-down clean
 
 # The binary is static and needs no C compiler; only the race detector in `make test` does.
 BIN := bin/concord
@@ -23,6 +23,10 @@ run: build ## build and start a coordinator for development on ./data (DATA=dir,
 build: ## build bin/concord; needs Go alone
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/concord
 
+web: ## build the console into web/console/dist, checked and tested; needs Node.js (the binary does not)
+	.ci/parts/node.sh install
+	.ci/web build
+
 test: ## install what is missing (as root), then run every test there is, real clients and databases included
 	.ci/test
 
@@ -40,6 +44,7 @@ lint: ## vet, format and style
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "run gofmt -w $$unformatted"; exit 1; }
 	go test ./internal/tidy
 	go mod tidy -diff
+	[ ! -d web/console/node_modules ] || (cd web/console && npm run --silent check && npm run --silent lint)
 
 conformance: build ## run Seata's own clients against the binary (CONFORMANCE="-pl seata-1.8.0 -Dtest=TccTest")
 	.ci/parts/java.sh install
