@@ -142,9 +142,13 @@ func (t *Transport) ask(w *worker, c *call, cn *conn, deadline time.Time) (o out
 		return t.unsent(c, writeErr), used && !isTimeout(writeErr)
 	}
 	step := c.cmd.Kind.Step()
-	if !step && plainAnswer(cn.reader) {
+	if p, ok := plainAnswer(cn.reader, step); ok {
 		keep = writeErr == nil
-		return outcome{result: txn.ResultDone, health: alive}, false
+		o = outcome{result: txn.ResultDone, health: alive}
+		if step {
+			o.code, o.answer, o.headers = http.StatusOK, string(p.body), headersOf(p.header)
+		}
+		return o, false
 	}
 	resp, err := readAnswer(cn.reader)
 	if err != nil {

@@ -3,52 +3,79 @@ package callback
 import (
 	"bufio"
 	"bytes"
+	"net/http"
+	"net/textproto"
 )
+
+// plain is an answer with status 200 as most are.
+type plain struct {
+	// header has what a saga may see, nil if there is nothing.
+	header http.Header
+	// body is valid until the connection is read again.
+	body []byte
+}
 
 // plainAnswer takes the answer that most participants give from r: status 200, all of it there, with a length and
 // without anything about the connection. It reports false, having taken nothing, if it is any other; then net/http
-// reads it, which costs more. What is taken here, net/http would have read in the same way.
-func plainAnswer(r *bufio.Reader) bool {
+// reads it, which costs more. What is taken here, net/http would have read in the same way. Headers are read where they
+// are wanted.
+func plainAnswer(r *bufio.Reader, headers bool) (p plain, ok bool) {
 	if _, err := r.Peek(1); err != nil {
-		return false // net/http gets it again
+		return p, false // net/http gets it again
 	}
 	const begin = "HTTP/1.1 200"
 	all, _ := r.Peek(r.Buffered()) // they are there
 	line, rest, ok := bytes.Cut(all, []byte("\r\n"))
 	if !ok || len(line) < len(begin) || string(line[:len(begin)]) != begin ||
 		len(line) > len(begin) && line[len(begin)] != ' ' || !visible(line) {
-		return false
+		return p, false
 	}
 	length := -1
 	for {
 		if line, rest, ok = bytes.Cut(rest, []byte("\r\n")); !ok {
-			return false
+			return p, false
 		}
 		if len(line) == 0 {
 			break
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
 		if !ok || !token(name) || !visible(value) {
-			return false
+			return p, false
 		}
 		switch {
 		case bytes.EqualFold(name, []byte("Content-Length")):
 			if length >= 0 {
-				return false
+				return p, false
 			}
 			if length, ok = decimal(bytes.Trim(value, " ")); !ok {
-				return false
+				return p, false
 			}
 		case bytes.EqualFold(name, []byte("Transfer-Encoding")), bytes.EqualFold(name, []byte("Connection")),
-			bytes.EqualFold(name, []byte("Trailer")), bytes.EqualFold(name, []byte("Upgrade")):
-			return false
+			bytes.EqualFold(name, []byte("Trailer")), bytes.EqualFold(name, []byte("Upgrade")),
+			bytes.EqualFold(name, []byte("Pragma")):
+			return p, false
+		case headers:
+			p.see(name, value)
 		}
 	}
 	if length != len(rest) {
-		return false
+		return p, false
 	}
+	p.body = rest
 	_, err := r.Discard(len(all))
-	return err == nil
+	return p, err == nil
+}
+
+// see keeps a header if it is something for sagas.
+func (p *plain) see(name, value []byte) {
+	canonical := textproto.CanonicalMIMEHeaderKey(string(name))
+	if ours(canonical) {
+		return
+	}
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	p.header[canonical] = append(p.header[canonical], string(bytes.Trim(value, " ")))
 }
 
 // token reports whether a name is one that nobody can read differently.

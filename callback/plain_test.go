@@ -17,6 +17,7 @@ var (
 		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 11:00:00 GMT\r\nContent-Type: text/plain\r\ncontent-length:2\r\n\r\n{}",
 		"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n\x00",
+		"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\nx-place:  A4 \r\nVIA: one\r\nvia:two\r\nContent-Length: 0\r\n\r\n",
 	}
 	otherAnswers = []string{
 		"", "H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
@@ -27,6 +28,7 @@ var (
 		"HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na", "HTTP/1.1 200 OK\r\nContent-Length: 1,1\r\n\r\na",
 		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n Connection: close\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nPragma: no-cache\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n", "HTTP/1.1 200 OK\r\nX: \x01\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
 	}
@@ -36,14 +38,14 @@ func TestPlainAnswer(t *testing.T) {
 	t.Parallel()
 	for _, text := range plainAnswers {
 		r := bufio.NewReader(strings.NewReader(text))
-		if !plainAnswer(r) || r.Buffered() != 0 {
+		if _, ok := plainAnswer(r, false); !ok || r.Buffered() != 0 {
 			t.Errorf("%q is not taken", text)
 		}
 		checkPlain(t, text)
 	}
 	for _, text := range otherAnswers {
 		r := bufio.NewReader(strings.NewReader(text))
-		if plainAnswer(r) {
+		if _, ok := plainAnswer(r, true); ok {
 			t.Errorf("%q is taken", text)
 		}
 		if rest, _ := io.ReadAll(r); string(rest) != text {
@@ -55,7 +57,8 @@ func TestPlainAnswer(t *testing.T) {
 // checkPlain compares with net/http.
 func checkPlain(t *testing.T, text string) {
 	t.Helper()
-	if !plainAnswer(bufio.NewReader(strings.NewReader(text))) {
+	p, ok := plainAnswer(bufio.NewReader(strings.NewReader(text)), true)
+	if !ok {
 		return
 	}
 	r := bufio.NewReader(strings.NewReader(text))
@@ -69,7 +72,11 @@ func checkPlain(t *testing.T, text string) {
 		t.Errorf("%q: net/http reads %d, close %v, %d bytes, %d left, %v", text, resp.StatusCode, resp.Close, len(body),
 			r.Buffered(), err)
 	}
-	for _, kind := range []txn.Kind{txn.HTTP, txn.HTTPTCC, txn.Check} {
+	if string(p.body) != string(body) || headersOf(p.header) != headersOf(resp.Header) {
+		t.Errorf("%q: net/http reads %q and %s, not %q and %s", text, body, headersOf(resp.Header), p.body,
+			headersOf(p.header))
+	}
+	for _, kind := range []txn.Kind{txn.HTTP, txn.HTTPTCC, txn.Check, txn.StepCall} {
 		if o := judge(kind, resp.StatusCode, resp.Header, body, time.Time{}); o.result != txn.ResultDone {
 			t.Errorf("%q means %s", text, o.result)
 		}
