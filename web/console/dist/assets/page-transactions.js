@@ -1,0 +1,1 @@
+import{a as e,o as t}from"./index.js";import{t as n}from"./Page.js";import{w as r}from"./vendor-mantine.js";var i=r();function a(){let r=t(e);return(0,i.jsx)(n,{title:r(`transactions`),children:null})}export{a as default};

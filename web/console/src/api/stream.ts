@@ -1,0 +1,64 @@
+/** What a stream is in: connecting at first, live while it speaks, stale when it has been silent or was lost. */
+export type Liveness = 'connecting' | 'live' | 'stale'
+
+export interface StreamOptions<T> {
+  /** Names of events that are taken besides unnamed ones. */
+  events?: readonly string[]
+  onMessage: (value: T, event: string) => void
+  onLiveness?: (state: Liveness) => void
+  /** Milliseconds of silence after which the stream counts as stale; heartbeats are not seen here. */
+  quietMs?: number
+}
+
+const pauseFirst = 1000
+const pauseMax = 15_000
+
+/** openStream follows server-sent events of JSON until the function that it returns is called. A lost stream is opened
+ * again with growing pauses; the browser sends Last-Event-ID only within one connection, so each opening tells the
+ * state anew. */
+export function openStream<T>(path: string, options: StreamOptions<T>): () => void {
+  let source: EventSource | undefined
+  let closed = false
+  let pause = pauseFirst
+  let retry: ReturnType<typeof setTimeout> | undefined
+  let quiet: ReturnType<typeof setTimeout> | undefined
+  let state: Liveness | undefined
+
+  const set = (next: Liveness) => {
+    if (next === state) return
+    state = next
+    options.onLiveness?.(next)
+  }
+  const heard = () => {
+    pause = pauseFirst
+    set('live')
+    clearTimeout(quiet)
+    if (options.quietMs) quiet = setTimeout(() => set('stale'), options.quietMs)
+  }
+  const open = () => {
+    source = new EventSource(path)
+    source.onopen = () => set('live')
+    const take = (event: MessageEvent<string>) => {
+      heard()
+      options.onMessage(JSON.parse(event.data) as T, event.type)
+    }
+    source.onmessage = take
+    for (const name of options.events ?? []) source.addEventListener(name, take as EventListener)
+    source.onerror = () => {
+      source?.close()
+      if (closed) return
+      clearTimeout(quiet)
+      set('stale')
+      retry = setTimeout(open, pause)
+      pause = Math.min(2 * pause, pauseMax)
+    }
+  }
+  set('connecting')
+  open()
+  return () => {
+    closed = true
+    clearTimeout(retry)
+    clearTimeout(quiet)
+    source?.close()
+  }
+}

@@ -1,0 +1,53 @@
+import { Tooltip } from '@mantine/core'
+import { useSyncExternalStore } from 'react'
+import { useLanguage } from '@/i18n'
+import { absolute, relative, useZone } from '@/i18n/format.ts'
+
+// One clock for all ages on the page: it ticks once a second while somebody looks.
+let now = Date.now()
+const listeners = new Set<() => void>()
+let timer: ReturnType<typeof setInterval> | undefined
+
+function subscribe(tell: () => void): () => void {
+  listeners.add(tell)
+  timer ??= setInterval(() => {
+    now = Date.now()
+    listeners.forEach((each) => each())
+  }, 1000)
+  return () => {
+    listeners.delete(tell)
+    if (listeners.size === 0) {
+      clearInterval(timer)
+      timer = undefined
+    }
+  }
+}
+
+/** useNow returns the time, which moves on every second. */
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now)
+}
+
+/** When shows how long ago a time is; pointing at it or focusing it shows the time itself with its zone. With `both`
+ * the two stand beside one another. */
+export function When({ at, both }: { at?: string | number | undefined; both?: boolean }) {
+  useLanguage()
+  useZone()
+  const time = useNow()
+  if (at === undefined || at === '') return <span className="dim">–</span>
+  const whole = absolute(at)
+  if (both) {
+    return (
+      <time dateTime={new Date(at).toISOString()} className="num">
+        {whole} <span className="dim">({relative(at, time)})</span>
+      </time>
+    )
+  }
+  return (
+    <Tooltip label={whole} events={{ hover: true, focus: true, touch: true }}>
+      <time dateTime={new Date(at).toISOString()} className="num">
+        {relative(at, time)}
+      </time>
+    </Tooltip>
+  )
+}

@@ -1,0 +1,70 @@
+import { fileURLToPath } from 'node:url'
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vitest/config'
+
+// vendor names the chunk of a module from node_modules. Every group is named here, so that no name is derived by
+// accident; what several groups share is in vendor-react, because a group pulls in what its modules need.
+function vendor(id: string): string | null {
+  const at = id.lastIndexOf('/node_modules/')
+  if (at < 0) return null
+  const path = id.slice(at + '/node_modules/'.length)
+  const name = path.startsWith('@') ? path.split('/').slice(0, 2).join('/') : path.split('/')[0]!
+  if (/^(@codemirror\/|@lezer\/|crelt$|style-mod$|w3c-keyname$|@marijn\/)/.test(name)) return 'vendor-editor'
+  if (/^(@xyflow\/|@dagrejs\/|d3-|classcat$|zustand$)/.test(name)) return 'vendor-flow'
+  if (name === 'uplot') return 'vendor-chart'
+  if (name === 'yaml') return 'vendor-yaml'
+  if (/^@tanstack\/(react-table|table-core|react-virtual|virtual-core)$/.test(name)) return 'vendor-table'
+  return 'vendor-react'
+}
+
+// What the shell uses of Mantine, with all that it is made of; what only pages use is in a chunk of its own, so that the
+// first route does not load it.
+const shell = /\/components\/(ActionIcon|AppShell|Burger|Button|Center|Code|Divider|Group|Input|InlineInput|Loader|Menu)\//
+const shell2 = /\/components\/(Modal|ModalBase|Overlay|Paper|PasswordInput|Popover|Portal|ScrollArea|Skeleton|Stack)\//
+const shell3 = /\/components\/(Alert|CopyButton|Floating|FocusTrap|Text|TextInput|Title|Tooltip|Transition|Table|Kbd)\//
+
+function group(id: string): string | null {
+  if (id.includes('/@floating-ui/')) return 'vendor-mantine'
+  if (!id.includes('/node_modules/@mantine/')) return vendor(id)
+  if (!id.includes('/components/') || [shell, shell2, shell3].some((names) => names.test(id))) return 'vendor-mantine'
+  return 'vendor-mantine-more'
+}
+
+// A chunk is called after the file that it begins with, "page-sagas-one" for src/pages/sagas/one.tsx.
+function chunkName(chunk: { name: string; facadeModuleId: string | null }): string {
+  const page = /\/src\/pages\/(.+?)(\/index)?\.tsx$/.exec(chunk.facadeModuleId ?? '')?.[1]
+  return page ? `assets/page-${page.replaceAll('/', '-')}.js` : 'assets/[name].js'
+}
+
+const api = process.env['CONSOLE_API']
+
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  html: { cspNonce: '__CSP_NONCE__' },
+  server: {
+    proxy: api
+      ? Object.fromEntries(['/api', '/auth', '/openapi.yaml', '/docs', '/readyz'].map((path) => [path, api]))
+      : {},
+  },
+  build: {
+    target: 'es2023',
+    sourcemap: false,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 1200,
+    rolldownOptions: {
+      output: {
+        entryFileNames: 'assets/[name].js',
+        chunkFileNames: chunkName,
+        assetFileNames: 'assets/[name][extname]',
+        codeSplitting: { groups: [{ name: (id: string) => group(id) }] },
+      },
+    },
+  },
+  test: {
+    environment: 'jsdom',
+    include: ['src/**/*.test.{ts,tsx}'],
+    setupFiles: ['src/setup.test-env.ts'],
+  },
+})
