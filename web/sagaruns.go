@@ -16,6 +16,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
 	"github.com/concord-tx/concord/saga/validate"
@@ -149,14 +150,14 @@ func (s *Server) sagaRequest(
 	if err != nil {
 		return req, err
 	}
-	input, err := inputText(body.Input)
+	input, value, err := readInput(body.Input)
 	if err == nil && compiled.Verbatim && input != "" {
 		var text bytes.Buffer
 		err = json.Compact(&text, body.Input)
 		input = text.String()
 	}
-	if err == nil && compiled.CheckInput != nil {
-		if err = unfit(compiled.CheckInput([]byte(cmp.Or(input, "null")))); err != nil && body.Version == 0 {
+	if err == nil {
+		if err = unfit(inputFindings(compiled, input, value)); err != nil && body.Version == 0 {
 			version, err = s.versionOfKey(c, body, input, err)
 		}
 	}
@@ -203,22 +204,38 @@ func unfit(findings []validate.Problem) error {
 // inputText returns a value as expressions read it, written in one way: texts that say the same are the same. Nothing
 // and null are "".
 func inputText(raw json.RawMessage) (string, error) {
+	text, _, err := readInput(raw)
+	return text, err
+}
+
+// readInput is inputText, and what was read.
+func readInput(raw json.RawMessage) (text string, value any, err error) {
 	if len(raw) == 0 || string(raw) == "null" {
-		return "", nil
+		return "", nil, nil
 	}
 	if len(raw) > definition.PayloadBytesMax {
-		return "", unfit([]validate.Problem{{Text: fmt.Sprintf("%d bytes; %d are the most", len(raw),
+		return "", nil, unfit([]validate.Problem{{Text: fmt.Sprintf("%d bytes; %d are the most", len(raw),
 			definition.PayloadBytesMax)}})
 	}
-	value, err := expressions.Decode(raw)
-	if err != nil {
-		return "", unfit([]validate.Problem{{Text: err.Error()}})
+	if value, err = expressions.Decode(raw); err != nil {
+		return "", nil, unfit([]validate.Problem{{Text: err.Error()}})
 	}
-	text, err := expressions.Encode(value)
+	written, err := expressions.Encode(value)
 	if err != nil {
-		return "", unfit([]validate.Problem{{Text: err.Error()}})
+		return "", nil, unfit([]validate.Problem{{Text: err.Error()}})
 	}
-	return string(text), nil
+	return string(written), value, nil
+}
+
+// inputFindings says what is wrong with an input, of which value is what was read.
+func inputFindings(compiled *catalog.Compiled, input string, value any) []validate.Problem {
+	switch {
+	case compiled.CheckInput == nil:
+		return nil
+	case compiled.CheckValue != nil && len(input) <= definition.PayloadBytesMax:
+		return compiled.CheckValue(value)
+	}
+	return compiled.CheckInput([]byte(cmp.Or(input, "null")))
 }
 
 // hashText is a short name of a long text.

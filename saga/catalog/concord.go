@@ -135,7 +135,7 @@ func (l own) Compile(p *Published, sagas Lookup) (c Compiled, err error) {
 		deadline = l.deadline
 	}
 	return Compiled{
-		Planner: program, Deadline: deadline, CheckInput: input.Validate,
+		Planner: program, Deadline: deadline, CheckInput: input.Validate, CheckValue: input.ValidateValue,
 		CheckSignal: func(branch string, data []byte) []validate.Problem {
 			s := program.StepOf(branch)
 			if s == nil || s.Signal == nil {

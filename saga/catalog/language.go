@@ -44,6 +44,8 @@ type Compiled struct {
 	Verbatim bool
 	// CheckInput says what is wrong with an input, which is JSON; nil: any will do.
 	CheckInput func(input []byte) []validate.Problem
+	// CheckValue says the same of an input that is read already, as expressions read it; nil where that is not enough.
+	CheckValue func(value any) []validate.Problem
 	// CheckSignal says what is wrong with the data, which are JSON, of a signal for the step that a branch of that name
 	// is; nil: any will do.
 	CheckSignal func(branch string, data []byte) []validate.Problem

@@ -16,7 +16,10 @@ import (
 )
 
 // Validator validates data against a schema. It may be used by many at once.
-type Validator struct{ schema *jsonschema.Schema }
+type Validator struct {
+	schema *jsonschema.Schema // nil: everything fits
+	quick  *quick             // the same, if it says no more than that; else nil
+}
 
 // schemaURL is what the schema under validation is called; nothing is ever loaded.
 const schemaURL = "concord:schema"
@@ -51,7 +54,7 @@ func NewValidator(s *definition.Schema) (*Validator, error) {
 		}
 		return nil, errors.New(strings.ReplaceAll(err.Error(), schemaURL, ""))
 	}
-	return &Validator{schema: compiled}, nil
+	return &Validator{schema: compiled, quick: quickOf(s.JSON)}, nil
 }
 
 // Problem is one thing that is wrong with data.
@@ -73,10 +76,15 @@ func (v *Validator) Validate(data []byte) []Problem {
 	if err != nil {
 		return []Problem{{"", err.Error()}}
 	}
-	if v.schema == nil {
+	return v.ValidateValue(value)
+}
+
+// ValidateValue is Validate of a value as [expressions.Decode] gives it.
+func (v *Validator) ValidateValue(value any) []Problem {
+	if v.schema == nil || v.quick != nil && v.quick.fits(value) {
 		return nil
 	}
-	err = v.schema.Validate(value)
+	err := v.schema.Validate(value)
 	var invalid *jsonschema.ValidationError
 	switch {
 	case err == nil:
