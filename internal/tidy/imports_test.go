@@ -33,8 +33,8 @@ func edges() []struct {
 		{"tc/seata", nil},
 		{"tc", adapter},
 		{"callback", adapter},
-		{"mq", adapter},
-		{"store", append([]string{"migrations"}, adapter...)},
+		{"mq", append([]string{"internal/deflate"}, adapter...)},
+		{"store", append([]string{"migrations", "internal/deflate"}, adapter...)},
 		{"registry", adapter},
 		{"relay", adapter},
 		{"tasks", adapter},
@@ -43,6 +43,7 @@ func edges() []struct {
 		{"web", append([]string{"saga"}, adapter...)},
 		{"client", []string{"tc/seata", "saga/definition"}},
 		{"internal/config", adapter},
+		{"internal/deflate", nil},
 		{"internal/tidy", nil},
 		{"migrations", nil},
 	}

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
+	"github.com/concord-tx/concord/internal/deflate"
 	"github.com/concord-tx/concord/mq"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -58,13 +60,18 @@ func tagOf(group string) string {
 	return tag
 }
 
-// body joins the events of entries to a JSON array.
-func body(entries []orchestrator.OutboxEntry) []byte {
-	size := 2
+// bodySize is how many bytes the body of a message has, before it is compressed.
+func bodySize(entries []orchestrator.OutboxEntry) int {
+	size := 2 + max(len(entries)-1, 0)
 	for _, e := range entries {
-		size += len(e.Event) + 1
+		size += len(e.Event)
 	}
-	dst := append(make([]byte, 0, size), '[')
+	return size
+}
+
+// body joins the events of entries to a JSON array.
+func body(dst []byte, entries []orchestrator.OutboxEntry) []byte {
+	dst = append(dst, '[')
 	for i, e := range entries {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -168,9 +175,30 @@ func spansOf(m *primitive.MessageExt, n int) []span {
 	return all
 }
 
+// compressFrom is the size from which bodies are compressed: much of what a message of many decisions costs the broker
+// is the bytes that it writes, twice, and hands on.
+const compressFrom = 4 << 10
+
+// bodies are buffers in which bodies grow before they are compressed.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// compress makes the compressed body of a message; false: it would not be smaller. The library takes it as it is.
+func compress(m *primitive.Message, entries []orchestrator.OutboxEntry) bool {
+	buffer := bodies.Get().(*[]byte)
+	defer bodies.Put(buffer)
+	*buffer = body((*buffer)[:0], entries)
+	m.CompressedBody = deflate.AppendZlib(nil, *buffer)
+	m.Compress = m.CompressedBody != nil
+	m.Body = m.CompressedBody // the library looks whether there is one
+	return m.Compress
+}
+
 // message makes a fresh message of a pack; the library changes it, so that each attempt needs its own.
 func (l *Log) message(p *pack) *primitive.Message {
-	m := primitive.NewMessage(p.key.topic, body(p.entries))
+	m := primitive.NewMessage(p.key.topic, nil)
+	if bodySize(p.entries) < compressFrom || !compress(m, p.entries) {
+		m.Body = body(make([]byte, 0, bodySize(p.entries)), p.entries)
+	}
 	m.Queue = &primitive.MessageQueue{Topic: p.queue.topic, BrokerName: p.queue.broker, QueueId: p.queue.id}
 	m.WithProperties(l.properties(p))
 	return m
@@ -201,7 +229,7 @@ func Decode(body []byte) ([]Decided, error) {
 
 // idsOf returns the transactions of a message: from its keys if there are as many as it should have, else from its
 // body.
-func idsOf(count, keys string, body []byte) ([]int64, error) {
+func idsOf(count, keys string, m *primitive.MessageExt) ([]int64, error) {
 	fields := strings.Fields(keys)
 	if n, err := strconv.Atoi(count); err == nil && n == len(fields) && n > 0 {
 		ids := make([]int64, 0, n)
@@ -213,6 +241,10 @@ func idsOf(count, keys string, body []byte) ([]int64, error) {
 		if len(ids) == n {
 			return ids, nil
 		}
+	}
+	body, err := bodyOf(m)
+	if err != nil {
+		return nil, err
 	}
 	all, err := Decode(body)
 	if err != nil {

@@ -40,14 +40,17 @@ func TestXIDsAreReadFromEvents(t *testing.T) {
 
 func TestIDsComeFromKeysOrElseFromTheBody(t *testing.T) {
 	t.Parallel()
-	events := []byte(`[{"subject":"h:1:5"},{"subject":"h:1:6"}]`)
+	of := func(body string) *primitive.MessageExt {
+		return &primitive.MessageExt{Message: primitive.Message{Body: []byte(body)}}
+	}
+	events := of(`[{"subject":"h:1:5"},{"subject":"h:1:6"}]`)
 	for _, tt := range []struct{ count, keys string }{{"2", "h:1:5 h:1:6"}, {"2", "h:1:5"}, {"", ""}, {"2", "x y"}} {
 		if got, err := idsOf(tt.count, tt.keys, events); err != nil || !reflect.DeepEqual(got, []int64{5, 6}) {
 			t.Errorf("%+v: %v, %v", tt, got, err)
 		}
 	}
 	for _, bad := range []string{"", "{}", `[{"subject":"nothing"}]`, `["x"]`} {
-		if got, err := idsOf("1", "", []byte(bad)); err == nil {
+		if got, err := idsOf("1", "", of(bad)); err == nil {
 			t.Errorf("%s: %v", bad, got)
 		}
 	}

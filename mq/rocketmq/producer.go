@@ -29,8 +29,7 @@ const (
 	retireAfter = 8 * time.Second
 	// publishersMax bounds the ordinary messages that are under way.
 	publishersMax = 64
-	// compressOver is the size from which bodies are compressed. A usual pack is smaller: compressing costs each node that
-	// reads it more than the bytes cost the broker.
+	// compressOver is the size from which the library compresses what we have not: events that are not like each other.
 	compressOver = 256 << 10
 )
 
@@ -163,7 +162,7 @@ func (l *Log) half(p *pack) (sent bool, err error) {
 	}
 	p.queue = q
 	m := l.message(p)
-	size := len(m.Body)
+	size := bodySize(p.entries)
 	type outcome struct {
 		result *primitive.TransactionSendResult
 		err    error

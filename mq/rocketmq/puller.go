@@ -1,9 +1,13 @@
 package rocketmq
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -39,6 +43,7 @@ func (p *puller) run(ctx context.Context) {
 		}
 		messages, to, end, err := p.c.log.wire.pull(ctx, p.addr, pull{
 			group: Group(p.c.log.opts.Prefix), queue: p.queue, offset: next, wait: pullWait, commit: p.saved.Load(),
+			packed: true,
 		})
 		if err != nil {
 			p.behind(0) // what a broker has that does not answer is not waited for
@@ -82,7 +87,7 @@ func (p *puller) batch(messages []*primitive.MessageExt, done func()) batch {
 	b := batch{done: done}
 	for _, m := range messages {
 		l.lag.seen(orchestrator.PackID(m.GetProperty(PropertyPack)), &l.stats)
-		ids, err := idsOf(m.GetProperty(PropertyCount), m.GetKeys(), m.Body)
+		ids, err := idsOf(m.GetProperty(PropertyCount), m.GetKeys(), m)
 		if err != nil {
 			l.stats.foreign.Add(1)
 			l.noise.warn(l.opts.Logger, "message on a topic of ours is none of ours", "topic", p.queue.topic,
@@ -160,6 +165,7 @@ type pull struct {
 	offset int64
 	commit int64 // 0: none
 	wait   time.Duration
+	packed bool // compressed bodies stay so
 }
 
 // pull reads messages from an offset on and returns the offset after them, and that after the last one of the queue.
@@ -192,9 +198,58 @@ func (w *wire) pull(ctx context.Context, addr string, p pull) (
 		end, err = next, nil // it is only needed to know how much there is
 	}
 	if got.Code == answerOK {
-		messages, err = decodeMessages(got.body)
+		decode := decodeMessages
+		if p.packed {
+			decode = decodePacked
+		}
+		messages, err = decode(got.body)
 	}
 	return messages, next, end, err
+}
+
+// decodePacked decodes messages whose bodies stay as they are: where Compress is set, compressed. It changes the flags
+// in the encoding.
+func decodePacked(body []byte) ([]*primitive.MessageExt, error) {
+	compressed := keepPacked(body)
+	all, err := decodeMessages(body)
+	for i := range min(len(compressed), len(all)) {
+		all[i].Compress = compressed[i]
+	}
+	return all, err
+}
+
+// sysFlagAt is where the flags of a stored message are, which begins with its size.
+const sysFlagAt = 36
+
+// keepPacked has the library leave bodies compressed: our own consumer does not look at them. It returns which are.
+func keepPacked(body []byte) (compressed []bool) {
+	for len(body) >= sysFlagAt+4 {
+		size := int(binary.BigEndian.Uint32(body))
+		flags := binary.BigEndian.Uint32(body[sysFlagAt:])
+		compressed = append(compressed, flags&primitive.FlagCompressed != 0)
+		binary.BigEndian.PutUint32(body[sysFlagAt:], flags&^primitive.FlagCompressed)
+		if size < sysFlagAt+4 || size > len(body) {
+			break
+		}
+		body = body[size:]
+	}
+	return compressed
+}
+
+// bodyOf returns the body of a message that may have been left compressed.
+func bodyOf(m *primitive.MessageExt) ([]byte, error) {
+	if !m.Compress {
+		return m.Body, nil
+	}
+	r, err := zlib.NewReader(bytes.NewReader(m.Body))
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	all, err := io.ReadAll(io.LimitReader(r, frameMax))
+	if err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	return all, nil
 }
 
 // decodeMessages is the library's decoder, which trusts its input.

@@ -1,14 +1,18 @@
 package mysql
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
 	"database/sql"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/concord-tx/concord/internal/deflate"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -135,8 +139,29 @@ func (r *entryReader) bytes() []byte {
 	return b
 }
 
+// The events of a row are compressed from deflateFrom bytes on: what a pack costs the database is its bytes, and events
+// are much like each other. Such a row begins with what no number begins with. inflateMax is far more than a pack has.
+const (
+	deflateFrom = 2 << 10
+	deflated    = "\x80\x00"
+	inflateMax  = 256 << 20
+)
+
+// inflate returns the events of a row as they were before they were compressed, if they were.
+func inflate(events []byte) ([]byte, error) {
+	stream, ok := bytes.CutPrefix(events, []byte(deflated))
+	if !ok {
+		return events, nil
+	}
+	return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(stream)), inflateMax))
+}
+
 // entriesOf reads the events of a row, which must not change any more.
 func entriesOf(pack orchestrator.PackID, events []byte) ([]orchestrator.OutboxEntry, error) {
+	events, err := inflate(events)
+	if err != nil {
+		return nil, fmt.Errorf("outbox of pack %s: %w: %w", pack, txn.ErrEncoding, err)
+	}
 	r := entryReader{rest: events}
 	var all []orchestrator.OutboxEntry
 	var topic, group string
@@ -190,6 +215,11 @@ func rowOf(entries []orchestrator.OutboxEntry) outboxRow {
 			before = &entries[i-1]
 		}
 		row.events = appendEntry(row.events, e, before)
+	}
+	if len(row.events) >= deflateFrom {
+		if small := deflate.Append([]byte(deflated), row.events); small != nil {
+			row.events = small
+		}
 	}
 	return row
 }

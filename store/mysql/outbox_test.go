@@ -20,7 +20,9 @@ func TestOutboxRowsKeepEveryByte(t *testing.T) {
 		entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) orchestrator.OutboxEntry {
 			return orchestrator.OutboxEntry{
 				ID: rapid.Int64().Draw(t, "id"), Pack: "p", Topic: text.Draw(t, "topic"), Group: text.Draw(t, "group"),
-				RecordedAt: txn.Millis(rapid.Int64().Draw(t, "at")), Event: rapid.SliceOf(rapid.Byte()).Draw(t, "event"),
+				RecordedAt: txn.Millis(rapid.Int64().Draw(t, "at")),
+				Event: bytes.Repeat(
+					rapid.SliceOf(rapid.Byte()).Draw(t, "event"), rapid.SampledFrom([]int{1, 1, 1, 100}).Draw(t, "times")),
 			}
 		}), 1, 20).Draw(t, "entries")
 		row := rowOf(entries)
@@ -49,9 +51,17 @@ func TestDamagedOutboxRowIsAnError(t *testing.T) {
 	whole := rowOf([]orchestrator.OutboxEntry{
 		{ID: 300, Topic: "t", Group: "g", Event: []byte("{}"), RecordedAt: 1 << 40},
 	}).events
-	for n := range whole {
-		if got, err := entriesOf("p", whole[:n]); !errors.Is(err, txn.ErrEncoding) {
-			t.Errorf("%d bytes: %v, %v", n, got, err)
+	long := rowOf([]orchestrator.OutboxEntry{
+		{ID: 300, Topic: "t", Event: bytes.Repeat([]byte("long "), deflateFrom)},
+	}).events
+	if len(long) > deflateFrom || !bytes.HasPrefix(long, []byte(deflated)) {
+		t.Fatalf("a long row is not compressed: %d bytes", len(long))
+	}
+	for _, row := range [][]byte{whole, long} {
+		for n := range row {
+			if got, err := entriesOf("p", row[:n]); !errors.Is(err, txn.ErrEncoding) {
+				t.Errorf("%d bytes: %v, %v", n, got, err)
+			}
 		}
 	}
 	for _, first := range []byte{0, 2} { // of a first entry, 1 is due
