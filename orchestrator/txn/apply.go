@@ -1,9 +1,6 @@
 package txn
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Rules are the parameters of [Rules.Apply]. They are read only and may be shared.
 type Rules struct {
@@ -303,18 +300,33 @@ func (d *draft) tell(at Millis, kind HistoryKind, branch int64, text string) {
 // other in one line, and the older one does not look beyond its length.
 func (d *draft) join(b *Branch) {
 	d.Branches = append(d.Branches, b)
-	d.eff.Touched = append(d.eff.Touched, len(d.Branches)-1)
+	d.touch(len(d.Branches) - 1)
 }
 
-// branch returns a copy of a branch that may be changed and is part of the draft.
+// branch returns a copy of a branch that may be changed and is part of the draft. What is changed twice in a row is
+// copied once.
 func (d *draft) branch(i int) *Branch {
+	if n := len(d.eff.Touched); n > 0 && d.eff.Touched[n-1] == i {
+		return d.Branches[i]
+	}
 	if !d.owned {
-		d.Branches, d.owned = slices.Clone(d.Branches), true
+		d.Branches, d.owned = append(make([]*Branch, 0, len(d.Branches)+spareBranches), d.Branches...), true
 	}
 	nb := *d.Branches[i]
 	d.Branches[i] = &nb
-	d.eff.Touched = append(d.eff.Touched, i)
+	d.touch(i)
 	return &nb
+}
+
+// spareBranches is for how many more branches a new list of them has room: a step that is done is followed by others.
+const spareBranches = 2
+
+// touch notes that a branch differs from the stored one.
+func (d *draft) touch(i int) {
+	if d.eff.Touched == nil {
+		d.eff.Touched = make([]int, 0, 4)
+	}
+	d.eff.Touched = append(d.eff.Touched, i)
 }
 
 // release frees the rows of a branch with this change.

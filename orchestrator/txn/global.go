@@ -197,6 +197,9 @@ func (g *Global) Deadline() Millis { return g.BeganAt.Add(g.Timeout) }
 
 // Branch returns the branch with the id and its index, or nil and -1.
 func (g *Global) Branch(id int64) (*Branch, int) {
+	if i := id - 1; i >= 0 && i < int64(len(g.Branches)) && g.Branches[i].ID == id {
+		return g.Branches[i], int(i) // as the steps of sagas are numbered
+	}
 	for i := len(g.Branches) - 1; i >= 0; i-- {
 		if g.Branches[i].ID == id {
 			return g.Branches[i], i

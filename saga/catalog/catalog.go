@@ -38,7 +38,7 @@ type Catalog struct {
 	failures failures
 
 	mu      sync.RWMutex
-	ready   map[txn.SagaRun]*Compiled // by name and version
+	ready   map[version]*Compiled
 	loading map[txn.SagaRun][]func(error)
 	last    map[string]uint32 // the newest versions, if it is alone
 	// publications counts what was published here.
@@ -54,7 +54,7 @@ const checksMax = 2
 func New(o Options) *Catalog {
 	c := &Catalog{
 		docs: o.Documents, clock: o.Clock, logger: o.Logger, checks: make(chan struct{}, checksMax),
-		ready: map[txn.SagaRun]*Compiled{}, loading: map[txn.SagaRun][]func(error){},
+		ready: map[version]*Compiled{}, loading: map[txn.SagaRun][]func(error){},
 		alone: o.Alone, last: map[string]uint32{},
 		failures: failures{all: map[txn.SagaRun]*failure{}},
 	}

@@ -16,17 +16,23 @@ const loadWithin = 10 * time.Second
 
 // Planner implements [txn.Planners].
 func (c *Catalog) Planner(run *txn.SagaRun) txn.Planner {
-	if compiled := c.compiled(versionOf(run)); compiled != nil {
+	if compiled := c.compiled(run); compiled != nil {
 		return compiled.Planner
 	}
 	return nil
 }
 
 // compiled returns what is ready, or nil.
-func (c *Catalog) compiled(key txn.SagaRun) *Compiled {
+func (c *Catalog) compiled(run *txn.SagaRun) *Compiled {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.ready[key]
+	return c.ready[version{run.Definition, run.Version}]
+}
+
+// version is a definition as the map of those that are ready has it: it is asked several times for each event.
+type version struct {
+	name   string
+	number uint32
 }
 
 // versionOf is what a run runs, without what is its own.
@@ -47,7 +53,7 @@ func (c *Catalog) Ready(ctx context.Context, name string, version uint32) (uint3
 		}
 	}
 	run := txn.SagaRun{Definition: name, Version: version}
-	if compiled := c.compiled(run); compiled != nil {
+	if compiled := c.compiled(&run); compiled != nil {
 		return version, compiled, nil
 	}
 	loaded := make(chan error, 1)
@@ -60,7 +66,7 @@ func (c *Catalog) Ready(ctx context.Context, name string, version uint32) (uint3
 	case <-ctx.Done():
 		return version, nil, ctx.Err()
 	}
-	return version, c.compiled(run), nil
+	return version, c.compiled(&run), nil
 }
 
 // latest returns the number of the newest version. One that is alone knows when that changes.
@@ -94,8 +100,12 @@ func (c *Catalog) published(name string) {
 // Load implements [orchestrator.Sagas]. Runs that want the same definition at the same time share one reading. One that
 // failed is not tried again at once: until then all get the same error.
 func (c *Catalog) Load(run *txn.SagaRun, done func(error)) {
+	if c.compiled(run) != nil {
+		done(nil)
+		return
+	}
 	key := versionOf(run)
-	if err := c.failures.known(key, c.clock.Now()); err != nil && c.compiled(key) == nil {
+	if err := c.failures.known(key, c.clock.Now()); err != nil {
 		done(err)
 		return
 	}
@@ -106,7 +116,7 @@ func (c *Catalog) Load(run *txn.SagaRun, done func(error)) {
 func (c *Catalog) load(key txn.SagaRun, told, done func(error)) {
 	c.mu.Lock()
 	switch {
-	case c.ready[key] != nil:
+	case c.ready[version{key.Definition, key.Version}] != nil:
 		c.mu.Unlock()
 		done(nil)
 		return
@@ -131,7 +141,7 @@ func (c *Catalog) load(key txn.SagaRun, told, done func(error)) {
 		told(err)
 		c.mu.Lock()
 		if err == nil {
-			c.ready[key] = compiled
+			c.ready[version{key.Definition, key.Version}] = compiled
 		}
 		waiting := c.loading[key]
 		delete(c.loading, key)
