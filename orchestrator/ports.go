@@ -49,6 +49,10 @@ type Store interface {
 	// Counts returns how many live transactions there are by status, how many are stuck, and how many rows are
 	// locked. It is cheap enough for a metrics scrape.
 	Counts(ctx context.Context) (Counts, error)
+
+	// Oldest returns when the oldest live transaction was begun, 0 if there is none. It is cheap enough to be asked every
+	// second.
+	Oldest(ctx context.Context) (txn.Millis, error)
 }
 
 // Change is one atomic change of one transaction.

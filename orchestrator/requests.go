@@ -335,3 +335,6 @@ func (c *Coordinator) Locks(ctx context.Context, q LockQuery) (LockPage, error) 
 
 // Counts returns the store's present numbers.
 func (c *Coordinator) Counts(ctx context.Context) (Counts, error) { return c.store.Counts(ctx) }
+
+// Oldest returns when the oldest live transaction was begun, 0 if there is none.
+func (c *Coordinator) Oldest(ctx context.Context) (txn.Millis, error) { return c.store.Oldest(ctx) }

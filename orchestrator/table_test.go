@@ -270,6 +270,7 @@ func (s *slowStore) ReserveIDs(_ context.Context, n int64) (int64, error) {
 
 func (s *slowStore) List(context.Context, Query) (Page, error)          { return Page{}, nil }
 func (s *slowStore) Locks(context.Context, LockQuery) (LockPage, error) { return LockPage{}, nil }
+func (s *slowStore) Oldest(context.Context) (txn.Millis, error)         { return 0, nil }
 
 func (s *slowStore) Counts(context.Context) (n Counts, err error) {
 	for _, g := range s.globals {

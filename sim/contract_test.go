@@ -171,6 +171,12 @@ func (h *harness) Counts(ctx context.Context) (orchestrator.Counts, error) {
 	return h.store.Counts(ctx)
 }
 
+func (h *harness) Oldest(ctx context.Context) (txn.Millis, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.store.Oldest(ctx)
+}
+
 // TestStoreKeepsTheContract runs the suite of every store on the simulated one: what the simulation finds with it can
 // happen with the others.
 func TestStoreKeepsTheContract(t *testing.T) {

@@ -328,3 +328,9 @@ func (h *handle) Counts(ctx context.Context) (counts orchestrator.Counts, err er
 	lost := h.now(func() { counts, err = h.db.core.Counts(ctx) })
 	return counts, errors.Join(lost, err)
 }
+
+// Oldest implements [orchestrator.Store].
+func (h *handle) Oldest(ctx context.Context) (oldest txn.Millis, err error) {
+	lost := h.now(func() { oldest, err = h.db.core.Oldest(ctx) })
+	return oldest, errors.Join(lost, err)
+}

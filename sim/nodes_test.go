@@ -157,6 +157,11 @@ func (s sharedNode) Counts(ctx context.Context) (counts orchestrator.Counts, err
 	return counts, err
 }
 
+func (s sharedNode) Oldest(ctx context.Context) (oldest txn.Millis, err error) {
+	s.do(func(h *handle) { oldest, err = h.Oldest(ctx) })
+	return oldest, err
+}
+
 func (s sharedNode) Peek(ctx context.Context, ids []int64) (out []orchestrator.Glimpse, err error) {
 	s.do(func(h *handle) { out, err = h.Peek(ctx, ids) })
 	return out, err

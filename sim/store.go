@@ -301,6 +301,16 @@ func (s *Store) Counts(context.Context) (orchestrator.Counts, error) {
 	return c, nil
 }
 
+// Oldest implements [orchestrator.Store].
+func (s *Store) Oldest(context.Context) (oldest txn.Millis, err error) {
+	for _, id := range s.live {
+		if began := s.global(id).BeganAt; oldest == 0 || began < oldest {
+			oldest = began
+		}
+	}
+	return oldest, nil
+}
+
 // Forget removes what ended before the given time and is durable.
 func (s *Store) Forget(before txn.Millis) {
 	for _, id := range slices.Clone(s.ids) {

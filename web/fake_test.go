@@ -164,6 +164,8 @@ func (f *fake) Counts(context.Context) (orchestrator.Counts, error) {
 	return orchestrator.Counts{Active: 3, Stuck: 1, Locks: 2}, nil
 }
 
+func (f *fake) Oldest(context.Context) (txn.Millis, error) { return f.now - 90_000, nil }
+
 func (f *fake) Waits(int) []orchestrator.WaitEdge {
 	return []orchestrator.WaitEdge{{Row: txn.Row{Table: "orders", PK: "7"}, Waiter: 8, Holder: 5, Since: f.now - 1500}}
 }

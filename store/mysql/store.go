@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -296,6 +297,28 @@ func (s *Store) Counts(ctx context.Context) (orchestrator.Counts, error) {
 		return n, fmt.Errorf("count transactions: %w", err)
 	}
 	return n, nil
+}
+
+// selectOldest finds the first entry of the index for each state that a live transaction may have.
+var selectOldest = oldestOf()
+
+func oldestOf() string {
+	var each []string
+	for _, s := range sources(orchestrator.Query{Live: true}) {
+		each = append(each, fmt.Sprintf("SELECT MIN(began_at) AS at FROM concord_live WHERE state = %d", s.key))
+	}
+	return "SELECT COALESCE(MIN(at), 0) FROM (" + strings.Join(each, " UNION ALL ") + ") AS firsts"
+}
+
+// Oldest implements [orchestrator.Store].
+func (s *Store) Oldest(ctx context.Context) (oldest txn.Millis, err error) {
+	err = patiently(ctx, s.opts.RetryFor, func() error {
+		return s.pool.QueryRowContext(ctx, selectOldest).Scan(&oldest)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look for the oldest transaction: %w", err)
+	}
+	return oldest, nil
 }
 
 // Now implements [orchestrator.Clock]: the database's time. It runs with this machine's monotonic clock and is put

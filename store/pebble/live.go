@@ -15,7 +15,13 @@ type liveTable struct {
 
 	byStatus [txn.RolledBack + 1]int64
 	stuck    int64
+
+	// oldest and newest are the ends of the list of live records in the order of their begin.
+	oldest, newest uint32
 }
+
+// noRecord is the number of no record.
+const noRecord = ^uint32(0)
 
 // liveChunk is the number of records per chunk: growing by chunks never copies what is there.
 const liveChunk = 1 << 12
@@ -27,6 +33,8 @@ type liveRecord struct {
 	began     txn.Millis
 	dueAt     txn.Millis // as stored; the heap may hold a later claim
 	place     uint32     // in the heap
+	older     uint32     // the neighbours in the order of begin, or noRecord
+	newer     uint32
 	prefix    uint32
 	app, name uint32 // hashes, to pass over records without reading them
 	layout    layout
@@ -36,7 +44,9 @@ type liveRecord struct {
 }
 
 func newLiveTable() liveTable {
-	return liveTable{index: map[int64]uint32{}, prefixIndex: map[string]uint32{}}
+	return liveTable{
+		index: map[int64]uint32{}, prefixIndex: map[string]uint32{}, oldest: noRecord, newest: noRecord,
+	}
 }
 
 func (l *liveTable) at(ref uint32) *liveRecord { return &l.chunks[ref/liveChunk][ref%liveChunk] }
@@ -94,7 +104,38 @@ func (l *liveTable) add(g *txn.Global) uint32 {
 		app: hash32(g.Application), name: hash32(g.Name), saga: g.Saga != nil,
 	}
 	l.index[g.XID.ID] = ref
+	l.link(ref)
 	return ref
+}
+
+// link puts a record into its place by age: nearly always it is the newest, or a few before that.
+func (l *liveTable) link(ref uint32) {
+	r := l.at(ref)
+	r.older, r.newer = l.newest, noRecord
+	for r.older != noRecord && l.at(r.older).began > r.began {
+		r.older, r.newer = l.at(r.older).older, r.older
+	}
+	*l.newerOf(r.older), *l.olderOf(r.newer) = ref, ref
+}
+
+func (l *liveTable) unlink(r *liveRecord) {
+	*l.newerOf(r.older), *l.olderOf(r.newer) = r.newer, r.older
+}
+
+// newerOf is where the next newer of a record is kept; that of none is the oldest of all.
+func (l *liveTable) newerOf(ref uint32) *uint32 {
+	if ref == noRecord {
+		return &l.oldest
+	}
+	return &l.at(ref).newer
+}
+
+// olderOf is where the next older of a record is kept; that of none is the newest of all.
+func (l *liveTable) olderOf(ref uint32) *uint32 {
+	if ref == noRecord {
+		return &l.newest
+	}
+	return &l.at(ref).older
 }
 
 // remove forgets a transaction that has ended.
@@ -106,6 +147,7 @@ func (l *liveTable) remove(id int64) {
 	r := l.at(ref)
 	l.count(r, -1)
 	l.setDue(ref, 0)
+	l.unlink(r)
 	*r = liveRecord{place: notDue}
 	delete(l.index, id)
 	l.free = append(l.free, ref)

@@ -201,6 +201,16 @@ func (s *Store) Counts(context.Context) (orchestrator.Counts, error) {
 	}, s.failed
 }
 
+// Oldest implements [orchestrator.Store].
+func (s *Store) Oldest(context.Context) (txn.Millis, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live.oldest == noRecord {
+		return 0, s.failed
+	}
+	return s.live.at(s.live.oldest).began, s.failed
+}
+
 // Due implements [orchestrator.Store]. Claims are kept in memory: after a restart everything that is due is due again.
 func (s *Store) Due(_ context.Context, now txn.Millis, claim time.Duration, limit int) ([]int64, error) {
 	s.mu.Lock()

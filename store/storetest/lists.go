@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -184,6 +185,38 @@ func testCounts(t *testing.T, c *scene) {
 	c.h.Crash(t)
 	if got := c.counts(); got != want {
 		t.Errorf("after a crash: got %+v\nwant %+v", got, want)
+	}
+}
+
+func testOldest(t *testing.T, c *scene) {
+	if at := c.oldest(); at != 0 {
+		t.Fatalf("the oldest of none was begun at %d", at)
+	}
+	var live []*txn.Global
+	for _, g := range c.population(70) {
+		if !g.Status.Ended() {
+			live = append(live, g)
+		}
+	}
+	rand.New(rand.NewPCG(7, 7)).Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
+	for i, g := range live {
+		want := slices.MinFunc(live[i:], func(a, b *txn.Global) int { return cmp.Compare(a.BeganAt, b.BeganAt) }).BeganAt
+		if got := c.oldest(); got != want {
+			t.Fatalf("of %d the oldest was begun at %d, want %d", len(live)-i, got, want)
+		}
+		if i == len(live)/2 {
+			c.h.Reopen(t)
+			if got := c.oldest(); got != want {
+				t.Fatalf("reopened: %d, want %d", got, want)
+			}
+		}
+		if g.Status == txn.Active {
+			g = c.must(g, rollback())
+		}
+		c.finish(g)
+	}
+	if at := c.oldest(); at != 0 {
+		t.Errorf("the oldest of none was begun at %d", at)
 	}
 }
 

@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"ListsEqualTheModel", testList},
 		{"CursorsAreChecked", testCursor},
 		{"CountsAddUp", testCounts},
+		{"TheOldestIsKnown", testOldest},
 		{"IDsAreNeverReserved2x", testIDs},
 		{"CrashKeepsWhatWasAnswered", testCrash},
 		{"ReopenKeepsEverything", testReopen},

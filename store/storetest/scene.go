@@ -224,6 +224,15 @@ func (c *scene) counts() orchestrator.Counts {
 	return n
 }
 
+func (c *scene) oldest() txn.Millis {
+	c.t.Helper()
+	at, err := c.store().Oldest(context.Background())
+	if err != nil {
+		c.t.Fatalf("oldest: %v", err)
+	}
+	return at
+}
+
 // list reads all pages.
 func (c *scene) list(q orchestrator.Query) []*txn.Global {
 	c.t.Helper()
