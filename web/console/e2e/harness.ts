@@ -4,8 +4,8 @@
  *   npm run e2e                         all, with the console that is committed in dist
  *   npm run e2e -- transactions         one file
  *   CONCORD_BIN=/tmp/me/concord ...     a binary that you have built, instead of building one
- *   CONSOLE_DIR=/tmp/me/dist ...        with another build of the console (npx vite build --outDir /tmp/me/dist);
- *                                       with CONCORD_BIN as well it serves servers for development only
+ *   CONSOLE_DIR=/tmp/me/dist ...        with another build of the console:
+ *                                       npx vite build --outDir /tmp/me/dist --emptyOutDir
  *   SHOTS=/tmp/me/shots ...             where pictures go
  *
  *   import { expect, test } from 'vitest'
@@ -119,15 +119,15 @@ afterEach(async (context) => {
   const failed = context.task.result?.state === 'fail'
   const wrong = await closePages(failed)
   if (failed) {
-    await tell()
-  }
-  if (wrong.length > 0) {
+    await tell(wrong)
+  } else if (wrong.length > 0) {
     throw new Error(`what the test's pages did besides:\n${wrong.join('\n')}`)
   }
 })
 
-/** Tells what servers have logged that are warnings or errors, after a test that has failed. */
-async function tell(): Promise<void> {
+/** Tells what pages did and which warnings and errors servers have logged, after a test that has failed. */
+async function tell(pages: string[]): Promise<void> {
+  process.stderr.write(`${pages.join('\n')}\n`)
   for (const [name, starting] of started) {
     const log = (await starting).log().split('\n').filter((line) => /"level":"(WARN|ERROR)"/.test(line)).slice(-20)
     process.stderr.write(`log of ${name}, warnings and errors:\n${log.join('\n')}\n`)

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { binaryFor } from './binary.ts'
 import { Client } from './client.ts'
 import { endWithProcess } from './ending.ts'
 import { patience, until } from './until.ts'
@@ -107,17 +108,13 @@ export class Server {
   }
 
   private async launch(http: string): Promise<void> {
-    const binary = process.env['CONCORD_BIN']
-    if (binary === undefined || binary === '') {
-      throw new Error('CONCORD_BIN is not set: run it by `npm run e2e`')
-    }
     const args = [
       'serve', '--data', join(this.place, 'data'), '--tc', '127.0.0.1:0', '--http', http, '--log-format', 'json',
       '--store-disk-reserve', '64MiB', ...(this.dev ? ['--dev'] : ['--config', this.settings()]),
       ...(this.options.args ?? []),
     ]
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CONCORD_')))
-    const child = spawn(binary, args, { stdio: ['ignore', 'ignore', 'pipe'], env: environment })
+    const child = spawn(binaryFor(this.dev), args, { stdio: ['ignore', 'ignore', 'pipe'], env: environment })
     this.child = child
     this.forget = endWithProcess(() => {
       child.kill('SIGKILL')

@@ -1,5 +1,6 @@
 import { Kbd, Modal, Table, Title } from '@mantine/core'
 import { useWords } from '@/i18n'
+import { words as shared } from '@/shared/words.ts'
 import { entries } from './pages.ts'
 import { words } from './words.ts'
 
@@ -22,8 +23,16 @@ const lists: readonly (readonly [string, Word])[] = [
 /** Help lists the keys. */
 export default function Help({ onClose }: { onClose: () => void }) {
   const t = useWords(words)
+  const s = useWords(shared)
   return (
-    <Modal opened onClose={onClose} title={t('shortcuts')} size="lg" transitionProps={{ duration: 0 }}>
+    <Modal
+      opened
+      onClose={onClose}
+      title={t('shortcuts')}
+      size="lg"
+      transitionProps={{ duration: 0 }}
+      closeButtonProps={{ 'aria-label': s('close') }}
+    >
       <Keys title={t('keysGeneral')} rows={general.map(([key, word]) => [key, t(word)])} />
       <Keys title={t('keysLists')} rows={lists.map(([key, word]) => [key, t(word)])} />
       <Keys title={t('keyGo')} rows={entries.map((page) => [`g ${page.letter}`, t(page.word)])} />
