@@ -57,6 +57,7 @@ type Log struct {
 	packs    map[orchestrator.PackID]*pack // in flight
 	starving []*lane                       // those without any pack in flight, since others have all; the oldest first
 	waiting  int                           // decisions in lanes
+	taken    map[int64]struct{}            // the transactions of the pack that is being made
 	halves   int                           // packs in flight
 	closed   bool
 	down     time.Time // since when nothing can be published; zero: it can

@@ -62,15 +62,15 @@ type Options struct {
 	Epoch func() int64
 	// Valid reports whether the node's lease holds; otherwise nothing is recorded. nil: always.
 	Valid func() bool
-	// PackMax and PackBytesMax bound a pack: default 200 decisions, 1 MiB.
+	// PackMax and PackBytesMax bound a pack: default 400 decisions, 1 MiB.
 	PackMax, PackBytesMax int
 	// LanePacks is how many packs of one topic and tag may be in flight before decisions are gathered. Default 1; in mode
 	// refuse one more, because there a half that is slow holds up those behind it.
 	LanePacks int
-	// GateWithin is the longest that a decision waits for a pack before it; then it goes without. Default 25 ms.
+	// GateWithin is the longest that a decision waits for a pack before it; then it goes without. Default 40 ms.
 	GateWithin time.Duration
 	// Pace is how long after a large pack the next one of its topic and tag goes, unless it is full before: a message
-	// costs the broker the same whatever it carries. Default 16 ms.
+	// costs the broker the same whatever it carries. Default 24 ms.
 	Pace time.Duration
 	// InFlightMax bounds the halves that are in flight, all topics and tags together. Default 64.
 	InFlightMax int
@@ -163,11 +163,11 @@ func (o *Options) complete() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	setDefault(&o.PackMax, 200)
+	setDefault(&o.PackMax, 400)
 	setDefault(&o.PackBytesMax, 1<<20)
 	setDefault(&o.LanePacks, 1)
-	setDefault(&o.GateWithin, 25*time.Millisecond)
-	setDefault(&o.Pace, 16*time.Millisecond)
+	setDefault(&o.GateWithin, 40*time.Millisecond)
+	setDefault(&o.Pace, 24*time.Millisecond)
 	setDefault(&o.InFlightMax, 64)
 	setDefault(&o.QueueMax, 1<<16)
 	setDefault(&o.OutboxAfter, 30*time.Second)

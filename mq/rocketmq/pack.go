@@ -24,7 +24,7 @@ const (
 	// repackWithin bounds the store write of a pack that is published again.
 	repackWithin = 5 * time.Second
 	// pacedFrom is what part of the largest pack is a large one, after which the next is paced.
-	pacedFrom = 4
+	pacedFrom = 8
 )
 
 type laneKey struct{ topic, tag string }
@@ -228,13 +228,20 @@ func (l *Log) take(ln *lane) *pack {
 	p := l.newPack(ln.key)
 	limit := l.bodyMax()
 	size := 2
+	if l.taken == nil {
+		l.taken = map[int64]struct{}{}
+	}
+	clear(l.taken)
+	p.members = make([]decision, 0, min(len(ln.waiting), l.opts.PackMax))
+	p.entries = make([]orchestrator.OutboxEntry, 0, min(len(ln.waiting), l.opts.PackMax))
 	for _, d := range ln.waiting {
 		id := d.change.Global.XID.ID
 		size += len(d.change.Event) + 1
-		if n := len(p.members); n > 0 && (n == l.opts.PackMax || size > limit ||
-			slices.ContainsFunc(p.entries, func(e orchestrator.OutboxEntry) bool { return e.ID == id })) {
+		_, twice := l.taken[id]
+		if n := len(p.members); n > 0 && (n == l.opts.PackMax || size > limit || twice) {
 			break
 		}
+		l.taken[id] = struct{}{}
 		p.members = append(p.members, d)
 		p.entries = append(p.entries, orchestrator.OutboxEntry{
 			ID: id, Pack: p.id, Topic: d.change.Topic, Group: d.change.Global.Group, Event: d.change.Event,

@@ -120,20 +120,20 @@ func TestOneMorePackIsInFlightInModeRefuse(t *testing.T) {
 func TestThePackAfterALargeOneGathers(t *testing.T) {
 	t.Parallel()
 	key := laneKey{"t", "g"}
-	l := formLog(t, Options{LanePacks: 8, PackMax: 40, Pace: time.Hour})
+	l := formLog(t, Options{LanePacks: 8, PackMax: 80, Pace: time.Hour})
 	if got := sizes(l.enqueue(key, decisions(ids(1, 9)...)...)); !slices.Equal(got, []int{9}) {
 		t.Errorf("small: %v", got)
 	}
 	if got := sizes(l.enqueue(key, decisions(ids(10, 10)...)...)); !slices.Equal(got, []int{10}) {
 		t.Errorf("after a small one: %v", got)
 	}
-	if got := sizes(l.enqueue(key, decisions(ids(20, 39)...)...)); got != nil {
+	if got := sizes(l.enqueue(key, decisions(ids(20, 79)...)...)); got != nil {
 		t.Errorf("after a large one: %v", got)
 	}
 	if l.lanes[key].pacer == nil {
 		t.Error("nothing has the lane looked at again")
 	}
-	if got := sizes(l.enqueue(key, decisions(60)...)); !slices.Equal(got, []int{40}) {
+	if got := sizes(l.enqueue(key, decisions(99)...)); !slices.Equal(got, []int{80}) {
 		t.Errorf("full: %v", got)
 	}
 	l.enqueue(key, decisions(ids(100, 5)...)...)
