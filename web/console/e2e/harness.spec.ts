@@ -36,6 +36,12 @@ describe('seeds bring a server into states', () => {
     }
   })
 
+  test('what only the playground can do', async () => {
+    expect((await seed.locked(20)).length).toBeGreaterThanOrEqual(3)
+    expect((await seed.deadLetters(2)).letters.length).toBeGreaterThanOrEqual(2)
+    await seed.everything()
+  })
+
   test('jobs and approvals', async () => {
     expect((await seed.jobRunning(3)).state).toBe('running')
     const seeds = seedOn(await fourEyes())

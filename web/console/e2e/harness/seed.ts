@@ -47,6 +47,14 @@ export interface Job {
   total: number
 }
 
+/** Who waits for whom. */
+export interface LockWait {
+  waiter: string
+  holder: string
+  row: { resource: string; table: string; pk: string }
+  inCycle?: boolean
+}
+
 /** What is begun, if a seed shall not choose it. */
 export interface Wish {
   application?: string
@@ -235,6 +243,42 @@ export class Seeds {
     if (count > 0) {
       await client.post(`/events/groups/${name}/poll?wait=5s&limit=${count}`)
     }
+  }
+
+  /** Rows that are held and waited for, also in a circle, for so many seconds. At dev() only: by the playground. */
+  async locked(seconds = 60): Promise<LockWait[]> {
+    const client = await this.client()
+    await client.post('/playground/locks', { seconds })
+    return until('rows are waited for', async () => {
+      const { edges } = await client.get<{ edges: LockWait[] }>('/locks/graph')
+      return edges.length >= 3 && edges
+    })
+  }
+
+  /** Events that a group could not handle. At dev() only: by the playground. */
+  async deadLetters(count = 3): Promise<{ group: string; letters: string[] }> {
+    const client = await this.client()
+    await client.post('/playground/deadletters', { count })
+    return until('there are dead letters', async () => {
+      const { items } = await client.get<{ items: { group: string; letters: number }[] }>('/events/deadletters')
+      const group = items.find((one) => one.letters >= count)?.group
+      if (group === undefined) {
+        return false
+      }
+      const page = await client.get<{ items: { id: string }[] }>(`/events/groups/${group}/deadletters`)
+      return { group, letters: page.items.map((one) => one.id) }
+    })
+  }
+
+  /** Some of everything, as the playground does it in a minute. At dev() only. */
+  async everything(): Promise<void> {
+    const client = await this.client()
+    await client.post('/playground/everything', {})
+    await until('there is something of everything', async () => {
+      const now = await client.get<{ stuck: number }>('/overview')
+      const runs = await client.get<{ items: unknown[] }>('/sagas/runs')
+      return now.stuck > 0 && runs.items.length > 3
+    })
   }
 
   /** How a transaction is now. */
