@@ -27,24 +27,29 @@ func operation(cmd *txn.Command) string {
 	return "rollback"
 }
 
-// appendKey appends the idempotency key: the same for every attempt at an operation, and for no other operation.
-func appendKey(dst []byte, cmd *txn.Command) []byte {
+// appendKey appends the idempotency key: the same for every attempt at an operation, and for no other operation. It
+// begins with the xid, which is so many bytes of it.
+func appendKey(dst []byte, cmd *txn.Command) (key []byte, xid int) {
+	from := len(dst)
 	dst = cmd.XID.Append(dst)
+	xid = len(dst) - from
 	dst = append(dst, '/')
 	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
 	dst = append(dst, '/')
-	return append(dst, operation(cmd)...)
+	return append(dst, operation(cmd)...), xid
 }
 
 // appendRequest appends a whole request to dst. trace is the traceparent, or "".
 func (t *Transport) appendRequest(dst []byte, s *signer, c *call, trace string) []byte {
 	cmd, e := &c.cmd, &c.endpoint
+	var scratch [128]byte
+	key, xid := appendKey(scratch[:0], cmd)
 	dst = append(append(dst, cmd.Call.Verb(cmd.Op)...), ' ')
 	if t.proxy != nil && !e.tls {
 		dst = append(append(dst, "http://"...), e.authority...)
 	}
 	from := len(dst)
-	dst = appendTarget(dst, e, cmd)
+	dst = appendTarget(dst, e, cmd, key, xid)
 	target := dst[from:]
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, e.authority...)
@@ -52,19 +57,14 @@ func (t *Transport) appendRequest(dst []byte, s *signer, c *call, trace string) 
 	if t.proxy != nil && !e.tls && t.proxy.authorization != "" {
 		dst = append(append(dst, "\r\nProxy-Authorization: "...), t.proxy.authorization...)
 	}
-	dst = append(dst, "\r\nConcord-Xid: "...)
-	xid := len(dst)
-	dst = cmd.XID.Append(dst)
-	clean(dst[xid:])
+	clean(key)
+	dst = append(append(dst, "\r\nConcord-Xid: "...), key[:xid]...)
 	dst = append(dst, "\r\nConcord-Branch: "...)
 	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
 	dst = append(append(dst, "\r\nConcord-Operation: "...), operation(cmd)...)
 	dst = append(dst, "\r\nConcord-Attempt: "...)
 	dst = strconv.AppendUint(dst, uint64(cmd.Attempt), 10)
-	dst = append(dst, "\r\nIdempotency-Key: "...)
-	key := len(dst)
-	dst = appendKey(dst, cmd)
-	clean(dst[key:])
+	dst = append(append(dst, "\r\nIdempotency-Key: "...), key...)
 	seconds := int64(t.clock.Now()) / 1000
 	dst = append(dst, "\r\nConcord-Timestamp: "...)
 	dst = strconv.AppendInt(dst, seconds, 10)
@@ -84,21 +84,20 @@ func (t *Transport) appendRequest(dst []byte, s *signer, c *call, trace string) 
 }
 
 // appendTarget appends the path and the query with the parameters that name the command.
-func appendTarget(dst []byte, e *endpoint, cmd *txn.Command) []byte {
+func appendTarget(dst []byte, e *endpoint, cmd *txn.Command, key []byte, xid int) []byte {
 	dst = append(append(dst, e.path...), '?')
 	if e.query != "" {
 		dst = append(append(dst, e.query...), '&')
 	}
-	var scratch [128]byte
 	dst = append(dst, paramXID+"="...)
-	dst = appendEscaped(dst, cmd.XID.Append(scratch[:0]))
+	dst = appendEscaped(dst, key[:xid])
 	dst = append(dst, "&"+paramBranch+"="...)
 	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
 	dst = append(append(dst, "&"+paramOperation+"="...), operation(cmd)...)
 	dst = append(dst, "&"+paramAttempt+"="...)
 	dst = strconv.AppendUint(dst, uint64(cmd.Attempt), 10)
 	dst = append(dst, "&"+paramKey+"="...)
-	return appendEscaped(dst, appendKey(scratch[:0], cmd))
+	return appendEscaped(dst, key)
 }
 
 // appendEscaped appends the value of a query parameter. Colons and slashes are legal there as they are.

@@ -333,14 +333,14 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 		return false
 	}
 	eff.Next.Version++ // nobody else has it yet
-	ch := &Change{
+	ch := Change{
 		Global: eff.Next, Ended: eff.Ended, Acquire: eff.Acquire, Release: eff.Release,
 		Touched:  union(eff.Touched, e.touched),
 		Decision: eff.Decided,
 	}
 	if eff.Write == txn.WriteLazy && !eff.Ended {
 		ch.Lazy = true
-		if !c.writeLazily(e, ch) {
+		if lazy := ch; !c.writeLazily(e, &lazy) {
 			return c.attempt(e, req)
 		}
 		e.touched = nil
@@ -355,11 +355,23 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 		ch.Lazy = eff.Write == txn.WriteLazy && !c.awaited(e)
 	}
 	req.wrote = c.stamp()
-	if !c.holds(e, func() { record(ch, func(err error) { c.written(e, req, eff, err) }) }) {
+	w := &durableWrite{c: c, e: e, req: req, eff: eff, change: ch}
+	if !c.holds(e, func() { record(&w.change, w.done) }) {
 		return c.attempt(e, req)
 	}
 	return false
 }
+
+// durableWrite is what is remembered of a change while it is being written.
+type durableWrite struct {
+	c      *Coordinator
+	e      *entry
+	req    request
+	eff    txn.Effects
+	change Change
+}
+
+func (w *durableWrite) done(err error) { w.c.written(w.e, w.req, w.eff, err) }
 
 // written takes the end of a durable write.
 func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error) {

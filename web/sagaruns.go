@@ -19,6 +19,7 @@ import (
 	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/plan"
 	"github.com/concord-tx/concord/saga/validate"
 	"github.com/concord-tx/concord/web/access"
 )
@@ -113,7 +114,7 @@ func (s *Server) startRun(c *gin.Context, sagas Sagas) {
 		g, fresh, err = s.startKeyed(c, req)
 	}
 	if err == nil {
-		err = allowed(access.From(c), g.Application, g.Group)
+		err = allowed(access.From(c.Request.Context()), g.Application, g.Group)
 	}
 	if err != nil {
 		s.failRun(c, err)
@@ -143,7 +144,7 @@ func (s *Server) sagaRequest(
 	case body.Key != "" && s.o.Documents == nil:
 		return req, &argumentError{"this server cannot keep keys"}
 	}
-	if err := allowed(access.From(c), body.Application, ""); err != nil {
+	if err := allowed(access.From(c.Request.Context()), body.Application, ""); err != nil {
 		return req, err
 	}
 	version, compiled, err := sagas.Ready(c, body.Saga, body.Version)
@@ -168,12 +169,16 @@ func (s *Server) sagaRequest(
 	if err == nil && timeout == 0 {
 		timeout = sagaDeadline
 	}
-	return orchestrator.SagaRequest{
+	req = orchestrator.SagaRequest{
 		BeginRequest: orchestrator.BeginRequest{
 			Application: body.Application, Name: body.Saga, Trace: s.traceOf(c), Data: input, Timeout: timeout,
 		},
 		Run: txn.SagaRun{Definition: body.Saga, Version: version, Key: body.Key},
-	}, err
+	}
+	if _, ours := compiled.Planner.(*plan.Program); ours && input != "" {
+		plan.KeepInput(&req.Run, value)
+	}
+	return req, err
 }
 
 // sagaDeadline is that of sagas whose language has none and whose caller names none.

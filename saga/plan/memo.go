@@ -59,6 +59,12 @@ type keeper struct {
 // their own.
 func Keep(run *txn.SagaRun) { run.Memo.Kept = &keeper{} }
 
+// KeepInput has the first look at a run find its input, which is what Decode makes of the transaction's Data. The run is
+// the caller's own; nobody changes the input from now on.
+func KeepInput(run *txn.SagaRun, input any) {
+	run.Memo.Kept = &keeper{memo: &memo{input: input, read: true}}
+}
+
 // Equal says that keepers are no part of what plans are compared by.
 func (k *keeper) Equal(*keeper) bool { return true }
 
@@ -74,8 +80,11 @@ func (p *Program) remember(g *txn.Global, work func(m *memo)) any {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.memo == nil || k.memo.program != p {
+	switch {
+	case k.memo == nil || k.memo.program != nil && k.memo.program != p:
 		k.memo = &memo{program: p}
+	case k.memo.program == nil: // it has the input alone
+		k.memo.program = p
 	}
 	work(k.memo)
 	if len(g.Branches) < memoBranches && len(g.Data) > memoInputBytesMax {

@@ -249,3 +249,26 @@ func TestLooksAtWhatMayComeLeaveRoomForWhatDoes(t *testing.T) {
 		t.Errorf("%d bytes are kept, and there is room for %d", bytesKept, m.room)
 	}
 }
+
+// TestAnInputThatWasReadIsNotReadAgain: the first look takes what it is given. After that the record counts.
+func TestAnInputThatWasReadIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	p := run(t, "saga: 1\nname: s\nsteps:\n- {id: a, call: {url: 'http://h/${input.n}'}, readOnly: true}\n", `{"n":0}`,
+		map[string]string{"a": ""}).rules.Planners.Planner(nil).(*Program)
+	g := &txn.Global{Status: txn.Active, Timeout: time.Hour, Data: `{"n":1}`, Saga: &txn.SagaRun{Definition: "s", Version: 1}}
+	KeepInput(g.Saga, map[string]any{"n": 2})
+	url := func() string {
+		next := p.Next(g, 0)
+		if len(next.Start) != 1 {
+			t.Fatalf("it goes on with %+v", next)
+		}
+		return next.Start[0].Call.CommitURL
+	}
+	if got := url(); got != "http://h/2" {
+		t.Errorf("with the input that is kept it calls %s", got)
+	}
+	g.Saga.Memo = txn.Memo{}
+	if got := url(); got != "http://h/1" {
+		t.Errorf("with the one in the record it calls %s", got)
+	}
+}
