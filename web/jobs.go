@@ -39,6 +39,8 @@ const (
 	heartbeatLate = 30 * time.Second
 	// jobSample is how many plans are shown.
 	jobSample = 5
+	// jobNamedMax bounds the transactions that a request names one by one.
+	jobNamedMax = 1000
 )
 
 // JobState is where a job stands.
@@ -58,8 +60,14 @@ type JobFilter struct {
 	Status      string `json:"status,omitempty"`
 	Stuck       bool   `json:"stuck,omitempty"`
 	Live        bool   `json:"live,omitempty"`
+	Heuristic   bool   `json:"heuristic,omitempty"`
 	Application string `json:"application,omitempty"`
+	Group       string `json:"group,omitempty"`
 	Name        string `json:"name,omitempty"`
+	// Saga is the definition that runs run, Key the caller's name of one of them, Kind that of one branch or more.
+	Saga string `json:"saga,omitempty"`
+	Key  string `json:"key,omitempty"`
+	Kind string `json:"kind,omitempty"`
 	// Since and Until are times or ages, as in a list.
 	Since string `json:"since,omitempty"`
 	Until string `json:"until,omitempty"`
@@ -71,6 +79,8 @@ type Job struct {
 	State  JobState  `json:"state"`
 	Action string    `json:"action"`
 	Filter JobFilter `json:"filter"`
+	// Named is how many transactions were named one by one, instead of a filter.
+	Named int `json:"named,omitempty"`
 	// RatePerSecond bounds how many operations begin in a second.
 	RatePerSecond int `json:"ratePerSecond"`
 	// Total is how many transactions are meant, More that there were more than a job can have. Refused are those among
@@ -119,9 +129,11 @@ type storedItem struct {
 
 // jobBody asks for a job.
 type jobBody struct {
-	Action        string    `json:"action"`
-	Filter        JobFilter `json:"filter"`
-	RatePerSecond int       `json:"ratePerSecond"`
+	Action string    `json:"action"`
+	Filter JobFilter `json:"filter"`
+	// XIDs names transactions one by one, at most jobNamedMax, instead of a filter.
+	XIDs          []string `json:"xids"`
+	RatePerSecond int      `json:"ratePerSecond"`
 }
 
 // startBody starts a job.
@@ -154,9 +166,9 @@ func (s *Server) makeJob(c *gin.Context) {
 	if op.Action == txn.ActionFinish {
 		err = &argumentError{"finish is of one saga, which somebody has looked at"}
 	}
-	var q orchestrator.Query
+	var next source
 	if err == nil {
-		q, err = s.jobQuery(body.Filter)
+		next, err = s.jobSource(&body)
 	}
 	if err == nil && (body.RatePerSecond < 0 || body.RatePerSecond > jobRateMax) {
 		err = &argumentError{fmt.Sprintf("ratePerSecond is a number from 1 to %d", jobRateMax)}
@@ -175,10 +187,10 @@ func (s *Server) makeJob(c *gin.Context) {
 	job := &Job{
 		ID: strings.ToLower(rand.Text()), State: JobPlanned, Action: body.Action, Filter: body.Filter,
 		RatePerSecond: cmp.Or(body.RatePerSecond, jobRate), Actor: actorOf(c), CreatedAt: now, UpdatedAt: now,
-		Sample: []PlanView{},
+		Sample: []PlanView{}, Named: len(body.XIDs),
 	}
 	job.ID = fmt.Sprintf("%013d-%s", s.o.Clock.Now(), job.ID[:8])
-	items, err := s.selectItems(c, job, q, op)
+	items, err := s.selectItems(c, job, next, op)
 	if err == nil {
 		err = s.storeJob(c, job, items)
 	}
@@ -188,76 +200,6 @@ func (s *Server) makeJob(c *gin.Context) {
 	}
 	c.Header("Location", "/api/v1/jobs/"+job.ID)
 	c.JSON(http.StatusCreated, job)
-}
-
-// jobQuery checks a filter.
-func (s *Server) jobQuery(f JobFilter) (q orchestrator.Query, err error) {
-	if f == (JobFilter{}) {
-		return q, &argumentError{"filter is empty: say which transactions are meant"}
-	}
-	q = orchestrator.Query{
-		Live: f.Live, Stuck: f.Stuck, Application: f.Application, Name: f.Name, Limit: orchestrator.PageItemsMax,
-	}
-	var ok bool
-	if f.Status != "" {
-		if q.Status, ok = txn.ParseStatus(f.Status); !ok {
-			return q, &argumentError{fmt.Sprintf("filter.status: %q is no status", f.Status)}
-		}
-	}
-	for text, at := range map[*string]*txn.Millis{&f.Since: &q.BeganFrom, &f.Until: &q.BeganTo} {
-		if *text == "" {
-			continue
-		}
-		if *at, ok = parseTime(*text, s.o.Clock.Now()); !ok {
-			return q, &argumentError{fmt.Sprintf("filter: %q is no time and no age such as 15m", *text)}
-		}
-	}
-	return q, nil
-}
-
-// selectItems fixes what is meant, and adds up what would be done.
-func (s *Server) selectItems(
-	ctx context.Context, job *Job, q orchestrator.Query, op txn.Operation,
-) (items []storedItem, err error) {
-	var digests strings.Builder
-	for {
-		page, err := s.o.Coordinator.List(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range page.Items {
-			if len(items) == jobItemsMax {
-				job.More = true
-				break
-			}
-			plan, err := await(ctx, func(done func(txn.Plan, error)) { s.o.Coordinator.Plan(g.XID.ID, op, done) })
-			var illegal *txn.IllegalEventError
-			switch {
-			case errors.As(err, &illegal), errors.Is(err, orchestrator.ErrNotFound):
-				job.Refused++
-				continue
-			case err != nil:
-				return nil, err
-			}
-			view := s.viewPlan(plan)
-			item := storedItem{JobItem: JobItem{XID: view.XID, Result: "pending"}, Number: g.XID.ID, Digest: view.Digest}
-			items = append(items, item)
-			digests.WriteString(view.Digest)
-			job.Calls, job.Leaves = job.Calls+len(view.Calls), job.Leaves+len(view.Leaves)
-			for _, f := range view.Frees {
-				job.Rows += f.Rows
-			}
-			if len(job.Sample) < jobSample {
-				job.Sample = append(job.Sample, view)
-			}
-		}
-		if q.Cursor = page.Next; page.Next == "" || job.More {
-			break
-		}
-	}
-	job.Total = len(items)
-	job.Digest = hashOf(job.Action, digests.String())[:32]
-	return items, nil
 }
 
 // storeJob stores a new job: first its items, so that a job that is seen has them.

@@ -93,6 +93,7 @@ func transactionRules() map[string]rule {
 	viewing := rule{role: access.Viewer}
 	return map[string]rule{
 		"GET " + v1 + "/transactions":             {role: access.Viewer, scope: queryOf},
+		"GET " + v1 + "/transactions/export":      {role: access.Viewer, scope: queryOf, long: true},
 		"POST " + v1 + "/transactions":            {role: access.Service, scope: bodyOf, begins: true},
 		"GET " + tx:                               {role: access.Member, scope: pathOf},
 		"GET " + tx + "/history":                  {role: access.Member, scope: pathOf},
@@ -113,6 +114,10 @@ func transactionRules() map[string]rule {
 		"GET " + v1 + "/jobs/:job/items":          viewing,
 		"POST " + v1 + "/jobs/:job/start":         {role: access.Operator, action: "job.start"},
 		"POST " + v1 + "/jobs/:job/cancel":        {role: access.Operator, action: "job.cancel"},
+		"GET " + v1 + "/views":                    viewing,
+		"POST " + v1 + "/views":                   {role: access.Viewer, action: "view.make"},
+		"PUT " + v1 + "/views/:view":              {role: access.Viewer, action: "view.change"},
+		"DELETE " + v1 + "/views/:view":           {role: access.Viewer, action: "view.delete"},
 	}
 }
 

@@ -23,19 +23,14 @@ import (
 
 // listTransactions answers GET /api/v1/transactions.
 func (s *Server) listTransactions(c *gin.Context) {
-	p := s.parameters(c, "status", "live", "stuck", "application", "name", "since", "until", "limit", "cursor")
-	q := orchestrator.Query{
-		Live: p.boolean("live"), Stuck: p.boolean("stuck"), Application: p.text("application"), Name: p.text("name"),
-		BeganFrom: p.time("since"), BeganTo: p.time("until"), Limit: p.limit(), Cursor: p.text("cursor"),
-	}
-	if name := p.text("status"); name != "" {
-		q.Status = p.status(name)
-	}
+	p := s.parameters(c, selectionNames("limit", "cursor")...)
+	sel := selectionOf(p)
+	sel.query.Limit, sel.query.Cursor = p.limit(), p.text("cursor")
 	if p.err != nil {
 		s.fail(c, p.err)
 		return
 	}
-	page, err := s.o.Coordinator.List(c, q)
+	page, err := s.selected(c, sel)
 	if err != nil {
 		s.fail(c, err)
 		return

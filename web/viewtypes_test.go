@@ -5,6 +5,7 @@ import "reflect"
 // viewTypes are the types behind the schemas of what people look at.
 func viewTypes() map[string]reflect.Type {
 	return map[string]reflect.Type{
+		"SavedView": reflect.TypeFor[SavedView](), "SavedViewRequest": reflect.TypeFor[viewBody](),
 		"Why": reflect.TypeFor[Why](), "CauseData": reflect.TypeFor[CauseData](), "Row": reflect.TypeFor[RowView](),
 		"LockGraph": reflect.TypeFor[LockGraph](), "LockNode": reflect.TypeFor[LockNode](),
 		"LockEdge": reflect.TypeFor[LockEdge](), "HotLocks": reflect.TypeFor[HotLocks](),
