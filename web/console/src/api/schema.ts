@@ -167,6 +167,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/transactions/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the list of transactions would show, in one answer.
+         * @description At most limit transactions, the newest first, as they are when they are reached. Where there are more, the
+         *     trailer Concord-Next has the cursor to go on with. An answer that is cut off has failed.
+         */
+        get: operations["exportTransactions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/transactions/{xid}": {
         parameters: {
             query?: never;
@@ -252,6 +273,23 @@ export interface paths {
         };
         /** How the server is doing, in numbers. */
         get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last quarter of an hour of the node that answers, a point a second, oldest first. */
+        get: operations["overviewHistory"];
         put?: never;
         post?: never;
         delete?: never;
@@ -547,6 +585,42 @@ export interface paths {
         /** Stop a job. What is done stays done. */
         post: operations["cancelJob"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved views of a list of the console, one's own and the shared ones, by name. */
+        get: operations["listViews"];
+        put?: never;
+        /** Save a view. To share it needs the role operator. */
+        post: operations["makeView"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{view}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a view of one's own; an admin may change every shared one. */
+        put: operations["changeView"];
+        post?: never;
+        /** Delete a view of one's own; an admin may delete every shared one. */
+        delete: operations["deleteView"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1954,6 +2028,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/playground": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What samples can be started, and what was. In development mode only. */
+        get: operations["showPlayground"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/playground/{scenario}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start samples. What they are goes through the same routes as what users do. */
+        post: operations["play"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/playground/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Stop starting samples. What was begun goes on. */
+        delete: operations["stopPlaying"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/journal": {
         parameters: {
             query?: never;
@@ -2015,6 +2140,8 @@ export interface components {
     schemas: {
         /** @enum {string} */
         Status: "Active" | "Committing" | "RollingBack" | "Committed" | "RolledBack";
+        /** @enum {string} */
+        BranchKind: "AT" | "TCC" | "SAGA" | "XA" | "SAGA_ANNOTATION" | "TOPIC" | "HTTP" | "HTTP_TCC" | "CHECK" | "STEP_CALL" | "STEP_MESSAGE" | "STEP_WORKER" | "STEP_TIMER" | "STEP_SIGNAL";
         Version: {
             version?: string;
             commit?: string;
@@ -2148,8 +2275,7 @@ export interface components {
         };
         Branch: {
             id?: string;
-            /** @enum {string} */
-            kind?: "AT" | "TCC" | "SAGA" | "XA" | "SAGA_ANNOTATION" | "TOPIC" | "HTTP" | "HTTP_TCC" | "CHECK" | "STEP_CALL" | "STEP_MESSAGE" | "STEP_WORKER" | "STEP_TIMER" | "STEP_SIGNAL";
+            kind?: components["schemas"]["BranchKind"];
             /** @description The name of a saga's step. */
             step?: string;
             /**
@@ -2505,6 +2631,12 @@ export interface components {
             stuck?: number;
             /** @description Locked rows. */
             locks?: number;
+            /**
+             * Format: date-time
+             * @description When the oldest transaction that has not ended was begun.
+             */
+            oldestLiveAt?: string;
+            latency?: components["schemas"]["Latency"];
             /** @description Registrations on this node that wait for a row. */
             lockWaiters?: number;
             /** @description Transactions that the last sweep found due. */
@@ -2516,6 +2648,29 @@ export interface components {
             oldestUnpublishedMs?: number;
             ready?: boolean;
             degraded?: boolean;
+        };
+        /** @description How long the transactions took, from begin to end, that ended on this node in the last ten seconds. */
+        Latency: {
+            /** @description How many; the others say nothing if it is 0. */
+            ended?: number;
+            p50Ms?: number;
+            p95Ms?: number;
+            p99Ms?: number;
+        };
+        /** @description One second of the node that answers; rates are events a second. */
+        Pulse: {
+            /** Format: date-time */
+            at?: string;
+            begun?: number;
+            committed?: number;
+            rolledBack?: number;
+            timedOut?: number;
+            lockConflicts?: number;
+            failures?: number;
+            latency?: components["schemas"]["Latency"];
+            /** @description Transactions that had not ended. */
+            live?: number;
+            lockWaiters?: number;
         };
         /** @description Events a second on this node; absent in the first numbers. */
         Rates: {
@@ -2667,21 +2822,54 @@ export interface components {
             about?: "decision" | "heuristic" | "branch";
             branch?: string;
         };
+        SavedViewRequest: {
+            list: string;
+            name: string;
+            /** @description The search, as it stands in the address. */
+            query?: string;
+            /** @description Columns that are shown, in their order; none is as usual. */
+            columns?: string[];
+            /** @description Whether others see it. */
+            shared?: boolean;
+        };
+        SavedView: {
+            id: string;
+            list: string;
+            name: string;
+            query: string;
+            columns: string[];
+            shared: boolean;
+            owner: string;
+            /** @description Whether it belongs to who asks. */
+            own: boolean;
+            /** Format: date-time */
+            updatedAt: string;
+        };
         JobFilter: {
             status?: components["schemas"]["Status"];
             stuck?: boolean;
             live?: boolean;
+            heuristic?: boolean;
             application?: string;
+            group?: string;
             name?: string;
+            /** @description Only runs of this saga. */
+            saga?: string;
+            /** @description Only the run with this key; the saga has to be named. */
+            key?: string;
+            kind?: components["schemas"]["BranchKind"];
             /** @description Begun at this time or later; a time or an age such as 15m. */
             since?: string;
             /** @description Begun before this time; a time or an age. */
             until?: string;
         };
+        /** @description What is meant is said by a filter or by xids, not both. */
         JobRequest: {
             /** @enum {string} */
             action: "commit" | "rollback" | "retry" | "release";
-            filter: components["schemas"]["JobFilter"];
+            filter?: components["schemas"]["JobFilter"];
+            /** @description Transactions that are named one by one. */
+            xids?: string[];
             /** @description 200 if absent. */
             ratePerSecond?: number;
         };
@@ -2695,6 +2883,8 @@ export interface components {
             state?: "planned" | "running" | "done" | "cancelled" | "interrupted";
             action?: string;
             filter?: components["schemas"]["JobFilter"];
+            /** @description Transactions that were named one by one, instead of a filter. */
+            named?: number;
             ratePerSecond?: number;
             /** @description Transactions that are meant. */
             total?: number;
@@ -3363,6 +3553,61 @@ export interface components {
         Signin: {
             key?: string;
         };
+        Playground: {
+            scenarios?: components["schemas"]["PlaygroundScenario"][];
+            /** @description The newest first. */
+            runs?: components["schemas"]["PlaygroundRun"][];
+            /** @description How many may be under way at once. */
+            runsMax?: number;
+            rateMax?: number;
+            secondsMax?: number;
+        };
+        PlaygroundScenario: {
+            name?: string;
+            /** @enum {string} */
+            kind?: "transaction" | "saga" | "locks" | "events" | "mixed";
+            /** @description In English. The console has its own words under the name. */
+            title?: string;
+            description?: string;
+            failures?: ("none" | "refuse" | "unknown" | "slow" | "timeout" | "crash" | "stuck")[];
+            /** @description What holds if nothing is said; so are rate and seconds. */
+            count?: number;
+            countMax?: number;
+            rate?: number;
+            seconds?: number;
+            /** @description Seconds are how long it goes on; otherwise how slow the slow ones are. */
+            timed?: boolean;
+        };
+        PlaygroundWish: {
+            /** @description 0, here and below: what the scenario has. */
+            count?: number;
+            /** @description Per second. */
+            rate?: number;
+            seconds?: number;
+            /** @description One of the scenario's. */
+            failure?: string;
+        };
+        PlaygroundRun: {
+            id?: string;
+            scenario?: string;
+            /** @enum {string} */
+            state?: "running" | "ended" | "stopped" | "failed";
+            failure?: string;
+            /** @description How many it begins in all; 0: its time alone bounds it. */
+            count?: number;
+            rate?: number;
+            seconds?: number;
+            begun?: number;
+            refused?: number;
+            /** @description Those that were begun last. */
+            xids?: string[];
+            /** @description The last refusal, in the server's words. */
+            error?: string;
+            /** Format: date-time */
+            beganAt?: string;
+            /** Format: date-time */
+            endedAt?: string;
+        };
         Me: {
             id?: string;
             name?: string;
@@ -3374,6 +3619,8 @@ export interface components {
             csrfToken?: string;
             /** Format: date-time */
             sessionEndsAt?: string;
+            /** @description There is a playground, see /api/v1/playground. */
+            playground?: boolean;
         };
         SignedOut: {
             /**
@@ -4115,6 +4362,16 @@ export interface operations {
                 application?: string;
                 /** @description Only those of this name. */
                 name?: string;
+                /** @description Only those of which a person has given up that they are all or nothing. */
+                heuristic?: boolean;
+                /** @description Only those of this transaction group. */
+                group?: string;
+                /** @description Only runs of this saga. */
+                saga?: string;
+                /** @description Only the run that has this key; the saga has to be named. */
+                key?: string;
+                /** @description Only those with a branch of this kind. */
+                kind?: components["schemas"]["BranchKind"];
                 /** @description Begun at this time or later; a time or an age such as 15m. */
                 since?: string;
                 /** @description Begun before this time; a time or an age. */
@@ -4167,6 +4424,59 @@ export interface operations {
         };
         responses: {
             201: components["responses"]["Transaction"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportTransactions: {
+        parameters: {
+            query?: {
+                /** @description ndjson if absent. */
+                format?: "ndjson" | "csv";
+                /** @description Only those in this status. */
+                status?: components["schemas"]["Status"];
+                /** @description Only those that have not ended. */
+                live?: boolean;
+                /** @description Only those that need a person. */
+                stuck?: boolean;
+                /** @description Only those begun by this application. */
+                application?: string;
+                /** @description Only those of this name. */
+                name?: string;
+                /** @description Only those of which a person has given up that they are all or nothing. */
+                heuristic?: boolean;
+                /** @description Only those of this transaction group. */
+                group?: string;
+                /** @description Only runs of this saga. */
+                saga?: string;
+                /** @description Only the run that has this key; the saga has to be named. */
+                key?: string;
+                /** @description Only those with a branch of this kind. */
+                kind?: components["schemas"]["BranchKind"];
+                /** @description Begun at this time or later; a time or an age such as 15m. */
+                since?: string;
+                /** @description Begun before this time; a time or an age. */
+                until?: string;
+                /** @description 100,000 if absent. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The transactions, a line for each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": unknown;
+                };
+            };
             default: components["responses"]["Problem"];
         };
     };
@@ -4282,6 +4592,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    overviewHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points; none for the time before the node was started. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Pulse"][];
+                    };
                 };
             };
             default: components["responses"]["Problem"];
@@ -4717,6 +5050,115 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listViews: {
+        parameters: {
+            query: {
+                /** @description Such as transactions. */
+                list: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["SavedView"][];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    makeView: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to repeat: whoever sends it again with the same key within a day gets the stored reply,
+                 *     with the header Idempotency-Replayed. Another body is refused with idempotencyKeyReused.
+                 */
+                "Idempotency-Key"?: components["parameters"]["idempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SavedViewRequest"];
+            };
+        };
+        responses: {
+            /** @description The view. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    changeView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a view. */
+                view: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SavedViewRequest"];
+            };
+        };
+        responses: {
+            /** @description The view. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deleteView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a view. */
+                view: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The view that there was. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -6852,6 +7294,79 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    showPlayground: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The scenarios and the runs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Playground"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    play: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of a scenario. */
+                scenario: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PlaygroundWish"];
+            };
+        };
+        responses: {
+            /** @description It is started. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaygroundRun"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    stopPlaying: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a run of the playground. */
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It stops. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaygroundRun"];
+                };
             };
             default: components["responses"]["Problem"];
         };
