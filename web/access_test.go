@@ -16,6 +16,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/web/access"
 	"github.com/concord-tx/concord/web/journal"
+	"github.com/concord-tx/concord/web/playground"
 	"github.com/concord-tx/concord/web/webtest"
 )
 
@@ -27,8 +28,10 @@ func accessTypes() map[string]reflect.Type {
 		"Ways": reflect.TypeFor[WaysView](), "Signin": reflect.TypeFor[signinBody](), "Me": reflect.TypeFor[MeView](),
 		"SigninView": reflect.TypeFor[SigninView](), "JournalEntry": reflect.TypeFor[JournalEntryView](),
 		"JournalReport": reflect.TypeFor[journal.Report](), "Approval": reflect.TypeFor[Approval](),
-		"SignedOut": reflect.TypeFor[SignedOutView](),
-		"Asked":     reflect.TypeFor[AskedView](), "ApprovalAnswer": reflect.TypeFor[approvalAnswer](),
+		"SignedOut":  reflect.TypeFor[SignedOutView](),
+		"Playground": reflect.TypeFor[PlaygroundView](), "PlaygroundScenario": reflect.TypeFor[playground.Scenario](),
+		"PlaygroundWish": reflect.TypeFor[playgroundBody](), "PlaygroundRun": reflect.TypeFor[playground.View](),
+		"Asked": reflect.TypeFor[AskedView](), "ApprovalAnswer": reflect.TypeFor[approvalAnswer](),
 	}
 }
 

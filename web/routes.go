@@ -76,6 +76,11 @@ func rules() map[string]rule {
 		"GET " + v1 + "/sessions":      viewing,
 		"GET " + v1 + "/nodes":         viewing,
 		"GET " + v1 + "/settings":      viewing,
+
+		"GET " + v1 + "/playground":              viewing,
+		"POST " + v1 + "/playground/:scenario":   {role: access.Operator, action: "playground.start"},
+		"DELETE " + v1 + "/playground/runs/:run": {role: access.Operator, action: "playground.stop"},
+
 		"PUT " + v1 + "/settings/:key": {role: access.Admin, action: "setting.change"},
 	}
 	maps.Copy(all, transactionRules())

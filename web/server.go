@@ -20,6 +20,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/web/access"
 	"github.com/concord-tx/concord/web/journal"
+	"github.com/concord-tx/concord/web/playground"
 )
 
 // Coordinator is what the API needs of the runtime. *orchestrator.Coordinator is the real one; tests bring another.
@@ -61,6 +62,8 @@ type Options struct {
 	Access *access.Gate
 	// ConsoleDir has the console that is served instead of the one in the binary. For its development.
 	ConsoleDir string
+	// Playground says where samples go, with Dev. Nil: there is none.
+	Playground *playground.Options
 	// MetricsOpen shows /metrics to everybody; otherwise to this machine and to viewers.
 	MetricsOpen bool
 	// FourEyes are the operations that need two people, of [FourEyesOperations].
@@ -181,6 +184,8 @@ type Server struct {
 	answers   buffers
 	jobs      atomic.Int64  // jobs that this node runs
 	closing   chan struct{} // closed when Run begins to shut down
+	// playground is nil where there is none.
+	playground *playground.Playground
 }
 
 // openAPI is the description of the API.
@@ -211,6 +216,9 @@ func New(o Options) *Server {
 		s.byRoute[route{method, path}] = r
 	}
 	s.registry, s.requests = newRegistry(s)
+	if o.Dev && o.Playground != nil {
+		s.playground = playground.New(*o.Playground)
+	}
 
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
@@ -282,6 +290,7 @@ func (s *Server) routes() {
 	s.keyRoutes(v1)
 	s.signinRoutes(v1)
 	s.journalRoutes(v1)
+	s.playgroundRoutes(v1)
 	s.approvalRoutes(v1)
 	v1.POST("/sagas/replies", s.takeReply)
 	s.sagaRoutes(v1)
@@ -290,15 +299,22 @@ func (s *Server) routes() {
 
 // Handler returns everything that is served.
 func (s *Server) Handler() http.Handler {
-	if s.o.Internal == nil {
+	if s.o.Internal == nil && s.playground == nil {
 		return s.engine
 	}
+	var participants http.Handler
+	if s.playground != nil {
+		participants = s.playground.Participants()
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/internal/") {
+		switch {
+		case s.o.Internal != nil && strings.HasPrefix(r.URL.Path, "/internal/"):
 			s.o.Internal.ServeHTTP(w, r)
-			return
+		case participants != nil && strings.HasPrefix(r.URL.Path, playground.Path):
+			participants.ServeHTTP(w, r)
+		default:
+			s.engine.ServeHTTP(w, r)
 		}
-		s.engine.ServeHTTP(w, r)
 	})
 }
 
@@ -316,6 +332,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Dura
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
+	defer s.runPlayground(ctx)()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)

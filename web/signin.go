@@ -23,6 +23,8 @@ type MeView struct {
 	CSRFToken string `json:"csrfToken,omitempty"`
 	// SessionEndsAt is when a browser has to sign in again at the latest.
 	SessionEndsAt string `json:"sessionEndsAt,omitempty"`
+	// Playground says that there is one.
+	Playground bool `json:"playground"`
 }
 
 func viewMe(p *access.Principal) MeView {
@@ -72,7 +74,11 @@ func (s *Server) signinRoutes(v1 *gin.RouterGroup) {
 	s.engine.GET(access.CallbackPath, peopleSee, s.withAccess(s.finishLogin))
 	s.engine.POST("/auth/logout", s.withAccess(s.signOut))
 	s.engine.GET(access.SignedOutPath, s.showSignedOut)
-	v1.GET("/me", func(c *gin.Context) { c.JSON(http.StatusOK, viewMe(access.From(c))) })
+	v1.GET("/me", func(c *gin.Context) {
+		me := viewMe(access.From(c))
+		me.Playground = s.playground != nil
+		c.JSON(http.StatusOK, me)
+	})
 	v1.GET("/signins", s.withAccess(s.listSignins))
 	v1.DELETE("/signins/:signin", s.withAccess(s.endSignin))
 }

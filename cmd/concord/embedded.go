@@ -59,7 +59,7 @@ func (m *oneMachine) open(ctx context.Context, n *node, o *orchestrator.Options)
 		return fmt.Errorf("%w; choose another one with --data", err)
 	}
 	m.decisions, err = embedded.Open(m.store, m.store.Apply, embedded.Options{
-		TopicPrefix: m.config.MQ.Prefix, Logger: m.logger,
+		TopicPrefix: m.config.MQ.Prefix, Logger: m.logger, AttemptsMax: attemptsMax(m.config),
 	})
 	if err != nil {
 		return fmt.Errorf("open the decision log: %w", err)
@@ -71,6 +71,15 @@ func (m *oneMachine) open(ctx context.Context, n *node, o *orchestrator.Options)
 	o.Transport = routes
 	n.openTasks(routes, o, tasks.Options{})
 	return n.openCallback(routes, nil, nil)
+}
+
+// attemptsMax is how often a group is given an event before it becomes a dead letter; 0 is the log's own number. In
+// development nobody wants to wait a quarter of an hour for one.
+func attemptsMax(c *config.Config) int {
+	if c.Dev {
+		return 4
+	}
+	return 0
 }
 
 func (m *oneMachine) bind(c *orchestrator.Coordinator) { m.messages.Bind(c.Reply) }

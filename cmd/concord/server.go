@@ -27,6 +27,7 @@ import (
 	"github.com/concord-tx/concord/web"
 	"github.com/concord-tx/concord/web/access"
 	"github.com/concord-tx/concord/web/journal"
+	"github.com/concord-tx/concord/web/playground"
 )
 
 // node is a running coordinator: its parts, from the bottom up.
@@ -234,6 +235,21 @@ func loopback(a net.Addr) bool {
 	return err == nil && address.Addr().IsLoopback()
 }
 
+// playgroundSeata is where sample applications connect, "" if they could not.
+func (n *node) playgroundSeata() string {
+	if n.config.Auth.Mode == "enforce" {
+		return ""
+	}
+	address, err := netip.ParseAddrPort(n.seata.Addr().String())
+	if err != nil {
+		return ""
+	}
+	if address.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), address.Port()).String()
+	}
+	return address.String()
+}
+
 // ready says why new work is not welcome.
 func (n *node) ready() []web.Reason {
 	var reasons []web.Reason
@@ -274,6 +290,11 @@ func (n *node) webOptions() web.Options {
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
 		CheckURL: n.callback.Check, Sagas: n.catalog, Tasks: n.tasks, Retention: n.config.Store.Retention,
+	}
+	if n.config.Dev && n.certs == nil {
+		o.Playground = &playground.Options{
+			Base: "http://" + n.listener.Addr().String(), Seata: n.playgroundSeata(), Logger: n.logger,
+		}
 	}
 	n.engine.web(&o)
 	n.webViews(&o)

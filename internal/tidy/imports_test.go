@@ -40,6 +40,7 @@ func edges() []struct {
 		{"tasks", adapter},
 		{"telemetry", adapter},
 		{"audit", adapter},
+		{"web/playground", []string{"tc/seata"}}, // it has an application that speaks Seata's protocol
 		{"web", append([]string{"saga"}, adapter...)},
 		{"client", []string{"tc/seata", "saga/definition"}},
 		{"internal/config", adapter},

@@ -1,0 +1,212 @@
+package playground
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// begun is what the API answers to a begin.
+type begun struct {
+	XID string `json:"xid"`
+	ID  string `json:"id"`
+}
+
+// at is the URL of a participant with which something goes wrong.
+func (p *Playground) at(service, failure string, seconds int) string {
+	address := p.o.Base + Path + service
+	if failure == "" || failure == None {
+		return address
+	}
+	q := url.Values{"fail": {failure}}
+	if failure == Slow {
+		q.Set("seconds", strconv.Itoa(seconds))
+	}
+	return address + "?" + q.Encode()
+}
+
+// work is what an application does between begin and end: it takes some time.
+func work(ctx context.Context) bool {
+	return pause(ctx, 100*time.Millisecond+rand.N(900*time.Millisecond))
+}
+
+// atOnce does several things and waits for all of them.
+func atOnce(todo []func() error) error {
+	var group sync.WaitGroup
+	errs := make([]error, len(todo))
+	for i, do := range todo {
+		group.Go(func() { errs[i] = do() })
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+func (p *Playground) tcc(ctx context.Context, r *run, _ int) error {
+	return p.order(ctx, r, r.wish.Failure)
+}
+
+func (p *Playground) stuck(ctx context.Context, r *run, _ int) error { return p.order(ctx, r, Stuck) }
+
+func (p *Playground) message(ctx context.Context, r *run, _ int) error {
+	return p.deliver(ctx, r, r.wish.Failure)
+}
+
+// order is a transaction of a shop with two TCC branches and a message to whom it may concern.
+func (p *Playground) order(ctx context.Context, r *run, failure string) error {
+	number, timeout, payment := 1000+rand.IntN(9000), 30_000, failure
+	switch failure {
+	case Refuse: // the try was refused, so the shop rolls back
+		payment = None
+	case Crash: // the shop begins and is never heard of again
+		payment, timeout = None, 5000
+	}
+	request := map[string]any{
+		"application": "sample-shop", "group": "sample_tx_group", "name": "placeOrder", "timeoutMs": timeout,
+		"data": map[string]any{"order": number},
+		"branches": []map[string]any{
+			{
+				"kind": "tcc", "confirmUrl": p.at("stock/confirm", None, 0), "cancelUrl": p.at("stock/cancel", None, 0),
+				"payload": map[string]any{"order": number, "sku": "tea-" + strconv.Itoa(number%7), "pieces": 1 + number%3},
+			},
+			{
+				"kind": "tcc", "confirmUrl": p.at("payments/confirm", payment, r.wish.Seconds),
+				"cancelUrl": p.at("payments/cancel", None, 0), "timeoutMs": 4000,
+				"retry":   map[string]any{"firstMs": 500, "maxMs": 3000},
+				"payload": map[string]any{"order": number, "amount": number%300 + 5, "card": "4111 1111 1111 1111"},
+			},
+			{"kind": "topic", "topic": "sample-orders", "payload": map[string]any{"order": number}},
+		},
+	}
+	var g begun
+	if err := p.api.ask(ctx, "POST", "/transactions", request, &g); err != nil {
+		return err
+	}
+	r.begun(g.XID)
+	if failure == Crash || !work(ctx) {
+		return nil
+	}
+	end := "/commit"
+	if failure == Refuse {
+		end = "/rollback"
+	}
+	err := p.api.ask(ctx, "POST", "/transactions/"+g.ID+end, map[string]any{"waitMs": 0}, nil)
+	if refusedAs(err, "otherOutcomeDecided") { // its time was over
+		return nil
+	}
+	return err
+}
+
+// deliver is a two-phase message: prepared, then submitted or withdrawn, or its sender is asked.
+func (p *Playground) deliver(ctx context.Context, r *run, failure string) error {
+	number, check, delivery := 1000+rand.IntN(9000), None, failure
+	switch failure {
+	case Refuse:
+		delivery = None
+	case Crash: // it is asked whether it has done its own work, and has not
+		delivery, check = None, []string{None, Refuse}[rand.IntN(2)]
+	}
+	request := map[string]any{
+		"application": "sample-shop", "group": "sample_tx_group", "name": "orderPlaced", "timeoutMs": 4000,
+		"check": map[string]any{"url": p.at("shop/check", check, 0)},
+		"deliveries": []map[string]any{
+			{
+				"url": p.at("points/add", delivery, r.wish.Seconds), "timeoutMs": 4000,
+				"payload": map[string]any{"order": number, "points": number % 50},
+			},
+			{"topic": "sample-mails", "payload": map[string]any{"order": number, "to": "customer@shop.example"}},
+		},
+	}
+	var g begun
+	if err := p.api.ask(ctx, "POST", "/messages", request, &g); err != nil {
+		return err
+	}
+	r.begun(g.XID)
+	if failure == Crash || !work(ctx) {
+		return nil
+	}
+	end := "/submit"
+	if failure == Refuse {
+		end = "/withdraw"
+	}
+	return p.api.ask(ctx, "POST", "/messages/"+g.ID+end, nil, nil)
+}
+
+// letterGroup is the consumer that cannot handle its events.
+const letterGroup = "sample-mailer"
+
+// letterTopic is what it reads.
+const letterTopic = "sample-letters"
+
+// deadLetters has a consumer refuse its events until they are put aside.
+func deadLetters(ctx context.Context, p *Playground, r *run) error {
+	const group = "/events/groups/" + letterGroup
+	subscription := map[string]any{"topics": []string{letterTopic}, "from": "next"}
+	if err := p.api.ask(ctx, "PUT", group, subscription, nil); err != nil {
+		return err
+	}
+	count := min(max(r.wish.Count, 1), 20)
+	if r.scenario.Name == "everything" {
+		count = 2
+	}
+	for i := range count {
+		var g begun
+		err := p.api.ask(ctx, "POST", "/transactions", map[string]any{
+			"application": "sample-shop", "name": "welcome", "timeoutMs": 30_000,
+			"branches": []map[string]any{{
+				"kind": "topic", "topic": letterTopic, "payload": map[string]any{"to": fmt.Sprintf("customer-%d@", i)},
+			}},
+		}, &g)
+		if err == nil {
+			r.begun(g.XID)
+			err = p.api.ask(ctx, "POST", "/transactions/"+g.ID+"/commit", map[string]any{"waitMs": 0}, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.refuseAll(ctx, group, count)
+}
+
+// refuseAll takes events of a group and gives them back as failed until so many were given up, for half a minute.
+func (p *Playground) refuseAll(ctx context.Context, group string, count int) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		var letters struct {
+			Items []struct{} `json:"items"`
+		}
+		if err := p.api.ask(ctx, "GET", group+"/deadletters?limit=1000", nil, &letters); err != nil {
+			return err
+		}
+		if len(letters.Items) >= count {
+			return nil
+		}
+		var polled struct {
+			Items []struct {
+				Delivery string `json:"delivery"`
+			} `json:"items"`
+		}
+		if err := p.api.ask(ctx, "POST", group+"/poll?wait=2s&limit=50", nil, &polled); err != nil {
+			return err
+		}
+		if len(polled.Items) == 0 {
+			continue
+		}
+		var deliveries []string
+		for _, item := range polled.Items {
+			deliveries = append(deliveries, item.Delivery)
+		}
+		err := p.api.ask(ctx, "POST", group+"/nack", map[string]any{
+			"deliveries": deliveries, "reason": "550 no such mailbox: the address has no host",
+		}, nil)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
