@@ -39,6 +39,7 @@ type numbers struct {
 	halves       [2]prometheus.Observer // sent, not sent
 	late         prometheus.Observer
 	requests     *prometheus.HistogramVec
+	recent       *recent
 }
 
 // Bounds of buckets in seconds: calls and writes take from a part of a millisecond to the longest timeout, waits and
@@ -52,7 +53,7 @@ func longBuckets() []float64 {
 }
 
 func newNumbers(t *Telemetry) *numbers {
-	n := &numbers{}
+	n := &numbers{recent: newRecent()}
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		n.all = append(n.all, v)
@@ -126,7 +127,9 @@ func (n *numbers) observe(s *orchestrator.Step) {
 			n.decisions[g.Status.Outcome()][g.Cause].Inc()
 		}
 	case orchestrator.StepEnd:
-		n.transactions[s.Global.Status.Outcome()].Observe(float64(s.Global.EndedAt-s.Global.BeganAt) / 1000)
+		took := time.Duration(s.Global.EndedAt-s.Global.BeganAt) * time.Millisecond
+		n.transactions[s.Global.Status.Outcome()].Observe(took.Seconds())
+		n.recent.add(s.To, took)
 	case orchestrator.StepWrite:
 		i := 0
 		if s.Within == orchestrator.StepDecide {

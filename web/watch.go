@@ -136,6 +136,10 @@ type Overview struct {
 	RollingBack int64 `json:"rollingBack"`
 	Stuck       int64 `json:"stuck"`
 	Locks       int64 `json:"locks"`
+	// OldestLiveAt is when the oldest transaction that has not ended was begun.
+	OldestLiveAt string `json:"oldestLiveAt,omitempty"`
+	// Latency is of those that ended on this node in the last seconds.
+	Latency Latency `json:"latency"`
 	// LockWaiters are registrations on this node that wait for a row.
 	LockWaiters int64 `json:"lockWaiters"`
 	// Due is how many transactions the last sweep found due, OverdueMs how late the latest was.
@@ -227,8 +231,13 @@ func (s *Server) overview(ctx context.Context) (Overview, error) {
 	if err != nil {
 		return Overview{}, err
 	}
+	oldest, err := s.o.Coordinator.Oldest(ctx)
+	if err != nil {
+		return Overview{}, err
+	}
 	stats := s.o.Coordinator.Stats()
 	v := Overview{
+		OldestLiveAt: when(oldest), Latency: s.latency(),
 		At: when(s.o.Clock.Now()), Active: counts.Active, Committing: counts.Committing, RollingBack: counts.RollingBack,
 		Stuck: counts.Stuck, Locks: counts.Locks, LockWaiters: stats.LockWaiters, Due: stats.Due,
 		OverdueMs: stats.Overdue, Ready: s.o.Ready == nil || len(s.o.Ready()) == 0,

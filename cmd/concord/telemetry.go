@@ -71,6 +71,14 @@ func (n *node) observeRequests() {
 }
 
 // collectors are the metrics that telemetry feeds.
+// latency is how long transactions took lately.
+func (n *node) latency() web.Latency {
+	r := n.telemetry.Recent()
+	return web.Latency{
+		Ended: r.Ended, P50Ms: r.P50.Milliseconds(), P95Ms: r.P95.Milliseconds(), P99Ms: r.P99.Milliseconds(),
+	}
+}
+
 func (n *node) collectors() []prometheus.Collector { return n.telemetry.Collectors() }
 
 // observeHalf tells the telemetry how a message of decisions went out.
