@@ -112,6 +112,8 @@ export async function shot(
 ): Promise<void> {
   const dir = shots()
   await inEachTheme(page, async (theme) => {
+    // No room is kept for a scrollbar, which pictures do not have.
+    await page.evaluate(() => document.documentElement.style.setProperty('scrollbar-gutter', 'auto'))
     await page.screenshot({
       path: join(dir, `${name}-${theme}.png`), animations: 'disabled', caret: 'hide', scale: 'css', ...options,
     })
