@@ -3,6 +3,7 @@ package catalog
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -37,8 +38,11 @@ type Catalog struct {
 	checks   chan struct{}
 	failures failures
 
+	// ready are the versions that are ready to run. Each event of each run looks here, so it is replaced as a whole, by
+	// those who hold the mutex.
+	ready atomic.Pointer[map[version]*Compiled]
+
 	mu      sync.RWMutex
-	ready   map[version]*Compiled
 	loading map[txn.SagaRun][]func(error)
 	last    map[string]uint32 // the newest versions, if it is alone
 	// publications counts what was published here.
@@ -54,10 +58,11 @@ const checksMax = 2
 func New(o Options) *Catalog {
 	c := &Catalog{
 		docs: o.Documents, clock: o.Clock, logger: o.Logger, checks: make(chan struct{}, checksMax),
-		ready: map[version]*Compiled{}, loading: map[txn.SagaRun][]func(error){},
-		alone: o.Alone, last: map[string]uint32{},
+		loading: map[txn.SagaRun][]func(error){},
+		alone:   o.Alone, last: map[string]uint32{},
 		failures: failures{all: map[txn.SagaRun]*failure{}},
 	}
+	c.ready.Store(&map[version]*Compiled{})
 	if c.clock == nil {
 		c.clock = orchestrator.SystemClock{}
 	}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -24,9 +25,7 @@ func (c *Catalog) Planner(run *txn.SagaRun) txn.Planner {
 
 // compiled returns what is ready, or nil.
 func (c *Catalog) compiled(run *txn.SagaRun) *Compiled {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.ready[version{run.Definition, run.Version}]
+	return (*c.ready.Load())[version{run.Definition, run.Version}]
 }
 
 // version is a definition as the map of those that are ready has it: it is asked several times for each event.
@@ -116,7 +115,7 @@ func (c *Catalog) Load(run *txn.SagaRun, done func(error)) {
 func (c *Catalog) load(key txn.SagaRun, told, done func(error)) {
 	c.mu.Lock()
 	switch {
-	case c.ready[version{key.Definition, key.Version}] != nil:
+	case c.compiled(&key) != nil:
 		c.mu.Unlock()
 		done(nil)
 		return
@@ -141,7 +140,9 @@ func (c *Catalog) load(key txn.SagaRun, told, done func(error)) {
 		told(err)
 		c.mu.Lock()
 		if err == nil {
-			c.ready[version{key.Definition, key.Version}] = compiled
+			ready := maps.Clone(*c.ready.Load())
+			ready[version{key.Definition, key.Version}] = compiled
+			c.ready.Store(&ready)
 		}
 		waiting := c.loading[key]
 		delete(c.loading, key)

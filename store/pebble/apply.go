@@ -98,7 +98,7 @@ func (s *Store) admit(ch *orchestrator.Change) (layout, error) {
 	}
 	s.mu.Lock()
 	prev, err := s.check(ch)
-	perhapsEnded := id <= s.newest
+	perhapsEnded := id <= s.lastEnded
 	s.mu.Unlock()
 	if err != nil {
 		return layout{}, err
@@ -187,12 +187,12 @@ func (s *Store) enqueue(ch *orchestrator.Change, w *write, take []rowHash) error
 	}
 	if ch.Ended {
 		w.ended = g.Status
+		s.lastEnded = max(s.lastEnded, w.id)
 		s.ended.add(g.Status)
 		s.live.remove(w.id)
 	} else {
 		s.live.store(g, w.layout)
 	}
-	s.newest = max(s.newest, w.id)
 	w.global = g
 	s.pending[w.id] = w
 	s.append(w)

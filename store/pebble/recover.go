@@ -35,7 +35,6 @@ func (s *Store) recover(ctx context.Context) error {
 			return fmt.Errorf("live record %x: %w", key, err)
 		}
 		s.live.store(g, l)
-		s.newest = max(s.newest, g.XID.ID)
 		for _, b := range g.Branches {
 			if b.LockKey == "" || b.Released {
 				continue
@@ -74,16 +73,14 @@ func (s *Store) recoverCounters() error {
 		s.ended.committed = int64(binary.BigEndian.Uint64(ended))
 		s.ended.rolledBack = int64(binary.BigEndian.Uint64(ended[8:]))
 	}
-	last, err := s.edgeID(spaceEnded, (*cockroach.Iterator).Last)
-	if err != nil {
+	if s.lastEnded, err = s.edgeID(spaceEnded, (*cockroach.Iterator).Last); err != nil {
 		return err
 	}
-	s.newest = max(s.newest, last)
 	first, err := s.edgeID(spaceOutbox, (*cockroach.Iterator).First)
 	if err != nil {
 		return err
 	}
-	last, err = s.edgeID(spaceOutbox, (*cockroach.Iterator).Last)
+	last, err := s.edgeID(spaceOutbox, (*cockroach.Iterator).Last)
 	if err != nil {
 		return err
 	}

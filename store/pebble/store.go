@@ -36,8 +36,8 @@ type Store struct {
 	live  liveTable
 	locks lockTable
 	ended endedCounts
-	// newest is the greatest id that was ever stored.
-	newest     int64
+	// lastEnded is the greatest id of a transaction that has ended.
+	lastEnded  int64
 	outboxNext uint64
 	// pending holds the newest change of every transaction that has one under way.
 	pending map[int64]*write
