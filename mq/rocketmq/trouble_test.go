@@ -343,7 +343,7 @@ func TestDecisionsThatArriveTogetherTravelTogether(t *testing.T) {
 	if err := Read(t.Context(), ReadOptions{NameServers: []string{c.names()}, Prefix: prefix}, func(m Message) error {
 		decided, err := Decode(m.Body)
 		n := len(strings.Fields(m.Keys))
-		if err != nil || n != len(decided) || n > 200 || m.Tag != "group_one" || m.Pack == "" {
+		if err != nil || n != len(decided) || n > 400 || m.Tag != "group_one" || m.Pack == "" {
 			return fmt.Errorf("%d keys, %d decisions, tag %s, pack %s: %w", n, len(decided), m.Tag, m.Pack, err)
 		}
 		return nil
