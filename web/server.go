@@ -42,6 +42,7 @@ type Coordinator interface {
 	List(ctx context.Context, q orchestrator.Query) (orchestrator.Page, error)
 	Locks(ctx context.Context, q orchestrator.LockQuery) (orchestrator.LockPage, error)
 	Counts(ctx context.Context) (orchestrator.Counts, error)
+	Oldest(ctx context.Context) (txn.Millis, error)
 	Waits(limit int) []orchestrator.WaitEdge
 	WaitsOf(id int64, limit int) (own, behind []orchestrator.WaitEdge)
 	WaitersOf(rows []txn.Row) []int
@@ -74,6 +75,8 @@ type Options struct {
 	Prefix string
 	// Ready returns why the server should get no new work; empty means ready. Nil: always ready.
 	Ready func() []Reason
+	// Latency says how long transactions took lately. Nil: nobody knows.
+	Latency func() Latency
 	// Degraded returns what does not work as it should, although new work is welcome. Nil: nothing.
 	Degraded func() []Reason
 	// Nodes lists the nodes of the cluster, of which Node is this one's id. Nil: one machine.
@@ -181,6 +184,7 @@ type Server struct {
 	watchers  atomic.Int64 // those of them that look again and again
 	followers atomic.Int64 // those of them that read a broker
 	overviews overviews
+	pulses    pulses
 	answers   buffers
 	jobs      atomic.Int64  // jobs that this node runs
 	closing   chan struct{} // closed when Run begins to shut down
@@ -258,6 +262,7 @@ func (s *Server) routes() {
 	v1.GET("/transactions/:xid/why", s.showWhy)
 	v1.GET("/transactions/:xid/stream", s.streamTransaction)
 	v1.GET("/overview", s.showOverview)
+	v1.GET("/overview/history", s.showPulse)
 	v1.GET("/stream", s.streamOverview)
 	v1.POST("/transactions/:xid/commit", s.decide(txn.Commit))
 	v1.POST("/transactions/:xid/rollback", s.decide(txn.Rollback))
@@ -332,6 +337,9 @@ func (s *Server) Run(ctx context.Context, listener net.Listener, drain time.Dura
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
+	pulsed, beats := context.WithCancel(ctx)
+	defer beats()
+	go s.keepPulse(pulsed)
 	defer s.runPlayground(ctx)()
 	select {
 	case err := <-ended:

@@ -286,7 +286,7 @@ func (n *node) webOptions() web.Options {
 	o := web.Options{
 		Coordinator: n.coordinator, Version: buildVersion(), Dev: n.config.Dev, Prefix: n.advertise, Ready: n.ready,
 		ConsoleDir: n.config.ConsoleDir,
-		Degraded:   n.engine.degraded, Collectors: n.collectors(),
+		Degraded:   n.engine.degraded, Collectors: n.collectors(), Latency: n.latency,
 		Sessions: n.sessions, Samples: n.samples, HeaderTimeout: n.config.Web.HeaderTimeout,
 		IdleTimeout: n.config.Web.IdleTimeout, BodyBytesMax: int64(n.config.Web.BodyBytesMax), Logger: n.logger,
 		CheckURL: n.callback.Check, Sagas: n.catalog, Tasks: n.tasks, Retention: n.config.Store.Retention,
