@@ -1,7 +1,7 @@
 import { Checkbox } from '@mantine/core'
 import { columnVisibilityFeature, createColumnHelper, tableFeatures, useTable, type RowData } from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react'
 import { useShortcuts } from '@/app/keys.ts'
 import { useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
@@ -46,30 +46,41 @@ export interface DataTableProps<Row> {
   readonly selection?: Selection
   /** CSS height of the scrolling part; absent: as high as the window allows. */
   readonly height?: string
+  /** Rows closer together. */
+  readonly dense?: boolean
+  /** Rows that are shown dimmed, because they are not what was asked for any more. */
+  readonly dimmed?: ReadonlySet<string>
+  /** In the line below the rows, at its end. */
+  readonly foot?: ReactNode
 }
 
 const features = tableFeatures({ columnVisibilityFeature })
 const rowHeight = 38
+const denseHeight = 30
 
-/** DataTable shows any number of rows: only those in sight are in the document. Keys: j and k move, o or Enter opens,
- * x selects. It reads as a table to screen readers, with the number of each row. */
+/** DataTable shows any number of rows: only those in sight are in the document and in the model of the table. Keys: j and
+ * k move, Home and End go to the ends, o or Enter opens, x selects. It reads as a table to screen readers, with the
+ * number of each row. */
 export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
   const t = useWords(words)
   const { rows, rowId, selection } = props
-  const table = useModel(props)
-  const models = table.getRowModel().rows
-  const columns = table.getVisibleLeafColumns()
   const scroller = useRef<HTMLDivElement>(null)
+  const size = props.dense ? denseHeight : rowHeight
   const virtual = useVirtualizer({
-    count: models.length,
+    count: rows.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => rowHeight,
-    getItemKey: (i) => models[i]!.id,
+    estimateSize: () => size,
     overscan: 12,
   })
+  useEffect(() => virtual.measure(), [virtual, size])
   const items = virtual.getVirtualItems()
+  const first = items[0]?.index ?? 0
+  const table = useModel(props, first, items.at(-1)?.index ?? -1)
+  const models = table.getRowModel().rows
+  const columns = table.getVisibleLeafColumns()
   const { at, setAt } = useCursor(props, (i) => virtual.scrollToIndex(i, { align: 'auto' }))
   useMore(props, items.at(-1)?.index ?? -1)
+  useRoom(scroller, props.height)
   const tracks = useMemo(() => {
     const width = new Map(props.columns.map((column) => [column.id, column.width]))
     return (selection ? '36px ' : '') + columns.map((column) => width.get(column.id)).join(' ')
@@ -81,7 +92,7 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
   return (
     <>
       {!!props.error && <ErrorBox error={props.error} {...retryOf(props)} stale />}
-      <div ref={scroller} className={classes['scroller']} style={{ height: props.height }}>
+      <div ref={scroller} className={classes['scroller']} style={props.height ? { height: props.height } : undefined}>
         <div role="table" aria-label={props.label} aria-rowcount={props.more ? -1 : rows.length + 1}
           className={classes['table']}>
           <div role="rowgroup" className={classes['head']}>
@@ -96,7 +107,8 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
           </div>
           <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
             {items.map((item) => {
-              const model = models[item.index]!
+              const model = models[item.index - first]
+              if (!model) return null
               const id = model.id
               return (
                 <div
@@ -107,6 +119,7 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
                   data-row={id}
                   data-current={item.index === at || undefined}
                   data-opens={props.onOpen ? true : undefined}
+                  data-dimmed={props.dimmed?.has(id) || undefined}
                   tabIndex={item.index === at || (at < 0 && item.index === 0) ? 0 : -1}
                   className={classes['row']}
                   style={{ ...grid, height: item.size, transform: `translateY(${item.start}px)`, position: 'absolute' }}
@@ -135,12 +148,16 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
         {props.loadingMore
           ? t('loadingMore')
           : t(props.more ? 'rowsMore' : 'rows', { count: count(rows.length) })}
+        {props.foot}
       </div>
     </>
   )
 }
 
-function useModel<Row extends RowData>({ rows, rowId, columns, hidden }: DataTableProps<Row>) {
+/** useModel is the model of the rows from first to last alone, so that its cost does not grow with the list. */
+function useModel<Row extends RowData>(props: DataTableProps<Row>, first: number, last: number) {
+  const { rows, rowId, columns, hidden } = props
+  const data = useMemo(() => rows.slice(first, last + 1), [rows, first, last])
   const defined = useMemo(() => {
     const helper = createColumnHelper<typeof features, Row>()
     return helper.columns(
@@ -153,7 +170,7 @@ function useModel<Row extends RowData>({ rows, rowId, columns, hidden }: DataTab
   return useTable({
     features,
     columns: defined,
-    data: rows as Row[],
+    data,
     getRowId: rowId,
     state: { columnVisibility },
     onColumnVisibilityChange: () => {},
@@ -184,13 +201,15 @@ function useCursor<Row>({ rows, rowId, onOpen, selection }: DataTableProps<Row>,
     setAt(next)
     show(next)
     const id = rowId(rows[next]!)
-    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-row="${CSS.escape(id)}"]`)?.focus())
+    focusRow(id, 10)
   }
   useShortcuts({
     j: () => go(at + 1),
     k: () => go(at - 1),
     ArrowDown: () => go(at + 1),
     ArrowUp: () => go(at - 1),
+    Home: () => go(0),
+    End: () => go(rows.length - 1),
     o: () => rows[at] && onOpen?.(rows[at]),
     x: () => {
       if (!selection || !rows[at]) return
@@ -198,6 +217,23 @@ function useCursor<Row>({ rows, rowId, onOpen, selection }: DataTableProps<Row>,
     },
   })
   return { at, setAt }
+}
+
+/** useRoom lets the table be as high as there is room below it in the window, and not lower than half of that. */
+function useRoom(scroller: RefObject<HTMLDivElement | null>, height: string | undefined): void {
+  useLayoutEffect(() => {
+    const element = scroller.current
+    if (!element || height) return
+    const top = Math.round(element.getBoundingClientRect().top + scrollY)
+    element.style.maxHeight = `max(calc(100vh - ${top + 56}px), 45vh)`
+  })
+}
+
+/** focusRow puts the focus on a row as soon as it is drawn, within some frames. */
+function focusRow(id: string, frames: number): void {
+  const row = document.querySelector<HTMLElement>(`[data-row="${CSS.escape(id)}"]`)
+  if (row) row.focus({ preventScroll: true })
+  else if (frames > 0) requestAnimationFrame(() => focusRow(id, frames - 1))
 }
 
 function toggled(ids: ReadonlySet<string>, id: string): ReadonlySet<string> {
