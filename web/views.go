@@ -130,6 +130,10 @@ type HistoryEntry struct {
 	Event  string `json:"event"`
 	Branch string `json:"branch,omitempty"`
 	Text   string `json:"text,omitempty"`
+	// Attempt is the number of the attempt that the entry is the end of, TookMs how long its answer took; absent where
+	// that is not known.
+	Attempt uint32 `json:"attempt,omitempty"`
+	TookMs  int64  `json:"tookMs,omitempty"`
 }
 
 // SessionView is how a session looks.
@@ -254,7 +258,8 @@ func viewLock(l orchestrator.Lock, now txn.Millis) Lock {
 func viewHistory(g *txn.Global) []HistoryEntry {
 	out := []HistoryEntry{}
 	for _, e := range g.History.Entries() {
-		entry := HistoryEntry{At: when(e.At), Event: e.Kind.String(), Text: e.Text}
+		entry := HistoryEntry{At: when(e.At), Event: e.Kind.String(), Text: e.Text, Attempt: e.Attempt}
+		entry.TookMs = e.Took.Milliseconds()
 		if e.Branch != 0 {
 			entry.Branch = decimal(e.Branch)
 		}

@@ -61,7 +61,7 @@ func begin(ev Begin, now Millis) Effects {
 		Data: ev.Data, BeganAt: now, Timeout: max(ev.Timeout, 0), Status: Active, Saga: ev.Saga,
 	}
 	g.DueAt = g.Deadline()
-	g.History = make(History, 0, 96).with(now, HistoryBegan, 0, "")
+	g.History = make(History, 0, 96).with(now, HistoryBegan, 0, "", timing{})
 	return Effects{Next: g, Write: WriteMemory}
 }
 
@@ -273,6 +273,8 @@ type draft struct {
 	eff   Effects
 	owned bool // the list of branches is this draft's own
 	firm  bool // what is sent must not be forgotten
+	// answered is the attempt whose end is taken, if it is known when it began.
+	answered timing
 }
 
 func edit(g *Global) *draft {
@@ -293,7 +295,7 @@ func (d *draft) done(w Write) Effects {
 }
 
 func (d *draft) tell(at Millis, kind HistoryKind, branch int64, text string) {
-	d.History = d.History.with(at, kind, branch, text)
+	d.History = d.History.with(at, kind, branch, text, d.answered)
 }
 
 // join appends a branch. The spare capacity of the old list may be used: the states of one transaction follow each

@@ -255,6 +255,7 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		return Effects{} // told twice, or nonsense
 	}
 	d := edit(g)
+	d.answered = r.timing(b, ev, now)
 	write := WriteLazy
 	switch ev.Result {
 	case ResultDone:
@@ -290,6 +291,20 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	return d.done(write)
 }
 
+// timing says how long the attempt took that ev is the end of. When it began is known from when its answer would have
+// been given up, unless that was put off: by a message that is out, or by a worker.
+func (r Rules) timing(b *Branch, ev Reply, now Millis) timing {
+	late := ev.Attempt != 0 && ev.Attempt != b.Attempts
+	if b.InFlightUntil == 0 || b.State == Published || b.Step != nil && b.Call == nil || late {
+		return timing{}
+	}
+	began := b.InFlightUntil.Add(-r.Retry.answer(b))
+	if began > now {
+		return timing{}
+	}
+	return timing{branch: b.ID, attempt: b.Attempts, took: max(now-began, 1)}
+}
+
 // refuse marks branch i as one that can never be finished.
 func (d *draft) refuse(i int, text string, now Millis) {
 	b := d.branch(i)
@@ -315,6 +330,7 @@ func (d *draft) confirm(i int, now Millis) Write {
 // fail plans the next attempt of branch i.
 func (r Rules) fail(d *draft, i int, ev Reply, now Millis) {
 	b := d.branch(i)
+	d.answered = r.timing(b, ev, now)
 	if b.State == Published {
 		b.State = Registered
 	}

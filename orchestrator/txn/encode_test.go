@@ -19,7 +19,7 @@ func version1Global() *Global {
 		XID: XID{Prefix: "10.0.0.1:8091", ID: 4194305}, Version: 3, Application: "shop", Group: "default", Name: "order",
 		BeganAt: 1_700_000_000_001, DecidedAt: 1_700_000_000_501, Timeout: time.Minute, Status: Committing,
 		Cause: CauseRequested, Stuck: StuckRetriesUsedUp, DueAt: 1_700_000_010_501,
-		History: History(nil).with(1_700_000_000_001, HistoryBegan, 0, ""),
+		History: History(nil).with(1_700_000_000_001, HistoryBegan, 0, "", timing{}),
 		Branches: []*Branch{{
 			ID: 4194306, Kind: AT, State: PhaseOneDone, Resource: "jdbc:mysql://db/shop", Client: "shop:10.0.0.9:4711",
 			LockKey: "t:1,2", Data: "{}", RegisteredAt: 1_700_000_000_101, Attempts: 2, NextAt: 1_700_000_010_501,

@@ -285,6 +285,7 @@ func (r Rules) stepped(g *Global, ev Reply, now Millis) Effects {
 		return Effects{} // an older attempt failed, or the failure of this one is told twice
 	}
 	d := edit(g)
+	d.answered = r.timing(b, ev, now)
 	switch {
 	case v.Result == ResultDone:
 		d.stepDone(i, v, ev.Code, now)
@@ -323,6 +324,8 @@ func (r Rules) steppedLate(g *Global, i int, ev Reply, now Millis) Effects {
 		return Effects{} // an older attempt
 	}
 	d := edit(g)
+	d.answered = r.timing(b, Reply{}, now)
+	d.answered.attempt = b.Step.Tries
 	switch v.Result {
 	case ResultDone:
 		d.stepDone(i, v, ev.Code, now)

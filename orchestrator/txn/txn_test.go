@@ -145,7 +145,7 @@ func TestEncodingKeepsEverything(t *testing.T) {
 			EndedAt: millis.Draw(t, "ended"), Timeout: time.Duration(rapid.Int64().Draw(t, "timeout")),
 			Status: Status(rapid.Byte().Draw(t, "status")), Cause: Cause(rapid.Byte().Draw(t, "cause")),
 			Stuck: Stuck(rapid.Byte().Draw(t, "stuck")), DueAt: millis.Draw(t, "due"),
-			History: History("").with(5, HistoryBegan, 0, text.Draw(t, "history")),
+			History: History("").with(5, HistoryBegan, 0, text.Draw(t, "history"), timing{}),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "branches") {
 			g.Branches = append(g.Branches, &Branch{
@@ -170,7 +170,7 @@ func TestEncodingKeepsEverything(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	g := &Global{XID: XID{Prefix: "h:1", ID: 3}, Status: Active, Name: "n"}
-	g.History = g.History.with(1, HistoryBegan, 0, "x")
+	g.History = g.History.with(1, HistoryBegan, 0, "x", timing{})
 	f.Add(AppendBranch(AppendGlobal(nil, g), &Branch{ID: 4, Kind: AT, State: Registered, LockKey: "t:1"}))
 	g.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	f.Add(AppendBranch(AppendGlobal(nil, g), &Branch{ID: 5, Kind: Topic, State: Registered, Ack: AckReport}))
