@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/concord-tx/concord/saga/definition"
@@ -106,6 +107,80 @@ func whole(f float64) any {
 
 // Encode writes a value as JSON with sorted keys.
 func Encode(v any) ([]byte, error) {
+	if text, ok := appendPlain(make([]byte, 0, 64), v, 0); ok {
+		return text, nil
+	}
+	return encodeAny(v)
+}
+
+// plainKeysMax is how many keys a map has at most that is written without the library.
+const plainKeysMax = 16
+
+// appendPlain appends a value as encodeAny writes it, if it is one as most are: maps with few keys, lists, and texts in
+// which nothing is escaped. Otherwise it reports false.
+func appendPlain(dst []byte, v any, depth int) (text []byte, ok bool) {
+	if depth > payloadDepthMax {
+		return dst, false
+	}
+	switch v := v.(type) {
+	case nil:
+		return append(dst, "null"...), true
+	case bool:
+		return strconv.AppendBool(dst, v), true
+	case int:
+		return strconv.AppendInt(dst, int64(v), 10), true
+	case string:
+		return appendPlainText(dst, v)
+	case []any:
+		dst = append(dst, '[')
+		for i, item := range v {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			if dst, ok = appendPlain(dst, item, depth+1); !ok {
+				return dst, false
+			}
+		}
+		return append(dst, ']'), v != nil
+	case map[string]any:
+		var room [plainKeysMax]string
+		keys := room[:0]
+		for key := range v {
+			if len(keys) == plainKeysMax {
+				return dst, false
+			}
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		dst = append(dst, '{')
+		for i, key := range keys {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			if dst, ok = appendPlainText(dst, key); !ok {
+				return dst, false
+			}
+			if dst, ok = appendPlain(append(dst, ':'), v[key], depth+1); !ok {
+				return dst, false
+			}
+		}
+		return append(dst, '}'), v != nil
+	}
+	return dst, false
+}
+
+// appendPlainText appends a text in which nothing is escaped.
+func appendPlainText(dst []byte, s string) (text []byte, ok bool) {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return dst, false
+		}
+	}
+	return append(append(append(dst, '"'), s...), '"'), true
+}
+
+// encodeAny is Encode of any value.
+func encodeAny(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
@@ -24,6 +25,8 @@ type Program struct {
 	readsSaga bool
 	// size is how many steps there are with those of sub-sagas, height how deep these are nested.
 	size, height int
+
+	walks *sync.Pool // of *walk, for the next look
 
 	oracle Oracle      // nil: expressions are evaluated
 	stop   func() bool // nil: nothing is interrupted
@@ -100,7 +103,9 @@ func compile(def *definition.Definition, subs *linker, depth int) (*Program, err
 	if depth > definition.SubSagaDepthMax {
 		return nil, tooDeep(def.Name)
 	}
-	p := &Program{def: def, order: def.Order(), edges: def.Predecessors(), index: map[string]int{}}
+	p := &Program{
+		def: def, order: def.Order(), edges: def.Predecessors(), index: map[string]int{}, walks: new(sync.Pool),
+	}
 	if len(p.order) != len(def.Steps) {
 		return nil, fmt.Errorf("saga %s: steps wait for each other in a circle", def.Name)
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -91,6 +92,36 @@ func (p *Program) remember(g *txn.Global, work func(m *memo)) any {
 		k.memo = nil
 	}
 	return k
+}
+
+// begin makes the walk of the whole saga.
+func (p *Program) begin(m *memo, g *txn.Global, now txn.Millis) (*walk, error) {
+	w := p.take()
+	*w = walk{Program: p, run: g.Saga, g: g, now: now, memo: m, seen: w.seen}
+	m.swept = false
+	if len(g.Branches) >= memoBranches {
+		m.index(g)
+	}
+	input, err := m.inputOf(g)
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	w.input = input
+	return w, nil
+}
+
+// take returns a walk, of which only the room for what is seen is of use, and give takes it back.
+func (p *Program) take() *walk {
+	if w, ok := p.walks.Get().(*walk); ok {
+		return w
+	}
+	return &walk{}
+}
+
+func (p *Program) give(w *walk) {
+	clear(w.seen)
+	*w = walk{seen: w.seen[:0]}
+	p.walks.Put(w)
 }
 
 // inputOf reads the input.

@@ -64,6 +64,7 @@ func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 			return
 		}
 		next = w.next()
+		p.give(w)
 	})
 	next.Memo = kept
 	return next
@@ -85,24 +86,15 @@ func (w *walk) next() txn.Next {
 	return txn.Next{Decide: txn.Commit, Text: text}
 }
 
-// begin makes the walk of the whole saga.
-func (p *Program) begin(m *memo, g *txn.Global, now txn.Millis) (*walk, error) {
-	w := &walk{Program: p, run: g.Saga, g: g, now: now, memo: m}
-	m.swept = false
-	if len(g.Branches) >= memoBranches {
-		m.index(g)
-	}
-	input, err := m.inputOf(g)
-	if err != nil {
-		return nil, fmt.Errorf("input: %w", err)
-	}
-	w.input = input
-	return w, nil
-}
-
 // all looks at every step, begins what can be begun, and returns the output if all have ended.
 func (w *walk) all() any {
-	w.seen, w.steps = make([]seen, len(w.def.Steps)), map[string]any{}
+	if n := len(w.def.Steps); cap(w.seen) >= n {
+		w.seen = w.seen[:n]
+		clear(w.seen)
+	} else {
+		w.seen = make([]seen, n)
+	}
+	w.steps = map[string]any{}
 	for _, i := range w.order {
 		if w.stopped() {
 			return nil
