@@ -2747,6 +2747,13 @@ export interface components {
             event?: string;
             branch?: string;
             text?: string;
+            /** @description The number of the attempt that this is the end of. */
+            attempt?: number;
+            /**
+             * Format: int64
+             * @description How long that attempt took; absent if it is not known.
+             */
+            tookMs?: number;
         };
         Session: {
             /** @description application:ip:port */
@@ -3875,6 +3882,18 @@ export interface components {
             subs?: {
                 [key: string]: number;
             };
+            /** @description Of a state machine of Seata only, as far as it can be read. */
+            steps?: components["schemas"]["SagaStep"][];
+            /** @description What a state machine of Seata calls. */
+            services?: components["schemas"]["SagaService"][];
+        };
+        SagaService: {
+            /** @description By which it is bound. */
+            name: string;
+            /** @description Those that call it. */
+            states: string[];
+            /** @description Where it is; missing as long as it is not bound. */
+            target?: string;
         };
         SagaFinding: {
             /** @description Of the lint, see docs/SAGAS.md. */
