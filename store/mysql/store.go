@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -299,13 +300,16 @@ func (s *Store) Counts(ctx context.Context) (orchestrator.Counts, error) {
 	return n, nil
 }
 
-// selectOldest finds the first entry of the index for each state that a live transaction may have.
+// selectOldestOf finds the first entry of the index for a state.
+const selectOldestOf = `SELECT MIN(began_at) AS at FROM concord_live WHERE state = ?`
+
+// selectOldest does so for each state that a live transaction may have.
 var selectOldest = oldestOf()
 
 func oldestOf() string {
 	var each []string
 	for _, s := range sources(orchestrator.Query{Live: true}) {
-		each = append(each, fmt.Sprintf("SELECT MIN(began_at) AS at FROM concord_live WHERE state = %d", s.key))
+		each = append(each, strings.Replace(selectOldestOf, "?", strconv.FormatInt(s.key, 10), 1))
 	}
 	return "SELECT COALESCE(MIN(at), 0) FROM (" + strings.Join(each, " UNION ALL ") + ") AS firsts"
 }
