@@ -2,6 +2,7 @@ package playground
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -25,8 +26,8 @@ func locks(ctx context.Context, p *Playground, r *run) error {
 		return err
 	}
 	r.begun(inventory)
-	if ok, err := stock.lock(ctx, inventory, "stock:1,2,3,4,5,6,7,8"); err != nil || !ok {
-		return fmt.Errorf("lock the sample rows: %v, %w", ok, err)
+	if ok, err := stock.lockSoon(ctx, inventory, "stock:1,2,3,4,5,6,7,8", held); err != nil || !ok {
+		return errors.Join(errors.New("the sample rows are locked by another run"), err, stock.end(ctx, inventory, false))
 	}
 	todo := []func() error{
 		func() error { // the inventory takes its time, then its rows are free
@@ -42,20 +43,23 @@ func locks(ctx context.Context, p *Playground, r *run) error {
 			if !pause(ctx, time.Duration(i)*400*time.Millisecond) {
 				return nil
 			}
-			return waiter(ctx, r, shop, fmt.Sprintf("orders:%d;stock:%d", 100+i, i/2+1), held+5*time.Second)
+			return waiter(ctx, r, shop, fmt.Sprintf("orders:%d", 100+i), fmt.Sprintf("stock:%d", i/2+1), held+5*time.Second)
 		})
 	}
 	return atOnce(todo)
 }
 
-// waiter is a transaction that wants rows, gets them at last or gives up, and ends.
-func waiter(ctx context.Context, r *run, a *application, rows string, within time.Duration) error {
+// waiter is a transaction that has rows of its own and wants others, gets them at last or gives up, and ends.
+func waiter(ctx context.Context, r *run, a *application, own, wanted string, within time.Duration) error {
 	xid, err := a.begin(ctx, "sell", within+time.Minute)
 	if err != nil {
 		return err
 	}
 	r.begun(xid)
-	got, err := a.lockSoon(ctx, xid, rows, within)
+	got, err := a.lockSoon(ctx, xid, own, within)
+	if err == nil && got {
+		got, err = a.lockSoon(ctx, xid, wanted, within)
+	}
 	if err != nil {
 		return err
 	}
@@ -84,6 +88,9 @@ func cycles(ctx context.Context, r *run, a, b *application, within time.Duration
 		cross := func(app *application, xid, row string) func() error {
 			return func() error {
 				got, err := app.lock(ctx, xid, row)
+				if app == b && !got && err == nil { // one of them gives way, so the other comes through
+					got, err = app.lockSoon(ctx, xid, row, 5*time.Second)
+				}
 				if err != nil {
 					return err
 				}

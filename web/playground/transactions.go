@@ -149,6 +149,10 @@ func deadLetters(ctx context.Context, p *Playground, r *run) error {
 	if err := p.api.ask(ctx, "PUT", group, subscription, nil); err != nil {
 		return err
 	}
+	before, err := p.letters(ctx, group)
+	if err != nil {
+		return err
+	}
 	count := min(max(r.wish.Count, 1), 20)
 	if r.scenario.Name == "everything" {
 		count = 2
@@ -169,22 +173,25 @@ func deadLetters(ctx context.Context, p *Playground, r *run) error {
 			return err
 		}
 	}
-	return p.refuseAll(ctx, group, count)
+	return p.refuseAll(ctx, group, before+count)
 }
 
-// refuseAll takes events of a group and gives them back as failed until so many were given up, for half a minute.
+// letters counts the dead letters of a group.
+func (p *Playground) letters(ctx context.Context, group string) (int, error) {
+	var letters struct {
+		Items []struct{} `json:"items"`
+	}
+	err := p.api.ask(ctx, "GET", group+"/deadletters?limit=1000", nil, &letters)
+	return len(letters.Items), err
+}
+
+// refuseAll takes events of a group and gives them back as failed until it has so many dead letters, for half a minute.
 func (p *Playground) refuseAll(ctx context.Context, group string, count int) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for ctx.Err() == nil {
-		var letters struct {
-			Items []struct{} `json:"items"`
-		}
-		if err := p.api.ask(ctx, "GET", group+"/deadletters?limit=1000", nil, &letters); err != nil {
+		if letters, err := p.letters(ctx, group); err != nil || letters >= count {
 			return err
-		}
-		if len(letters.Items) >= count {
-			return nil
 		}
 		var polled struct {
 			Items []struct {
