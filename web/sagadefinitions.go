@@ -46,6 +46,9 @@ type SagaReview struct {
 	// Explored is missing if the definition was too broken to be run, or its language is not explored.
 	Explored *SagaExplored     `json:"explored,omitempty"`
 	Subs     map[string]uint32 `json:"subs,omitempty"`
+	// Steps and Services are of a state machine of Seata: how it is drawn, and what is to be bound.
+	Steps    []catalog.Step    `json:"steps,omitempty"`
+	Services []catalog.Service `json:"services,omitempty"`
 }
 
 // SagaExplored is what became of a definition when everything happened to it that can.
@@ -341,7 +344,10 @@ func viewVersion(p *catalog.Published) SagaVersion {
 }
 
 func viewReview(r *catalog.Review) SagaReview {
-	v := SagaReview{Name: r.Name, Language: r.Language, Sound: r.Sound(), Findings: r.Findings, Subs: r.Subs}
+	v := SagaReview{
+		Name: r.Name, Language: r.Language, Sound: r.Sound(), Findings: r.Findings, Subs: r.Subs,
+		Steps: r.Steps, Services: r.Services,
+	}
 	if v.Findings == nil {
 		v.Findings = []definition.Finding{}
 	}

@@ -26,7 +26,8 @@ func definitionTypes() map[string]reflect.Type {
 		"SagaReview": reflect.TypeFor[SagaReview](), "SagaFinding": reflect.TypeFor[definition.Finding](),
 		"SagaExplored": reflect.TypeFor[SagaExplored](), "SagaFailure": reflect.TypeFor[SagaFailure](),
 		"SagaVersion": reflect.TypeFor[SagaVersion](), "SagaPublication": reflect.TypeFor[SagaPublication](),
-		"SagaStep": reflect.TypeFor[catalog.Step](), "SagaDraft": reflect.TypeFor[SagaDraft](),
+		"SagaStep": reflect.TypeFor[catalog.Step](), "SagaService": reflect.TypeFor[catalog.Service](),
+		"SagaDraft":       reflect.TypeFor[SagaDraft](),
 		"SagaDraftReview": reflect.TypeFor[SagaDraftReview](), "SagaProblem": reflect.TypeFor[SagaProblem](),
 	}
 }

@@ -62,6 +62,17 @@ type Review struct {
 	Report *explore.Report
 	// Subs are the versions of sub-sagas that were looked at.
 	Subs map[string]uint32
+	// Steps and Services are of a state machine of Seata, as far as it can be read; nil of other texts.
+	Steps    []Step
+	Services []Service
+}
+
+// Service is what a state machine calls, which has to be bound to a target.
+type Service struct {
+	// Name is that by which it is bound; States are those that call it; Target is where it is, "" if it is not bound.
+	Name   string   `json:"name"`
+	States []string `json:"states"`
+	Target string   `json:"target,omitempty"`
 }
 
 // Sound reports whether the definition may be published.

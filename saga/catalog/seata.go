@@ -61,8 +61,11 @@ func (l seata) Check(ctx context.Context, text []byte, sagas Lookup) (r Review, 
 	source := machine.ParseSource(text)
 	found := machine.Check(source, l.resolver(sagas, &fault))
 	r.Findings, r.Report = found.Findings, found.Report
-	if found.Definition != nil {
-		r.Name, r.Title = found.Definition.Machine.Name, found.Definition.Machine.Comment
+	if d := found.Definition; d != nil {
+		r.Name, r.Title, r.Steps = d.Machine.Name, d.Machine.Comment, seataSteps(d)
+		for _, service := range d.Services() {
+			r.Services = append(r.Services, Service(service))
+		}
 	}
 	if found.Program != nil && found.Bound {
 		r.Digest = source.Digest()
@@ -101,6 +104,11 @@ func (seata) Steps(text []byte) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	return seataSteps(d), nil
+}
+
+// seataSteps is how the states of a machine are shown.
+func seataSteps(d *machine.Definition) []Step {
 	targets := map[string]string{}
 	for _, service := range d.Services() {
 		for _, state := range service.States {
@@ -114,7 +122,7 @@ func (seata) Steps(text []byte) ([]Step, error) {
 	for _, s := range d.Machine.States {
 		steps = append(steps, seataStep(d.Machine, s, targets[s.Name]))
 	}
-	return steps, nil
+	return steps
 }
 
 // seataStep is how a state is shown.

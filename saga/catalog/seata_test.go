@@ -66,6 +66,26 @@ func TestStateMachinesOfSeataArePublishedAndPlanned(t *testing.T) {
 	}
 }
 
+func TestReviewsSayWhatAStateMachineCallsAndWhatIsBound(t *testing.T) {
+	t.Parallel()
+	c := New(Options{Documents: &shelf{all: map[string]orchestrator.Document{}}, Languages: []Language{Seata()}})
+	t.Cleanup(c.Close)
+	for text, target := range map[string]string{
+		innerMachine: "", seataText(innerMachine): "POST http://127.0.0.1/stock/look",
+	} {
+		r, err := c.Review(t.Context(), []byte(text))
+		if err != nil || len(r.Services) != 1 || len(r.Steps) != 1 || r.Sound() != (target != "") {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if s := r.Services[0]; s.Name != "stock.look" || strings.Join(s.States, " ") != "Look" || s.Target != target {
+			t.Errorf("%+v; want it at %q", s, target)
+		}
+	}
+	if r, err := c.Review(t.Context(), []byte(`{"States": 7}`)); err != nil || r.Services != nil || r.Sound() {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestStateMachinesThatCannotBeRunAreRefused(t *testing.T) {
 	t.Parallel()
 	broken := machine.Source{Machine: innerMachine, Bindings: "default: {cal: x}"}
