@@ -38,6 +38,8 @@ const (
 	checkAfter = 500 * time.Millisecond
 	// requestKeepMax is the size up to which a worker keeps the memory of its last request.
 	requestKeepMax = 64 << 10
+	// slackPart is the part of its timeout by which a call may be given up later; see [conn.arm].
+	slackPart = 16
 	// patienceLeast is the time that a target must have had before a missing answer tells anything about it.
 	patienceLeast = time.Second
 )
@@ -50,6 +52,7 @@ type conn struct {
 	limit     int  // how many bytes may be read yet
 	got       bool // something was read since the request was written
 	idleSince time.Duration
+	armed     time.Time // the deadline that is set; zero: not known
 }
 
 var errTooLong = errors.New("the answer is too long")
@@ -63,6 +66,16 @@ func (c *conn) Read(p []byte) (int, error) {
 	c.limit -= n
 	c.got = c.got || n > 0
 	return n, err
+}
+
+// arm sets the deadline of a call, or up to slack later: each setting moves two timers, so the one that is set already
+// stays where it will do.
+func (c *conn) arm(deadline time.Time, slack time.Duration) {
+	if late := c.armed.Sub(deadline); late >= 0 && late <= slack {
+		return
+	}
+	c.armed = deadline.Add(slack)
+	_ = c.SetDeadline(c.armed)
 }
 
 // abort has whoever reads or writes give up at once.
@@ -131,7 +144,7 @@ func (t *Transport) ask(w *worker, c *call, cn *conn, deadline time.Time) (o out
 			_ = cn.tcp.Close()
 		}
 	}()
-	_ = cn.SetDeadline(deadline)
+	cn.arm(deadline, max(min(c.timeout/slackPart, t.started.Add(c.until).Sub(deadline)), 0))
 	w.conn.Store(cn)
 	if t.cut.Load() {
 		cn.abort()
@@ -239,6 +252,7 @@ func readBody(resp *http.Response, cn *conn, deadline time.Time, buffer []byte) 
 	if resp.ContentLength < 0 || resp.ContentLength > int64(cn.reader.Buffered()) {
 		if soon := time.Now().Add(bodyWait); soon.Before(deadline) {
 			_ = cn.SetReadDeadline(soon)
+			cn.armed = time.Time{}
 		}
 	}
 	cn.limit = bodyBytesMax + 1024 // chunks have headers
