@@ -50,7 +50,11 @@ for (const key of routes.sort()) {
   const bytes = size(new Set([...shell, ...closure(key)]))
   const most = key.startsWith(first) ? firstMax : routeMax
   known ||= key.startsWith(first)
-  console.log(`${(bytes / kB).toFixed(1).padStart(7)} kB of ${most / kB}  ${key}`)
+  // What the page asks for itself when it is there, such as charts, is shown beside that.
+  const later = new Set((manifest[key].dynamicImports ?? []).flatMap((other) => [...closure(other)]))
+  for (const file of [...shell, ...closure(key)]) later.delete(file)
+  const more = later.size > 0 ? `, and ${(size(later) / kB).toFixed(1)} kB later` : ''
+  console.log(`${(bytes / kB).toFixed(1).padStart(7)} kB of ${most / kB}${more}  ${key}`)
   if (bytes > most) faults.push(`${key} loads ${bytes} bytes; ${most} are the most`)
 }
 if (!known) faults.push(`no route is in ${first}`)
