@@ -94,7 +94,7 @@ export function count(n: number): string {
 
 /** rate returns a number a second, with as many digits as help. */
 export function rate(n: number): string {
-  const digits = n >= 100 ? 0 : n >= 10 ? 1 : 2
+  const digits = n >= 10 ? 0 : 1
   return new Intl.NumberFormat(locales[language()], { maximumFractionDigits: digits }).format(n)
 }
 

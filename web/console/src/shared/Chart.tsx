@@ -53,6 +53,7 @@ function optionsOf(props: ChartProps, width: number): uPlot.Options {
         grid: { show: false },
         ticks: { show: false },
         space: 90,
+        size: 26,
         values: (_, at) => at.map((t) => clock(t * 1000).split(' ')[0] ?? ''),
       },
       { ...text, grid, ticks: { show: false }, size: 52, values: (_, at) => at.map(props.format) },
