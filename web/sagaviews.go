@@ -98,8 +98,10 @@ type SagaEvent struct {
 	Event   string `json:"event"`
 	Step    string `json:"step,omitempty"`
 	Attempt uint32 `json:"attempt,omitempty"`
-	Text    string `json:"text,omitempty"`
-	Actor   string `json:"actor,omitempty"`
+	// TookMs is how long the answer of the attempt took; absent where that is not known.
+	TookMs int64  `json:"tookMs,omitempty"`
+	Text   string `json:"text,omitempty"`
+	Actor  string `json:"actor,omitempty"`
 }
 
 // The states of a step, and of its undoing.
@@ -359,7 +361,7 @@ func (p *past) timeline(g *txn.Global) []SagaEvent {
 	out := make([]SagaEvent, 0, len(p.entries))
 	last := map[int64]uint32{}
 	for _, e := range p.entries {
-		v := SagaEvent{At: when(e.At), Event: e.Kind.String(), Text: e.Text}
+		v := SagaEvent{At: when(e.At), Event: e.Kind.String(), Text: e.Text, TookMs: e.Took.Milliseconds()}
 		if s := p.of[e.Branch]; s != nil {
 			if s.branch.Step == nil {
 				continue // a notice to consumers, which is no step

@@ -3080,6 +3080,8 @@ export interface components {
             event?: string;
             step?: string;
             attempt?: number;
+            /** @description How long the answer of the attempt took; absent where it is not known. */
+            tookMs?: number;
             text?: string;
             actor?: string;
         };
