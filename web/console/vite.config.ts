@@ -58,7 +58,15 @@ export default defineConfig({
         entryFileNames: 'assets/[name].js',
         chunkFileNames: chunkName,
         assetFileNames: 'assets/[name][extname]',
-        codeSplitting: { groups: [{ name: (id: string) => group(id) }] },
+        // A group takes along what its modules need, unless that is in a group before it: so what everything stands on
+        // comes first, and heavy libraries that only some routes use come last.
+        codeSplitting: {
+          groups: [
+            { name: 'vendor-react', test: (id: string) => group(id) === 'vendor-react', priority: 3 },
+            { name: 'vendor-mantine', test: (id: string) => group(id) === 'vendor-mantine', priority: 2 },
+            { name: (id: string) => group(id), priority: 1 },
+          ],
+        },
       },
     },
   },
