@@ -356,7 +356,11 @@ func (c *Coordinator) write(e *entry, req request, eff txn.Effects) (finished bo
 	}
 	req.wrote = c.stamp()
 	w := &durableWrite{c: c, e: e, req: req, eff: eff, change: ch}
+	if eff.Decided && eff.Ended {
+		c.noteOver(e.id) // the log may hand it out before we are told that it is written
+	}
 	if !c.holds(e, func() { record(&w.change, w.done) }) {
+		c.takeOver(e.id)
 		return c.attempt(e, req)
 	}
 	return false
@@ -376,14 +380,14 @@ func (w *durableWrite) done(err error) { w.c.written(w.e, w.req, w.eff, err) }
 // written takes the end of a durable write.
 func (c *Coordinator) written(e *entry, req request, eff txn.Effects, err error) {
 	c.observeWrite(req, eff, err)
+	if err != nil {
+		c.takeOver(e.id)
+	}
 	var locked *LockedError
 	switch {
 	case err == nil:
 		e.touched = nil
 		c.install(e, eff.Next)
-		if eff.Decided && eff.Ended {
-			c.noteOver(e.id)
-		}
 		c.carryOut(e, req, eff)
 	case errors.As(err, &locked) || unchanged(err):
 		c.answer(req, c.state(e), err) // nothing was changed
