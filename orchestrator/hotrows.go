@@ -14,8 +14,8 @@ import (
 
 const (
 	// hotWindows and hotWindow are how long a conflict is remembered: in whole windows.
-	hotWindows = 5
-	hotWindow  = txn.Millis(60_000)
+	hotWindows = 15
+	hotWindow  = txn.Millis(20_000)
 	// hotRowsMax is how many rows one window counts.
 	hotRowsMax = 128
 )
@@ -31,6 +31,8 @@ type HotRow struct {
 	// Holder held it at the last of the conflicts, at LastAt.
 	Holder txn.XID
 	LastAt txn.Millis
+	// Series are the conflicts of each [HotRowsWindow], the oldest first; the last one is not over yet.
+	Series []int64
 }
 
 // hotRows counts conflicts by row in windows of time, each with at most hotRowsMax rows: a new one takes the place of
@@ -106,6 +108,12 @@ func (h *hotRows) top(limit int, now txn.Millis) []HotRow {
 		for key, row := range w.rows {
 			s := sum[key]
 			s.Row = key
+			if s.Series == nil {
+				s.Series = make([]int64, hotWindows)
+			}
+			if age := now/hotWindow - w.number; age >= 0 { // the clock may have been set back
+				s.Series[hotWindows-1-age] += row.Conflicts
+			}
 			s.Conflicts += row.Conflicts
 			s.Over += row.Over
 			s.Waited += row.Waited
@@ -127,8 +135,11 @@ func (h *hotRows) top(limit int, now txn.Millis) []HotRow {
 	return all[:min(limit, len(all))]
 }
 
-// HotRowsSpan is how far back [Coordinator.HotRows] looks at most.
-const HotRowsSpan = time.Duration(hotWindows) * time.Duration(hotWindow) * time.Millisecond
+// HotRowsSpan is how far back [Coordinator.HotRows] looks at most, in windows of HotRowsWindow.
+const (
+	HotRowsSpan   = hotWindows * HotRowsWindow
+	HotRowsWindow = time.Duration(hotWindow) * time.Millisecond
+)
 
 // HotRows lists the rows that registrations on this node have met locked most often in the last minutes, at most limit,
 // the most frequent first.

@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,13 +44,19 @@ func TestHotRowsKeepTheMostFrequentAmongMany(t *testing.T) {
 func TestHotRowsAreForgotten(t *testing.T) {
 	t.Parallel()
 	var h hotRows
-	for minute := range txn.Millis(4) {
-		h.met(conflictOn("1", 1), 1, time.Second, minute*hotWindow)
+	for window := range txn.Millis(4) {
+		h.met(conflictOn("1", 1), 1, time.Second, window*hotWindow)
 	}
-	if top := h.top(9, 4*hotWindow); len(top) != 1 || top[0].Conflicts != 4 || top[0].Waited != 4*time.Second {
+	h.met(conflictOn("1", 1), 1, 0, 3*hotWindow+1)
+	top := h.top(9, 4*hotWindow)
+	if len(top) != 1 || top[0].Conflicts != 5 || top[0].Waited != 4*time.Second {
 		t.Errorf("%+v", top)
 	}
-	if top := h.top(9, 6*hotWindow); len(top) != 1 || top[0].Conflicts != 2 {
+	if series := top[0].Series; len(series) != hotWindows || !slices.Equal(series[hotWindows-6:], []int64{0, 1, 1, 1, 2, 0}) {
+		t.Errorf("over time: %v", series)
+	}
+	top = h.top(9, (hotWindows+1)*hotWindow)
+	if len(top) != 1 || top[0].Conflicts != 3 || !slices.Equal(top[0].Series[:3], []int64{1, 2, 0}) {
 		t.Errorf("%+v", top)
 	}
 	if top := h.top(9, 20*hotWindow); len(top) != 0 {

@@ -190,9 +190,12 @@ func waitCycles(edges []orchestrator.WaitEdge) (cycles [][]int64) {
 // HotLocks are the rows that registrations on one node have met locked most often.
 type HotLocks struct {
 	// Node is the node that has counted, SpanMs how far back.
-	Node   string    `json:"node"`
-	SpanMs int64     `json:"spanMs"`
-	Items  []HotLock `json:"items"`
+	Node   string `json:"node"`
+	SpanMs int64  `json:"spanMs"`
+	// WindowMs is how long each entry of a series is, At the time of the answer, in the last of them.
+	WindowMs int64     `json:"windowMs"`
+	At       string    `json:"at"`
+	Items    []HotLock `json:"items"`
 	// Partial says that who waits on other nodes could not be read.
 	Partial bool `json:"partial,omitempty"`
 }
@@ -209,6 +212,8 @@ type HotLock struct {
 	Waiters   int    `json:"waiters"`
 	Holder    string `json:"holder"` // at the last conflict
 	LastAt    string `json:"lastAt"`
+	// Series are the conflicts over time, the oldest first.
+	Series []int64 `json:"series"`
 }
 
 // listHotLocks answers GET /api/v1/locks/hottest.
@@ -227,11 +232,13 @@ func (s *Server) listHotLocks(c *gin.Context) {
 	waiters, partial := s.waiters(c, rows)
 	out := HotLocks{
 		Node: s.self(), SpanMs: orchestrator.HotRowsSpan.Milliseconds(), Items: []HotLock{}, Partial: partial,
+		WindowMs: orchestrator.HotRowsWindow.Milliseconds(), At: when(s.o.Clock.Now()),
 	}
 	for i, h := range hot {
 		v := HotLock{
 			RowView: *viewRow(h.Row), Conflicts: h.Conflicts, Over: h.Over, WaitedMs: h.Waited.Milliseconds(),
 			LongestMs: h.Longest.Milliseconds(), Waiters: waiters[i], Holder: h.Holder.String(), LastAt: when(h.LastAt),
+			Series: append([]int64{}, h.Series...),
 		}
 		if h.Holder.Prefix == "" {
 			v.Holder = s.xid(h.Holder.ID)

@@ -98,14 +98,17 @@ func TestHottestLocks(t *testing.T) {
 	r := setup(t, nil)
 	row := txn.Row{Resource: "db", Table: "t", PK: "1"}
 	r.hot = []orchestrator.HotRow{
-		{Row: row, Conflicts: 9, Over: 2, Waited: 3e9, Longest: 2e9, Holder: txn.XID{ID: 5}, LastAt: whyNow}, {Conflicts: 1},
+		{Row: row, Conflicts: 9, Over: 2, Waited: 3e9, Longest: 2e9, Holder: txn.XID{ID: 5}, LastAt: whyNow,
+			Series: []int64{0, 9}}, {Conflicts: 1},
 	}
 	r.waits = []orchestrator.WaitEdge{{Row: row, Waiter: 6, Holder: 5}}
 	status, got, _ := r.do(t, "GET", "/api/v1/locks/hottest?limit=1", "")
-	want := map[string]any{"node": "10.0.0.5:8091", "spanMs": 300000.0, "items": []any{map[string]any{
-		"resource": "db", "table": "t", "pk": "1", "conflicts": 9.0, "over": 2.0, "waitedMs": 3000.0, "longestMs": 2000.0,
-		"waiters": 1.0, "holder": "10.0.0.5:8091:5", "lastAt": "2023-11-14T22:13:20.000Z",
-	}}}
+	want := map[string]any{"node": "10.0.0.5:8091", "spanMs": 300000.0, "windowMs": 20000.0,
+		"at": when(r.now), "items": []any{map[string]any{
+			"resource": "db", "table": "t", "pk": "1", "conflicts": 9.0, "over": 2.0, "waitedMs": 3000.0, "longestMs": 2000.0,
+			"waiters": 1.0, "holder": "10.0.0.5:8091:5", "lastAt": "2023-11-14T22:13:20.000Z",
+			"series": []any{0.0, 9.0},
+		}}}
 	if diff := cmp.Diff(want, got); status != 200 || diff != "" {
 		t.Errorf("%d %s", status, diff)
 	}
