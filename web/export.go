@@ -35,35 +35,89 @@ func (s *Server) exportTransactions(c *gin.Context) {
 	if most < 1 || most > exportItemsMax {
 		p.fail("limit is a number from 1 to %d, not %d", exportItemsMax, most)
 	}
-	mime := map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}[format]
-	if mime == "" {
-		p.fail("format is ndjson or csv, not %q", format)
-	}
+	mime := mimeOf(p, format)
 	if p.err != nil {
 		s.fail(c, p.err)
 		return
 	}
 	sel.query.Cursor = p.text("cursor")
-	c.Header("Content-Type", mime)
-	c.Header("Content-Disposition", `attachment; filename="concord-transactions.`+format+`"`)
 	c.Header("Trailer", exportNext)
-	w := &patient{c.Writer, http.NewResponseController(c.Writer)}
+	w := attach(c, mime, "concord-transactions."+format)
 	out := exporter(&ndjsonExport{json.NewEncoder(w)})
 	if format == "csv" {
 		out = newCSVExport(w)
 	}
 	next, err := s.export(c.Request.Context(), sel, int(most), out)
+	if err == nil {
+		c.Header(exportNext, next)
+	}
+	s.endExport(c, "transactions", err)
+}
+
+// mimeOf returns the type of an export's format.
+func mimeOf(p *parameters, format string) string {
+	mime := map[string]string{"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}[format]
+	if mime == "" {
+		p.fail("format is ndjson or csv, not %q", format)
+	}
+	return mime
+}
+
+// attach begins an answer that browsers store as a file.
+func attach(c *gin.Context, mime, name string) io.Writer {
+	c.Header("Content-Type", mime)
+	c.Header("Content-Disposition", `attachment; filename="`+name+`"`)
+	return &patient{c.Writer, http.NewResponseController(c.Writer)}
+}
+
+// endExport answers why an export has failed, if it has: as a problem if nothing is sent yet.
+func (s *Server) endExport(c *gin.Context, what string, err error) {
 	switch {
 	case err == nil:
-		c.Header(exportNext, next)
 	case !c.Writer.Written():
 		c.Writer.Header().Del("Content-Disposition")
 		c.Writer.Header().Del("Trailer")
-		s.fail(c, err)
+		s.failJob(c, err)
 	default:
-		s.o.Logger.WarnContext(c, "export of transactions was cut off", "err", err)
+		s.o.Logger.WarnContext(c, "an export was cut off", "of", what, "err", err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for whole
 	}
+}
+
+// exportJobItems answers GET /api/v1/jobs/{job}/items/export.
+func (s *Server) exportJobItems(c *gin.Context) {
+	p := s.parameters(c, "format", "result")
+	format, result := cmp.Or(p.text("format"), "ndjson"), resultOf(p)
+	mime := mimeOf(p, format)
+	if p.err != nil {
+		s.fail(c, p.err)
+		return
+	}
+	job, _, err := s.job(c, c.Param("job"))
+	if err != nil {
+		s.failJob(c, err)
+		return
+	}
+	w := attach(c, mime, "concord-job-"+job.ID+"."+format)
+	lines, sheet := json.NewEncoder(w), csv.NewWriter(w)
+	if format == "csv" {
+		_ = sheet.Write([]string{"xid", "result", "code", "detail"})
+	}
+	for n := 0; n*chunkItems < job.Total && err == nil; n++ {
+		var items []JobItem
+		items, err = s.results(c.Request.Context(), job.ID, n, result)
+		for i := 0; i < len(items) && err == nil; i++ {
+			if item := &items[i]; format == "csv" {
+				err = sheet.Write([]string{item.XID, item.Result, item.Code, cellOf(item.Detail)})
+			} else {
+				err = lines.Encode(item)
+			}
+		}
+	}
+	if sheet.Flush(); err == nil {
+		err = sheet.Error()
+	}
+	s.endExport(c, "a job's results", err)
 }
 
 // export writes at most so many transactions, and returns the cursor behind them if there are more.
@@ -119,11 +173,17 @@ func (e *csvExport) write(t *Transaction) error {
 		strconv.FormatInt(t.TimeoutMs, 10), strconv.Itoa(t.BranchCount), t.Saga, version, t.SagaKey,
 	}
 	for i, text := range cells {
-		if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-			cells[i] = "'" + text // a spreadsheet would take it for a formula
-		}
+		cells[i] = cellOf(text)
 	}
 	return e.Write(cells)
+}
+
+// cellOf keeps a spreadsheet from taking a text for a formula.
+func cellOf(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return "'" + text
+	}
+	return text
 }
 
 func (e *csvExport) flush() error {

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +145,47 @@ func TestAJobIsOfNamedTransactions(t *testing.T) {
 	} {
 		if status, got, _ := r.do(t, "POST", "/api/v1/jobs", body); status != 400 {
 			t.Errorf("%s: %d %v", body, status, got)
+		}
+	}
+}
+
+func TestWhatBecameOfAJobIsFilteredAndExported(t *testing.T) {
+	t.Parallel()
+	r := setup(t, func(o *Options) { o.Documents = webtest.NewDocuments(o.Clock) })
+	job := &Job{ID: "j", State: JobDone, Total: 9 * chunkItems, UpdatedAt: when(r.now)}
+	items := make([]storedItem, job.Total)
+	for i := range items {
+		items[i].JobItem = JobItem{XID: fmt.Sprint(i), Result: itemDone}
+	}
+	items[len(items)-1].JobItem = JobItem{XID: "last", Result: itemFailed, Code: "x", Detail: "=1+1"}
+	if err := r.server.storeJob(t.Context(), job, items); err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ := r.do(t, "GET", "/api/v1/jobs/j/items?result=failed", "")
+	if len(got["items"].([]any)) != 0 || got["next"] != "8" {
+		t.Fatalf("%v", got)
+	}
+	_, got, _ = r.do(t, "GET", "/api/v1/jobs/j/items?result=failed&cursor=8", "")
+	if one := got["items"].([]any); len(one) != 1 || one[0].(map[string]any)["xid"] != "last" || got["next"] != nil {
+		t.Errorf("%v", got)
+	}
+	_, got, _ = r.do(t, "GET", "/api/v1/jobs/j/items", "")
+	if len(got["items"].([]any)) != chunkItems || got["next"] != "1" {
+		t.Errorf("%d %v", len(got["items"].([]any)), got["next"])
+	}
+	w := r.raw(t, "GET", "/api/v1/jobs/j/items/export?format=csv&result=failed", "")
+	if want := "xid,result,code,detail\nlast,failed,x,'=1+1\n"; w.Code != 200 || w.Body.String() != want {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+	w = r.raw(t, "GET", "/api/v1/jobs/j/items/export", "")
+	if n := strings.Count(w.Body.String(), "\n"); n != job.Total {
+		t.Errorf("%d lines", n)
+	}
+	for path, want := range map[string]int{
+		"j/items?result=good": 400, "j/items/export?format=xml": 400, "none/items/export": 404, "j/items?cursor=99999999": 200,
+	} {
+		if status, got, _ := r.do(t, "GET", "/api/v1/jobs/"+path, ""); status != want {
+			t.Errorf("%s: %d %v", path, status, got)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (s *Server) selectItems(ctx context.Context, job *Job, next source, op txn.
 				return nil, err
 			}
 			view := s.viewPlan(plan)
-			items = append(items, storedItem{JobItem{XID: view.XID, Result: "pending"}, id, view.Digest})
+			items = append(items, storedItem{JobItem{XID: view.XID, Result: itemPending}, id, view.Digest})
 			digests.WriteString(view.Digest)
 			job.add(&view)
 		}

@@ -201,7 +201,7 @@ func (r *jobRun) chunk(ctx context.Context, n int, op txn.Operation, limiter *ra
 		return err
 	}
 	for i := range items {
-		if items[i].Result != "pending" {
+		if items[i].Result != itemPending {
 			continue
 		}
 		if err := limiter.Wait(ctx); err != nil {
@@ -226,14 +226,14 @@ func (r *jobRun) item(ctx context.Context, item *storedItem, op txn.Operation) {
 	var illegal *txn.IllegalEventError
 	switch {
 	case err == nil:
-		item.Result = "done"
+		item.Result = itemDone
 		r.job.Done++
 		return
 	case errors.Is(err, orchestrator.ErrPlanChanged), errors.Is(err, orchestrator.ErrNotFound), errors.As(err, &illegal):
-		item.Result = "moved"
+		item.Result = itemMoved
 		r.job.Moved++
 	default:
-		item.Result = "failed"
+		item.Result = itemFailed
 		r.job.Failed++
 	}
 	info := orchestrator.Describe(err)

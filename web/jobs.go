@@ -294,10 +294,29 @@ func (s *Server) showJob(c *gin.Context) {
 	c.JSON(http.StatusOK, job)
 }
 
+// itemResults are the results of items.
+const (
+	itemPending = "pending"
+	itemDone    = "done"
+	itemMoved   = "moved"
+	itemFailed  = "failed"
+)
+
+// resultOf reads which results are wanted; "" is all.
+func resultOf(p *parameters) string {
+	result := p.text("result")
+	switch result {
+	case "", itemPending, itemDone, itemMoved, itemFailed:
+	default:
+		p.fail("result is pending, done, moved or failed, not %q", result)
+	}
+	return result
+}
+
 // listJobItems answers GET /api/v1/jobs/{job}/items.
 func (s *Server) listJobItems(c *gin.Context) {
-	p := s.parameters(c, "cursor")
-	from := p.number("cursor", 0)
+	p := s.parameters(c, "cursor", "result")
+	from, result := p.number("cursor", 0), resultOf(p)
 	if p.err != nil {
 		s.fail(c, p.err)
 		return
@@ -308,20 +327,35 @@ func (s *Server) listJobItems(c *gin.Context) {
 		return
 	}
 	out := Page[JobItem]{Items: []JobItem{}}
-	if int(from)*chunkItems < job.Total {
-		items, _, err := s.chunk(c, job.ID, int(from))
+	// A result may be rare: some chunks are looked at for one page.
+	for n := int(min(from, jobItemsMax)); n*chunkItems < job.Total && len(out.Items) == 0; n++ {
+		if n == int(from)+selectionPages {
+			out.Next = fmt.Sprint(n)
+			break
+		}
+		items, err := s.results(c, job.ID, n, result)
 		if err != nil {
 			s.failJob(c, err)
 			return
 		}
-		for _, item := range items {
-			out.Items = append(out.Items, item.JobItem)
-		}
-		if (int(from)+1)*chunkItems < job.Total {
-			out.Next = fmt.Sprint(from + 1)
+		if out.Items = append(out.Items, items...); (n+1)*chunkItems < job.Total {
+			out.Next = fmt.Sprint(n + 1)
+		} else {
+			out.Next = ""
 		}
 	}
 	c.JSON(http.StatusOK, out)
+}
+
+// results returns the items of a chunk that have a result.
+func (s *Server) results(ctx context.Context, id string, n int, result string) (out []JobItem, err error) {
+	items, _, err := s.chunk(ctx, id, n)
+	for _, item := range items {
+		if result == "" || item.Result == result {
+			out = append(out, item.JobItem)
+		}
+	}
+	return out, err
 }
 
 func (s *Server) chunk(ctx context.Context, id string, n int) (items []storedItem, version uint64, err error) {

@@ -118,6 +118,7 @@ func transactionRules() map[string]rule {
 		"POST " + v1 + "/jobs":                    {role: access.Operator, action: "job.make"},
 		"GET " + v1 + "/jobs/:job":                viewing,
 		"GET " + v1 + "/jobs/:job/items":          viewing,
+		"GET " + v1 + "/jobs/:job/items/export":   {role: access.Viewer, long: true},
 		"POST " + v1 + "/jobs/:job/start":         {role: access.Operator, action: "job.start"},
 		"POST " + v1 + "/jobs/:job/cancel":        {role: access.Operator, action: "job.cancel"},
 		"GET " + v1 + "/views":                    viewing,

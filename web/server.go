@@ -275,6 +275,7 @@ func (s *Server) routes() {
 	v1.POST("/jobs", s.makeJob)
 	v1.GET("/jobs/:job", s.showJob)
 	v1.GET("/jobs/:job/items", s.listJobItems)
+	v1.GET("/jobs/:job/items/export", s.exportJobItems)
 	v1.POST("/jobs/:job/start", s.startJob)
 	v1.POST("/jobs/:job/cancel", s.cancelJob)
 	v1.GET("/views", s.listViews)

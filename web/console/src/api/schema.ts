@@ -553,6 +553,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{job}/items/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that became of a job's transactions, in one answer. */
+        get: operations["exportJobItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{job}/start": {
         parameters: {
             query?: never;
@@ -2410,6 +2427,13 @@ export interface components {
             node?: string;
             /** @description How far back. */
             spanMs?: number;
+            /** @description How long each entry of a series is. */
+            windowMs?: number;
+            /**
+             * Format: date-time
+             * @description Now; it is in the last entry of a series.
+             */
+            at?: string;
             items?: components["schemas"]["HotLock"][];
             partial?: components["schemas"]["Partial"];
         };
@@ -2429,6 +2453,8 @@ export interface components {
             holder?: string;
             /** Format: date-time */
             lastAt?: string;
+            /** @description Conflicts over time, the oldest first. */
+            series?: number[];
         };
         Wait: {
             resource?: string;
@@ -4997,6 +5023,8 @@ export interface operations {
     listJobItems: {
         parameters: {
             query?: {
+                /** @description Only those with this result. */
+                result?: "pending" | "done" | "moved" | "failed";
                 /** @description The `next` of the page before. */
                 cursor?: components["parameters"]["cursor"];
             };
@@ -5009,7 +5037,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of at most 500. */
+            /** @description A page of at most 500; with a result it may be empty and still have a next. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5019,6 +5047,36 @@ export interface operations {
                         items: components["schemas"]["JobItem"][];
                         next?: string;
                     };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    exportJobItems: {
+        parameters: {
+            query?: {
+                /** @description ndjson if absent. */
+                format?: "ndjson" | "csv";
+                /** @description Only those with this result. */
+                result?: "pending" | "done" | "moved" | "failed";
+            };
+            header?: never;
+            path: {
+                /** @description The id of a job. */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The items, a line for each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": unknown;
                 };
             };
             default: components["responses"]["Problem"];
