@@ -1,8 +1,117 @@
+import { Tabs } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { useSearchParams } from 'react-router'
+import { api, ask, type Schemas } from '@/api/client.ts'
 import { useWords } from '@/i18n'
-import { words } from '@/app/words.ts'
+import { count, span } from '@/i18n/format.ts'
+import { ErrorBox } from '@/shared/ErrorBox.tsx'
+import { Loading } from '@/shared/Loading.tsx'
 import { Page } from '@/shared/Page.tsx'
+import { Mark } from '@/shared/StatusBadge.tsx'
+import { useNow } from '@/shared/When.tsx'
+import classes from './cluster.module.css'
+import { Config } from './Config.tsx'
+import { Nodes } from './Nodes.tsx'
+import { Applications, Resources } from './Places.tsx'
+import { Sessions } from './Sessions.tsx'
+import { Targets } from './Targets.tsx'
+import { words } from './words.ts'
 
-export default function Start() {
+const tabs = ['nodes', 'sessions', 'applications', 'resources', 'targets', 'config'] as const
+type Tab = (typeof tabs)[number]
+
+/** Cluster shows the nodes and everything that is connected to them. */
+export default function Cluster() {
   const t = useWords(words)
-  return <Page title={t('cluster')}>{null}</Page>
+  const [query, setQuery] = useSearchParams()
+  const tab: Tab = tabs.find((each) => each === query.get('tab')) ?? 'nodes'
+  const cluster = useQuery({
+    queryKey: ['cluster'],
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/cluster', { signal })),
+    refetchInterval: 2000,
+  })
+  const data = cluster.data
+  return (
+    <Page title={t('title')} mark={data && <State cluster={data} />}>
+      {cluster.error && <ErrorBox error={cluster.error} retry={() => void cluster.refetch()} stale={!!data} />}
+      {cluster.isPending && <Loading />}
+      {data && <Reasons cluster={data} />}
+      {data && <Summary cluster={data} />}
+      <Tabs value={tab} keepMounted={false}
+        onChange={(next) => setQuery((was) => (next ? { ...Object.fromEntries(was), tab: next } : was))}>
+        <Tabs.List aria-label={t('sections')}>
+          {tabs.map((each) => (
+            <Tabs.Tab key={each} value={each}>
+              {t(each)}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+        <div className={`card ${classes['panel']}`}>
+          <Tabs.Panel value="nodes">{data && <Nodes nodes={data.nodes ?? []} />}</Tabs.Panel>
+          <Tabs.Panel value="sessions"><Sessions address={data?.nodes?.find((n) => n.self)?.advertise ?? ''} /></Tabs.Panel>
+          <Tabs.Panel value="applications"><Applications /></Tabs.Panel>
+          <Tabs.Panel value="resources"><Resources /></Tabs.Panel>
+          <Tabs.Panel value="targets">{data && <Targets targets={data.targets ?? []} />}</Tabs.Panel>
+          <Tabs.Panel value="config"><Config /></Tabs.Panel>
+        </div>
+      </Tabs>
+    </Page>
+  )
+}
+
+function State({ cluster }: { cluster: Schemas['Cluster'] }) {
+  const t = useWords(words)
+  return (
+    <>
+      <Mark tone={cluster.ready ? 'good' : 'bad'} text={t(cluster.ready ? 'ready' : 'notReady')} />
+      {(cluster.degraded ?? []).length > 0 && <Mark tone="warn" text={t('degraded')} />}
+    </>
+  )
+}
+
+function Reasons({ cluster }: { cluster: Schemas['Cluster'] }) {
+  const all = [
+    ...(cluster.reasons ?? []).map((reason) => ({ ...reason, tone: 'bad' as const })),
+    ...(cluster.degraded ?? []).map((reason) => ({ ...reason, tone: 'warn' as const })),
+  ]
+  if (all.length === 0) return null
+  return (
+    <ul className={`card ${classes['reasons']}`}>
+      {all.map((reason) => (
+        <li key={reason.code}>
+          <Mark tone={reason.tone} text={reason.code ?? ''} /> {reason.sentence}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Summary({ cluster }: { cluster: Schemas['Cluster'] }) {
+  const t = useWords(words)
+  const now = useNow()
+  const alive = (cluster.nodes ?? []).filter((node) => node.state !== 'gone').length
+  const since = cluster.unpublishedSince
+  return (
+    <dl className={`card ${classes['summary']}`}>
+      <Number name={t('summaryNodes')} value={count(alive)} />
+      <Number name={t('summaryClients')} value={count(cluster.clients ?? 0)} />
+      <Number name={t('summaryApplications')} value={count(cluster.applications ?? 0)} />
+      <Number name={t('summaryResources')} value={count(cluster.resources ?? 0)} />
+      <Number name={t('summaryUnpublished')} value={count(cluster.unpublished ?? 0)}
+        text={since ? t('since', { age: span(now - new Date(since).getTime()) }) : ''} />
+      <Number name={t('version')} value={cluster.version?.version ?? ''}
+        text={[cluster.version?.commit?.slice(0, 10), cluster.version?.go].filter(Boolean).join(' ')} />
+    </dl>
+  )
+}
+
+function Number({ name, value, text }: { name: string; value: string; text?: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd className="num">
+        {value} {text && <small>{text}</small>}
+      </dd>
+    </div>
+  )
 }
