@@ -21,12 +21,14 @@ function vendor(id: string): string | null {
 // first route does not load it.
 const shell = /\/components\/(ActionIcon|AppShell|Burger|Button|Center|Code|Divider|Group|Input|InlineInput|Loader|Menu)\//
 const shell2 = /\/components\/(Modal|ModalBase|Overlay|Paper|PasswordInput|Popover|Portal|ScrollArea|Skeleton|Stack)\//
-const shell3 = /\/components\/(Alert|CopyButton|Floating|FocusTrap|Text|TextInput|Title|Tooltip|Transition|Table|Kbd)\//
+const shell3 = /\/components\/(Alert|CopyButton|Floating|FloatingIndicator|FocusTrap|SegmentedControl|Text)\//
+const shell4 = /\/components\/(TextInput|Title|Tooltip|Transition|Table|Kbd)\//
 
 function group(id: string): string | null {
   if (id.includes('/@floating-ui/')) return 'vendor-mantine'
+  if (id.includes('/react-number-format/')) return 'vendor-mantine-more'
   if (!id.includes('/node_modules/@mantine/')) return vendor(id)
-  if (!id.includes('/components/') || [shell, shell2, shell3].some((names) => names.test(id))) return 'vendor-mantine'
+  if (!id.includes('/components/') || [shell, shell2, shell3, shell4].some((names) => names.test(id))) return 'vendor-mantine'
   return 'vendor-mantine-more'
 }
 
