@@ -149,8 +149,16 @@ func (m *Mapping) eval(r *run) (any, error) {
 	return m.literal, nil
 }
 
+// pieceBytes is how much room is made for what an expression in a template gives.
+const pieceBytes = 16
+
 func (m *Mapping) template(r *run) (any, error) {
 	var b strings.Builder
+	room := 0
+	for _, p := range m.parts {
+		room += len(p.text) + pieceBytes
+	}
+	b.Grow(room)
 	query := false
 	for _, p := range m.parts {
 		query = query || strings.Contains(p.text, "?")
