@@ -39,7 +39,12 @@ export function AccountMenu() {
         <Menu.Divider />
         <Menu.Label>{t('theme')}</Menu.Label>
         {(['light', 'dark', 'auto'] as const).map((scheme) => (
-          <Choice key={scheme} on={colorScheme === scheme} text={t(scheme)} pick={() => setColorScheme(scheme)} />
+          <Choice
+            key={scheme}
+            on={colorScheme === scheme}
+            text={t(scheme)}
+            pick={() => setColorScheme(scheme)}
+          />
         ))}
         <Menu.Label>{t('languageMenu')}</Menu.Label>
         <Choice on={language === 'en'} text="English" pick={() => setLanguage('en')} />

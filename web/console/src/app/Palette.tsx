@@ -38,8 +38,16 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     event.preventDefault()
   }
   return (
-    <Modal opened onClose={onClose} withCloseButton={false} padding={0} size={600} yOffset="12vh"
-      aria-label={t('palette')} transitionProps={{ duration: 0 }}>
+    <Modal
+      opened
+      onClose={onClose}
+      withCloseButton={false}
+      padding={0}
+      size={600}
+      yOffset="12vh"
+      aria-label={t('palette')}
+      transitionProps={{ duration: 0 }}
+    >
       <TextInput
         value={text}
         onChange={(event) => {
@@ -95,7 +103,13 @@ function useCommands(text: string): Command[] {
       icon: page.icon,
       run: () => void navigate(page.path),
     }))
-  const scheme = { id: 'scheme', text: t('keyTheme'), keys: 'T', icon: 'M8 2a6 6 0 1 0 0 12zM8 2v12', run: toggle }
+  const scheme = {
+    id: 'scheme',
+    text: t('keyTheme'),
+    keys: 'T',
+    icon: 'M8 2a6 6 0 1 0 0 12zM8 2v12',
+    run: toggle,
+  }
   const targets: Command[] = targetsOf(text).map((target) => ({
     id: target.kind,
     text:

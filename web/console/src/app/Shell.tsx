@@ -27,7 +27,8 @@ export function Shell() {
   const navigate = useNavigate()
   const signedOut = me.error instanceof Refused && me.error.status === 401
   useEffect(() => {
-    if (signedOut) navigate(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`, { replace: true })
+    if (signedOut)
+      navigate(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`, { replace: true })
   }, [signedOut, navigate, location])
   if (signedOut || me.isPending) return <Loading />
   if (!me.data) {
@@ -79,7 +80,12 @@ function Frame() {
         <Group gap={8} wrap="nowrap" ml="auto">
           <Marks />
           <Tooltip label={t('shortcuts')}>
-            <ActionIcon variant="subtle" color="gray" aria-label={t('shortcuts')} onClick={() => setOverlay('help')}>
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              aria-label={t('shortcuts')}
+              onClick={() => setOverlay('help')}
+            >
               <Icon path="M2 4h12v8H2zM4 7h.1M7 7h.1M10 7h.1M5 10h6" />
             </ActionIcon>
           </Tooltip>
@@ -174,4 +180,3 @@ function Marks() {
     </Group>
   )
 }
-

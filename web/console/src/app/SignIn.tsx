@@ -38,7 +38,9 @@ export function SignIn() {
         )}
         {ways.data?.provider && ways.data.key && <Divider label={t('or')} w="100%" />}
         {ways.data?.key && <KeyForm to={to} />}
-        {ways.data && !ways.data.key && !ways.data.provider && !ways.data.developer && <Text>{t('noWay')}</Text>}
+        {ways.data && !ways.data.key && !ways.data.provider && !ways.data.developer && (
+          <Text>{t('noWay')}</Text>
+        )}
         {ways.data?.developer && <Back to={to} />}
       </Paper>
     </main>

@@ -7,7 +7,7 @@ export interface Target {
 
 const xid = /^(?:[\w.\-[\]:]*:)?(\d{4,19})$/
 
-/** targetsOf returns where a text may lead: an xid or its number to the transaction and the run, all else to a search. */
+/** targetsOf returns where a text may lead: an xid to the transaction and the run, all else to a search. */
 export function targetsOf(text: string): Target[] {
   const wanted = text.trim()
   if (!wanted) return []

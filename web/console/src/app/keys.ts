@@ -3,7 +3,11 @@ import { useEffect, useRef } from 'react'
 /** typing says whether keys belong to what has the focus, so that they are no shortcuts. */
 export function typing(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false
-  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || !!target.closest('.cm-editor')
+  return (
+    target.isContentEditable ||
+    /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) ||
+    !!target.closest('.cm-editor')
+  )
 }
 
 /** overlaid says whether a dialog or menu is open, which has the keys for itself. */

@@ -48,10 +48,26 @@ export const groups: readonly { readonly word?: Word; readonly pages: readonly P
     word: 'groupSystem',
     pages: [
       { word: 'cluster', path: '/cluster', letter: 'c', icon: 'M3 3h10v4H3zM3 9h10v4H3zM5 5h1M5 11h1' },
-      { word: 'audit', path: '/audit', letter: 'a', icon: 'M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4zM6 8l1.5 1.5L10 7' },
-      { word: 'access', path: '/access', letter: 'u', icon: 'M8 8a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM3 14c0-3 2-4 5-4s5 1 5 4' },
+      {
+        word: 'audit',
+        path: '/audit',
+        letter: 'a',
+        icon: 'M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4zM6 8l1.5 1.5L10 7',
+      },
+      {
+        word: 'access',
+        path: '/access',
+        letter: 'u',
+        icon: 'M8 8a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM3 14c0-3 2-4 5-4s5 1 5 4',
+      },
       { word: 'settings', path: '/settings', letter: ',', icon: 'M2 5h7M12 5h2M9 3v4M2 11h2M7 11h7M4 9v4' },
-      { word: 'playground', path: '/playground', letter: 'p', icon: 'M6 2h4M7 2v4l-4 7h10L9 6V2', only: 'playground' },
+      {
+        word: 'playground',
+        path: '/playground',
+        letter: 'p',
+        icon: 'M6 2h4M7 2v4l-4 7h10L9 6V2',
+        only: 'playground',
+      },
     ],
   },
 ]

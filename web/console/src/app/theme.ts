@@ -4,18 +4,38 @@ import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from 
 // both schemes. Pages use the variables below, never a shade of their own.
 
 const brand: MantineColorsTuple = [
-  '#eaf3fd', '#d2e4f8', '#a3c8f1', '#72aaea', '#4a91e3', '#2f7fdd', '#1466c0', '#0b5cad', '#084a8c', '#06386a',
+  '#eaf3fd',
+  '#d2e4f8',
+  '#a3c8f1',
+  '#72aaea',
+  '#4a91e3',
+  '#2f7fdd',
+  '#1466c0',
+  '#0b5cad',
+  '#084a8c',
+  '#06386a',
 ]
 const slate: MantineColorsTuple = [
-  '#d5dae1', '#b5bdc8', '#96a1af', '#7d8998', '#4d5866', '#343e4a', '#28313b', '#1a2129', '#131920', '#0d1217',
+  '#d5dae1',
+  '#b5bdc8',
+  '#96a1af',
+  '#7d8998',
+  '#4d5866',
+  '#343e4a',
+  '#28313b',
+  '#1a2129',
+  '#131920',
+  '#0d1217',
 ]
 
 export const theme = createTheme({
   primaryColor: 'brand',
   primaryShade: { light: 7, dark: 6 },
   colors: { brand, dark: slate },
-  fontFamily: '"Inter Variable", system-ui, -apple-system, "Segoe UI", "Noto Sans SC", "PingFang SC", sans-serif',
-  fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", "DejaVu Sans Mono", monospace',
+  fontFamily:
+    '"Inter Variable", system-ui, -apple-system, "Segoe UI", "Noto Sans SC", "PingFang SC", sans-serif',
+  fontFamilyMonospace:
+    'ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", "DejaVu Sans Mono", monospace',
   fontSizes: { xs: '0.75rem', sm: '0.8125rem', md: '0.875rem', lg: '1rem', xl: '1.125rem' },
   headings: {
     fontWeight: '650',

@@ -63,7 +63,8 @@ export const words = defineWords(
     keyLabel: 'API key',
     keyHelp: 'A key that an admin has given you. It is exchanged for a session and not kept.',
     withProvider: 'Sign in with your organisation',
-    noWay: 'Nobody can sign in here yet: there are no keys and no provider. The server printed a first key at its start.',
+    noWay:
+      'Nobody can sign in here yet: there are no keys and no provider. The server printed a first key at its start.',
     or: 'or',
     unknownPage: 'There is no such page',
     unknownPageHelp: 'The address may be mistyped, or what it named has been removed.',

@@ -70,7 +70,6 @@ function optionsOf(props: ChartProps, width: number): uPlot.Options {
         ...(line.fill ? { fill: color(`${line.color}-soft`) } : {}),
       })),
     ],
-
   }
 }
 
@@ -94,11 +93,16 @@ export default function Chart(props: ChartProps) {
       const { from, to } = frame()
       return from !== undefined && to !== undefined ? [from, to] : [low, high]
     }
-    options.hooks = { setCursor: [(u) => show(u, frame(), readout.current)], setData: [(u) => show(u, frame(), readout.current)] }
+    options.hooks = {
+      setCursor: [(u) => show(u, frame(), readout.current)],
+      setData: [(u) => show(u, frame(), readout.current)],
+    }
     const made = new uPlot(options, latest.current.data, place)
     plot.current = made
     show(made, latest.current, readout.current)
-    const watch = new ResizeObserver(() => made.setSize({ width: place.clientWidth, height: frame().height ?? 200 }))
+    const watch = new ResizeObserver(() =>
+      made.setSize({ width: place.clientWidth, height: frame().height ?? 200 }),
+    )
     watch.observe(place)
     return () => {
       watch.disconnect()
@@ -113,8 +117,15 @@ export default function Chart(props: ChartProps) {
           <div key={line.label} className={classes['entry']}>
             <dt>
               <svg width="14" height="8" aria-hidden="true">
-                <line x1="0" y1="4" x2="14" y2="4" stroke={`var(${line.color})`} strokeWidth="2.5"
-                  strokeDasharray={line.dash?.join(' ')} />
+                <line
+                  x1="0"
+                  y1="4"
+                  x2="14"
+                  y2="4"
+                  stroke={`var(${line.color})`}
+                  strokeWidth="2.5"
+                  strokeDasharray={line.dash?.join(' ')}
+                />
               </svg>
               {line.label}
             </dt>

@@ -35,26 +35,48 @@ export function Config() {
     enabled: admin,
     staleTime: 60_000,
   })
-  const rows = useMemo(() => matching(config.data?.items ?? [], search, changed), [config.data, search, changed])
+  const rows = useMemo(
+    () => matching(config.data?.items ?? [], search, changed),
+    [config.data, search, changed],
+  )
   const columns = useColumns()
   if (!admin) return <Empty title={t('configAdmin')} />
   const put = (name: string, value: string) =>
-    setQuery((was) => {
-      if (value) was.set(name, value)
-      else was.delete(name)
-      return was
-    }, { replace: true })
+    setQuery(
+      (was) => {
+        if (value) was.set(name, value)
+        else was.delete(name)
+        return was
+      },
+      { replace: true },
+    )
   return (
     <>
       <div className={classes['find']}>
-        <TextInput aria-label={t('configSearch')} placeholder={t('configSearch')} value={search} data-search
-          onChange={(event) => put('find', event.currentTarget.value)} className={classes['findText']!} />
-        <Checkbox label={t('configChanged')} checked={changed}
-          onChange={(event) => put('changed', event.currentTarget.checked ? 'true' : '')} />
+        <TextInput
+          aria-label={t('configSearch')}
+          placeholder={t('configSearch')}
+          value={search}
+          data-search
+          onChange={(event) => put('find', event.currentTarget.value)}
+          className={classes['findText']!}
+        />
+        <Checkbox
+          label={t('configChanged')}
+          checked={changed}
+          onChange={(event) => put('changed', event.currentTarget.checked ? 'true' : '')}
+        />
       </div>
-      <DataTable label={t('config')} rows={rows} rowId={(entry) => entry.key ?? ''} columns={columns}
-        loading={config.isPending} error={config.error} onRetry={() => void config.refetch()}
-        empty={<Empty title={t('configNone')} />} />
+      <DataTable
+        label={t('config')}
+        rows={rows}
+        rowId={(entry) => entry.key ?? ''}
+        columns={columns}
+        loading={config.isPending}
+        error={config.error}
+        onRetry={() => void config.refetch()}
+        empty={<Empty title={t('configNone')} />}
+      />
     </>
   )
 }
@@ -63,20 +85,38 @@ function useColumns(): readonly Column<Entry>[] {
   const t = useWords(words)
   return useMemo(
     () => [
-      { id: 'key', header: t('key'), width: 'minmax(180px, 260px)', cell: (e) => <span className="mono">{e.key}</span> },
+      {
+        id: 'key',
+        header: t('key'),
+        width: 'minmax(180px, 260px)',
+        cell: (e) => <span className="mono">{e.key}</span>,
+      },
       {
         id: 'value',
         header: t('value'),
         width: 'minmax(140px, 1fr)',
-        cell: (e) => (e.value ? <span className="mono" title={e.value}>{e.value}</span> : <span className="dim">{t('unset')}</span>),
+        cell: (e) =>
+          e.value ? (
+            <span className="mono" title={e.value}>
+              {e.value}
+            </span>
+          ) : (
+            <span className="dim">{t('unset')}</span>
+          ),
       },
       {
         id: 'source',
         header: '',
         width: '100px',
-        cell: (e) => (e.default ? <span className="dim">{t('byDefault')}</span> : <Mark tone="work" text={t('set')} />),
+        cell: (e) =>
+          e.default ? <span className="dim">{t('byDefault')}</span> : <Mark tone="work" text={t('set')} />,
       },
-      { id: 'meaning', header: t('meaning'), width: 'minmax(240px, 3fr)', cell: (e) => <span title={e.doc}>{e.doc}</span> },
+      {
+        id: 'meaning',
+        header: t('meaning'),
+        width: 'minmax(240px, 3fr)',
+        cell: (e) => <span title={e.doc}>{e.doc}</span>,
+      },
     ],
     [t],
   )

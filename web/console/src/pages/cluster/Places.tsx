@@ -42,8 +42,19 @@ function Places({ label, others, query }: { label: string; others: string; query
   const t = useWords(words)
   const columns = useMemo<readonly Column<Place>[]>(
     () => [
-      { id: 'name', header: t('name'), width: 'minmax(220px, 2fr)', cell: (p) => <span className="mono">{p.name}</span> },
-      { id: 'clients', header: t('clients'), width: '120px', align: 'right', cell: (p) => count(p.clients ?? 0) },
+      {
+        id: 'name',
+        header: t('name'),
+        width: 'minmax(220px, 2fr)',
+        cell: (p) => <span className="mono">{p.name}</span>,
+      },
+      {
+        id: 'clients',
+        header: t('clients'),
+        width: '120px',
+        align: 'right',
+        cell: (p) => count(p.clients ?? 0),
+      },
       { id: 'versions', header: t('versions'), width: '150px', cell: (p) => (p.versions ?? []).join(', ') },
       { id: 'nodes', header: t('onNodes'), width: 'minmax(150px, 1fr)', cell: (p) => list(p.nodes) },
       { id: 'others', header: others, width: 'minmax(200px, 2fr)', cell: (p) => list(p.others) },
@@ -51,13 +62,24 @@ function Places({ label, others, query }: { label: string; others: string; query
     [t, others],
   )
   return (
-    <DataTable label={label} rows={query.data?.items ?? []} rowId={(place) => place.name ?? ''} columns={columns}
-      loading={query.isPending} error={query.error} onRetry={() => void query.refetch()}
-      empty={<Empty title={t('placesNone')} />} />
+    <DataTable
+      label={label}
+      rows={query.data?.items ?? []}
+      rowId={(place) => place.name ?? ''}
+      columns={columns}
+      loading={query.isPending}
+      error={query.error}
+      onRetry={() => void query.refetch()}
+      empty={<Empty title={t('placesNone')} />}
+    />
   )
 }
 
 function list(names: readonly string[] | undefined) {
   const text = (names ?? []).join(', ')
-  return <span className="mono" title={text}>{text}</span>
+  return (
+    <span className="mono" title={text}>
+      {text}
+    </span>
+  )
 }

@@ -19,7 +19,12 @@ export function Sessions({ address }: { address: string }) {
   })
   const columns = useMemo<readonly Column<Session>[]>(
     () => [
-      { id: 'client', header: t('client'), width: 'minmax(220px, 2fr)', cell: (s) => <span className="mono">{s.client}</span> },
+      {
+        id: 'client',
+        header: t('client'),
+        width: 'minmax(220px, 2fr)',
+        cell: (s) => <span className="mono">{s.client}</span>,
+      },
       { id: 'application', header: t('application'), width: 'minmax(120px, 1fr)', cell: (s) => s.application },
       { id: 'group', header: t('group'), width: 'minmax(120px, 1fr)', cell: (s) => s.group },
       { id: 'roles', header: t('roles'), width: '90px', cell: (s) => (s.roles ?? []).join(', ') },
@@ -29,7 +34,11 @@ export function Sessions({ address }: { address: string }) {
         id: 'resource',
         header: t('resource'),
         width: 'minmax(160px, 2fr)',
-        cell: (s) => <span className="mono" title={(s.resources ?? []).join('\n')}>{(s.resources ?? []).join(', ')}</span>,
+        cell: (s) => (
+          <span className="mono" title={(s.resources ?? []).join('\n')}>
+            {(s.resources ?? []).join(', ')}
+          </span>
+        ),
       },
       { id: 'requests', header: t('requests'), width: '90px', align: 'right', cell: (s) => s.requests ?? 0 },
       { id: 'commands', header: t('commands'), width: '100px', align: 'right', cell: (s) => s.commands ?? 0 },

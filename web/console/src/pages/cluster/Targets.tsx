@@ -17,7 +17,12 @@ export function Targets({ targets }: { targets: readonly Target[] }) {
   const t = useWords(words)
   const columns = useMemo<readonly Column<Target>[]>(
     () => [
-      { id: 'origin', header: t('origin'), width: 'minmax(200px, 1fr)', cell: (x) => <span className="mono">{x.origin}</span> },
+      {
+        id: 'origin',
+        header: t('origin'),
+        width: 'minmax(200px, 1fr)',
+        cell: (x) => <span className="mono">{x.origin}</span>,
+      },
       {
         id: 'state',
         header: t('state'),
@@ -29,7 +34,13 @@ export function Targets({ targets }: { targets: readonly Target[] }) {
           </>
         ),
       },
-      { id: 'inFlight', header: t('inFlight'), width: '100px', align: 'right', cell: (x) => count(x.inFlight ?? 0) },
+      {
+        id: 'inFlight',
+        header: t('inFlight'),
+        width: '100px',
+        align: 'right',
+        cell: (x) => count(x.inFlight ?? 0),
+      },
       { id: 'queued', header: t('queued'), width: '90px', align: 'right', cell: (x) => count(x.queued ?? 0) },
       { id: 'calls', header: t('calls'), width: '100px', align: 'right', cell: (x) => count(x.calls ?? 0) },
       { id: 'failed', header: t('failed'), width: '90px', align: 'right', cell: (x) => count(x.failed ?? 0) },
@@ -44,7 +55,12 @@ export function Targets({ targets }: { targets: readonly Target[] }) {
     [t],
   )
   return (
-    <DataTable label={t('targets')} rows={targets} rowId={(x) => x.origin ?? ''} columns={columns}
-      empty={<Empty title={t('targetsNone')} text={t('targetsNoneHelp')} />} />
+    <DataTable
+      label={t('targets')}
+      rows={targets}
+      rowId={(x) => x.origin ?? ''}
+      columns={columns}
+      empty={<Empty title={t('targetsNone')} text={t('targetsNoneHelp')} />}
+    />
   )
 }

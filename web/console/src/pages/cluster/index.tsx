@@ -37,8 +37,11 @@ export default function Cluster() {
       {cluster.isPending && <Loading />}
       {data && <Reasons cluster={data} />}
       {data && <Summary cluster={data} />}
-      <Tabs value={tab} keepMounted={false}
-        onChange={(next) => setQuery((was) => (next ? { ...Object.fromEntries(was), tab: next } : was))}>
+      <Tabs
+        value={tab}
+        keepMounted={false}
+        onChange={(next) => setQuery((was) => (next ? { ...Object.fromEntries(was), tab: next } : was))}
+      >
         <Tabs.List aria-label={t('sections')}>
           {tabs.map((each) => (
             <Tabs.Tab key={each} value={each}>
@@ -48,11 +51,19 @@ export default function Cluster() {
         </Tabs.List>
         <div className={`card ${classes['panel']}`}>
           <Tabs.Panel value="nodes">{data && <Nodes nodes={data.nodes ?? []} />}</Tabs.Panel>
-          <Tabs.Panel value="sessions"><Sessions address={data?.nodes?.find((n) => n.self)?.advertise ?? ''} /></Tabs.Panel>
-          <Tabs.Panel value="applications"><Applications /></Tabs.Panel>
-          <Tabs.Panel value="resources"><Resources /></Tabs.Panel>
+          <Tabs.Panel value="sessions">
+            <Sessions address={data?.nodes?.find((n) => n.self)?.advertise ?? ''} />
+          </Tabs.Panel>
+          <Tabs.Panel value="applications">
+            <Applications />
+          </Tabs.Panel>
+          <Tabs.Panel value="resources">
+            <Resources />
+          </Tabs.Panel>
           <Tabs.Panel value="targets">{data && <Targets targets={data.targets ?? []} />}</Tabs.Panel>
-          <Tabs.Panel value="config"><Config /></Tabs.Panel>
+          <Tabs.Panel value="config">
+            <Config />
+          </Tabs.Panel>
         </div>
       </Tabs>
     </Page>
@@ -97,10 +108,16 @@ function Summary({ cluster }: { cluster: Schemas['Cluster'] }) {
       <Number name={t('summaryClients')} value={count(cluster.clients ?? 0)} />
       <Number name={t('summaryApplications')} value={count(cluster.applications ?? 0)} />
       <Number name={t('summaryResources')} value={count(cluster.resources ?? 0)} />
-      <Number name={t('summaryUnpublished')} value={count(cluster.unpublished ?? 0)}
-        text={since ? t('since', { age: span(now - new Date(since).getTime()) }) : ''} />
-      <Number name={t('version')} value={cluster.version?.version ?? ''}
-        text={[cluster.version?.commit?.slice(0, 10), cluster.version?.go].filter(Boolean).join(' ')} />
+      <Number
+        name={t('summaryUnpublished')}
+        value={count(cluster.unpublished ?? 0)}
+        text={since ? t('since', { age: span(now - new Date(since).getTime()) }) : ''}
+      />
+      <Number
+        name={t('version')}
+        value={cluster.version?.version ?? ''}
+        text={[cluster.version?.commit?.slice(0, 10), cluster.version?.go].filter(Boolean).join(' ')}
+      />
     </dl>
   )
 }

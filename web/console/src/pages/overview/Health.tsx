@@ -20,7 +20,9 @@ export function Health() {
   return (
     <Section title={t('health')} actions={<Link to="/cluster">{t('nodes')}</Link>} flush>
       {cluster.isPending && <Loading rows={3} />}
-      {cluster.error && <ErrorBox error={cluster.error} retry={() => void cluster.refetch()} stale={!!cluster.data} />}
+      {cluster.error && (
+        <ErrorBox error={cluster.error} retry={() => void cluster.refetch()} stale={!!cluster.data} />
+      )}
       {cluster.data && <Parts cluster={cluster.data} />}
     </Section>
   )
@@ -36,17 +38,34 @@ function Parts({ cluster }: { cluster: Schemas['Cluster'] }) {
   const nodes = cluster.nodes ?? []
   return (
     <ul className={classes['health']}>
-      <Part name={t('store')} tone={store.length ? 'bad' : 'good'} text={t(store.length ? 'bad' : 'good')} why={store} />
-      <Part name={t('publication')} tone={flow.length ? 'warn' : 'good'} text={t(flow.length ? 'bad' : 'good')} why={flow} />
+      <Part
+        name={t('store')}
+        tone={store.length ? 'bad' : 'good'}
+        text={t(store.length ? 'bad' : 'good')}
+        why={store}
+      />
+      <Part
+        name={t('publication')}
+        tone={flow.length ? 'warn' : 'good'}
+        text={t(flow.length ? 'bad' : 'good')}
+        why={flow}
+      />
       {nodes.length === 0 && (
-        <Part name={t('node', { name: cluster.node ?? '' })} tone={cluster.ready ? 'good' : 'bad'}
-          text={t(cluster.ready ? 'good' : 'bad')} why={others} />
+        <Part
+          name={t('node', { name: cluster.node ?? '' })}
+          tone={cluster.ready ? 'good' : 'bad'}
+          text={t(cluster.ready ? 'good' : 'bad')}
+          why={others}
+        />
       )}
       {nodes.map((node) => (
-        <Part key={node.id} name={t('node', { name: node.id ?? '' }) + (node.self ? ` (${t('thisNode')})` : '')}
+        <Part
+          key={node.id}
+          name={t('node', { name: node.id ?? '' }) + (node.self ? ` (${t('thisNode')})` : '')}
           tone={node.state === 'alive' ? 'good' : node.state === 'draining' ? 'warn' : 'bad'}
           text={node.state === 'alive' ? t('good') : node.state === 'draining' ? t('draining') : t('fenced')}
-          why={node.self ? others : []} />
+          why={node.self ? others : []}
+        />
       ))}
     </ul>
   )

@@ -20,7 +20,9 @@ export function Newest({ query }: { query: UseQueryResult<Slice<Schemas['Transac
   return (
     <Section title={t('recent')} actions={<Link to="/transactions">{t('all')}</Link>} flush>
       {query.isPending && <Loading rows={8} />}
-      {query.error && <ErrorBox error={query.error} retry={() => void query.refetch()} stale={rows.length > 0} />}
+      {query.error && (
+        <ErrorBox error={query.error} retry={() => void query.refetch()} stale={rows.length > 0} />
+      )}
       <table className={classes['table']}>
         <thead>
           <tr>
@@ -33,12 +35,18 @@ export function Newest({ query }: { query: UseQueryResult<Slice<Schemas['Transac
         <tbody>
           {rows.map((row) => (
             <tr key={row.id}>
-              <td><Xid xid={row.xid ?? ''} /></td>
+              <td>
+                <Xid xid={row.xid ?? ''} />
+              </td>
               <td className="clip" title={`${row.application ?? ''} ${row.name ?? ''}`}>
                 <span className="dim">{row.application}</span> {row.saga ?? row.name}
               </td>
-              <td><StatusBadge status={row.status} stuck={row.stuck} heuristic={row.heuristic} /></td>
-              <td><When at={row.beganAt} /></td>
+              <td>
+                <StatusBadge status={row.status} stuck={row.stuck} heuristic={row.heuristic} />
+              </td>
+              <td>
+                <When at={row.beganAt} />
+              </td>
             </tr>
           ))}
         </tbody>
@@ -65,7 +73,10 @@ export function Hottest() {
       <ul className={classes['hot']}>
         {rows.map((row) => (
           <li key={`${row.resource} ${row.table} ${row.pk}`}>
-            <Link className="clip mono" to={`/locks?q=${encodeURIComponent(`table:${row.table} pk:${row.pk}`)}`}>
+            <Link
+              className="clip mono"
+              to={`/locks?q=${encodeURIComponent(`table:${row.table} pk:${row.pk}`)}`}
+            >
               {row.table}:{row.pk}
             </Link>
             <span className="dim num">{t('waited', { count: count(row.conflicts ?? 0) })}</span>

@@ -4,7 +4,13 @@ import type { Tone } from '@/shared/StatusBadge.tsx'
 import classes from './overview.module.css'
 
 /** Tile is one number with what it means; it leads to the list of what is counted. */
-export function Tile(props: { name: string; value: ReactNode; text: string; to: string; tone?: Tone | undefined }) {
+export function Tile(props: {
+  name: string
+  value: ReactNode
+  text: string
+  to: string
+  tone?: Tone | undefined
+}) {
   return (
     <Link to={props.to} className={`card ${classes['tile']}`} data-tone={props.tone}>
       <span className={classes['tileName']}>{props.name}</span>

@@ -54,28 +54,74 @@ function Tiles({ numbers: n }: { numbers: Schemas['Overview'] }) {
   const stuck = n.stuck ?? 0
   const ended = n.latency?.ended ?? 0
   const ms = (value?: number) => span(value ?? 0)
+  const { committed = 0, rolledBack = 0 } = n.rates ?? {}
+  const outcome = `${rate(committed)} ${t('committed')}, ${rate(rolledBack)} ${t('rolledBack')}`
   return (
     <div className={classes['tiles']}>
-      <Tile name={t('begun')} to="/transactions"
-        value={<>{rate(n.rates?.begun ?? 0)}<small>{t('perSecond')}</small></>}
-        text={`${rate(n.rates?.committed ?? 0)} ${t('committed')}, ${rate(n.rates?.rolledBack ?? 0)} ${t('rolledBack')}`} />
-      <Tile name={t('live')} value={count(live)} to="/transactions?q=live"
-        text={t('liveSplit', { active: n.active ?? 0, committing: n.committing ?? 0, rollingBack: n.rollingBack ?? 0 })} />
-      <Tile name={t('stuck')} value={count(stuck)} to="/inbox?kind=stuck" tone={stuck > 0 ? 'bad' : undefined}
-        text={t(stuck > 0 ? 'stuckSome' : 'stuckNone')} />
-      <Tile name={t('oldest')} to="/transactions?q=live"
+      <Tile
+        name={t('begun')}
+        to="/transactions"
+        value={
+          <>
+            {rate(n.rates?.begun ?? 0)}
+            <small>{t('perSecond')}</small>
+          </>
+        }
+        text={outcome}
+      />
+      <Tile
+        name={t('live')}
+        value={count(live)}
+        to="/transactions?q=live"
+        text={t('liveSplit', {
+          active: n.active ?? 0,
+          committing: n.committing ?? 0,
+          rollingBack: n.rollingBack ?? 0,
+        })}
+      />
+      <Tile
+        name={t('stuck')}
+        value={count(stuck)}
+        to="/inbox?kind=stuck"
+        tone={stuck > 0 ? 'bad' : undefined}
+        text={t(stuck > 0 ? 'stuckSome' : 'stuckNone')}
+      />
+      <Tile
+        name={t('oldest')}
+        to="/transactions?q=live"
         value={n.oldestLiveAt ? span(now - new Date(n.oldestLiveAt).getTime()) : '–'}
-        text={t(n.oldestLiveAt ? 'oldestSome' : 'oldestNone')} />
-      <Tile name={t('latency')} value={ended > 0 ? ms(n.latency?.p99Ms) : '–'} to="/transactions"
-        text={ended > 0 ? t('latencySplit', { p50: ms(n.latency?.p50Ms), p95: ms(n.latency?.p95Ms) }) : t('latencyNone')} />
-      <Tile name={t('waits')} value={count(n.lockWaiters ?? 0)} to="/locks?tab=waits"
-        text={t('waitsSplit', { locks: count(n.locks ?? 0) })} />
-      <Tile name={t('unpublished')} value={count(n.unpublished ?? 0)} to="/decisions"
+        text={t(n.oldestLiveAt ? 'oldestSome' : 'oldestNone')}
+      />
+      <Tile
+        name={t('latency')}
+        value={ended > 0 ? ms(n.latency?.p99Ms) : '–'}
+        to="/transactions"
+        text={
+          ended > 0
+            ? t('latencySplit', { p50: ms(n.latency?.p50Ms), p95: ms(n.latency?.p95Ms) })
+            : t('latencyNone')
+        }
+      />
+      <Tile
+        name={t('waits')}
+        value={count(n.lockWaiters ?? 0)}
+        to="/locks?tab=waits"
+        text={t('waitsSplit', { locks: count(n.locks ?? 0) })}
+      />
+      <Tile
+        name={t('unpublished')}
+        value={count(n.unpublished ?? 0)}
+        to="/decisions"
         tone={(n.oldestUnpublishedMs ?? 0) > 5000 ? 'warn' : undefined}
-        text={n.unpublished ? t('unpublishedSome', { age: ms(n.oldestUnpublishedMs) }) : t('unpublishedNone')} />
-      <Tile name={t('overdue')} value={count(n.due ?? 0)} to="/transactions?q=live"
+        text={n.unpublished ? t('unpublishedSome', { age: ms(n.oldestUnpublishedMs) }) : t('unpublishedNone')}
+      />
+      <Tile
+        name={t('overdue')}
+        value={count(n.due ?? 0)}
+        to="/transactions?q=live"
         tone={(n.overdueMs ?? 0) > 10_000 ? 'warn' : undefined}
-        text={n.due ? t('overdueSome', { age: ms(n.overdueMs) }) : t('overdueNone')} />
+        text={n.due ? t('overdueSome', { age: ms(n.overdueMs) }) : t('overdueNone')}
+      />
     </div>
   )
 }
@@ -113,38 +159,61 @@ function Charts({ numbers }: { numbers: Schemas['Overview'] | undefined }) {
   const to = points.at(-1)?.at ?? Math.round(Date.now() / 1000)
   const from = to - minutes * 60
   const pick = (value: string) =>
-    setQuery((was) => {
-      was.set('minutes', value)
-      return was
-    }, { replace: true })
-  const draw = (names: readonly (keyof Point)[]) => columns(points, from, names) as [number[], ...(number | null)[][]]
+    setQuery(
+      (was) => {
+        was.set('minutes', value)
+        return was
+      },
+      { replace: true },
+    )
+  const draw = (names: readonly (keyof Point)[]) =>
+    columns(points, from, names) as [number[], ...(number | null)[][]]
   return (
     <div className={classes['charts']}>
       <Section
         title={t('throughput')}
         actions={
-          <SegmentedControl size="xs" aria-label={t('window')} value={String(minutes)} onChange={pick}
-            data={windows.map((n) => ({ value: n, label: t('minutes', { n }) }))} />
+          <SegmentedControl
+            size="xs"
+            aria-label={t('window')}
+            value={String(minutes)}
+            onChange={pick}
+            data={windows.map((n) => ({ value: n, label: t('minutes', { n }) }))}
+          />
         }
       >
         <Suspense fallback={<div className={classes['chartSpace']} />}>
-          <Chart label={t('throughput')} data={draw(outcomes)} from={from} to={to} format={rate} height={220}
+          <Chart
+            label={t('throughput')}
+            data={draw(outcomes)}
+            from={from}
+            to={to}
+            format={rate}
+            height={220}
             lines={[
               { label: t('committed'), color: '--c-good', fill: true },
               { label: t('rolledBack'), color: '--c-undo' },
               { label: t('timedOut'), color: '--c-warn', dash: [6, 3] },
               { label: t('failures'), color: '--c-bad', dash: [2, 3] },
-            ]} />
+            ]}
+          />
         </Suspense>
       </Section>
       <Section title={t('durations')}>
         <Suspense fallback={<div className={classes['chartSpace']} />}>
-          <Chart label={t('durations')} data={draw(durations)} from={from} to={to} format={span} height={220}
+          <Chart
+            label={t('durations')}
+            data={draw(durations)}
+            from={from}
+            to={to}
+            format={span}
+            height={220}
             lines={[
               { label: 'p50', color: '--c-work', fill: true },
               { label: 'p95', color: '--c-warn', dash: [6, 3] },
               { label: 'p99', color: '--c-bad' },
-            ]} />
+            ]}
+          />
         </Suspense>
       </Section>
     </div>

@@ -43,7 +43,11 @@ export function joined(old: readonly Point[], more: readonly Point[], keep: numb
 }
 
 /** columns turns points of a window into what a chart draws. A gap of several seconds stays one. */
-export function columns(points: readonly Point[], from: number, names: readonly (keyof Point)[]): (number | null)[][] {
+export function columns(
+  points: readonly Point[],
+  from: number,
+  names: readonly (keyof Point)[],
+): (number | null)[][] {
   const out: (number | null)[][] = [[], ...names.map(() => [])]
   let before = 0
   for (const point of points) {
@@ -75,8 +79,5 @@ export function usePulse(numbers: Schemas['Overview'] | undefined): readonly Poi
     const point = pointOf({ ...numbers, ...numbers.rates })
     setSince((was) => joined(was, [point], kept))
   }, [numbers])
-  return useMemo(
-    () => joined((history.data?.items ?? []).map(pointOf), since, kept),
-    [history.data, since],
-  )
+  return useMemo(() => joined((history.data?.items ?? []).map(pointOf), since, kept), [history.data, since])
 }

@@ -55,11 +55,11 @@ export const words = defineWords(
     inbox: 'Inbox',
     first: 'Nothing has happened here yet',
     firstHelp:
-      'Transactions of Seata clients, of the HTTP API and runs of sagas appear here while they run. No client at hand? ' +
-      'The playground plays some.',
+      'Transactions of Seata clients, of the HTTP API and runs of sagas appear here while they run. ' +
+      'No client at hand? The playground plays some.',
     firstHelpPlain:
-      'Transactions of Seata clients, of the HTTP API and runs of sagas appear here while they run. Point a client to ' +
-      'this server, or begin one over HTTP.',
+      'Transactions of Seata clients, of the HTTP API and runs of sagas appear here while they run. ' +
+      'Point a client to this server, or begin one over HTTP.',
     playground: 'Open the playground',
     guide: 'API documentation',
     xid: 'Transaction',
@@ -121,8 +121,10 @@ export const words = defineWords(
     attentionNone: '没有需要人工处理的事项。',
     inbox: '待处理',
     first: '这里还没有任何事务',
-    firstHelp: 'Seata 客户端、HTTP API 的事务以及 Saga 实例运行时会显示在这里。手边没有客户端？演练场可以模拟一些。',
-    firstHelpPlain: 'Seata 客户端、HTTP API 的事务以及 Saga 实例运行时会显示在这里。请将客户端指向本服务器，或通过 HTTP 开始一个事务。',
+    firstHelp:
+      'Seata 客户端、HTTP API 的事务以及 Saga 实例运行时会显示在这里。手边没有客户端？演练场可以模拟一些。',
+    firstHelpPlain:
+      'Seata 客户端、HTTP API 的事务以及 Saga 实例运行时会显示在这里。请将客户端指向本服务器，或通过 HTTP 开始一个事务。',
     playground: '打开演练场',
     guide: 'API 文档',
     xid: '事务',

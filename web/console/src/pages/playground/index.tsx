@@ -43,7 +43,8 @@ export default function Start() {
   const scenarios = all.data?.scenarios ?? []
   const runs = all.data?.runs ?? []
   const running = runs.filter((run) => run.state === 'running')
-  const full = running.length >= (all.data?.runsMax ?? Infinity) ? t('runsMax', { n: running.length }) : undefined
+  const full =
+    running.length >= (all.data?.runsMax ?? Infinity) ? t('runsMax', { n: running.length }) : undefined
   const everything = scenarios.find((each) => each.name === 'everything')
   return (
     <Page
@@ -52,7 +53,9 @@ export default function Start() {
       actions={
         <>
           <StopButton runs={running} text={t('stopAll')} />
-          {everything && <StartButton scenario={everything} wish={{}} text={t('startAll')} reason={full} main />}
+          {everything && (
+            <StartButton scenario={everything} wish={{}} text={t('startAll')} reason={full} main />
+          )}
         </>
       }
     >
@@ -97,8 +100,16 @@ function Scenario({ scenario, reason }: { scenario: ScenarioView; reason: string
   })
   const slow = wish.failure === 'slow' || wish.failure === 'timeout'
   const number = (field: 'count' | 'rate' | 'seconds', label: string, max: number) => (
-    <NumberInput size="xs" label={label} min={1} max={max} value={wish[field] ?? 1} w={104} allowDecimal={false}
-      onChange={(value) => setWish({ ...wish, [field]: Number(value) || 1 })} />
+    <NumberInput
+      size="xs"
+      label={label}
+      min={1}
+      max={max}
+      value={wish[field] ?? 1}
+      w={104}
+      allowDecimal={false}
+      onChange={(value) => setWish({ ...wish, [field]: Number(value) || 1 })}
+    />
   )
   return (
     <li className={classes['scenario']}>
@@ -106,11 +117,17 @@ function Scenario({ scenario, reason }: { scenario: ScenarioView; reason: string
       <p>{known(help) ? t(help) : scenario.description}</p>
       <div className={classes['form']}>
         {(scenario.failures?.length ?? 0) > 1 && (
-          <NativeSelect size="xs" label={t('failure')} value={wish.failure ?? 'none'} className={classes['failure']!}
+          <NativeSelect
+            size="xs"
+            label={t('failure')}
+            value={wish.failure ?? 'none'}
+            className={classes['failure']!}
             onChange={(event) => setWish({ ...wish, failure: event.currentTarget.value })}
             data={(scenario.failures ?? []).map((value) => ({
-              value, label: known(`failure.${value}`) ? t(`failure.${value}` as 'failure.none') : value,
-            }))} />
+              value,
+              label: known(`failure.${value}`) ? t(`failure.${value}` as 'failure.none') : value,
+            }))}
+          />
         )}
         {!scenario.timed && (scenario.countMax ?? 1) > 1 && number('count', t('count'), scenario.countMax ?? 1)}
         {scenario.timed && scenario.kind === 'mixed' && number('rate', t('rate'), 50)}
@@ -138,9 +155,15 @@ function StartButton(props: {
   })
   return (
     <>
-      <MayButton role="operator" size={props.main ? 'sm' : 'xs'} variant={props.main ? 'filled' : 'default'}
+      <MayButton
+        role="operator"
+        size={props.main ? 'sm' : 'xs'}
+        variant={props.main ? 'filled' : 'default'}
         aria-label={props.main ? undefined : `${props.text}: ${title(scenario, props.scenario.title)}`}
-        loading={start.isPending} reason={props.reason} onClick={() => start.mutate()}>
+        loading={start.isPending}
+        reason={props.reason}
+        onClick={() => start.mutate()}
+      >
         {props.text}
       </MayButton>
       {start.error && <ErrorBox error={start.error} />}
@@ -164,7 +187,13 @@ function StopButton({ runs, text }: { runs: readonly Schemas['PlaygroundRun'][];
   const only = runs.length === 1 ? `${text}: ${title(runs[0]?.scenario ?? '')}` : undefined
   return (
     <>
-      <Button size="xs" variant="default" loading={stop.isPending} aria-label={only} onClick={() => stop.mutate()}>
+      <Button
+        size="xs"
+        variant="default"
+        loading={stop.isPending}
+        aria-label={only}
+        onClick={() => stop.mutate()}
+      >
         {text}
       </Button>
       {stop.error && <ErrorBox error={stop.error} />}
@@ -205,7 +234,10 @@ function Runs({ runs, loaded }: { runs: readonly Schemas['PlaygroundRun'][]; loa
 const places: Record<string, readonly (readonly [string, string])[]> = {
   stuck: [['inbox', '/inbox']],
   locks: [['locks', '/locks?tab=graph']],
-  deadletters: [['inbox', '/inbox?kind=letter'], ['events', '/events']],
+  deadletters: [
+    ['inbox', '/inbox?kind=letter'],
+    ['events', '/events'],
+  ],
 }
 
 function Looks({ run }: { run: Schemas['PlaygroundRun'] }) {

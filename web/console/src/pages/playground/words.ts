@@ -4,8 +4,8 @@ export const words = defineWords(
   {
     title: 'Playground',
     intro:
-      'Sample transactions and sagas, played by the server itself through its public API. Nothing here touches services ' +
-      'of yours, and none of it exists without --dev.',
+      'Sample transactions and sagas, played by the server itself through its public API. Nothing here touches ' +
+      'services of yours, and none of it exists without --dev.',
     none: 'There is no playground here',
     noneHelp: 'The server plays samples only when it is started with --dev.',
     start: 'Start',
@@ -51,11 +51,14 @@ export const words = defineWords(
     stuck: 'Stuck transactions',
     'stuck.help': 'A participant refuses its part for good: a person has to see to it.',
     order: 'An order with a payment',
-    'order.help': 'Goods are reserved, the payment is the point of no return, then it goes on until it is done.',
+    'order.help':
+      'Goods are reserved, the payment is the point of no return, then it goes on until it is done.',
     travel: 'A journey',
-    'travel.help': 'Flight, hotel and car are booked at the same time; if one is refused, the others are cancelled.',
+    'travel.help':
+      'Flight, hotel and car are booked at the same time; if one is refused, the others are cancelled.',
     payroll: 'Salaries',
-    'payroll.help': 'A loop over many people, four at a time, and a question that is asked until it is settled.',
+    'payroll.help':
+      'A loop over many people, four at a time, and a question that is asked until it is settled.',
     trip: 'A business trip',
     'trip.help': 'A saga in a saga: the journey has steps and compensations of its own.',
     purchase: 'A purchase with approval',
