@@ -27,6 +27,7 @@ const changing = routes().filter((one) => !['GET', 'HEAD'].includes(one.method))
 const his = new Set([
   'POST /api/v1/sagas/review', 'POST /api/v1/sagas/simulate', 'POST /auth/session', 'POST /auth/logout',
   'POST /api/v1/sagas/runs/{xid}/approvals/{step}', // whom the definition names; he is not, see below
+  'POST /api/v1/views', 'PUT /api/v1/views/{view}', 'DELETE /api/v1/views/{view}', // his own, not shared, see below
 ])
 
 /** What routes name, so that no answer is 404 because there is no such thing. */
@@ -100,6 +101,18 @@ describe('what a viewer may not do cannot be done by the API either', () => {
     await signedIn()
     const answer = await send('POST', `/api/v1/sagas/runs/${run}/approvals/wait`, { approve: true })
     expect(answer).toEqual({ status: 403, code: 'approvalOthers' })
+  })
+
+  test('he saves views for himself, shares none, and changes none of others', async () => {
+    await signedIn()
+    const server = await secured()
+    const view = { list: 'transactions', name: 'mine', query: 'stuck', columns: [], shared: false }
+    const shared = { ...view, name: 'for all', shared: true }
+    const { id } = await server.client('operator').post<{ id: string }>('/views', shared)
+    expect((await send('POST', '/api/v1/views', view)).status).toBe(201)
+    expect(await send('POST', '/api/v1/views', shared)).toEqual({ status: 403, code: 'roleMissing' })
+    expect((await send('PUT', `/api/v1/views/${id}`, view)).status).toBe(403)
+    expect((await send('DELETE', `/api/v1/views/${id}`)).status).toBe(403)
   })
 
   test('nothing has changed by all that', async () => {
