@@ -78,6 +78,9 @@ func rules() map[string]rule {
 		"GET " + v1 + "/nodes":            viewing,
 		"GET " + v1 + "/settings":         viewing,
 
+		"POST " + v1 + "/nodes/:node/drain":   {role: access.Admin, action: "node.drain"},
+		"DELETE " + v1 + "/nodes/:node/drain": {role: access.Admin, action: "node.undrain"},
+
 		"GET " + v1 + "/playground":              viewing,
 		"POST " + v1 + "/playground/:scenario":   {role: access.Operator, action: "playground.start"},
 		"DELETE " + v1 + "/playground/runs/:run": {role: access.Operator, action: "playground.stop"},

@@ -82,6 +82,8 @@ type Options struct {
 	// Nodes lists the nodes of the cluster, of which Node is this one's id. Nil: one machine.
 	Nodes func(ctx context.Context) ([]orchestrator.Node, error)
 	Node  string
+	// Drain says of any live node that it is drained, or not any more. Nil: one machine.
+	Drain func(ctx context.Context, node string, draining bool) error
 	// Settings are those that change at run time. Nil: one machine.
 	Settings Settings
 	// Internal answers what is under /internal/; it sees to its own authentication. Nil: nothing is there.
@@ -288,6 +290,8 @@ func (s *Server) routes() {
 	v1.GET("/waits", s.listWaits)
 	v1.GET("/sessions", s.listSessions)
 	v1.GET("/nodes", s.listNodes)
+	v1.POST("/nodes/:node/drain", s.drain(true))
+	v1.DELETE("/nodes/:node/drain", s.drain(false))
 	v1.GET("/settings", s.listSettings)
 	v1.PUT("/settings/:key", s.putSetting)
 	s.eventRoutes(v1)

@@ -46,6 +46,8 @@ type cluster struct {
 	entered     atomic.Pointer[zookeeper.Registry] // registry, for callbacks of the store, which runs already
 	live        atomic.Pointer[liveSettings]
 	tasks       atomic.Pointer[tasks.Queue] // for callbacks of the store, too
+	// drained says that clients are to go elsewhere until somebody takes that back; leaving, that the process ends.
+	drained, leaving atomic.Bool
 }
 
 func newCluster(c *config.Config, logger *slog.Logger) *cluster {
@@ -212,7 +214,7 @@ func (m *cluster) joined(epoch int64) {
 	if m.relay != nil {
 		m.relay.Rejoined()
 	}
-	if r := m.entered.Load(); r != nil {
+	if r := m.entered.Load(); r != nil && !m.drained.Load() {
 		r.Enter()
 	}
 }
@@ -221,6 +223,7 @@ func (m *cluster) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return m.store.Run(ctx) })
 	group.Go(func() error { return m.watchSettings(ctx) })
+	group.Go(func() error { return m.watchDraining(ctx) })
 	if m.decisions != nil {
 		group.Go(func() error { return m.decisions.Run(ctx) })
 		group.Go(func() error { return m.replies.Run(ctx) })
@@ -241,6 +244,7 @@ func (m *cluster) run(ctx context.Context) error {
 func (m *cluster) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, m.config.Node.Leave+2*time.Second)
 	defer cancel()
+	m.leaving.Store(true)
 	if err := m.store.Drain(ctx); err != nil {
 		m.logger.Warn("other nodes are not told that this one leaves", "err", err)
 	}
@@ -266,6 +270,9 @@ func (m *cluster) leave(ctx context.Context) {
 
 func (m *cluster) ready() []web.Reason {
 	var reasons []web.Reason
+	if m.drained.Load() {
+		reasons = append(reasons, web.Reason{Code: "drained", Sentence: drainedSentence})
+	}
 	if err := m.store.Health(); err != nil {
 		reasons = append(reasons, web.Reason{
 			Code: "storeNotWritable", Sentence: "The store accepts no new work: " + err.Error(),
@@ -290,7 +297,7 @@ func (m *cluster) degraded() []web.Reason {
 			})
 		}
 	}
-	if m.registry != nil {
+	if m.registry != nil && !m.drained.Load() {
 		if err := m.registry.Health(); err != nil {
 			reasons = append(reasons, web.Reason{
 				Code: "registryAway", Sentence: "Clients cannot find this node: " + err.Error(),
@@ -304,6 +311,7 @@ func (m *cluster) documents() (orchestrator.Documents, orchestrator.Clock) { ret
 
 func (m *cluster) web(o *web.Options) {
 	o.Clock, o.Node, o.Nodes, o.Settings = m.store, m.id, m.store.Nodes, m
+	o.Drain = m.store.SetDraining
 	if m.relay != nil {
 		o.Internal = m.relay.Handler()
 	}

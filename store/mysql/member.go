@@ -322,6 +322,23 @@ func (s *Store) Drain(ctx context.Context) error {
 	return s.changeNode(ctx, "drain node", drainNode)
 }
 
+// markNode changes what any living node follows. By the primary key.
+const markNode = `UPDATE concord_node SET draining = ? WHERE id = ? AND fenced = 0
+	AND lease_until > CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)`
+
+// SetDraining says of any living node whether it is drained. The node finds out by itself. Errors:
+// [orchestrator.ErrNotMember] if it is none, faults.
+func (s *Store) SetDraining(ctx context.Context, id string, draining bool) error {
+	result, err := s.pool.ExecContext(ctx, markNode, draining, []byte(id))
+	if err != nil {
+		return fmt.Errorf("drain node %s: %w", id, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(orchestrator.ErrNotMember, err)
+	}
+	return nil
+}
+
 // flushLimit bounds how long a leaving node writes what is queued.
 const flushLimit = 2 * time.Second
 
