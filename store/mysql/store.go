@@ -304,9 +304,7 @@ func (s *Store) Counts(ctx context.Context) (orchestrator.Counts, error) {
 const selectOldestOf = `SELECT MIN(began_at) AS at FROM concord_live WHERE state = ?`
 
 // selectOldest does so for each state that a live transaction may have.
-var selectOldest = oldestOf()
-
-func oldestOf() string {
+func selectOldest() string {
 	var each []string
 	for _, s := range sources(orchestrator.Query{Live: true}) {
 		each = append(each, strings.Replace(selectOldestOf, "?", strconv.FormatInt(s.key, 10), 1))
@@ -317,7 +315,7 @@ func oldestOf() string {
 // Oldest implements [orchestrator.Store].
 func (s *Store) Oldest(ctx context.Context) (oldest txn.Millis, err error) {
 	err = patiently(ctx, s.opts.RetryFor, func() error {
-		return s.pool.QueryRowContext(ctx, selectOldest).Scan(&oldest)
+		return s.pool.QueryRowContext(ctx, selectOldest()).Scan(&oldest)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("look for the oldest transaction: %w", err)
