@@ -14,6 +14,7 @@ func viewTypes() map[string]reflect.Type {
 		"DecisionCopy": reflect.TypeFor[DecisionCopy](), "Halves": reflect.TypeFor[HalvesView](),
 		"GivenUpHalf": reflect.TypeFor[GivenUpHalfView](),
 		"Overview":    reflect.TypeFor[Overview](), "Rates": reflect.TypeFor[Rates](),
+		"Pulse": reflect.TypeFor[Pulse](), "Latency": reflect.TypeFor[Latency](),
 		"Cluster": reflect.TypeFor[ClusterView](), "Target": reflect.TypeFor[TargetView](),
 		"Place": reflect.TypeFor[Place](), "ConfigEntry": reflect.TypeFor[ConfigEntry](),
 		"PossibleAction": reflect.TypeFor[PossibleAction](), "Cause": reflect.TypeFor[Cause](),
