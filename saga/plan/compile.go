@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
@@ -26,7 +25,7 @@ type Program struct {
 	// size is how many steps there are with those of sub-sagas, height how deep these are nested.
 	size, height int
 
-	walks *sync.Pool // of *walk, for the next look
+	walks *walks // for the next look
 
 	oracle Oracle      // nil: expressions are evaluated
 	stop   func() bool // nil: nothing is interrupted
@@ -104,7 +103,7 @@ func compile(def *definition.Definition, subs *linker, depth int) (*Program, err
 		return nil, tooDeep(def.Name)
 	}
 	p := &Program{
-		def: def, order: def.Order(), edges: def.Predecessors(), index: map[string]int{}, walks: new(sync.Pool),
+		def: def, order: def.Order(), edges: def.Predecessors(), index: map[string]int{}, walks: &walks{},
 	}
 	if len(p.order) != len(def.Steps) {
 		return nil, fmt.Errorf("saga %s: steps wait for each other in a circle", def.Name)

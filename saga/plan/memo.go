@@ -60,8 +60,8 @@ type keeper struct {
 // their own.
 func Keep(run *txn.SagaRun) { run.Memo.Kept = &keeper{} }
 
-// KeepInput has the first look at a run find its input, which is what Decode makes of the transaction's Data. The run is
-// the caller's own; nobody changes the input from now on.
+// KeepInput has the first look at a run find its input, which is what Decode makes of the transaction's Data. The run
+// is the caller's own; nobody changes the input from now on.
 func KeepInput(run *txn.SagaRun, input any) {
 	run.Memo.Kept = &keeper{memo: &memo{input: input, read: true}}
 }
@@ -110,9 +110,12 @@ func (p *Program) begin(m *memo, g *txn.Global, now txn.Millis) (*walk, error) {
 	return w, nil
 }
 
+// walks are walks that are over, for those to come.
+type walks struct{ pool sync.Pool }
+
 // take returns a walk, of which only the room for what is seen is of use, and give takes it back.
 func (p *Program) take() *walk {
-	if w, ok := p.walks.Get().(*walk); ok {
+	if w, ok := p.walks.pool.Get().(*walk); ok {
 		return w
 	}
 	return &walk{}
@@ -121,7 +124,7 @@ func (p *Program) take() *walk {
 func (p *Program) give(w *walk) {
 	clear(w.seen)
 	*w = walk{seen: w.seen[:0]}
-	p.walks.Put(w)
+	p.walks.pool.Put(w)
 }
 
 // inputOf reads the input.

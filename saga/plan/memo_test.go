@@ -255,7 +255,9 @@ func TestAnInputThatWasReadIsNotReadAgain(t *testing.T) {
 	t.Parallel()
 	p := run(t, "saga: 1\nname: s\nsteps:\n- {id: a, call: {url: 'http://h/${input.n}'}, readOnly: true}\n", `{"n":0}`,
 		map[string]string{"a": ""}).rules.Planners.Planner(nil).(*Program)
-	g := &txn.Global{Status: txn.Active, Timeout: time.Hour, Data: `{"n":1}`, Saga: &txn.SagaRun{Definition: "s", Version: 1}}
+	g := &txn.Global{
+		Status: txn.Active, Timeout: time.Hour, Data: `{"n":1}`, Saga: &txn.SagaRun{Definition: "s", Version: 1},
+	}
 	KeepInput(g.Saga, map[string]any{"n": 2})
 	url := func() string {
 		next := p.Next(g, 0)
