@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { changesOf, numbersOf, paceOf, startableAt, toneOf, type Job } from './progress.ts'
+
+const at = (seconds: number) => new Date(1_700_000_000_000 + seconds * 1000).toISOString()
+const job = (more: Partial<Job>): Job => ({ total: 100, done: 40, moved: 5, failed: 5, state: 'running', ...more })
+
+describe('a job', () => {
+  it('has a result or none for each of its transactions', () => {
+    expect(numbersOf(job({}))).toEqual({ done: 40, moved: 5, failed: 5, pending: 50 })
+    expect(numbersOf({})).toEqual({ done: 0, moved: 0, failed: 0, pending: 0 })
+  })
+
+  it('goes on at its pace', () => {
+    expect(paceOf(job({ startedAt: at(0), updatedAt: at(10) }))).toEqual({ perSecond: 5, leftMs: 10_000 })
+    expect(paceOf(job({ startedAt: at(0), updatedAt: at(5), endedAt: at(5), state: 'cancelled' }))?.leftMs).toBeUndefined()
+    expect(paceOf(job({}))).toBeUndefined()
+    expect(paceOf(job({ startedAt: at(0), updatedAt: at(0) }))).toBeUndefined()
+  })
+
+  it('is good only if all of it was done', () => {
+    expect(toneOf(job({ state: 'done' }))).toBe('bad')
+    expect(toneOf(job({ state: 'done', failed: 0 }))).toBe('warn')
+    expect(toneOf(job({ state: 'done', failed: 0, moved: 0 }))).toBe('good')
+    expect(toneOf(job({ state: 'interrupted' }))).toBe('warn')
+  })
+
+  it('is started while its plan is fresh, and again when it was interrupted', () => {
+    const planned = job({ state: 'planned', createdAt: at(0) })
+    expect(startableAt(planned, Date.parse(at(60)))).toBe(true)
+    expect(startableAt(planned, Date.parse(at(901)))).toBe(false)
+    expect(startableAt({ ...planned, total: 0 }, Date.parse(at(60)))).toBe(false)
+    expect(startableAt(job({ state: 'interrupted' }), Date.parse(at(9999)))).toBe(true)
+    expect(startableAt(job({ state: 'done' }), 0)).toBe(false)
+  })
+
+  it('says what its examples would become', () => {
+    const plan = { status: 'RollingBack', resultingStatus: 'RolledBack', heuristic: false } as const
+    expect(changesOf([plan, plan, { ...plan, heuristic: true }] as never)).toEqual([
+      { from: 'RollingBack', to: 'RolledBack', heuristic: false, count: 2 },
+      { from: 'RollingBack', to: 'RolledBack', heuristic: true, count: 1 },
+    ])
+  })
+})
