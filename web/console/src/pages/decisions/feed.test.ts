@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest'
+import { dataOf, decisionOf, kept, placeOf, pushed } from './feed.ts'
+
+it('reads an event', () => {
+  const row = decisionOf({
+    subject: 'h:1:2',
+    time: '2026-01-01T00:00:00Z',
+    data: { xid: 'h:1:2', outcome: 'commit' },
+  })
+  expect(row).toMatchObject({ xid: 'h:1:2', outcome: 'commit', at: '2026-01-01T00:00:00Z' })
+  expect(decisionOf({ subject: 'h:1:3' }).xid).toBe('h:1:3')
+  expect(dataOf({ event: { data: { application: 'shop' } } as never }).application).toBe('shop')
+  expect(dataOf({})).toEqual({})
+})
+
+it('keeps the newest, newest first', () => {
+  const rows = pushed([{ xid: '1' }], [{ xid: '2' }, { xid: '3' }])
+  expect(rows.map((row) => row.xid)).toEqual(['3', '2', '1'])
+  expect(
+    pushed(
+      rows,
+      Array.from({ length: kept }, (_, i) => ({ xid: `n${i}` })),
+    ),
+  ).toHaveLength(kept)
+})
+
+it('says where it is', () => {
+  expect(placeOf({ topic: 'concord-commit', queue: 0, offset: 7 })).toBe('concord-commit / 7')
+  expect(placeOf({ topic: 'concord-commit', broker: 'b', queue: 3, offset: 7 })).toBe(
+    'concord-commit / b / 3 / 7',
+  )
+  expect(placeOf({})).toBe('')
+})
