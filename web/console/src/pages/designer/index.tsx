@@ -1,8 +1,9 @@
-import { useWords } from '@/i18n'
-import { words } from '@/app/words.ts'
-import { Page } from '@/shared/Page.tsx'
+import { useParams } from 'react-router'
+import { One } from './One.tsx'
+import { Start } from './Start.tsx'
 
-export default function Start() {
-  const t = useWords(words)
-  return <Page title={t('designer')}>{null}</Page>
+/** The designer: a page to begin at, and one for each draft. */
+export default function DesignerPage() {
+  const { saga } = useParams()
+  return saga === undefined ? <Start /> : <One key={saga} name={saga} />
 }
