@@ -52,7 +52,8 @@ func TestHotRowsAreForgotten(t *testing.T) {
 	if len(top) != 1 || top[0].Conflicts != 5 || top[0].Waited != 4*time.Second {
 		t.Errorf("%+v", top)
 	}
-	if series := top[0].Series; len(series) != hotWindows || !slices.Equal(series[hotWindows-6:], []int64{0, 1, 1, 1, 2, 0}) {
+	want := []int64{0, 1, 1, 1, 2, 0}
+	if series := top[0].Series; len(series) != hotWindows || !slices.Equal(series[hotWindows-len(want):], want) {
 		t.Errorf("over time: %v", series)
 	}
 	top = h.top(9, (hotWindows+1)*hotWindow)

@@ -29,6 +29,7 @@ func accessTypes() map[string]reflect.Type {
 		"SigninView": reflect.TypeFor[SigninView](), "JournalEntry": reflect.TypeFor[JournalEntryView](),
 		"JournalReport": reflect.TypeFor[journal.Report](), "Approval": reflect.TypeFor[Approval](),
 		"SignedOut":  reflect.TypeFor[SignedOutView](),
+		"Drain":      reflect.TypeFor[drainBody](),
 		"Playground": reflect.TypeFor[PlaygroundView](), "PlaygroundScenario": reflect.TypeFor[playground.Scenario](),
 		"PlaygroundWish": reflect.TypeFor[playgroundBody](), "PlaygroundRun": reflect.TypeFor[playground.View](),
 		"Asked": reflect.TypeFor[AskedView](), "ApprovalAnswer": reflect.TypeFor[approvalAnswer](),

@@ -28,39 +28,50 @@ var (
 	}
 )
 
-// drain answers POST and DELETE /api/v1/nodes/{node}/drain.
-func (s *Server) drain(draining bool) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		if s.o.Drain == nil || s.o.Nodes == nil {
-			p := problemOneMachine
-			p.Detail = "Clients of one machine have nowhere to go."
-			s.refuse(c, p)
-			return
-		}
-		before, err := s.o.Nodes(c)
-		if err != nil {
-			s.fail(c, err)
-			return
-		}
-		name := c.Param("node")
-		if p := undrainable(before, name, draining); p != nil {
-			s.refuse(c, *p)
-			return
-		}
-		switch err := s.o.Drain(c, name, draining); {
-		case errors.Is(err, orchestrator.ErrNotMember):
-			s.refuse(c, problemNodeGone)
-			return
-		case err != nil:
-			s.fail(c, err)
-			return
-		}
-		for _, n := range before {
-			if n.ID == name {
-				n.Draining = draining
-				note(c, name, nil, nil)
-				c.JSON(http.StatusAccepted, viewNode(n, s.o.Node))
-			}
+// drainBody is the body of POST /api/v1/nodes/{node}/drain. The journal reads the reason.
+type drainBody struct {
+	// Drain is true if it is absent; false takes it back.
+	Drain  *bool  `json:"drain"`
+	Reason string `json:"reason"`
+}
+
+// drain answers POST /api/v1/nodes/{node}/drain.
+func (s *Server) drain(c *gin.Context) {
+	var body drainBody
+	if err := readBody(c, &body); err != nil {
+		s.fail(c, err)
+		return
+	}
+	draining := body.Drain == nil || *body.Drain
+	if s.o.Drain == nil || s.o.Nodes == nil {
+		p := problemOneMachine
+		p.Detail = "Clients of one machine have nowhere to go."
+		s.refuse(c, p)
+		return
+	}
+	all, err := s.o.Nodes(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	name := c.Param("node")
+	if p := undrainable(all, name, draining); p != nil {
+		s.refuse(c, *p)
+		return
+	}
+	switch err := s.o.Drain(c, name, draining); {
+	case errors.Is(err, orchestrator.ErrNotMember):
+		s.refuse(c, problemNodeGone)
+		return
+	case err != nil:
+		s.fail(c, err)
+		return
+	}
+	for _, n := range all {
+		if n.ID == name {
+			n.Draining = draining
+			note(c, name, gin.H{"draining": !draining}, gin.H{"draining": draining})
+			c.JSON(http.StatusAccepted, viewNode(n, s.o.Node))
 		}
 	}
 }

@@ -27,31 +27,31 @@ func TestANodeIsDrainedWhileAnotherTakesClients(t *testing.T) {
 			return nil
 		}
 	})
-	ask := func(method, node string, status int, code string) map[string]any {
+	ask := func(body, node string, status int, code string) map[string]any {
 		t.Helper()
-		s, got, _ := r.do(t, method, "/api/v1/nodes/"+node+"/drain", "")
+		s, got, _ := r.do(t, "POST", "/api/v1/nodes/"+node+"/drain", body)
 		if c, _ := got["code"].(string); s != status || c != code {
-			t.Errorf("%s %s: %d %v", method, node, s, got)
+			t.Errorf("%s %s: %d %v", body, node, s, got)
 		}
 		return got
 	}
-	if got := ask("POST", "b", 202, ""); got["id"] != "b" || got["state"] != "draining" {
+	if got := ask("", "b", 202, ""); got["id"] != "b" || got["state"] != "draining" {
 		t.Errorf("%v", got)
 	}
-	if got := ask("DELETE", "off", 202, ""); got["state"] != "alive" {
+	if got := ask(`{"drain": false, "reason": "mended"}`, "off", 202, ""); got["state"] != "alive" {
 		t.Errorf("%v", got)
 	}
-	ask("POST", "nobody", 404, "nodeNotFound")
-	ask("POST", "dead", 409, "nodeGone")
-	ask("POST", "off", 409, "nodeDraining")
-	ask("DELETE", "a", 409, "nodeNotDraining")
+	ask("", "nobody", 404, "nodeNotFound")
+	ask("", "dead", 409, "nodeGone")
+	ask("", "off", 409, "nodeDraining")
+	ask(`{"drain": false, "reason": "mended"}`, "a", 409, "nodeNotDraining")
 	nodes[1].Draining = true
-	ask("POST", "a", 409, "lastNode")
+	ask("", "a", 409, "lastNode")
 	if got := strings.Join(told, " "); got != "btrue offfalse" {
 		t.Errorf("told: %s", got)
 	}
 	gone = true
-	ask("DELETE", "b", 409, "nodeGone")
+	ask(`{"drain": false, "reason": "mended"}`, "b", 409, "nodeGone")
 }
 
 func TestOneMachineIsNotDrained(t *testing.T) {

@@ -78,8 +78,7 @@ func rules() map[string]rule {
 		"GET " + v1 + "/nodes":            viewing,
 		"GET " + v1 + "/settings":         viewing,
 
-		"POST " + v1 + "/nodes/:node/drain":   {role: access.Admin, action: "node.drain"},
-		"DELETE " + v1 + "/nodes/:node/drain": {role: access.Admin, action: "node.undrain"},
+		"POST " + v1 + "/nodes/:node/drain": {role: access.Admin, action: "node.drain"},
 
 		"GET " + v1 + "/playground":              viewing,
 		"POST " + v1 + "/playground/:scenario":   {role: access.Operator, action: "playground.start"},

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A browser without a screen, to look at pages as people see them.
 #
-#   chromium.sh install                        install chromium if it is missing (needs root)
+#   chromium.sh install                        install chromium and fonts if they are missing (needs root)
 #   chromium.sh shot URL FILE [WIDTH HEIGHT]   a PNG of the page, 1280x900 if nothing is said; what the page logs, among
 #                                              it what its content security policy has blocked, goes to standard error
 #   chromium.sh text URL                       the page's elements as they are when it is loaded
@@ -20,15 +20,16 @@ usage() {
 log() { echo "chromium: $*" >&2; }
 
 install() {
-    if command -v chromium >/dev/null; then
-        return 0
-    fi
+    local missing=() chinese=/usr/share/fonts/truetype/wqy/wqy-microhei.ttc
+    command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
+    [ -f "$chinese" ] || missing+=(fonts-wqy-microhei)
+    [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
-        log "not installed, and this is not root. Run as root: apt-get update && apt-get install chromium fonts-dejavu-core"
+        log "not installed, and this is not root. Run as root: apt-get update && apt-get install ${missing[*]}"
         exit 1
     fi
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
 # browse starts the browser on a page: $1 is the URL, the rest are flags.

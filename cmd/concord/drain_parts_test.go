@@ -9,14 +9,10 @@ import (
 	"testing"
 )
 
-// answered sends a request without a body and returns what it is answered.
-func (p *process) answered(method, path string) (int, string) {
+// answered sends a POST and returns what it is answered.
+func (p *process) answered(path, body string) (int, string) {
 	p.t.Helper()
-	req, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+p.http+"/api/v1"+path, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.Post("http://"+p.http+"/api/v1"+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -38,7 +34,7 @@ func TestANodeIsDrainedFromAfar(t *testing.T) {
 	c := participant(t, b)
 	open := c.begin("open", "orders:1")
 
-	if code, text := a.answered("POST", "/nodes/b/drain"); code != http.StatusAccepted {
+	if code, text := a.answered("/nodes/b/drain", ""); code != http.StatusAccepted {
 		t.Fatalf("%d %s", code, text)
 	}
 	a.sees("b", "draining")
@@ -49,13 +45,14 @@ func TestANodeIsDrainedFromAfar(t *testing.T) {
 		}
 		return ""
 	})
-	if code, text := a.answered("POST", "/nodes/a/drain"); code != http.StatusConflict || !strings.Contains(text, "lastNode") {
+	code, text := a.answered("/nodes/a/drain", "")
+	if code != http.StatusConflict || !strings.Contains(text, "lastNode") {
 		t.Errorf("the last one is drained: %d %s", code, text)
 	}
 	b.commit(open) // whoever is there is served on
 	b.ends(open)
 
-	if code, text := b.answered("DELETE", "/nodes/b/drain"); code != http.StatusAccepted {
+	if code, text := b.answered("/nodes/b/drain", `{"drain": false, "reason": "mended"}`); code != http.StatusAccepted {
 		t.Fatalf("%d %s", code, text)
 	}
 	b.healthy()

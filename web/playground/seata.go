@@ -26,7 +26,7 @@ type application struct {
 }
 
 // version is that of the clients that the application is like.
-var version = seata.MakeClientVersion(2, 2, 0)
+func version() seata.ClientVersion { return seata.MakeClientVersion(2, 2, 0) }
 
 // dialApplication connects and registers. The caller closes it.
 func dialApplication(ctx context.Context, address, name, resource string) (*application, error) {
@@ -65,7 +65,7 @@ func (a *application) close() {
 
 func (a *application) send(kind seata.MessageType, id int32, msg seata.Message) error {
 	frame, err := seata.AppendFrame(nil, seata.Envelope{
-		MsgType: kind, Codec: seata.CodecSeata, ID: id, Version: version,
+		MsgType: kind, Codec: seata.CodecSeata, ID: id, Version: version(),
 	}, msg)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (a *application) read() {
 		}
 		buf = append(buf, chunk[:n]...)
 		for {
-			frame, err := seata.DecodeFrame(buf, seata.DecodeOptions{Version: version})
+			frame, err := seata.DecodeFrame(buf, seata.DecodeOptions{Version: version()})
 			if errors.Is(err, seata.ErrShort) {
 				break
 			}
