@@ -4,7 +4,8 @@ export type Liveness = 'connecting' | 'live' | 'stale'
 export interface StreamOptions<T> {
   /** Names of events that are taken besides unnamed ones. */
   events?: readonly string[]
-  onMessage: (value: T, event: string) => void
+  /** Takes what came, the name of the event and its id. */
+  onMessage: (value: T, event: string, id: string) => void
   onLiveness?: (state: Liveness) => void
   /** Milliseconds of silence after which the stream counts as stale; heartbeats are not seen here. */
   quietMs?: number
@@ -40,7 +41,7 @@ export function openStream<T>(path: string, options: StreamOptions<T>): () => vo
     source.onopen = () => set('live')
     const take = (event: MessageEvent<string>) => {
       heard()
-      options.onMessage(JSON.parse(event.data) as T, event.type)
+      options.onMessage(JSON.parse(event.data) as T, event.type, event.lastEventId)
     }
     source.onmessage = take
     for (const name of options.events ?? []) source.addEventListener(name, take as EventListener)

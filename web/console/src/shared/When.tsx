@@ -10,6 +10,7 @@ let timer: ReturnType<typeof setInterval> | undefined
 
 function subscribe(tell: () => void): () => void {
   listeners.add(tell)
+  if (!timer) now = Date.now()
   timer ??= setInterval(() => {
     now = Date.now()
     listeners.forEach((each) => each())

@@ -2,18 +2,19 @@ import { Button, NativeSelect, Switch, TextInput } from '@mantine/core'
 import { useMemo, useState, type ReactNode } from 'react'
 import { useSearchParams } from 'react-router'
 import { api, ask } from '@/api/client.ts'
+import { useFeed } from '@/api/feed.ts'
 import { usePages } from '@/api/pages.ts'
-import { words as appWords } from '@/app/words.ts'
 import { useWords, type Say } from '@/i18n'
 import { count } from '@/i18n/format.ts'
 import { DataTable, type Column } from '@/shared/DataTable.tsx'
 import { Empty } from '@/shared/Empty.tsx'
+import { LiveMark } from '@/shared/LiveMark.tsx'
 import { Mark } from '@/shared/StatusBadge.tsx'
 import { When } from '@/shared/When.tsx'
 import { Xid } from '@/shared/Xid.tsx'
 import { One } from './One.tsx'
 import classes from './decisions.module.css'
-import { dataOf, placeOf, useFeed, type Decision } from './feed.ts'
+import { dataOf, decisionOf, placeOf, type CloudEvent, type Decision } from './feed.ts'
 import { words } from './words.ts'
 
 type Word = keyof (typeof words)['en']
@@ -27,7 +28,7 @@ export function Log() {
   const live = query.get('live') === 'true'
   const [paused, setPaused] = useState(false)
   const [opened, setOpened] = useState<Decision>()
-  const feed = useFeed(live, paused)
+  const feed = useFeed<CloudEvent, Decision>(live ? '/api/v1/decisions/stream' : '', paused, decisionOf)
   const wanted = useWanted(query)
   const pages = usePages<Decision>({
     key: ['decisions', wanted],
@@ -68,7 +69,7 @@ export function Log() {
   return (
     <>
       {bar}
-      {feed.gap && <p className={classes['gap']}>{t('gap', { queue: feed.gap })}</p>}
+      {feed.gap && <p className={classes['gap']}>{t('gap', { queue: String(feed.gap.queue ?? '') })}</p>}
       <DataTable
         label={t('log')}
         rowId={(row: Decision) =>
@@ -152,12 +153,6 @@ function Bar({ query, put, live, children }: BarProps) {
       </span>
     </div>
   )
-}
-
-/** LiveMark says whether a stream still speaks. */
-export function LiveMark({ state }: { state: 'connecting' | 'live' | 'stale' }) {
-  const t = useWords(appWords)
-  return <Mark tone={state === 'live' ? 'good' : state === 'stale' ? 'warn' : 'idle'} text={t(state)} />
 }
 
 function columnsOf(t: Say<Word>): readonly Column<Decision>[] {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { dataOf, decisionOf, kept, placeOf, pushed } from './feed.ts'
+import { dataOf, decisionOf, placeOf } from './feed.ts'
 
 it('reads an event', () => {
   const row = decisionOf({
@@ -11,17 +11,6 @@ it('reads an event', () => {
   expect(decisionOf({ subject: 'h:1:3' }).xid).toBe('h:1:3')
   expect(dataOf({ event: { data: { application: 'shop' } } as never }).application).toBe('shop')
   expect(dataOf({})).toEqual({})
-})
-
-it('keeps the newest, newest first', () => {
-  const rows = pushed([{ xid: '1' }], [{ xid: '2' }, { xid: '3' }])
-  expect(rows.map((row) => row.xid)).toEqual(['3', '2', '1'])
-  expect(
-    pushed(
-      rows,
-      Array.from({ length: kept }, (_, i) => ({ xid: `n${i}` })),
-    ),
-  ).toHaveLength(kept)
 })
 
 it('says where it is', () => {
