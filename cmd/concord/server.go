@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -218,7 +219,7 @@ func (n *node) banner() {
 	v := buildVersion()
 	n.logger.Info("concord is ready", append([]any{
 		"version", v.Version, "go", v.Go, "seata", n.seata.Addr().String(), "http", n.listener.Addr().String(),
-		"advertise", n.advertise,
+		"advertise", n.advertise, "console", n.consoleURL(),
 	}, n.engine.describe()...)...)
 	if n.config.Dev {
 		n.logger.Warn("development mode: whoever reaches the http address can end transactions; it is on loopback only")
@@ -228,6 +229,21 @@ func (n *node) banner() {
 	if n.config.Auth.Mode == "off" && !loopback(n.seata.Addr()) {
 		n.logger.Warn("every client that reaches the seata address is accepted; set auth.mode and auth.keys to change that")
 	}
+}
+
+// consoleURL is where a browser on this machine, or as access.publicURL says, finds the console.
+func (n *node) consoleURL() string {
+	if n.config.Access.PublicURL != "" {
+		return n.config.Access.PublicURL
+	}
+	scheme, host := "http", n.listener.Addr().String()
+	if n.certs != nil {
+		scheme = "https"
+	}
+	if at, err := netip.ParseAddrPort(host); err == nil && at.Addr().IsUnspecified() {
+		host = net.JoinHostPort("localhost", strconv.Itoa(int(at.Port())))
+	}
+	return scheme + "://" + host
 }
 
 func loopback(a net.Addr) bool {
