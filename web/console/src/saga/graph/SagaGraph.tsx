@@ -256,7 +256,7 @@ function useEdges({ paint, wayExtra }: SagaGraphProps, layout: Layout, direction
 function isTaken(way: PlacedEdge, paint: Paints | undefined, reached: (path: string) => boolean): boolean {
   if (!paint) return false
   if (way.kind === 'mark') return way.from.startsWith(' ') ? reached(way.to) : paint[way.from]?.state === 'done'
-  if (!reached(way.from) || !reached(way.to)) return false
+  if (way.kind === 'undo' || !reached(way.from) || !reached(way.to)) return false
   const from = paint[way.from]
   if (way.kind === 'refused') return from?.state === 'refused'
   if (way.kind === 'case') return from?.took === undefined || from.took === way.label

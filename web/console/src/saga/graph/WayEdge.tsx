@@ -20,7 +20,7 @@ export type WayFlowEdge = Edge<WayData, 'way'>
 export const WayEdge = memo(function WayEdge({ id, data, markerEnd, selected }: EdgeProps<WayFlowEdge>) {
   const t = useWords(words)
   const { way, path, taken, extra } = data!
-  const text = way.kind === 'refused' ? t('ifRefused') : way.label
+  const text = way.kind === 'refused' ? t('ifRefused') : way.kind === 'undo' ? t('undoShort') : way.label
   const at = way.labelAt ?? way.points[Math.floor(way.points.length / 2)]!
   return (
     <>

@@ -50,6 +50,7 @@ export function comesAfter(model: GraphModel, id: string): string {
 
 function edgeText(edge: GraphEdge): string {
   if (edge.kind === 'case') return say(words, 'viaCase', { step: edge.from, way: edge.label ?? '' })
+  if (edge.kind === 'undo') return say(words, 'viaUndo', { step: edge.from })
   if (edge.kind === 'refused') return say(words, 'viaRefused', { step: edge.from })
   return edge.from
 }

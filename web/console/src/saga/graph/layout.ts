@@ -267,7 +267,8 @@ export function zoomOf(layout: Size, room: Size): number {
   return Math.min(1, room.width / (layout.width * 1.1 + 1), room.height / (layout.height * 1.1 + 1))
 }
 
-/** bestDirection is the one in which a graph can be read in a room: down unless it is too small so, and larger the other way. */
+/** bestDirection is the one in which a graph can be read in a room: down unless it is small so, and larger the other
+ * way. */
 export function bestDirection(down: Size, right: Size, room: Size): Direction {
   const zoom = zoomOf(down, room)
   return zoom < 0.75 && zoomOf(right, room) > zoom ? 'right' : 'down'

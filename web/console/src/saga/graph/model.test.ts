@@ -66,6 +66,15 @@ describe('the model', () => {
     expect(model.edges).toContainEqual({ from: 'manager', to: 'order', kind: 'next' })
   })
 
+  it('leads to the states that undo others, which are no ends', () => {
+    const seata = modelOf([
+      { id: 'Take', kind: 'ServiceTask', after: [], compensate: 'PutBack' },
+      { id: 'PutBack', kind: 'ServiceTask', after: [] },
+    ])
+    expect(seata.edges).toEqual([{ from: 'Take', to: 'PutBack', kind: 'undo' }])
+    expect([startsOf(seata), endsOf(seata)]).toEqual([['Take'], ['Take']])
+  })
+
   it('leaves out edges from steps that do not exist', () => {
     const lost = stepsOf({ steps: [{ id: 'a', after: ['gone', 'gone.way'], call: { url: 'x' } }] })
     expect(modelOf(lost).edges).toEqual([])

@@ -13,7 +13,7 @@ export interface GraphStep {
   readonly cases?: readonly string[] | undefined
   /** compensate, continue, or the step that follows then. */
   readonly onRefused?: string | undefined
-  /** The kind of what undoes it. */
+  /** The kind of what undoes it; of Seata's states the name of the state that does. */
   readonly compensate?: string | undefined
   readonly readOnly?: boolean | undefined
   readonly pivot?: boolean | undefined
@@ -23,8 +23,9 @@ export interface GraphStep {
 export interface GraphEdge {
   readonly from: string
   readonly to: string
-  /** next: when it has ended; case: if the choice goes this way; refused: if it was refused. */
-  readonly kind: 'next' | 'case' | 'refused'
+  /** next: when it has ended; case: if the choice goes this way; refused: if it was refused; undo: what undoes it,
+   * where that is a state of its own, as in Seata's language. */
+  readonly kind: 'next' | 'case' | 'refused' | 'undo'
   /** The name of the case. */
   readonly label?: string
 }
@@ -150,6 +151,8 @@ export function modelOf(steps: readonly GraphStep[]): GraphModel {
       seen.add(key)
       edges.push(edge)
     }
+    const undo = step.compensate
+    if (undo && undo !== step.id && byId.has(undo)) edges.push({ from: step.id, to: undo, kind: 'undo' })
   }
   return { steps, edges }
 }
@@ -169,8 +172,9 @@ export function startsOf({ steps, edges }: GraphModel): string[] {
 }
 
 export function endsOf({ steps, edges }: GraphModel): string[] {
-  const leads = new Set(edges.map((edge) => edge.from))
-  return steps.filter((step) => !leads.has(step.id)).map((step) => step.id)
+  const leads = new Set(edges.filter((edge) => edge.kind !== 'undo').map((edge) => edge.from))
+  const undoes = new Set(edges.filter((edge) => edge.kind === 'undo').map((edge) => edge.to))
+  return steps.filter((step) => !leads.has(step.id) && !undoes.has(step.id)).map((step) => step.id)
 }
 
 /** inOrder has each step behind its predecessors where that is possible, and otherwise as in the document. */

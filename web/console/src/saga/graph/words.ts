@@ -68,6 +68,7 @@ export const words = defineWords(
     after: 'after {steps}',
     viaCase: '{step} goes {way}',
     viaRefused: '{step} is refused',
+    viaUndo: '{step} is to be undone',
     current: 'now here',
   },
   {
@@ -137,6 +138,7 @@ export const words = defineWords(
     after: '在 {steps} 之后',
     viaCase: '{step} 选择 {way}',
     viaRefused: '{step} 被拒绝',
+    viaUndo: '{step} 需要补偿',
     current: '当前位置',
   },
 )
