@@ -1,10 +1,14 @@
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
 import type { Schemas } from '@/api/client.ts'
 import { useWords } from '@/i18n'
+import { ActionDialog } from '@/shared/ActionDialog.tsx'
+import type { Action } from '@/shared/actions/model.ts'
 import { DataTable, type Column } from '@/shared/DataTable.tsx'
+import { MayButton } from '@/shared/May.tsx'
 import { Mark } from '@/shared/StatusBadge.tsx'
 import { When } from '@/shared/When.tsx'
 import classes from './cluster.module.css'
+import { drainAction } from './drain.ts'
 import { words } from './words.ts'
 
 type Node = Schemas['Node']
@@ -14,6 +18,8 @@ const tones = { alive: 'good', draining: 'warn', gone: 'idle' } as const
 /** Nodes lists the members, with what can be done to them. */
 export function Nodes({ nodes }: { nodes: readonly Node[] }) {
   const t = useWords(words)
+  const [action, setAction] = useState<Action>()
+  const others = nodes.filter((node) => node.state === 'alive').length > 1
   const columns = useMemo<readonly Column<Node>[]>(
     () => [
       {
@@ -48,13 +54,32 @@ export function Nodes({ nodes }: { nodes: readonly Node[] }) {
       { id: 'version', header: t('version'), width: '110px', cell: (node) => node.version },
       { id: 'joined', header: t('joined'), width: '130px', cell: (node) => <When at={node.joinedAt} /> },
       { id: 'lease', header: t('lease'), width: '120px', cell: (node) => <When at={node.leaseUntil} /> },
+      {
+        id: 'drain',
+        header: '',
+        width: '150px',
+        cell: (node) =>
+          node.state === 'gone' ? null : (
+            <MayButton
+              role="admin"
+              size="compact-xs"
+              variant="default"
+              aria-label={`${t(node.state === 'draining' ? 'undrain' : 'drain')} ${node.id}`}
+              reason={node.state === 'alive' && !others ? t('drainAlone') : undefined}
+              onClick={() => setAction(drainAction(node.id ?? '', node.state !== 'draining'))}
+            >
+              {t(node.state === 'draining' ? 'undrain' : 'drain')}
+            </MayButton>
+          ),
+      },
     ],
-    [t],
+    [t, others],
   )
   return (
     <>
       <DataTable label={t('nodes')} rows={nodes} rowId={(node) => node.id ?? ''} columns={columns} />
       {nodes.length === 1 && <p className={classes['note']}>{t('alone')}</p>}
+      <ActionDialog action={action} onClose={() => setAction(undefined)} />
     </>
   )
 }
