@@ -19,16 +19,18 @@ function vendor(id: string): string | null {
 
 // What the shell uses of Mantine, with all that it is made of; what only pages use is in a chunk of its own, so that the
 // first route does not load it.
-const shell = /\/components\/(ActionIcon|AppShell|Burger|Button|Center|Code|Divider|Group|Input|InlineInput|Loader|Menu)\//
-const shell2 = /\/components\/(Modal|ModalBase|Overlay|Paper|PasswordInput|Popover|Portal|ScrollArea|Skeleton|Stack)\//
-const shell3 = /\/components\/(Alert|CopyButton|Floating|FloatingIndicator|FocusTrap|SegmentedControl|Text)\//
-const shell4 = /\/components\/(TextInput|Title|Tooltip|Transition|Table|Kbd)\//
+const shell = [
+  'ActionIcon', 'Alert', 'AppShell', 'Burger', 'Button', 'Center', 'Code', 'CopyButton', 'Floating',
+  'FloatingIndicator', 'FocusTrap', 'Group', 'Loader', 'Menu', 'Popover', 'Portal', 'SegmentedControl', 'Skeleton', 'Stack', 'Text', 'Title',
+  'Tooltip', 'Transition', 'UnstyledButton', 'VisuallyHidden',
+]
 
 function group(id: string): string | null {
   if (id.includes('/@floating-ui/')) return 'vendor-mantine'
   if (id.includes('/react-number-format/')) return 'vendor-mantine-more'
   if (!id.includes('/node_modules/@mantine/')) return vendor(id)
-  if (!id.includes('/components/') || [shell, shell2, shell3, shell4].some((names) => names.test(id))) return 'vendor-mantine'
+  const component = /\/components\/(\w+)\//.exec(id)?.[1]
+  if (component === undefined || shell.includes(component)) return 'vendor-mantine'
   return 'vendor-mantine-more'
 }
 

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
 import { entries } from '../src/app/pages.ts'
 import { words } from '../src/app/words.ts'
-import { axe, dev, expectNoise, keys, open, secured, seed, settled, until } from './harness.ts'
+import { axe, dev, expectNoise, keys, open, secured, seed, settled, shot, until } from './harness.ts'
 
 const en = words.en
 
@@ -49,7 +49,7 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
       const field = page.getByRole('dialog').getByRole('combobox').or(page.getByRole('dialog').getByRole('textbox'))
       await field.first().waitFor()
       await keys(page).type(words[lang][entry.word])
-      await page.getByRole('option').first().waitFor()
+      await page.getByRole('dialog').getByRole('option').first().waitFor()
       await keys(page).press('Enter')
       await until(`the page ${entry.path}`, () => path(page) === entry.path)
       await shown(page)
@@ -67,8 +67,14 @@ test('the list of shortcuts opens by ?, has the letters of the pages, and closes
     await dialog.getByText(word).first().waitFor()
   }
   await axe(page)
+  await shot(page, 'shortcuts')
   await keys(page).press('Escape')
   await dialog.waitFor({ state: 'hidden' })
+  await keys(page).press('Control+k')
+  await keys(page).type('age>5m')
+  await page.getByRole('dialog').getByRole('option').first().waitFor()
+  await axe(page)
+  await shot(page, 'palette')
 })
 
 test('the first Tab leads past the navigation to the content', async () => {
@@ -104,6 +110,36 @@ test('an address is opened with its query, and stays after a reload', async () =
   await page.goBack().catch(() => null)
 })
 
+test.each([1440, 1024, 640])('no page is wider than a window of %i', async (width) => {
+  const page = await open('/', { width })
+  await shown(page)
+  const wide: string[] = []
+  for (const entry of entries) {
+    await keys(page).press('g', entry.letter)
+    await until(`the page ${entry.path}`, () => path(page) === entry.path)
+    await shown(page)
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    if (over > 0) {
+      wide.push(`${entry.path} by ${over}`)
+    }
+  }
+  expect(wide).toEqual([])
+})
+
+test('on a narrow window the pages are behind a button', async () => {
+  const page = await open('/', { width: 640 })
+  await shown(page)
+  const link = page.locator('nav').getByText(en.transactions)
+  expect(await link.isVisible()).toBe(false)
+  await keys(page).to(en.openNavigation)
+  await keys(page).press('Enter')
+  await link.waitFor()
+  await axe(page)
+  await link.click()
+  await until('the page', () => path(page) === '/transactions')
+  await link.waitFor({ state: 'hidden' })
+})
+
 test('an unknown address says so and leads back', async () => {
   const page = await open('/no/such/page')
   await page.getByText(en.unknownPage).waitFor()
@@ -130,6 +166,7 @@ describe('who is not signed in', () => {
     expectNoise(page, /status of 401/)
     await page.getByRole('heading', { name: en.signInTitle }).waitFor()
     await axe(page)
+    await shot(page, 'sign-in')
     const key = page.getByLabel(en.keyLabel, { exact: false }).first()
     await key.fill('concord_wrong_key')
     await keys(page).press('Enter')

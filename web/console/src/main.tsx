@@ -19,6 +19,7 @@ createRoot(document.getElementById('root')!).render(
       defaultColorScheme="auto"
       colorSchemeManager={localStorageColorSchemeManager({ key: 'concord-scheme' })}
       getStyleNonce={() => nonce}
+      deduplicateCssVariables={false} // what is the default is not sent as a file, too
     >
       <QueryClientProvider client={queries}>
         <RouterProvider router={router} />

@@ -92,7 +92,7 @@ function Frame() {
           <AccountMenu />
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar className={classes['nav']!}>
+      <AppShell.Navbar className={classes['nav']!} data-open={open || undefined}>
         <Navigation />
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1} className={classes['main']!}>

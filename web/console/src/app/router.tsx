@@ -2,7 +2,6 @@ import { createBrowserRouter } from 'react-router'
 import { Crash } from './Crash.tsx'
 import { loaders } from './pages.ts'
 import { Shell } from './Shell.tsx'
-import { SignIn } from './SignIn.tsx'
 import { Unknown } from './Unknown.tsx'
 import { Loading } from '@/shared/Loading.tsx'
 
@@ -14,7 +13,12 @@ const pages = Object.entries(loaders).map(([path, load]) => ({
 
 /** router knows every address of the console. */
 export const router = createBrowserRouter([
-  { path: '/sign-in', Component: SignIn, ErrorBoundary: Crash },
+  {
+    path: '/sign-in',
+    lazy: async () => ({ Component: (await import('./SignIn.tsx')).SignIn }),
+    ErrorBoundary: Crash,
+    HydrateFallback: Loading,
+  },
   {
     Component: Shell,
     ErrorBoundary: Crash,
