@@ -28,7 +28,7 @@ func TestPlaygroundMakesEveryPageAlive(t *testing.T) {
 	missing := []string{
 		"/transactions?status=Committed&name=placeOrder", "/transactions?status=RolledBack&name=placeOrder",
 		"/transactions?stuck=true&name=placeOrder", "/transactions?status=Committed&name=orderPlaced",
-		"/locks", "/waits", "/locks/hottest", "/events/deadletters", "/decisions", "/sessions",
+		"/locks", "/waits", "/locks/hottest", "/events/deadletters", "/decisions", "/sessions", "/jobs", "/journal",
 		"/sagas/definitions?prefix=sample-", "/sagas/runs?saga=sample-travel&status=Committed",
 		"/sagas/runs?saga=sample-order&status=RolledBack", "/sagas/runs?stuck=true",
 		"/sagas/runs?saga=sample-purchase&status=Active", "/sagas/runs?saga=sample-delivery&status=Active",

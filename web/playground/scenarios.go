@@ -202,6 +202,12 @@ func everything(ctx context.Context, p *Playground, r *run) error {
 		func() error { return load(ctx, p, r) },
 		func() error { return deadLetters(ctx, p, r) },
 		func() error {
+			if !pause(ctx, time.Duration(r.wish.Seconds)*time.Second/4) { // there is something stuck by then
+				return nil
+			}
+			return p.job(ctx)
+		},
+		func() error {
 			for _, failure := range []string{Refuse, Unknown, Slow, Timeout, Crash, Stuck, Stuck} {
 				r.refused(ctx, p.order(ctx, r, failure))
 			}

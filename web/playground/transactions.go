@@ -136,6 +136,23 @@ func (p *Playground) deliver(ctx context.Context, r *run, failure string) error 
 	return p.api.ask(ctx, "POST", "/messages/"+g.ID+end, nil, nil)
 }
 
+// job has what is stuck tried again, as people do it for many at once: planned first, then started with a reason.
+func (p *Playground) job(ctx context.Context) error {
+	var planned struct {
+		ID, Digest string
+		Total      int
+	}
+	err := p.api.ask(ctx, "POST", "/jobs", map[string]any{
+		"action": "retry", "filter": map[string]any{"stuck": true, "application": "sample-shop"}, "ratePerSecond": 1,
+	}, &planned)
+	if err != nil || planned.Total == 0 {
+		return err
+	}
+	return p.api.ask(ctx, "POST", "/jobs/"+planned.ID+"/start", map[string]any{
+		"digest": planned.Digest, "reason": "the playground tries what is stuck again",
+	}, nil)
+}
+
 // letterGroup is the consumer that cannot handle its events.
 const letterGroup = "sample-mailer"
 
