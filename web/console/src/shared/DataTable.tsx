@@ -1,5 +1,10 @@
-import { Checkbox } from '@mantine/core'
-import { columnVisibilityFeature, createColumnHelper, tableFeatures, useTable, type RowData } from '@tanstack/react-table'
+import {
+  columnVisibilityFeature,
+  createColumnHelper,
+  tableFeatures,
+  useTable,
+  type RowData,
+} from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react'
 import { useShortcuts } from '@/app/keys.ts'
@@ -9,6 +14,7 @@ import classes from './DataTable.module.css'
 import { Empty } from './Empty.tsx'
 import { ErrorBox } from './ErrorBox.tsx'
 import { Loading } from './Loading.tsx'
+import { TableRow, type RowActs } from './TableRow.tsx'
 import { words } from './words.ts'
 
 /** Column is one column of a DataTable. */
@@ -58,7 +64,7 @@ const features = tableFeatures({ columnVisibilityFeature })
 const rowHeight = 38
 const denseHeight = 30
 
-/** DataTable shows any number of rows: only those in sight are in the document and in the model of the table. Keys: j and
+/** DataTable shows any number of rows: only those in sight are in the document. Keys: j and
  * k move, Home and End go to the ends, o or Enter opens, x selects. It reads as a table to screen readers, with the
  * number of each row. */
 export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
@@ -70,36 +76,53 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => size,
-    overscan: 12,
+    overscan: 8,
   })
   useEffect(() => virtual.measure(), [virtual, size])
   const items = virtual.getVirtualItems()
-  const first = items[0]?.index ?? 0
-  const table = useModel(props, first, items.at(-1)?.index ?? -1)
-  const models = table.getRowModel().rows
-  const columns = table.getVisibleLeafColumns()
+  const table = useModel(props)
+  const shown = table.getVisibleLeafColumns()
   const { at, setAt } = useCursor(props, (i) => virtual.scrollToIndex(i, { align: 'auto' }))
   useMore(props, items.at(-1)?.index ?? -1)
   useRoom(scroller, props.height)
-  const tracks = useMemo(() => {
-    const width = new Map(props.columns.map((column) => [column.id, column.width]))
-    return (selection ? '36px ' : '') + columns.map((column) => width.get(column.id)).join(' ')
-  }, [props.columns, columns, selection])
+  const acts = useActs(props, setAt)
+  const columns = useMemo(() => {
+    const defined = new Map(props.columns.map((column) => [column.id, column]))
+    return shown.map((column) => defined.get(column.id)!).filter(Boolean)
+  }, [props.columns, shown])
+  const tracks = (selection ? '36px ' : '') + columns.map((column) => column.width).join(' ')
   if (props.error && rows.length === 0) return <ErrorBox error={props.error} {...retryOf(props)} />
   if (props.loading) return <Loading rows={10} />
   if (rows.length === 0 && !props.more) return <>{props.empty ?? <Empty title={t('nothing')} />}</>
-  const grid = { gridTemplateColumns: tracks }
   return (
     <>
       {!!props.error && <ErrorBox error={props.error} {...retryOf(props)} stale />}
-      <div ref={scroller} className={classes['scroller']} style={props.height ? { height: props.height } : undefined}>
-        <div role="table" aria-label={props.label} aria-rowcount={props.more ? -1 : rows.length + 1}
-          className={classes['table']}>
+      <div
+        ref={scroller}
+        className={classes['scroller']}
+        style={props.height ? { height: props.height } : undefined}
+      >
+        <div
+          role="table"
+          aria-label={props.label}
+          aria-rowcount={props.more ? -1 : rows.length + 1}
+          className={classes['table']}
+        >
           <div role="rowgroup" className={classes['head']}>
-            <div role="row" aria-rowindex={1} className={classes['row']} style={grid}>
+            <div
+              role="row"
+              aria-rowindex={1}
+              className={classes['row']}
+              style={{ gridTemplateColumns: tracks }}
+            >
               {selection && <SelectAll rows={rows} rowId={rowId} selection={selection} />}
               {table.getFlatHeaders().map((header) => (
-                <div role="columnheader" key={header.id} className={classes['cell']} data-align={alignOf(props, header.id)}>
+                <div
+                  role="columnheader"
+                  key={header.id}
+                  className={classes['cell']}
+                  data-align={alignOf(props, header.id)}
+                >
                   <table.FlexRender header={header} />
                 </div>
               ))}
@@ -107,38 +130,26 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
           </div>
           <div role="rowgroup" style={{ height: virtual.getTotalSize(), position: 'relative' }}>
             {items.map((item) => {
-              const model = models[item.index - first]
-              if (!model) return null
-              const id = model.id
+              const row = rows[item.index]
+              if (row === undefined) return null
+              const id = rowId(row)
               return (
-                <div
-                  role="row"
+                <TableRow
                   key={id}
-                  aria-rowindex={item.index + 2}
-                  aria-selected={selection ? selection.ids.has(id) : undefined}
-                  data-row={id}
-                  data-current={item.index === at || undefined}
-                  data-opens={props.onOpen ? true : undefined}
-                  data-dimmed={props.dimmed?.has(id) || undefined}
-                  tabIndex={item.index === at || (at < 0 && item.index === 0) ? 0 : -1}
-                  className={classes['row']}
-                  style={{ ...grid, height: item.size, transform: `translateY(${item.start}px)`, position: 'absolute' }}
-                  onFocus={() => setAt(item.index)}
-                  onClick={(event) => {
-                    if ((event.target as HTMLElement).closest('a, button, input, label')) return
-                    if (!getSelection()?.toString()) props.onOpen?.(model.original)
-                  }}
-                  onKeyDown={(event) => {
-                    if (event.key === 'Enter' && event.target === event.currentTarget) props.onOpen?.(model.original)
-                  }}
-                >
-                  {selection && <SelectOne id={id} selection={selection} />}
-                  {model.getVisibleCells().map((cell) => (
-                    <div role="cell" key={cell.id} className={classes['cell']} data-align={alignOf(props, cell.column.id)}>
-                      <table.FlexRender cell={cell} />
-                    </div>
-                  ))}
-                </div>
+                  row={row}
+                  id={id}
+                  index={item.index}
+                  start={item.start}
+                  height={item.size}
+                  tracks={tracks}
+                  columns={columns}
+                  acts={acts}
+                  opens={props.onOpen !== undefined}
+                  current={item.index === at}
+                  reached={item.index === at || (at < 0 && item.index === 0)}
+                  dimmed={props.dimmed?.has(id) ?? false}
+                  selected={selection?.ids.has(id)}
+                />
               )
             })}
           </div>
@@ -154,27 +165,42 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
   )
 }
 
-/** useModel is the model of the rows from first to last alone, so that its cost does not grow with the list. */
-function useModel<Row extends RowData>(props: DataTableProps<Row>, first: number, last: number) {
-  const { rows, rowId, columns, hidden } = props
-  const data = useMemo(() => rows.slice(first, last + 1), [rows, first, last])
+/** useModel is the model of the columns. Rows are not in it, so that its cost does not grow with them. */
+function useModel<Row extends RowData>({ columns, hidden }: DataTableProps<Row>) {
   const defined = useMemo(() => {
     const helper = createColumnHelper<typeof features, Row>()
-    return helper.columns(
-      columns.map((column) =>
-        helper.display({ id: column.id, header: column.header, cell: (c) => column.cell(c.row.original) }),
-      ),
-    )
+    return helper.columns(columns.map(({ id, header }) => helper.display({ id, header })))
   }, [columns])
-  const columnVisibility = useMemo(() => Object.fromEntries([...(hidden ?? [])].map((id) => [id, false])), [hidden])
+  const columnVisibility = useMemo(
+    () => Object.fromEntries([...(hidden ?? [])].map((id) => [id, false])),
+    [hidden],
+  )
   return useTable({
     features,
     columns: defined,
-    data,
-    getRowId: rowId,
+    data: noRows as Row[],
     state: { columnVisibility },
     onColumnVisibilityChange: () => {},
   })
+}
+
+const noRows: never[] = []
+
+/** useActs are what can be done with rows, by the props as they are when it is done. */
+function useActs<Row>(props: DataTableProps<Row>, focus: (index: number) => void): RowActs<Row> {
+  const latest = useRef(props)
+  latest.current = props
+  return useMemo(
+    () => ({
+      focus,
+      open: (row) => latest.current.onOpen?.(row),
+      toggle: (id) => {
+        const { selection } = latest.current
+        selection?.onChange(toggled(selection.ids, id))
+      },
+    }),
+    [focus],
+  )
 }
 
 function retryOf<Row>(props: DataTableProps<Row>): { retry?: () => void } {
@@ -193,7 +219,10 @@ function useMore<Row>({ rows, more, loadingMore, onMore, error }: DataTableProps
 }
 
 /** useCursor moves through the rows by keys. */
-function useCursor<Row>({ rows, rowId, onOpen, selection }: DataTableProps<Row>, show: (index: number) => void) {
+function useCursor<Row>(
+  { rows, rowId, onOpen, selection }: DataTableProps<Row>,
+  show: (index: number) => void,
+) {
   const [at, setAt] = useState(-1)
   const go = (to: number) => {
     const next = Math.max(0, Math.min(rows.length - 1, to))
@@ -242,32 +271,19 @@ function toggled(ids: ReadonlySet<string>, id: string): ReadonlySet<string> {
   return next
 }
 
-function SelectOne({ id, selection }: { id: string; selection: Selection }) {
-  const t = useWords(words)
-  return (
-    <div role="cell" className={classes['pick']}>
-      <Checkbox
-        size="xs"
-        aria-label={`${t('selectRow')} ${id}`}
-        checked={selection.ids.has(id)}
-        onChange={() => selection.onChange(toggled(selection.ids, id))}
-        tabIndex={-1}
-      />
-    </div>
-  )
-}
-
 function SelectAll<Row>(props: { rows: readonly Row[]; rowId: (row: Row) => string; selection: Selection }) {
   const t = useWords(words)
   const { ids, onChange } = props.selection
   const all = props.rows.length > 0 && ids.size >= props.rows.length
   return (
     <div role="columnheader" className={classes['pick']}>
-      <Checkbox
-        size="xs"
+      <input
+        type="checkbox"
         aria-label={t('selectAll')}
         checked={all}
-        indeterminate={ids.size > 0 && !all}
+        ref={(box) => {
+          if (box) box.indeterminate = ids.size > 0 && !all
+        }}
         onChange={() => onChange(all ? new Set() : new Set(props.rows.map(props.rowId)))}
       />
     </div>

@@ -30,8 +30,17 @@ export function useNow(): number {
 }
 
 /** When shows how long ago a time is; pointing at it or focusing it shows the time itself with its zone. With `both`
- * the two stand beside one another. */
-export function When({ at, both }: { at?: string | number | undefined; both?: boolean }) {
+ * the two stand beside one another. `plain` is for cells of long tables: it costs little, and shows the time when it is
+ * pointed at. */
+export function When({
+  at,
+  both,
+  plain,
+}: {
+  at?: string | number | undefined
+  both?: boolean
+  plain?: boolean
+}) {
   useLanguage()
   useZone()
   const time = useNow()
@@ -41,6 +50,13 @@ export function When({ at, both }: { at?: string | number | undefined; both?: bo
     return (
       <time dateTime={new Date(at).toISOString()} className="num">
         {whole} <span className="dim">({relative(at, time)})</span>
+      </time>
+    )
+  }
+  if (plain) {
+    return (
+      <time dateTime={new Date(at).toISOString()} className="num" title={whole}>
+        {relative(at, time)}
       </time>
     )
   }

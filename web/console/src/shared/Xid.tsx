@@ -1,4 +1,5 @@
 import { ActionIcon, CopyButton, Tooltip } from '@mantine/core'
+import { useState } from 'react'
 import { Link } from 'react-router'
 import { useWords } from '@/i18n'
 import { Icon } from './Icon.tsx'
@@ -42,5 +43,28 @@ export function Copy({ text }: { text: string }) {
         </Tooltip>
       )}
     </CopyButton>
+  )
+}
+
+/** RowXid is [Xid] for cells of long tables: it costs little. */
+export function RowXid({ xid, to, whole }: { xid: string; to?: string; whole?: boolean }) {
+  const t = useWords(words)
+  const id = numberOf(xid)
+  const [copied, setCopied] = useState(false)
+  return (
+    <span className="mono clip">
+      {whole ? xid : <Link to={to ?? `/transactions/${id}`}>{id}</Link>}{' '}
+      <button
+        type="button"
+        className="copy-plain"
+        title={copied ? t('copied') : t('copy')}
+        aria-label={`${copied ? t('copied') : t('copy')} ${xid}`}
+        tabIndex={-1}
+        onClick={() => void navigator.clipboard?.writeText(xid).then(() => setCopied(true))}
+        onBlur={() => setCopied(false)}
+      >
+        <Icon path={copied ? 'M3 8l3 3 7-7' : 'M6 6h7v7H6zM4 10H3V3h7v1'} size={12} />
+      </button>
+    </span>
   )
 }

@@ -37,11 +37,14 @@ export function JobDialog(props: JobDialogProps) {
   const begin = () => {
     if (!job) return
     plan.keep()
-    start.mutate({ job, reason: reason.trim() }, {
-      onSuccess: (answer) => {
-        if (!answer.approval) void navigate(`/jobs/${job.id}`)
+    start.mutate(
+      { job, reason: reason.trim() },
+      {
+        onSuccess: (answer) => {
+          if (!answer.approval) void navigate(`/jobs/${job.id}`)
+        },
       },
-    })
+    )
   }
   const title = t('planTitle', { action: t(action) })
   if (start.data?.approval) {
@@ -62,18 +65,35 @@ export function JobDialog(props: JobDialogProps) {
       </Modal>
     )
   }
-  const why = !job ? t('planning') : job.total === 0 ? t('nothing') : reason.trim() ? undefined : t('reasonMissing')
+  const why = !job
+    ? t('planning')
+    : job.total === 0
+      ? t('nothing')
+      : reason.trim()
+        ? undefined
+        : t('reasonMissing')
   return (
     <Modal opened onClose={close} title={title} size="lg" transitionProps={{ duration: 0 }}>
       <Stack gap="sm">
         <div className={classes['two']}>
-          <Select size="xs" label={t('operation')} value={action} allowDeselect={false} description={t(`${action}Help`)}
+          <Select
+            size="xs"
+            label={t('operation')}
+            value={action}
+            allowDeselect={false}
+            description={t(`${action}Help`)}
             inputWrapperOrder={['label', 'input', 'description']}
             data={actions.map((each) => ({ value: each, label: t(each) }))}
-            onChange={(value) => setAction((value as Action) ?? action)} />
-          <Select size="xs" label={t('rate')} value={String(rate)} allowDeselect={false}
+            onChange={(value) => setAction((value as Action) ?? action)}
+          />
+          <Select
+            size="xs"
+            label={t('rate')}
+            value={String(rate)}
+            allowDeselect={false}
             data={rates.map((each) => ({ value: String(each), label: count(each) }))}
-            onChange={(value) => setRate(Number(value ?? rate))} />
+            onChange={(value) => setRate(Number(value ?? rate))}
+          />
         </div>
         {plan.error ? (
           <ErrorBox error={plan.error} retry={plan.again} />
@@ -82,8 +102,16 @@ export function JobDialog(props: JobDialogProps) {
         ) : (
           <Loading rows={4} />
         )}
-        <Textarea label={t('reason')} placeholder={t('reasonHint')} value={reason} autosize minRows={2} maxLength={160}
-          required onChange={(event) => setReason(event.currentTarget.value)} />
+        <Textarea
+          label={t('reason')}
+          placeholder={t('reasonHint')}
+          value={reason}
+          autosize
+          minRows={2}
+          maxLength={160}
+          required
+          onChange={(event) => setReason(event.currentTarget.value)}
+        />
         {start.error && <ErrorBox error={start.error} retry={plan.again} />}
         <Group justify="space-between" gap="xs">
           <Text size="xs" c="dimmed">
@@ -93,8 +121,13 @@ export function JobDialog(props: JobDialogProps) {
             <Button variant="default" onClick={close}>
               {t('close')}
             </Button>
-            <MayButton role={roleOf(action)} reason={why} loading={start.isPending} onClick={begin}
-              color={action === 'release' ? 'red' : 'brand'}>
+            <MayButton
+              role={roleOf(action)}
+              reason={why}
+              loading={start.isPending}
+              onClick={begin}
+              color={action === 'release' ? 'red' : 'brand'}
+            >
               {t('startThis', { action: t(action), count: count(job?.total ?? 0) })}
             </MayButton>
           </Group>

@@ -59,8 +59,14 @@ export function Fact(props: { name: string; value: ReactNode; tone?: 'good' | 'b
 export function Note({ tone, children }: { tone: 'warn' | 'idle'; children: ReactNode }) {
   return (
     <p className={classes['note']} data-tone={tone}>
-      <Icon path={tone === 'warn' ? 'M8 2.5l6 11H2zM8 7v3M8 12v.2' : 'M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 7.5V11M8 5v.2'}
-        size={14} />
+      <Icon
+        path={
+          tone === 'warn'
+            ? 'M8 2.5l6 11H2zM8 7v3M8 12v.2'
+            : 'M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 7.5V11M8 5v.2'
+        }
+        size={14}
+      />
       <span>{children}</span>
     </p>
   )

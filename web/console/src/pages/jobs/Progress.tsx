@@ -11,8 +11,14 @@ export function Track({ job }: { job: Job }) {
   const numbers = numbersOf(job)
   const total = Math.max(1, job.total ?? 0)
   return (
-    <div className={classes['track']} role="progressbar" aria-label={t('progressLabel')} aria-valuemin={0}
-      aria-valuemax={job.total ?? 0} aria-valuenow={attemptedOf(job)}>
+    <div
+      className={classes['track']}
+      role="progressbar"
+      aria-label={t('progressLabel')}
+      aria-valuemin={0}
+      aria-valuemax={job.total ?? 0}
+      aria-valuenow={attemptedOf(job)}
+    >
       {(['done', 'moved', 'failed'] as const).map((result) => (
         <span key={result} data-result={result} style={{ width: `${(100 * numbers[result]) / total}%` }} />
       ))}
@@ -26,7 +32,9 @@ export function Bar({ job }: { job: Job }) {
   return (
     <div className={classes['bar']}>
       <Track job={job} />
-      <span className="num dim">{t('progressOf', { done: count(attemptedOf(job)), total: count(job.total ?? 0) })}</span>
+      <span className="num dim">
+        {t('progressOf', { done: count(attemptedOf(job)), total: count(job.total ?? 0) })}
+      </span>
     </div>
   )
 }

@@ -29,8 +29,17 @@ export function StartDialog({ job, onClose }: { job: Job; onClose: () => void })
         ) : (
           <>
             <Plan job={job} />
-            <Textarea label={t('reason')} placeholder={t('reasonHint')} value={reason} autosize minRows={2} required
-              maxLength={160} data-autofocus onChange={(event) => setReason(event.currentTarget.value)} />
+            <Textarea
+              label={t('reason')}
+              placeholder={t('reasonHint')}
+              value={reason}
+              autosize
+              minRows={2}
+              required
+              maxLength={160}
+              data-autofocus
+              onChange={(event) => setReason(event.currentTarget.value)}
+            />
           </>
         )}
         {start.error && <ErrorBox error={start.error} />}
@@ -39,8 +48,12 @@ export function StartDialog({ job, onClose }: { job: Job; onClose: () => void })
             {t('close')}
           </Button>
           {!start.data?.approval && (
-            <MayButton role={roleOf(job.action ?? '')} reason={reason.trim() ? undefined : t('reasonMissing')}
-              loading={start.isPending} onClick={begin}>
+            <MayButton
+              role={roleOf(job.action ?? '')}
+              reason={reason.trim() ? undefined : t('reasonMissing')}
+              loading={start.isPending}
+              onClick={begin}
+            >
               {t('startThis', { action: t(job.action as Word), count: count(job.total ?? 0) })}
             </MayButton>
           )}

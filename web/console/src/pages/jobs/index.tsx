@@ -34,19 +34,41 @@ export default function Jobs() {
     () => [
       { id: 'state', header: t('colState'), width: '140px', cell: (job) => <State job={job} /> },
       {
-        id: 'action', header: t('colAction'), width: '140px',
+        id: 'action',
+        header: t('colAction'),
+        width: '140px',
         cell: (job) => <Link to={`/jobs/${job.id}`}>{t(job.action as Word)}</Link>,
       },
       {
-        id: 'what', header: t('colWhat'), width: 'minmax(160px, 2fr)',
+        id: 'what',
+        header: t('colWhat'),
+        width: 'minmax(160px, 2fr)',
         cell: (job) =>
-          job.named ? t('namedOnes', { count: count(job.named) }) : <span className="mono">{searchOf(job.filter ?? {})}</span>,
+          job.named ? (
+            t('namedOnes', { count: count(job.named) })
+          ) : (
+            <span className="mono">{searchOf(job.filter ?? {})}</span>
+          ),
       },
-      { id: 'progress', header: t('colProgress'), width: 'minmax(180px, 2fr)', cell: (job) => <Bar job={job} /> },
-      { id: 'failed', header: t('colFailed'), width: '80px', align: 'right', cell: (job) => count(job.failed ?? 0) },
       {
-        id: 'reason', header: t('colReason'), width: 'minmax(120px, 2fr)',
-        cell: (job) => (job.reason ? <span title={job.reason}>{job.reason}</span> : <span className="dim">–</span>),
+        id: 'progress',
+        header: t('colProgress'),
+        width: 'minmax(180px, 2fr)',
+        cell: (job) => <Bar job={job} />,
+      },
+      {
+        id: 'failed',
+        header: t('colFailed'),
+        width: '80px',
+        align: 'right',
+        cell: (job) => count(job.failed ?? 0),
+      },
+      {
+        id: 'reason',
+        header: t('colReason'),
+        width: 'minmax(120px, 2fr)',
+        cell: (job) =>
+          job.reason ? <span title={job.reason}>{job.reason}</span> : <span className="dim">–</span>,
       },
       { id: 'actor', header: t('colActor'), width: 'minmax(90px, 1fr)', cell: (job) => job.actor },
       { id: 'created', header: t('colCreated'), width: '120px', cell: (job) => <When at={job.createdAt} /> },
@@ -64,9 +86,20 @@ export default function Jobs() {
   return (
     <Page title={t('title')} text={t('text')}>
       <div className="card">
-        <DataTable label={t('title')} rows={list.rows} rowId={(job) => job.id ?? ''} columns={columns} empty={empty}
-          loading={list.loading} error={list.error} onRetry={list.onRetry} more={list.more} onMore={list.onMore}
-          loadingMore={list.loadingMore} onOpen={(job) => void navigate(`/jobs/${job.id}`)} />
+        <DataTable
+          label={t('title')}
+          rows={list.rows}
+          rowId={(job) => job.id ?? ''}
+          columns={columns}
+          empty={empty}
+          loading={list.loading}
+          error={list.error}
+          onRetry={list.onRetry}
+          more={list.more}
+          onMore={list.onMore}
+          loadingMore={list.loadingMore}
+          onOpen={(job) => void navigate(`/jobs/${job.id}`)}
+        />
       </div>
     </Page>
   )

@@ -37,7 +37,12 @@ export default function OneJob() {
   }
   const heading = t('jobTitle', { action: t(job.action as Word), total: count(job.total ?? 0) })
   return (
-    <Page title={heading} trail={trail} mark={<JobMark job={job} now={now} />} actions={<Actions job={job} now={now} />}>
+    <Page
+      title={heading}
+      trail={trail}
+      mark={<JobMark job={job} now={now} />}
+      actions={<Actions job={job} now={now} />}
+    >
       {query.error && <ErrorBox error={query.error} stale retry={() => void query.refetch()} />}
       {job.state === 'interrupted' && <Note tone="warn">{t('interruptedText')}</Note>}
       {job.state === 'planned' || !job.startedAt ? (
@@ -96,14 +101,26 @@ function About({ job }: { job: Job }) {
       <Row name={t('actor')}>{job.actor}</Row>
       {job.approvedBy && <Row name={t('approvedBy')}>{job.approvedBy}</Row>}
       {job.node && <Row name={t('node')}>{job.node}</Row>}
-      <Row name={t('created')}><When at={job.createdAt} both /></Row>
-      {job.startedAt && <Row name={t('started')}><When at={job.startedAt} both /></Row>}
-      {job.endedAt ? (
-        <Row name={t('ended')}><When at={job.endedAt} both /></Row>
-      ) : (
-        <Row name={t('updated')}><When at={job.updatedAt} both /></Row>
+      <Row name={t('created')}>
+        <When at={job.createdAt} both />
+      </Row>
+      {job.startedAt && (
+        <Row name={t('started')}>
+          <When at={job.startedAt} both />
+        </Row>
       )}
-      <Row name={t('digest')}><span className="mono">{job.digest}</span></Row>
+      {job.endedAt ? (
+        <Row name={t('ended')}>
+          <When at={job.endedAt} both />
+        </Row>
+      ) : (
+        <Row name={t('updated')}>
+          <When at={job.updatedAt} both />
+        </Row>
+      )}
+      <Row name={t('digest')}>
+        <span className="mono">{job.digest}</span>
+      </Row>
     </dl>
   )
 }
@@ -131,12 +148,21 @@ function Actions({ job, now }: { job: Job; now: number }) {
         </MayButton>
       )}
       {!ended && (
-        <MayButton role="operator" size="xs" variant="default" loading={cancel.isPending}
-          onClick={() => cancel.mutate(job.id ?? '')}>
+        <MayButton
+          role="operator"
+          size="xs"
+          variant="default"
+          loading={cancel.isPending}
+          onClick={() => cancel.mutate(job.id ?? '')}
+        >
           {job.state === 'planned' ? t('cancelPlan') : t('cancel')}
         </MayButton>
       )}
-      {cancel.error && <Group><ErrorBox error={cancel.error} /></Group>}
+      {cancel.error && (
+        <Group>
+          <ErrorBox error={cancel.error} />
+        </Group>
+      )}
       {starting && <StartDialog job={job} onClose={() => setStarting(false)} />}
     </>
   )

@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { changesOf, numbersOf, paceOf, startableAt, toneOf, type Job } from './progress.ts'
 
 const at = (seconds: number) => new Date(1_700_000_000_000 + seconds * 1000).toISOString()
-const job = (more: Partial<Job>): Job => ({ total: 100, done: 40, moved: 5, failed: 5, state: 'running', ...more })
+const job = (more: Partial<Job>): Job => ({
+  total: 100,
+  done: 40,
+  moved: 5,
+  failed: 5,
+  state: 'running',
+  ...more,
+})
 
 describe('a job', () => {
   it('has a result or none for each of its transactions', () => {
@@ -12,7 +19,9 @@ describe('a job', () => {
 
   it('goes on at its pace', () => {
     expect(paceOf(job({ startedAt: at(0), updatedAt: at(10) }))).toEqual({ perSecond: 5, leftMs: 10_000 })
-    expect(paceOf(job({ startedAt: at(0), updatedAt: at(5), endedAt: at(5), state: 'cancelled' }))?.leftMs).toBeUndefined()
+    expect(
+      paceOf(job({ startedAt: at(0), updatedAt: at(5), endedAt: at(5), state: 'cancelled' }))?.leftMs,
+    ).toBeUndefined()
     expect(paceOf(job({}))).toBeUndefined()
     expect(paceOf(job({ startedAt: at(0), updatedAt: at(0) }))).toBeUndefined()
   })

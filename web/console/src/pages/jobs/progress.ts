@@ -45,7 +45,12 @@ export function toneOf(job: Job): Tone {
 }
 
 /** resultTones are the tones of results. */
-export const resultTones: Readonly<Record<Result, Tone>> = { done: 'good', moved: 'warn', failed: 'bad', pending: 'idle' }
+export const resultTones: Readonly<Record<Result, Tone>> = {
+  done: 'good',
+  moved: 'warn',
+  failed: 'bad',
+  pending: 'idle',
+}
 
 /** Pace is how fast a job goes, and how long it will. */
 export interface Pace {
@@ -61,7 +66,10 @@ export function paceOf(job: Job): Pace | undefined {
   const attempted = attemptedOf(job)
   if (seconds <= 0 || attempted === 0) return undefined
   const perSecond = attempted / seconds
-  return { perSecond, leftMs: job.state === 'running' ? (numbersOf(job).pending / perSecond) * 1000 : undefined }
+  return {
+    perSecond,
+    leftMs: job.state === 'running' ? (numbersOf(job).pending / perSecond) * 1000 : undefined,
+  }
 }
 
 /** takesMs is how long a job takes at least. */
@@ -93,7 +101,9 @@ export function changesOf(sample: readonly Schemas['Plan'][]): Change[] {
     const key = `${plan.status} ${plan.resultingStatus} ${plan.heuristic}`
     const was = all.get(key)
     all.set(key, {
-      from: plan.status ?? '', to: plan.resultingStatus ?? '', heuristic: plan.heuristic === true,
+      from: plan.status ?? '',
+      to: plan.resultingStatus ?? '',
+      heuristic: plan.heuristic === true,
       count: (was?.count ?? 0) + 1,
     })
   }

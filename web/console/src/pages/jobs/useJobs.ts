@@ -29,9 +29,12 @@ export function useStart() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: ({ job, reason }: { job: Job; reason: string }) =>
-      ask(api.POST('/api/v1/jobs/{job}/start', {
-        params: { path: { job: job.id ?? '' } }, body: { digest: job.digest ?? '', reason },
-      })) as Promise<Job & Schemas['Asked']>,
+      ask(
+        api.POST('/api/v1/jobs/{job}/start', {
+          params: { path: { job: job.id ?? '' } },
+          body: { digest: job.digest ?? '', reason },
+        }),
+      ) as Promise<Job & Schemas['Asked']>,
     onSettled: (_answer, _error, { job }) => {
       void client.invalidateQueries({ queryKey: ['job', job.id] })
       void client.invalidateQueries({ queryKey: ['jobs'] })

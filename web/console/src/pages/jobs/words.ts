@@ -99,9 +99,11 @@ export const words = defineWords(
     onlyPlanned: 'Nothing has been done yet.',
     accepted: 'Accepted',
     secondPerson: 'It waits for a second person',
-    secondPersonText: 'This server wants two people for it. It begins when somebody else approves; until then nothing is done.',
+    secondPersonText:
+      'This server wants two people for it. It begins when somebody else approves; until then nothing is done.',
     toInbox: 'Go to the inbox',
-    interruptedText: 'The node that carried it out is gone. What has a result keeps it; going on does the rest.',
+    interruptedText:
+      'The node that carried it out is gone. What has a result keeps it; going on does the rest.',
     showSearch: 'Show these transactions',
   },
   {

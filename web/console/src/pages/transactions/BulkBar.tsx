@@ -35,15 +35,22 @@ export function BulkBar({ ids, all, matching, filter, onAll, onClear }: BulkBarP
   const [action, setAction] = useState<Action | undefined>()
   const everything = Object.keys(filter).length === 0
   const byFilter = all && !filter.xid
-  const why = byFilter && everything ? t('needsFilter')
-    : !byFilter && ids.size > pickedMax ? t('tooMany', { count: count(pickedMax) })
-    : undefined
+  const why =
+    byFilter && everything
+      ? t('needsFilter')
+      : !byFilter && ids.size > pickedMax
+        ? t('tooMany', { count: count(pickedMax) })
+        : undefined
   const two = [...ids]
   const known = matching === undefined ? undefined : { count: count(matching) }
   return (
     <div className={classes['picked']} role="region" aria-label={t('doTo')}>
       <strong role="status">
-        {all ? (known ? t('selectedAllOf', known) : t('selectedAll')) : t('selectedSome', { count: count(ids.size) })}
+        {all
+          ? known
+            ? t('selectedAllOf', known)
+            : t('selectedAll')
+          : t('selectedSome', { count: count(ids.size) })}
       </strong>
       {!all && !filter.xid && (matching === undefined || matching > ids.size) && (
         <Button size="compact-xs" variant="subtle" onClick={onAll}>
@@ -55,7 +62,11 @@ export function BulkBar({ ids, all, matching, filter, onAll, onClear }: BulkBarP
       </Button>
       <span className={classes['spread']} />
       {!all && ids.size === 2 && (
-        <Button size="xs" variant="default" onClick={() => void navigate(`/transactions/compare?a=${two[0]}&b=${two[1]}`)}>
+        <Button
+          size="xs"
+          variant="default"
+          onClick={() => void navigate(`/transactions/compare?a=${two[0]}&b=${two[1]}`)}
+        >
           {t('compare')}
         </Button>
       )}
@@ -69,15 +80,24 @@ export function BulkBar({ ids, all, matching, filter, onAll, onClear }: BulkBarP
         </CopyButton>
       )}
       {actions.map((each) => (
-        <MayButton key={each} role={roleOf(each)} reason={why} size="xs" variant={each === 'retry' ? 'filled' : 'default'}
-          onClick={() => setAction(each)}>
+        <MayButton
+          key={each}
+          role={roleOf(each)}
+          reason={why}
+          size="xs"
+          variant={each === 'retry' ? 'filled' : 'default'}
+          onClick={() => setAction(each)}
+        >
           {name(each)}
         </MayButton>
       ))}
       {action && (
         <Suspense>
-          <JobDialog action={action} target={byFilter ? { filter: jobFilterOf(filter) } : { xids: two }}
-            onClose={() => setAction(undefined)} />
+          <JobDialog
+            action={action}
+            target={byFilter ? { filter: jobFilterOf(filter) } : { xids: two }}
+            onClose={() => setAction(undefined)}
+          />
         </Suspense>
       )}
     </div>

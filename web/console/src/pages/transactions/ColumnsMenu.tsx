@@ -17,8 +17,14 @@ export function ColumnsMenu({ prefs, onChange }: { prefs: Prefs; onChange: (pref
   return (
     <Popover opened={open} onChange={setOpen} position="bottom-end" shadow="md" trapFocus withinPortal={false}>
       <Popover.Target>
-        <Button variant="default" size="xs" h={32} onClick={() => setOpen(!open)} aria-expanded={open}
-          leftSection={<Icon path="M2 3h12v10H2zM6 3v10M10 3v10" size={13} />}>
+        <Button
+          variant="default"
+          size="xs"
+          h={32}
+          onClick={() => setOpen(!open)}
+          aria-expanded={open}
+          leftSection={<Icon path="M2 3h12v10H2zM6 3v10M10 3v10" size={13} />}
+        >
           {t('columns')}
         </Button>
       </Popover.Target>
@@ -31,17 +37,34 @@ export function ColumnsMenu({ prefs, onChange }: { prefs: Prefs; onChange: (pref
             const at = columns.indexOf(id)
             const column = t(headings[id])
             return (
-              <div key={id}>
-                <Checkbox size="xs" label={column} checked={at >= 0} disabled={at >= 0 && columns.length === 1}
-                  onChange={() => set(toggled(columns, id))} />
+              <div key={id} data-column>
+                <Checkbox
+                  size="xs"
+                  label={column}
+                  checked={at >= 0}
+                  disabled={at >= 0 && columns.length === 1}
+                  onChange={() => set(toggled(columns, id))}
+                />
                 {at >= 0 && (
                   <>
-                    <ActionIcon size="xs" variant="subtle" color="gray" disabled={at === 0}
-                      aria-label={t('moveUp', { column })} onClick={() => set(moved(columns, id, -1))}>
+                    <ActionIcon
+                      size="xs"
+                      variant="subtle"
+                      color="gray"
+                      disabled={at === 0}
+                      aria-label={t('moveUp', { column })}
+                      onClick={() => set(moved(columns, id, -1))}
+                    >
                       <Icon path="M4 10l4-4 4 4" size={12} />
                     </ActionIcon>
-                    <ActionIcon size="xs" variant="subtle" color="gray" disabled={at === columns.length - 1}
-                      aria-label={t('moveDown', { column })} onClick={() => set(moved(columns, id, 1))}>
+                    <ActionIcon
+                      size="xs"
+                      variant="subtle"
+                      color="gray"
+                      disabled={at === columns.length - 1}
+                      aria-label={t('moveDown', { column })}
+                      onClick={() => set(moved(columns, id, 1))}
+                    >
                       <Icon path="M4 6l4 4 4-4" size={12} />
                     </ActionIcon>
                   </>
@@ -50,10 +73,19 @@ export function ColumnsMenu({ prefs, onChange }: { prefs: Prefs; onChange: (pref
             )
           })}
           <Divider my={6} />
-          <Switch size="xs" label={t('dense')} checked={prefs.dense}
-            onChange={(event) => onChange({ ...prefs, dense: event.currentTarget.checked })} />
-          <Switch size="xs" mt={6} label={t('auto')} checked={prefs.auto}
-            onChange={(event) => onChange({ ...prefs, auto: event.currentTarget.checked })} />
+          <Switch
+            size="xs"
+            label={t('dense')}
+            checked={prefs.dense}
+            onChange={(event) => onChange({ ...prefs, dense: event.currentTarget.checked })}
+          />
+          <Switch
+            size="xs"
+            mt={6}
+            label={t('auto')}
+            checked={prefs.auto}
+            onChange={(event) => onChange({ ...prefs, auto: event.currentTarget.checked })}
+          />
           <Button mt={6} variant="subtle" size="compact-xs" onClick={() => set(usualColumns)}>
             {t('resetColumns')}
           </Button>

@@ -8,7 +8,10 @@ import classes from './transactions.module.css'
 import { words, type Word } from './words.ts'
 
 const presets: readonly (readonly [string, Word])[] = [
-  ['15m', 'last15m'], ['1h', 'last1h'], ['24h', 'last24h'], ['7d', 'last7d'],
+  ['15m', 'last15m'],
+  ['1h', 'last1h'],
+  ['24h', 'last24h'],
+  ['7d', 'last7d'],
 ]
 
 /** RangePicker chooses when transactions began. */
@@ -30,30 +33,66 @@ export function RangePicker({ text, onSearch }: { text: string; onSearch: (text:
   const wrong = !!from && !!to && from >= to
   const given = { ...(from && { from: timeOf(from, utc)! }), ...(to && { to: timeOf(to, utc)! }) }
   return (
-    <Popover opened={open} onChange={setOpen} position="bottom-start" shadow="md" trapFocus withinPortal={false}>
+    <Popover
+      opened={open}
+      onChange={setOpen}
+      position="bottom-start"
+      shadow="md"
+      trapFocus
+      withinPortal={false}
+    >
       <Popover.Target>
-        <Button variant="default" size="xs" h={32} onClick={() => setOpen(!open)} aria-expanded={open}
+        <Button
+          variant="default"
+          size="xs"
+          h={32}
+          onClick={() => setOpen(!open)}
+          aria-expanded={open}
           aria-label={`${t('timeRange')}: ${labelOf(range, t)}`}
-          leftSection={<Icon path="M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM8 5v3l2 2" size={13} />}>
+          leftSection={<Icon path="M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM8 5v3l2 2" size={13} />}
+        >
           {labelOf(range, t)}
         </Button>
       </Popover.Target>
       <Popover.Dropdown aria-label={t('timeRange')}>
         <div className={classes['range']}>
-          <Button variant={Object.keys(range).length === 0 ? 'light' : 'subtle'} size="xs" justify="flex-start"
-            onClick={() => set({})}>
+          <Button
+            variant={Object.keys(range).length === 0 ? 'light' : 'subtle'}
+            size="xs"
+            justify="flex-start"
+            onClick={() => set({})}
+          >
             {t('anyTime')}
           </Button>
           {presets.map(([age, word]) => (
-            <Button key={age} variant={range.younger === age ? 'light' : 'subtle'} size="xs" justify="flex-start"
-              onClick={() => set({ younger: age })}>
+            <Button
+              key={age}
+              variant={range.younger === age ? 'light' : 'subtle'}
+              size="xs"
+              justify="flex-start"
+              onClick={() => set({ younger: age })}
+            >
               {t(word)}
             </Button>
           ))}
-          <TextInput size="xs" type="datetime-local" step={1} label={t('from')} value={from}
-            description={t(utc ? 'utcTime' : 'localTime')} onChange={(event) => setFrom(event.currentTarget.value)} />
-          <TextInput size="xs" type="datetime-local" step={1} label={t('to')} value={to}
-            error={wrong ? t('emptyRange') : undefined} onChange={(event) => setTo(event.currentTarget.value)} />
+          <TextInput
+            size="xs"
+            type="datetime-local"
+            step={1}
+            label={t('from')}
+            value={from}
+            description={t(utc ? 'utcTime' : 'localTime')}
+            onChange={(event) => setFrom(event.currentTarget.value)}
+          />
+          <TextInput
+            size="xs"
+            type="datetime-local"
+            step={1}
+            label={t('to')}
+            value={to}
+            error={wrong ? t('emptyRange') : undefined}
+            onChange={(event) => setTo(event.currentTarget.value)}
+          />
           <Button size="xs" mt={6} disabled={wrong || (!from && !to)} onClick={() => set(given)}>
             {t('setRange')}
           </Button>

@@ -96,10 +96,16 @@ export function SearchBar({ text, onSearch, values }: SearchBarProps) {
           onKeyDown={onKey}
         />
         {draft && (
-          <ActionIcon size="sm" variant="subtle" color="gray" aria-label={t('clear')} onClick={() => {
-            place('', 0)
-            search('')
-          }}>
+          <ActionIcon
+            size="sm"
+            variant="subtle"
+            color="gray"
+            aria-label={t('clear')}
+            onClick={() => {
+              place('', 0)
+              search('')
+            }}
+          >
             <Icon path="M4 4l8 8M12 4l-8 8" size={12} />
           </ActionIcon>
         )}
@@ -107,8 +113,14 @@ export function SearchBar({ text, onSearch, values }: SearchBarProps) {
       {shown && (
         <ul id={`${id}-list`} role="listbox" aria-label={t('suggestions')} className={classes['list']}>
           {where.items.map((item, i) => (
-            <li key={item.text} id={`${id}-${i}`} role="option" aria-selected={i === chosen}
-              onMouseDown={(event) => event.preventDefault()} onClick={() => take(i)}>
+            <li
+              key={item.text}
+              id={`${id}-${i}`}
+              role="option"
+              aria-selected={i === chosen}
+              onMouseDown={(event) => event.preventDefault()}
+              onClick={() => take(i)}
+            >
               <span className="mono">{item.text}</span>
               {item.about && <span className="dim">{t(item.about as Word)}</span>}
             </li>

@@ -10,7 +10,10 @@ import { useDeleteView, useSaveView, useViews, type SavedView } from './views.ts
 import { words, type Word } from './words.ts'
 
 const usual: readonly (readonly [Word, string])[] = [
-  ['viewStuck', 'stuck'], ['viewOld', 'live age>5m'], ['viewRollback', 'status:RollingBack'], ['viewHeuristic', 'heuristic'],
+  ['viewStuck', 'stuck'],
+  ['viewOld', 'live age>5m'],
+  ['viewRollback', 'status:RollingBack'],
+  ['viewHeuristic', 'heuristic'],
 ]
 
 export interface ViewsMenuProps {
@@ -31,12 +34,19 @@ export function ViewsMenu({ text, columns, current, onShow }: ViewsMenuProps) {
   const all = views.data?.items ?? []
   const shown = all.find((view) => view.id === current)
   const item = (view: SavedView) => (
-    <Menu.Item key={view.id} aria-current={view.id === current || undefined}
+    <Menu.Item
+      key={view.id}
+      aria-current={view.id === current || undefined}
       onClick={() => onShow(view.query, knownColumns(view.columns), view.id)}
-      rightSection={view.id === current ? <Icon path="M3 8.5l3.5 3.5L13 5" size={12} /> : null}>
+      rightSection={view.id === current ? <Icon path="M3 8.5l3.5 3.5L13 5" size={12} /> : null}
+    >
       <span className={classes['view']}>
         {view.name}
-        {!view.own && <Text span size="xs" c="dimmed">{t('byOwner', { owner: view.owner })}</Text>}
+        {!view.own && (
+          <Text span size="xs" c="dimmed">
+            {t('byOwner', { owner: view.owner })}
+          </Text>
+        )}
       </span>
     </Menu.Item>
   )
@@ -65,15 +75,27 @@ export function ViewsMenu({ text, columns, current, onShow }: ViewsMenuProps) {
           <Menu.Item onClick={() => setSaving(true)}>{t('saveView')}</Menu.Item>
           {shown?.own && (
             <>
-              <Menu.Item onClick={() => replace.mutate({
-                id: shown.id, name: shown.name, query: text, shared: shown.shared,
-                columns: shown.columns.length > 0 ? columns : [],
-              })}>
+              <Menu.Item
+                onClick={() =>
+                  replace.mutate({
+                    id: shown.id,
+                    name: shown.name,
+                    query: text,
+                    shared: shown.shared,
+                    columns: shown.columns.length > 0 ? columns : [],
+                  })
+                }
+              >
                 {t('changeView', { name: shown.name })}
               </Menu.Item>
-              <Menu.Item color="red" onClick={() => remove.mutate(shown.id, {
-                onSuccess: () => onShow(text, undefined, undefined),
-              })}>
+              <Menu.Item
+                color="red"
+                onClick={() =>
+                  remove.mutate(shown.id, {
+                    onSuccess: () => onShow(text, undefined, undefined),
+                  })
+                }
+              >
                 {t('deleteView', { name: shown.name })}
               </Menu.Item>
             </>
@@ -84,8 +106,12 @@ export function ViewsMenu({ text, columns, current, onShow }: ViewsMenuProps) {
         </Menu.Dropdown>
       </Menu>
       {saving && (
-        <SaveView text={text} columns={columns} onClose={() => setSaving(false)}
-          onSaved={(view) => onShow(view.query, knownColumns(view.columns), view.id)} />
+        <SaveView
+          text={text}
+          columns={columns}
+          onClose={() => setSaving(false)}
+          onSaved={(view) => onShow(view.query, knownColumns(view.columns), view.id)}
+        />
       )}
     </>
   )
@@ -115,18 +141,38 @@ function SaveView(props: {
     )
   return (
     <Modal opened onClose={props.onClose} title={t('saveView')} transitionProps={{ duration: 0 }}>
-      <form onSubmit={(event) => {
-        event.preventDefault()
-        if (name.trim()) send()
-      }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          if (name.trim()) send()
+        }}
+      >
         <Stack gap="sm">
-          <Text size="sm" className="mono">{props.text || t('any')}</Text>
-          <TextInput label={t('viewName')} value={name} maxLength={60} required data-autofocus
-            onChange={(event) => setName(event.currentTarget.value)} />
-          <Checkbox size="sm" label={t('viewColumns')} checked={withColumns}
-            onChange={(event) => setWithColumns(event.currentTarget.checked)} />
-          <Checkbox size="sm" label={t('viewShare')} description={mayShare ? undefined : t('viewShareHelp')}
-            disabled={!mayShare} checked={shared} onChange={(event) => setShared(event.currentTarget.checked)} />
+          <Text size="sm" className="mono">
+            {props.text || t('any')}
+          </Text>
+          <TextInput
+            label={t('viewName')}
+            value={name}
+            maxLength={60}
+            required
+            data-autofocus
+            onChange={(event) => setName(event.currentTarget.value)}
+          />
+          <Checkbox
+            size="sm"
+            label={t('viewColumns')}
+            checked={withColumns}
+            onChange={(event) => setWithColumns(event.currentTarget.checked)}
+          />
+          <Checkbox
+            size="sm"
+            label={t('viewShare')}
+            description={mayShare ? undefined : t('viewShareHelp')}
+            disabled={!mayShare}
+            checked={shared}
+            onChange={(event) => setShared(event.currentTarget.checked)}
+          />
           {save.error && <ErrorBox error={save.error} />}
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={props.onClose}>

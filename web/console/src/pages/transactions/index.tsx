@@ -58,7 +58,12 @@ export default function Transactions() {
       mark={wrong.length === 0 && <Following auto={prefs.auto} stale={list.stale} />}
       actions={
         <>
-          <ViewsMenu text={text} columns={prefs.columns} current={params.get('view') ?? undefined} onShow={showView} />
+          <ViewsMenu
+            text={text}
+            columns={prefs.columns}
+            current={params.get('view') ?? undefined}
+            onShow={showView}
+          />
           <ExportMenu filter={filter} disabled={wrong.length > 0} />
         </>
       }
@@ -71,16 +76,27 @@ export default function Transactions() {
             <FilterForm text={text} onSearch={show} values={values} />
             <ColumnsMenu prefs={prefs} onChange={setPrefs} />
             <Tooltip label={t('refresh')}>
-              <ActionIcon variant="default" size={32} aria-label={t('refresh')} onClick={list.refresh}
-                loading={list.refreshing}>
+              <ActionIcon
+                variant="default"
+                size={32}
+                aria-label={t('refresh')}
+                onClick={list.refresh}
+                loading={list.refreshing}
+              >
                 <Icon path="M13 8a5 5 0 1 1-1.5-3.5L13 6M13 2.5V6H9.5" size={14} />
               </ActionIcon>
             </Tooltip>
           </div>
         </div>
         {picked.any && (
-          <BulkBar ids={picked.ids} all={picked.all} filter={filter} onAll={picked.selectAll} onClear={picked.clear}
-            matching={list.more ? undefined : list.rows.length} />
+          <BulkBar
+            ids={picked.ids}
+            all={picked.all}
+            filter={filter}
+            onAll={picked.selectAll}
+            onClear={picked.clear}
+            matching={list.more ? undefined : list.rows.length}
+          />
         )}
         <News news={list.news} bound={list.newsBound} onShow={list.refresh} />
         {wrong.length > 0 ? (
@@ -159,11 +175,19 @@ function Following({ auto, stale }: { auto: boolean; stale: boolean }) {
 }
 
 /** News offers what has come, without a row having moved. */
-function News(props: { news: { fresh: number; gone: ReadonlySet<string> }; bound: number; onShow: () => void }) {
+function News(props: {
+  news: { fresh: number; gone: ReadonlySet<string> }
+  bound: number
+  onShow: () => void
+}) {
   const t = useWords(words)
   const { fresh, gone } = props.news
   const parts = [
-    ...(fresh >= props.bound ? [t('freshMany', { count: fresh - 1 })] : fresh > 0 ? [t('fresh', { count: fresh })] : []),
+    ...(fresh >= props.bound
+      ? [t('freshMany', { count: fresh - 1 })]
+      : fresh > 0
+        ? [t('fresh', { count: fresh })]
+        : []),
     ...(gone.size > 0 ? [t('goneSome', { count: count(gone.size) })] : []),
   ]
   return (
@@ -215,7 +239,12 @@ function ExportMenu({ filter, disabled }: { filter: Filter; disabled: boolean })
   return (
     <Menu position="bottom-end" shadow="md" width={280}>
       <Menu.Target>
-        <Button variant="default" size="xs" disabled={disabled} rightSection={<Icon path="M4 6l4 4 4-4" size={12} />}>
+        <Button
+          variant="default"
+          size="xs"
+          disabled={disabled}
+          rightSection={<Icon path="M4 6l4 4 4-4" size={12} />}
+        >
           {t('export')}
         </Button>
       </Menu.Target>

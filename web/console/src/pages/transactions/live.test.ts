@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { newsOf, renewed, tookMs, type Row } from './live.ts'
 
 const row = (id: number, more: Partial<Row> = {}): Row => ({
-  id: String(id), beganAt: new Date(1_700_000_000_000 + id * 1000).toISOString(), status: 'Active', ...more,
+  id: String(id),
+  beganAt: new Date(1_700_000_000_000 + id * 1000).toISOString(),
+  status: 'Active',
+  ...more,
 })
 const rows = (...ids: number[]) => ids.map((id) => row(id))
 

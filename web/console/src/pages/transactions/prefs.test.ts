@@ -3,11 +3,15 @@ import { moved, readPrefs, toggled, usualColumns } from './prefs.ts'
 
 describe('how the list is shown', () => {
   it.each([undefined, 'nonsense', 'null', '{"columns":[]}', '{"columns":["gone"]}', '{"columns":7}'])(
-    'is as usual after %s', (text) => expect(readPrefs(text).columns).toEqual(usualColumns))
+    'is as usual after %s',
+    (text) => expect(readPrefs(text).columns).toEqual(usualColumns),
+  )
 
   it('takes what it knows', () => {
     expect(readPrefs('{"columns":["xid","gone","id","xid"],"dense":true,"auto":false}')).toEqual({
-      columns: ['xid', 'id'], dense: true, auto: false,
+      columns: ['xid', 'id'],
+      dense: true,
+      auto: false,
     })
   })
 

@@ -2,8 +2,21 @@ import { readStored, writeStored } from '@/i18n'
 
 /** columnIds are all columns, in their usual order; the first ones are shown if nobody has chosen. */
 export const columnIds = [
-  'id', 'status', 'name', 'application', 'began', 'took', 'branches', 'cause', 'next', 'group', 'saga', 'key', 'deadline',
-  'ended', 'xid',
+  'id',
+  'status',
+  'name',
+  'application',
+  'began',
+  'took',
+  'branches',
+  'cause',
+  'next',
+  'group',
+  'saga',
+  'key',
+  'deadline',
+  'ended',
+  'xid',
 ] as const
 export type ColumnId = (typeof columnIds)[number]
 

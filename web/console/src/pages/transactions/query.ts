@@ -18,17 +18,26 @@ export function paramsOf(filter: Filter, now: number): Params {
 /** jobFilterOf returns the filter of a job; its ages are counted when the server plans. */
 export function jobFilterOf(filter: Filter): Schemas['JobFilter'] {
   return clean({
-    ...plain(filter), since: filter.from ?? goAge(filter.younger), until: filter.to ?? goAge(filter.older),
+    ...plain(filter),
+    since: filter.from ?? goAge(filter.younger),
+    until: filter.to ?? goAge(filter.older),
   }) as Schemas['JobFilter']
 }
 
 /** searchOf is the reverse of jobFilterOf: the text that searches for what a job is about. */
 export function searchOf(job: Schemas['JobFilter']): string {
   const filter: Filter = {
-    ...(job.status && { status: job.status }), ...(job.live && { live: true }), ...(job.stuck && { stuck: true }),
-    ...(job.heuristic && { heuristic: true }), ...(job.application && { app: job.application }),
-    ...(job.group && { group: job.group }), ...(job.name && { name: job.name }), ...(job.saga && { saga: job.saga }),
-    ...(job.key && { key: job.key }), ...(job.kind && { kind: job.kind }), ...timeOf(job.since, 'from', 'younger'),
+    ...(job.status && { status: job.status }),
+    ...(job.live && { live: true }),
+    ...(job.stuck && { stuck: true }),
+    ...(job.heuristic && { heuristic: true }),
+    ...(job.application && { app: job.application }),
+    ...(job.group && { group: job.group }),
+    ...(job.name && { name: job.name }),
+    ...(job.saga && { saga: job.saga }),
+    ...(job.key && { key: job.key }),
+    ...(job.kind && { kind: job.kind }),
+    ...timeOf(job.since, 'from', 'younger'),
     ...timeOf(job.until, 'to', 'older'),
   }
   return format(filter)
@@ -53,8 +62,15 @@ export function exportAddress(filter: Filter, kind: 'csv' | 'ndjson', now: numbe
 
 function plain(filter: Filter): Record<string, unknown> {
   return {
-    status: filter.status, live: filter.live, stuck: filter.stuck, heuristic: filter.heuristic, application: filter.app,
-    group: filter.group, name: filter.saga ? undefined : filter.name, saga: filter.saga, key: filter.key,
+    status: filter.status,
+    live: filter.live,
+    stuck: filter.stuck,
+    heuristic: filter.heuristic,
+    application: filter.app,
+    group: filter.group,
+    name: filter.saga ? undefined : filter.name,
+    saga: filter.saga,
+    key: filter.key,
     kind: filter.kind,
   }
 }

@@ -9,7 +9,10 @@ describe('a search', () => {
     ['age>5m age<1h', { older: '5m', younger: '1h' }],
     ['saga:order key:o-17', { saga: 'order', key: 'o-17' }],
     ['kind:http_tcc group:g heuristic', { kind: 'HTTP_TCC', group: 'g', heuristic: true }],
-    ['from:2026-01-31T15:00:00Z to:2026-01-31T16:00:00+00:00', { from: '2026-01-31T15:00:00Z', to: '2026-01-31T16:00:00Z' }],
+    [
+      'from:2026-01-31T15:00:00Z to:2026-01-31T16:00:00+00:00',
+      { from: '2026-01-31T15:00:00Z', to: '2026-01-31T16:00:00Z' },
+    ],
     ['xid:10.0.0.5:8091:4194305', { xid: '4194305' }],
     ['4194305', { xid: '4194305' }],
     ['[::1]:8091:4194305', { xid: '4194305' }],
@@ -47,20 +50,39 @@ describe('a search', () => {
 
   it('reads what it writes', () => {
     const filter: Filter = {
-      status: 'Active', live: true, stuck: true, heuristic: true, app: 'my shop', group: 'g', saga: 's', key: 'k:1',
-      kind: 'TCC', younger: '1h', older: '5m',
+      status: 'Active',
+      live: true,
+      stuck: true,
+      heuristic: true,
+      app: 'my shop',
+      group: 'g',
+      saga: 's',
+      key: 'k:1',
+      kind: 'TCC',
+      younger: '1h',
+      older: '5m',
     }
     expect(parse(format(filter))).toEqual({ filter, wrong: [] })
   })
 
   it('has its words apart', () => {
-    expect(tokensOf(' a  name:"b c" d').map((x) => [x.text, x.at])).toEqual([['a', 1], ['name:"b c"', 4], ['d', 15]])
+    expect(tokensOf(' a  name:"b c" d').map((x) => [x.text, x.at])).toEqual([
+      ['a', 1],
+      ['name:"b c"', 4],
+      ['d', 15],
+    ])
   })
 })
 
 describe('ages', () => {
-  it.each([['90s', 90_000], ['1h30m', 5_400_000], ['2d', 172_800_000], ['1.5h', 5_400_000], ['5', undefined], ['m', undefined]])(
-    '%s', (text, millis) => expect(millisOf(text)).toBe(millis))
+  it.each([
+    ['90s', 90_000],
+    ['1h30m', 5_400_000],
+    ['2d', 172_800_000],
+    ['1.5h', 5_400_000],
+    ['5', undefined],
+    ['m', undefined],
+  ])('%s', (text, millis) => expect(millisOf(text)).toBe(millis))
 })
 
 describe('a change', () => {

@@ -24,8 +24,22 @@ export type Field = keyof Filter
 /** Wrong is what is not understood, and where in the text. */
 export interface Wrong {
   readonly code:
-    | 'unknownWord' | 'unknownKey' | 'emptyValue' | 'openQuote' | 'badStatus' | 'badKind' | 'badAge' | 'badTime' | 'badXid'
-    | 'twice' | 'keyNeedsSaga' | 'nameOrSaga' | 'xidAlone' | 'ageOrTime' | 'emptyRange' | 'endedIsNotLive'
+    | 'unknownWord'
+    | 'unknownKey'
+    | 'emptyValue'
+    | 'openQuote'
+    | 'badStatus'
+    | 'badKind'
+    | 'badAge'
+    | 'badTime'
+    | 'badXid'
+    | 'twice'
+    | 'keyNeedsSaga'
+    | 'nameOrSaga'
+    | 'xidAlone'
+    | 'ageOrTime'
+    | 'emptyRange'
+    | 'endedIsNotLive'
   readonly at: number
   readonly end: number
   readonly text: string
@@ -46,20 +60,43 @@ export interface Search {
 
 export const statuses = ['Active', 'Committing', 'RollingBack', 'Committed', 'RolledBack'] as const
 export const kinds = [
-  'AT', 'TCC', 'XA', 'SAGA', 'SAGA_ANNOTATION', 'TOPIC', 'HTTP', 'HTTP_TCC', 'CHECK', 'STEP_CALL', 'STEP_MESSAGE',
-  'STEP_WORKER', 'STEP_TIMER', 'STEP_SIGNAL',
+  'AT',
+  'TCC',
+  'XA',
+  'SAGA',
+  'SAGA_ANNOTATION',
+  'TOPIC',
+  'HTTP',
+  'HTTP_TCC',
+  'CHECK',
+  'STEP_CALL',
+  'STEP_MESSAGE',
+  'STEP_WORKER',
+  'STEP_TIMER',
+  'STEP_SIGNAL',
 ] as const
 /** flags are words that stand alone. */
 export const flags = ['live', 'stuck', 'heuristic'] as const
 
 /** fields are the words before a colon, by what they mean. */
 export const fields = {
-  status: 'status', app: 'app', name: 'name', saga: 'saga', key: 'key', kind: 'kind', group: 'group', from: 'from', to: 'to',
+  status: 'status',
+  app: 'app',
+  name: 'name',
+  saga: 'saga',
+  key: 'key',
+  kind: 'kind',
+  group: 'group',
+  from: 'from',
+  to: 'to',
   xid: 'xid',
 } as const satisfies Partial<Record<Field, string>>
 
 const synonyms: Readonly<Record<string, keyof typeof fields>> = {
-  application: 'app', since: 'from', until: 'to', id: 'xid',
+  application: 'app',
+  since: 'from',
+  until: 'to',
+  id: 'xid',
 }
 
 /** tokensOf splits a text at spaces that are not quoted. */
@@ -93,7 +130,8 @@ export function parse(text: string): Search {
   if (filter.younger && filter.older && millisOf(filter.younger)! <= millisOf(filter.older)!) {
     fail('emptyRange', place('younger'))
   }
-  if (filter.from && filter.to && Date.parse(filter.from) >= Date.parse(filter.to)) fail('emptyRange', place('to'))
+  if (filter.from && filter.to && Date.parse(filter.from) >= Date.parse(filter.to))
+    fail('emptyRange', place('to'))
   if ((filter.live || filter.stuck) && (filter.status === 'Committed' || filter.status === 'RolledBack')) {
     fail('endedIsNotLive', place('status'))
   }
@@ -118,7 +156,11 @@ function readToken(token: Token, set: Set, fail: Fail): void {
   const field = synonyms[word] ?? (word in fields ? (word as keyof typeof fields) : undefined)
   if (!field) {
     if (isXid) return set('xid', xidOf(token.text)!, token)
-    return fail(colon > 0 ? 'unknownKey' : 'unknownWord', token, colon > 0 ? token.text.slice(0, colon) : token.text)
+    return fail(
+      colon > 0 ? 'unknownKey' : 'unknownWord',
+      token,
+      colon > 0 ? token.text.slice(0, colon) : token.text,
+    )
   }
   const raw = token.text.slice(colon + 1)
   if ((raw.match(/"/g)?.length ?? 0) % 2 === 1) return fail('openQuote', token)
@@ -175,7 +217,21 @@ export function xidOf(text: string): string | undefined {
 }
 
 const order: readonly Field[] = [
-  'xid', 'status', 'live', 'stuck', 'heuristic', 'app', 'group', 'name', 'saga', 'key', 'kind', 'younger', 'older', 'from', 'to',
+  'xid',
+  'status',
+  'live',
+  'stuck',
+  'heuristic',
+  'app',
+  'group',
+  'name',
+  'saga',
+  'key',
+  'kind',
+  'younger',
+  'older',
+  'from',
+  'to',
 ]
 
 /** format writes a filter as a text that parse reads as the same. */
@@ -212,7 +268,11 @@ export function change(text: string, field: Field, value: string | true | undefi
 /** fieldOf returns what a word is about, if it is understood. */
 export function fieldOf(token: Token): Field | undefined {
   let found: Field | undefined
-  readToken(token, (field) => (found = field), () => {})
+  readToken(
+    token,
+    (field) => (found = field),
+    () => {},
+  )
   if (found) return found
   const key = token.text.split(':')[0]!.toLowerCase()
   if (token.text.includes(':')) return synonyms[key] ?? (key in fields ? (key as Field) : undefined)

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { accept, suggest, type Values } from './suggest.ts'
 
-const values: Values = { app: ['shop', 'bank', 'workshop'], name: ['place order', 'pay'], saga: ['order'], group: [] }
+const values: Values = {
+  app: ['shop', 'bank', 'workshop'],
+  name: ['place order', 'pay'],
+  saga: ['order'],
+  group: [],
+}
 
 function texts(text: string, cursor = text.length): string[] {
   return suggest(text, cursor, values).items.map((item) => item.text)
@@ -29,7 +34,10 @@ describe('completion', () => {
 
   it('puts it in the place of the word at the cursor', () => {
     const where = suggest('live st app:shop', 7, values)
-    expect(accept('live st app:shop', where, where.items[0]!)).toEqual({ text: 'live status: app:shop', cursor: 12 })
+    expect(accept('live st app:shop', where, where.items[0]!)).toEqual({
+      text: 'live status: app:shop',
+      cursor: 12,
+    })
     const flag = suggest('stu', 3, values)
     expect(accept('stu', flag, flag.items[0]!)).toEqual({ text: 'stuck ', cursor: 6 })
   })

@@ -45,9 +45,14 @@ export function suggest(text: string, cursor: number, values: Values): Suggestio
   const [, key, mark, start] = named
   const prefix = key! + mark!
   const wanted = start!.replaceAll('"', '')
-  const fitting = known(key!.toLowerCase(), values).filter((value) => contains(value, wanted) && value !== wanted)
+  const fitting = known(key!.toLowerCase(), values).filter(
+    (value) => contains(value, wanted) && value !== wanted,
+  )
   fitting.sort((a, b) => Number(starts(b, wanted)) - Number(starts(a, wanted)))
-  return { ...range, items: fitting.slice(0, most).map((value) => ({ text: prefix + quoted(value), open: false })) }
+  return {
+    ...range,
+    items: fitting.slice(0, most).map((value) => ({ text: prefix + quoted(value), open: false })),
+  }
 }
 
 function known(key: string, values: Values): readonly string[] {

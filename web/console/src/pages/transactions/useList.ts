@@ -13,14 +13,22 @@ const headEvery = 3000
 
 async function one(id: string, signal: AbortSignal): Promise<Slice<Row>> {
   try {
-    return { items: [await ask(api.GET('/api/v1/transactions/{xid}', { params: { path: { xid: id } }, signal }))] }
+    return {
+      items: [await ask(api.GET('/api/v1/transactions/{xid}', { params: { path: { xid: id } }, signal }))],
+    }
   } catch (error) {
     if (error instanceof Refused && error.status === 404) return { items: [] }
     throw error
   }
 }
 
-async function page(filter: Filter, now: number, limit: number, cursor: string | undefined, signal: AbortSignal) {
+async function page(
+  filter: Filter,
+  now: number,
+  limit: number,
+  cursor: string | undefined,
+  signal: AbortSignal,
+) {
   if (filter.xid) return one(filter.xid, signal)
   const query = { ...paramsOf(filter, now), limit, ...(cursor && { cursor }) }
   return ask(api.GET('/api/v1/transactions', { params: { query }, signal }))
@@ -34,7 +42,8 @@ export function useList(text: string, filter: Filter, options: { enabled: boolea
   const now = useMemo(() => Date.now(), [text, turn])
   const list = useInfiniteQuery({
     queryKey: ['transactions', text, now],
-    queryFn: ({ pageParam, signal }) => page(filter, now, pageParam ? laterPages : firstPage, pageParam, signal),
+    queryFn: ({ pageParam, signal }) =>
+      page(filter, now, pageParam ? laterPages : firstPage, pageParam, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (before, query) => (query?.queryKey[1] === text ? before : undefined),

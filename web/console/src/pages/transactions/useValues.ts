@@ -13,7 +13,8 @@ export function useValues(rows: readonly Row[]): Values {
   })
   const sagas = useQuery({
     queryKey: ['saga-definitions', 'names'],
-    queryFn: ({ signal }) => ask(api.GET('/api/v1/sagas/definitions', { params: { query: { limit: 200 } }, signal })),
+    queryFn: ({ signal }) =>
+      ask(api.GET('/api/v1/sagas/definitions', { params: { query: { limit: 200 } }, signal })),
     staleTime: 60_000,
   })
   return useMemo(() => {
@@ -21,8 +22,14 @@ export function useValues(rows: readonly Row[]): Values {
     const all = (known: readonly (string | undefined)[], of: (row: Row) => string | undefined) =>
       [...new Set([...known, ...near.map(of)])].filter((text): text is string => !!text).toSorted()
     return {
-      app: all((applications.data?.items ?? []).map((each) => each.name), (row) => row.application),
-      saga: all((sagas.data?.items ?? []).map((each) => each.name), (row) => row.saga),
+      app: all(
+        (applications.data?.items ?? []).map((each) => each.name),
+        (row) => row.application,
+      ),
+      saga: all(
+        (sagas.data?.items ?? []).map((each) => each.name),
+        (row) => row.saga,
+      ),
       name: all([], (row) => row.name),
       group: all([], (row) => row.group),
     }

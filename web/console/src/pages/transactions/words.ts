@@ -115,14 +115,16 @@ export const words = defineWords(
     goneSome: '{count} do not match any more',
     showNew: 'Show',
     following: 'live',
-    followingHelp: 'The newest are looked at every 3 seconds. Rows stay in their places until you ask for the new ones.',
+    followingHelp:
+      'The newest are looked at every 3 seconds. Rows stay in their places until you ask for the new ones.',
     paused: 'not followed',
     pausedHelp: 'The list is as it was when it was loaded.',
     staleMark: 'stale',
     staleHelp: 'The newest cannot be read at present; it is tried again.',
     refresh: 'Load again',
     emptyTitle: 'No transactions yet',
-    emptyText: 'As soon as an application begins one, it is here. With --dev the playground begins some for you.',
+    emptyText:
+      'As soon as an application begins one, it is here. With --dev the playground begins some for you.',
     playground: 'Open the playground',
     noneTitle: 'Nothing matches',
     noneText: 'No transaction is found by {search}.',
