@@ -1,4 +1,5 @@
-import { useCallback, useMemo, useRef, useState, type DragEvent, type KeyboardEvent } from 'react'
+import type { ReactFlowInstance } from '@xyflow/react'
+import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type KeyboardEvent } from 'react'
 import { useWords } from '@/i18n'
 import { SagaGraph, type GraphStep, type Paints, type PlacedEdge } from '@/saga/graph'
 import { Icon } from '@/shared/Icon.tsx'
@@ -22,7 +23,9 @@ export interface CanvasProps {
   readonly acts: Acts
   readonly readOnly: boolean
   /** Chooses failures on the steps, while a simulation is set up. */
-  readonly wishes?: { readonly scenario: Scenario; readonly onWish: (step: string, wish: Wish | undefined) => void } | undefined
+  readonly wishes?:
+    | { readonly scenario: Scenario; readonly onWish: (step: string, wish: Wish | undefined) => void }
+    | undefined
 }
 
 /** Canvas is the graph of the document, to be edited by mouse and by keys. */
@@ -59,9 +62,15 @@ export function Canvas(props: CanvasProps) {
         <>
           {over === path && <span className={classes['dropHere']}>{t('dropHere')}</span>}
           {wishes && step.kind !== 'choice' && (
-            <span className={`nodrag nopan ${classes['nodeWish']}`} data-chosen={wishes.scenario.wishes[path] ? true : undefined}>
-              <WishSelect label={t('wishOf', { step: path })} wish={wishes.scenario.wishes[path]}
-                onWish={(wish) => wishes.onWish(path, wish)} />
+            <span
+              className={`nodrag nopan ${classes['nodeWish']}`}
+              data-chosen={wishes.scenario.wishes[path] ? true : undefined}
+            >
+              <WishSelect
+                label={t('wishOf', { step: path })}
+                wish={wishes.scenario.wishes[path]}
+                onWish={(wish) => wishes.onWish(path, wish)}
+              />
             </span>
           )}
           {!readOnly && !wishes && selected === path && (
@@ -79,16 +88,36 @@ export function Canvas(props: CanvasProps) {
       const edge = way.kind === 'case' ? `${way.from}.${way.label ?? ''}` : way.from
       const what = t('removeEdge', { from: edge, to: way.to })
       return (
-        <button type="button" className={`nodrag nopan ${classes['cutEdge']}`} aria-label={what} title={what} tabIndex={-1}
-          onClick={() => acts.disconnect(edge, way.to, way.kind === 'refused')}>
+        <button
+          type="button"
+          className={`nodrag nopan ${classes['cutEdge']}`}
+          aria-label={what}
+          title={what}
+          tabIndex={-1}
+          onClick={() => acts.disconnect(edge, way.to, way.kind === 'refused')}
+        >
           <Icon path="M4.5 4.5l7 7M11.5 4.5l-7 7" size={10} />
         </button>
       )
     },
     [readOnly, wishes, acts, t],
   )
+  const graph = useRef<Graph>(undefined)
+  useEffect(() => {
+    if (selected === undefined) return
+    // A new step is drawn first; its place is known then.
+    const timer = setTimeout(() => bringIntoSight(graph.current, box.current, selected), 120)
+    return () => clearTimeout(timer)
+  }, [selected])
+  const current = Object.keys(props.paint).find((path) => props.paint[path]?.current)
+  useEffect(() => {
+    if (current !== undefined) bringIntoSight(graph.current, box.current, current)
+  }, [current])
   const flow = useMemo(
     () => ({
+      onInit: (instance: unknown) => {
+        graph.current = instance as Graph
+      },
       nodesConnectable: !readOnly && !wishes,
       onConnect: (way: { source: string | null; target: string | null }) => {
         if (way.source && way.target) acts.connect(edgeFrom(source, way.source), way.target)
@@ -97,11 +126,45 @@ export function Canvas(props: CanvasProps) {
     [readOnly, wishes, acts, source],
   )
   return (
-    <div ref={box} className={classes['canvas']} onDragOver={drag} onDragLeave={() => setOver(undefined)} onDrop={drop} onKeyDown={onKeyDown}>
-      <SagaGraph steps={props.steps} paint={props.paint} painted={props.painted} selected={selected} onSelect={props.onSelect}
-        onOpen={props.onOpen} label={t('canvas')} height="100%" wheel="graph" stepExtra={stepExtra} wayExtra={wayExtra} flow={flow} />
+    <div
+      ref={box}
+      className={classes['canvas']}
+      onDragOver={drag}
+      onDragLeave={() => setOver(undefined)}
+      onDrop={drop}
+      onKeyDown={onKeyDown}
+    >
+      <SagaGraph
+        steps={props.steps}
+        paint={props.paint}
+        painted={props.painted}
+        selected={selected}
+        onSelect={props.onSelect}
+        onOpen={props.onOpen}
+        label={t('canvas')}
+        height="100%"
+        wheel="graph"
+        stepExtra={stepExtra}
+        wayExtra={wayExtra}
+        flow={flow}
+      />
     </div>
   )
+}
+
+type Graph = Pick<ReactFlowInstance, 'getNode' | 'getViewport' | 'setCenter'>
+
+/** bringIntoSight moves the graph if a step is not to be seen. */
+function bringIntoSight(graph: Graph | undefined, box: HTMLElement | null, id: string): void {
+  const node = graph?.getNode(id)
+  if (!graph || !node || !box) return
+  const { x, y, zoom } = graph.getViewport()
+  const [left, top] = [node.position.x * zoom + x, node.position.y * zoom + y]
+  const [right, bottom] = [left + (node.width ?? 180) * zoom, top + (node.height ?? 60) * zoom + 36]
+  if (left >= 0 && top >= 0 && right <= box.clientWidth && bottom <= box.clientHeight) return
+  void graph.setCenter(node.position.x + (node.width ?? 180) / 2, node.position.y + (node.height ?? 60) / 2, {
+    zoom,
+  })
 }
 
 /** stepUnder is the step over which something is dragged. */
@@ -116,25 +179,57 @@ function casesAt(source: Source, id: string): string[] {
 
 /** edgeFrom is the edge that is drawn from a step: of a choice, that of the first case that leads nowhere yet. */
 function edgeFrom(source: Source, id: string): string {
-  const used = new Set(stepList(source.value).flatMap((step) => (typeof step['id'] === 'string' ? predecessors(source.value, step['id']) : [])))
+  const used = new Set(
+    stepList(source.value).flatMap((step) =>
+      typeof step['id'] === 'string' ? predecessors(source.value, step['id']) : [],
+    ),
+  )
   const free = casesAt(source, id).find((name) => !used.has(`${id}.${name}`))
   return free ? `${id}.${free}` : id
 }
 
 /** StepTools are what can be done with the selected step. */
-function StepTools({ id, cases, acts, onOpen }: { id: string; cases: readonly string[]; acts: Acts; onOpen: (id: string) => void }) {
+function StepTools({
+  id,
+  cases,
+  acts,
+  onOpen,
+}: {
+  id: string
+  cases: readonly string[]
+  acts: Acts
+  onOpen: (id: string) => void
+}) {
   const t = useWords(words)
   return (
-    <span className={`nodrag nopan ${classes['stepTools']}`} role="toolbar" aria-label={t('toolsOf', { step: id })}>
+    <span
+      className={`nodrag nopan ${classes['stepTools']}`}
+      role="toolbar"
+      aria-label={t('toolsOf', { step: id })}
+    >
       {cases.length > 0 ? (
         cases.map((name) => (
-          <Tool key={name} text={t('insertInCase', { name })} icon="M8 3v10M3 8h10" label={name} act={() => acts.insert('call', { after: id, case: name })} />
+          <Tool
+            key={name}
+            text={t('insertInCase', { name })}
+            icon="M8 3v10M3 8h10"
+            label={name}
+            act={() => acts.insert('call', { after: id, case: name })}
+          />
         ))
       ) : (
-        <Tool text={t('insertCall', { step: id })} icon="M8 3v10M3 8h10" act={() => acts.insert('call', { after: id })} />
+        <Tool
+          text={t('insertCall', { step: id })}
+          icon="M8 3v10M3 8h10"
+          act={() => acts.insert('call', { after: id })}
+        />
       )}
       <Tool text={t('editStep', { step: id })} icon="M3 13l1-3.5L11 2.5 13.5 5l-7 7z" act={() => onOpen(id)} />
-      <Tool text={t('deleteStep', { step: id })} icon="M3 4.5h10M6 4.5V3h4v1.5M4.5 4.5l.7 9h5.6l.7-9" act={() => acts.remove(id)} />
+      <Tool
+        text={t('deleteStep', { step: id })}
+        icon="M3 4.5h10M6 4.5V3h4v1.5M4.5 4.5l.7 9h5.6l.7-9"
+        act={() => acts.remove(id)}
+      />
     </span>
   )
 }

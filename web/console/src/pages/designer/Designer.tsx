@@ -1,7 +1,6 @@
 import { Button, SegmentedControl, Tabs, Text, VisuallyHidden } from '@mantine/core'
-import { useMutation, useQuery } from '@tanstack/react-query'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import { useBlocker, useSearchParams } from 'react-router'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import { useSearchParams } from 'react-router'
 import { useWords } from '@/i18n'
 import { stepsOf } from '@/saga/graph/model.ts'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
@@ -15,18 +14,25 @@ import classes from './Designer.module.css'
 import { Desk, useDesk } from './desk.ts'
 import { ConflictDialog, ConvertDialog, LeaveDialog, PublishDialog } from './Dialogs.tsx'
 import { setup } from './editorSetup.ts'
-import { convert } from './emit.ts'
 import { ExploredPane } from './ExploredPane.tsx'
 import { countsOf, paintFindings, placed, unreadable, type Finding } from './findings.ts'
 import { FindingsPane } from './FindingsPane.tsx'
+import {
+  useCounterExample,
+  useDiagnostics,
+  useFormat,
+  useHistoryKeys,
+  useLeaving,
+  useReview,
+  useSimulation,
+} from './hooks.ts'
 import { Inspector, SagaForm } from './Inspector.tsx'
 import { Palette } from './Palette.tsx'
-import { momentsOf, paintsAt, pathMoments, pathPaints } from './replay.ts'
 import { SaveMark } from './SaveMark.tsx'
 import { useSaving } from './saving.ts'
-import { calm, requestOf, sampleOf, withWish, type Scenario, type Wish } from './scenario.ts'
-import { review, simulate, type Draft } from './server.ts'
-import { SimulatePane, type Simulated } from './SimulatePane.tsx'
+import { withWish, type Wish } from './scenario.ts'
+import type { Draft } from './server.ts'
+import { SimulatePane } from './SimulatePane.tsx'
 import { asMap, type Format } from './source.ts'
 import { idsOf } from './steps.ts'
 import { TextPane } from './TextPane.tsx'
@@ -57,12 +63,15 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
   const [params, setParams] = useSearchParams()
   const set = useCallback(
     (key: string, value: string | undefined) =>
-      setParams((was) => {
-        const next = new URLSearchParams(was)
-        if (value === undefined) next.delete(key)
-        else next.set(key, value)
-        return next
-      }, { replace: true }),
+      setParams(
+        (was) => {
+          const next = new URLSearchParams(was)
+          if (value === undefined) next.delete(key)
+          else next.set(key, value)
+          return next
+        },
+        { replace: true },
+      ),
     [setParams],
   )
   const side = (params.get('side') ?? 'text') as Side
@@ -74,7 +83,10 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
   const reviewed = useReview(source.problems.length === 0 ? source.text : undefined)
   const found = reviewed.data
   const findings = useMemo(
-    () => (source.problems.length > 0 ? unreadable(source) : placed(source, (reviewed.of === source.text ? found?.findings : undefined) ?? [])),
+    () =>
+      source.problems.length > 0
+        ? unreadable(source)
+        : placed(source, (reviewed.of === source.text ? found?.findings : undefined) ?? []),
     [source, found, reviewed.of],
   )
   const checked = source.problems.length > 0 || reviewed.of === source.text
@@ -82,7 +94,10 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
   const steps = useMemo(() => stepsOf(sound.value), [sound])
   const counter = useCounterExample(found?.explored, steps, dock === 'explored')
   const sim = useSimulation(desk, shown.revision, steps, dock === 'simulate')
-  const paint = useMemo(() => paintFindings(sound, findings, counter.paints ?? sim.paints ?? {}), [sound, findings, counter.paints, sim.paints])
+  const paint = useMemo(
+    () => paintFindings(sound, findings, counter.paints ?? sim.paints ?? {}),
+    [sound, findings, counter.paints, sim.paints],
+  )
   useEffect(() => desk.mark(selected, true), [desk, selected, shown.revision])
   useEffect(() => {
     desk.onStep = (id) => id !== undefined && select(id)
@@ -98,93 +113,240 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
     requestAnimationFrame(() => desk.goTo(finding.from, finding.to))
   }
   const open = (id: string) => {
-    setParams((was) => {
-      const next = new URLSearchParams(was)
-      next.set('step', id)
-      next.set('side', 'step')
-      return next
-    }, { replace: true })
-    requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector<HTMLInputElement>('[data-rename]')?.focus()))
+    setParams(
+      (was) => {
+        const next = new URLSearchParams(was)
+        next.set('step', id)
+        next.set('side', 'step')
+        return next
+      },
+      { replace: true },
+    )
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => document.querySelector<HTMLInputElement>('[data-rename]')?.focus()),
+    )
   }
   const counts = countsOf(findings)
-  const wished = dock === 'simulate'
-    ? { scenario: sim.scenario, onWish: (step: string, wish: Wish | undefined) => sim.setScenario(withWish(sim.scenario, step, wish)) }
-    : undefined
+  const wished =
+    dock === 'simulate'
+      ? {
+          scenario: sim.scenario,
+          onWish: (step: string, wish: Wish | undefined) => sim.setScenario(withWish(sim.scenario, step, wish)),
+        }
+      : undefined
   return (
     <Page
       title={String(asMap(sound.value)?.['title'] ?? name)}
       trail={[{ text: t('designer'), to: '/designer' }]}
-      mark={<SaveMark saving={saving} onConflict={() => setDialog('conflict')} />}
+      mark={
+        <>
+          {asMap(sound.value)?.['title'] !== undefined && <span className={classes['sagaName']}>{name}</span>}
+          <SaveMark saving={saving} onConflict={() => setDialog('conflict')} />
+        </>
+      }
       actions={
         <>
-          <IconButton text={t('undo')} keys="Ctrl Z" icon="M6 3L2.5 6.5 6 10M3 6.5h6a4 4 0 0 1 0 8H6" off={!may || shown.undo === 0} act={desk.undo} />
-          <IconButton text={t('redo')} keys="Ctrl Shift Z" icon="M10 3l3.5 3.5L10 10M13 6.5H7a4 4 0 0 0 0 8h3" off={!may || shown.redo === 0} act={desk.redo} />
-          <SegmentedControl size="xs" value={source.format} disabled={!may || source.problems.length > 0} aria-label={t('format')}
-            data={[{ value: 'yaml', label: 'YAML' }, { value: 'json', label: 'JSON' }]} onChange={(to) => format.ask(to as Format)} />
-          <MayButton role="operator" size="xs" onClick={() => setDialog('publish')}
-            reason={source.problems.length > 0 ? t('notReadable') : saving.state.kind === 'conflict' ? t('conflictFirst') : undefined}>
+          <IconButton
+            text={t('undo')}
+            keys="Ctrl Z"
+            icon="M6 3L2.5 6.5 6 10M3 6.5h6a4 4 0 0 1 0 8H6"
+            off={!may || shown.undo === 0}
+            act={desk.undo}
+          />
+          <IconButton
+            text={t('redo')}
+            keys="Ctrl Shift Z"
+            icon="M10 3l3.5 3.5L10 10M13 6.5H7a4 4 0 0 0 0 8h3"
+            off={!may || shown.redo === 0}
+            act={desk.redo}
+          />
+          <SegmentedControl
+            size="xs"
+            value={source.format}
+            disabled={!may || source.problems.length > 0}
+            aria-label={t('format')}
+            data={[
+              { value: 'yaml', label: 'YAML' },
+              { value: 'json', label: 'JSON' },
+            ]}
+            onChange={(to) => format.ask(to as Format)}
+          />
+          <MayButton
+            role="operator"
+            size="xs"
+            onClick={() => setDialog('publish')}
+            reason={
+              source.problems.length > 0
+                ? t('notReadable')
+                : saving.state.kind === 'conflict'
+                  ? t('conflictFirst')
+                  : undefined
+            }
+          >
             {t('publish')}
           </MayButton>
         </>
       }
     >
-      <VisuallyHidden role="status" aria-live="polite">{said}</VisuallyHidden>
+      <VisuallyHidden role="status" aria-live="polite">
+        {said}
+      </VisuallyHidden>
       {banner && <p className={classes['banner']}>{banner}</p>}
-      <div className={classes['desk']}>
+      <div className={classes['desk']} data-dock={dock}>
         <section className={`card ${classes['graphPart']}`} aria-label={t('canvas')}>
-          <Palette disabled={!may} behind={selected} onInsert={(kind) => acts.insert(kind, { after: selected })} />
-          <Canvas source={sound} steps={steps} paint={paint} painted={!!counter.paints || !!sim.paints} selected={selected} onSelect={select}
-            onOpen={open} acts={acts} readOnly={!may} wishes={wished} />
+          <Palette
+            disabled={!may}
+            behind={selected}
+            onInsert={(kind) => acts.insert(kind, { after: selected })}
+          />
+          <Canvas
+            source={sound}
+            steps={steps}
+            paint={paint}
+            painted={!!counter.paints || !!sim.paints}
+            selected={selected}
+            onSelect={select}
+            onOpen={open}
+            acts={acts}
+            readOnly={!may}
+            wishes={wished}
+          />
         </section>
-        <Tabs className={`card ${classes['side']}`} value={side} onChange={(to) => set('side', to === 'text' ? undefined : (to ?? undefined))} keepMounted={false}>
+        <Tabs
+          className={`card ${classes['side']}`}
+          value={side}
+          onChange={(to) => set('side', to === 'text' ? undefined : (to ?? undefined))}
+          keepMounted={false}
+        >
           <Tabs.List aria-label={t('sideTabs')}>
             <Tabs.Tab value="text">{t('text')}</Tabs.Tab>
             <Tabs.Tab value="step">{selected ? t('stepNamed', { id: selected }) : t('step')}</Tabs.Tab>
             <Tabs.Tab value="saga">{t('saga')}</Tabs.Tab>
           </Tabs.List>
-          <Tabs.Panel value="text" className={classes['textPanel']!}><TextPane desk={desk} /></Tabs.Panel>
+          <Tabs.Panel value="text" className={classes['textPanel']!}>
+            <TextPane desk={desk} />
+          </Tabs.Panel>
           <Tabs.Panel value="step" className={classes['formPanel']!} tabIndex={-1}>
-            {source.problems.length > 0 ? <p className={classes['none']}>{t('notReadable')}</p>
-              : selected ? <Inspector key={selected} source={source} id={selected} acts={acts} readOnly={!may} />
-                : <p className={classes['none']}>{t('selectStep')}</p>}
+            {source.problems.length > 0 ? (
+              <p className={classes['none']}>{t('notReadable')}</p>
+            ) : selected ? (
+              <Inspector key={selected} source={source} id={selected} acts={acts} readOnly={!may} />
+            ) : (
+              <p className={classes['none']}>{t('selectStep')}</p>
+            )}
           </Tabs.Panel>
           <Tabs.Panel value="saga" className={classes['formPanel']!} tabIndex={-1}>
-            {source.problems.length > 0 ? <p className={classes['none']}>{t('notReadable')}</p> : <SagaForm source={source} acts={acts} readOnly={!may} />}
+            {source.problems.length > 0 ? (
+              <p className={classes['none']}>{t('notReadable')}</p>
+            ) : (
+              <SagaForm source={source} acts={acts} readOnly={!may} />
+            )}
           </Tabs.Panel>
         </Tabs>
-        <Tabs className={`card ${classes['dock']}`} value={dock} onChange={(to) => set('dock', to === 'findings' ? undefined : (to ?? undefined))} keepMounted={false}>
+        <Tabs
+          className={`card ${classes['dock']}`}
+          value={dock}
+          onChange={(to) => set('dock', to === 'findings' ? undefined : (to ?? undefined))}
+          keepMounted={false}
+        >
           <Tabs.List aria-label={t('dockTabs')}>
-            <Tabs.Tab value="findings" rightSection={<Counts counts={counts} checked={checked} />}>{t('findings')}</Tabs.Tab>
-            <Tabs.Tab value="explored" rightSection={<ExploredCount n={found?.explored?.failures?.length} />}>{t('exploration')}</Tabs.Tab>
+            <Tabs.Tab value="findings" rightSection={<Counts counts={counts} checked={checked} />}>
+              {t('findings')}
+            </Tabs.Tab>
+            <Tabs.Tab value="explored" rightSection={<ExploredCount n={found?.explored?.failures?.length} />}>
+              {t('exploration')}
+            </Tabs.Tab>
             <Tabs.Tab value="simulate">{t('simulation')}</Tabs.Tab>
-            {reviewed.pending && <Text size="xs" c="dimmed" className={classes['checking']!}>{t('checking')}</Text>}
+            {reviewed.pending && (
+              <Text size="xs" c="dimmed" className={classes['checking']!}>
+                {t('checking')}
+              </Text>
+            )}
           </Tabs.List>
           <Tabs.Panel value="findings" className={classes['dockPanel']!}>
             {reviewed.error ? <ErrorBox error={reviewed.error} retry={reviewed.retry} /> : null}
             <FindingsPane findings={findings} checked={checked} onJump={jump} />
           </Tabs.Panel>
           <Tabs.Panel value="explored" className={classes['dockPanel']!}>
-            <ExploredPane explored={found?.explored} checking={!checked} chosen={counter.chosen} onChoose={counter.choose}
-              moments={counter.moments} at={counter.at} onAt={counter.setAt} />
+            <ExploredPane
+              explored={found?.explored}
+              checking={!checked}
+              chosen={counter.chosen}
+              onChoose={counter.choose}
+              moments={counter.moments}
+              at={counter.at}
+              onAt={counter.setAt}
+            />
           </Tabs.Panel>
           <Tabs.Panel value="simulate" className={classes['dockPanel']!}>
-            <SimulatePane steps={steps} file={`${name}.${source.format === 'json' ? 'json' : 'yaml'}`} scenario={sim.scenario} onScenario={sim.setScenario}
-              run={sim.run} running={sim.running} error={sim.error} simulated={sim.simulated} old={sim.old} at={sim.at} onAt={sim.setAt} />
+            <SimulatePane
+              steps={steps}
+              file={`${name}.${source.format === 'json' ? 'json' : 'yaml'}`}
+              scenario={sim.scenario}
+              onScenario={sim.setScenario}
+              run={sim.run}
+              running={sim.running}
+              error={sim.error}
+              simulated={sim.simulated}
+              old={sim.old}
+              at={sim.at}
+              onAt={sim.setAt}
+            />
           </Tabs.Panel>
         </Tabs>
       </div>
-      {dialog === 'publish' && <PublishDialog name={name} text={source.text} saving={saving} findings={findings} checked={checked}
-        explored={found?.explored} onClose={() => setDialog(undefined)} onJump={jump} />}
-      {dialog === 'conflict' && <ConflictDialog saving={saving} mine={source.text} onClose={() => setDialog(undefined)} />}
-      {dialog === 'convert' && <ConvertDialog onNo={() => setDialog(undefined)} onYes={() => { setDialog(undefined); format.convert('json') }} />}
+      {dialog === 'publish' && (
+        <PublishDialog
+          name={name}
+          text={source.text}
+          saving={saving}
+          findings={findings}
+          checked={checked}
+          explored={found?.explored}
+          onClose={() => setDialog(undefined)}
+          onJump={jump}
+        />
+      )}
+      {dialog === 'conflict' && (
+        <ConflictDialog saving={saving} mine={source.text} onClose={() => setDialog(undefined)} />
+      )}
+      {dialog === 'convert' && (
+        <ConvertDialog
+          onNo={() => setDialog(undefined)}
+          onYes={() => {
+            setDialog(undefined)
+            format.convert('json')
+          }}
+        />
+      )}
       {leave && <LeaveDialog onStay={leave.stay} onLeave={leave.go} />}
     </Page>
   )
 }
 
-function IconButton({ text, keys, icon, off, act }: { text: string; keys: string; icon: string; off: boolean; act: () => unknown }) {
+function IconButton({
+  text,
+  keys,
+  icon,
+  off,
+  act,
+}: {
+  text: string
+  keys: string
+  icon: string
+  off: boolean
+  act: () => unknown
+}) {
   return (
-    <Button size="xs" variant="default" px={8} aria-label={text} title={`${text} (${keys})`} disabled={off} onClick={act}>
+    <Button
+      size="xs"
+      variant="default"
+      px={8}
+      aria-label={text}
+      title={`${text} (${keys})`}
+      disabled={off}
+      onClick={act}
+    >
       <Icon path={icon} size={14} />
     </Button>
   )
@@ -199,154 +361,4 @@ function Counts({ counts, checked }: { counts: ReturnType<typeof countsOf>; chec
 
 function ExploredCount({ n }: { n: number | undefined }) {
   return n === undefined ? null : <Mark tone={n > 0 ? 'bad' : 'good'} text={String(n)} />
-}
-
-/** useReview has the server look at the text whenever nobody has typed for a moment. */
-function useReview(text: string | undefined) {
-  const [wanted, setWanted] = useState(text)
-  useEffect(() => {
-    if (text === undefined) return
-    const timer = setTimeout(() => setWanted(text), 350)
-    return () => clearTimeout(timer)
-  }, [text])
-  const query = useQuery({
-    queryKey: ['designer', 'review', wanted],
-    queryFn: async ({ signal }) => ({ of: wanted!, review: await review(wanted!, signal) }),
-    enabled: wanted !== undefined,
-    staleTime: 60_000,
-    gcTime: 60_000,
-    refetchOnWindowFocus: false,
-    placeholderData: (was) => was,
-  })
-  return {
-    data: query.data?.review,
-    of: query.data?.of,
-    pending: query.isFetching || (text !== undefined && text !== wanted),
-    error: query.error,
-    retry: () => void query.refetch(),
-  }
-}
-
-function useDiagnostics(desk: Desk, findings: readonly Finding[]): void {
-  useEffect(() => {
-    const severities = { error: 'error', warning: 'warning', hint: 'info' } as const
-    const { length } = desk.state.doc
-    desk.diagnose(findings.map((each) => ({
-      from: Math.min(each.from, length),
-      to: Math.min(each.to, length),
-      severity: severities[each.severity],
-      message: each.advice ? `${each.text}\n${each.advice}` : each.text,
-      source: each.rule,
-    })))
-  }, [desk, findings])
-}
-
-function useCounterExample(explored: NonNullable<Awaited<ReturnType<typeof review>>['explored']> | undefined, steps: ReturnType<typeof stepsOf>, shown: boolean) {
-  const [chosen, setChosen] = useState<number>()
-  const [at, setAt] = useState(0)
-  const failure = chosen === undefined ? undefined : explored?.failures?.[chosen]
-  const moments = useMemo(() => pathMoments(failure?.timeline ?? [], steps), [failure, steps])
-  const paints = useMemo(() => (shown && failure ? pathPaints(steps, moments, at, failure.step) : undefined), [shown, failure, steps, moments, at])
-  const choose = (index: number | undefined) => {
-    setChosen(index)
-    setAt(index === undefined ? 0 : (explored?.failures?.[index]?.timeline?.length ?? 0))
-  }
-  return { chosen: failure ? chosen : undefined, choose, moments, at: Math.min(at, moments.length), setAt, paints }
-}
-
-function useSimulation(desk: Desk, revision: number, steps: ReturnType<typeof stepsOf>, shown: boolean) {
-  const [scenario, setScenario] = useState<Scenario>(() => ({
-    ...calm, input: JSON.stringify(sampleOf(asMap(desk.snapshot().source.value)?.['input']), null, 2),
-  }))
-  const [simulated, setSimulated] = useState<Simulated>()
-  const [at, setAt] = useState(0)
-  const running = useMutation({
-    mutationFn: async (asked: Scenario) => {
-      return { asked, of: await simulate(requestOf(desk.text, asked)), revision: desk.snapshot().revision }
-    },
-    onSuccess: (done) => {
-      setSimulated(done)
-      setAt(done.of.result?.timeline?.length ?? 0)
-    },
-    onError: () => setSimulated(undefined),
-  })
-  const moments = useMemo(() => (simulated?.of.result ? momentsOf(simulated.of.result) : undefined), [simulated])
-  const paints = useMemo(() => (shown && moments ? paintsAt(steps, moments, at) : undefined), [shown, moments, steps, at])
-  return {
-    scenario, setScenario, simulated, at, setAt, paints,
-    run: (asked: Scenario) => running.mutate(asked),
-    running: running.isPending,
-    error: running.error,
-    old: simulated !== undefined && simulated.revision !== revision,
-  }
-}
-
-/** useHistoryKeys undoes and redoes from anywhere but fields, which have a history of their own. */
-function useHistoryKeys(desk: Desk): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || !(event.ctrlKey || event.metaKey) || event.altKey) return
-      if (/^(INPUT|TEXTAREA|SELECT)$/.test((event.target as HTMLElement).tagName)) return
-      const key = event.key.toLowerCase()
-      const act = key === 'z' ? (event.shiftKey ? desk.redo : desk.undo) : key === 'y' ? desk.redo : undefined
-      if (!act) return
-      event.preventDefault()
-      act()
-    }
-    document.addEventListener('keydown', onKey)
-    return () => document.removeEventListener('keydown', onKey)
-  }, [desk])
-}
-
-/** useFormat changes between YAML and JSON. Who goes back without having changed anything gets the text back as it was. */
-function useFormat(desk: Desk, now: Format, hasComments: boolean, warn: () => void) {
-  const before = useRef<{ from: string; to: string }>(undefined)
-  const change = (to: Format) => {
-    const { source } = desk.snapshot()
-    if (source.value === undefined) return
-    const back = before.current?.to === source.text ? before.current.from : undefined
-    const next = back ?? convert(source.value, to)
-    before.current = { from: source.text, to: next }
-    desk.replaceAll(next)
-  }
-  return {
-    convert: change,
-    ask: (to: Format) => {
-      if (to === now) return
-      if (to === 'json' && hasComments) warn()
-      else change(to)
-    },
-  }
-}
-
-/** useLeaving saves before one goes elsewhere, and asks if that is impossible. */
-function useLeaving(dirty: boolean, flush: () => Promise<boolean>) {
-  const blocker = useBlocker(({ currentLocation, nextLocation }) => dirty && currentLocation.pathname !== nextLocation.pathname)
-  const [asking, setAsking] = useState(false)
-  const blocked = blocker.state === 'blocked'
-  useEffect(() => {
-    if (!blocked) return
-    let gone = false
-    void flush().then((all) => {
-      if (gone) return
-      if (all) blocker.proceed?.()
-      else setAsking(true)
-    })
-    return () => {
-      gone = true
-    }
-    // Once for each time that somebody wants to leave.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [blocked])
-  if (!asking || !blocked) return undefined
-  return {
-    stay: () => {
-      setAsking(false)
-      blocker.reset?.()
-    },
-    go: () => {
-      setAsking(false)
-      blocker.proceed?.()
-    },
-  }
 }

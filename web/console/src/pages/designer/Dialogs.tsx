@@ -31,7 +31,11 @@ export function PublishDialog(props: PublishProps) {
   const t = useWords(words)
   const { name, text, saving, findings } = props
   const [note, setNote] = useState('')
-  const newest = useQuery({ queryKey: ['designer', 'newest', name], queryFn: ({ signal }) => loadVersion(name, undefined, signal), staleTime: 0 })
+  const newest = useQuery({
+    queryKey: ['designer', 'newest', name],
+    queryFn: ({ signal }) => loadVersion(name, undefined, signal),
+    staleTime: 0,
+  })
   const publish = useMutation({
     mutationFn: async () => {
       if (!(await saving.flush()) || !saving.etag) throw new Error(t('notSavedYet'))
@@ -44,7 +48,13 @@ export function PublishDialog(props: PublishProps) {
   const errors = countsOf(findings).error
   const bad = props.explored?.failures?.length ?? 0
   return (
-    <Modal opened onClose={props.onClose} size="xl" title={t('publishTitle', { name })} transitionProps={{ duration: 0 }}>
+    <Modal
+      opened
+      onClose={props.onClose}
+      size="xl"
+      title={t('publishTitle', { name })}
+      transitionProps={{ duration: 0 }}
+    >
       {publish.data ? (
         <Published done={publish.data} onClose={props.onClose} />
       ) : (
@@ -56,16 +66,41 @@ export function PublishDialog(props: PublishProps) {
             {newest.data && <Mark tone="idle" text={t('newestIs', { version: newest.data.version ?? 0 })} />}
             {newest.isSuccess && !newest.data && <Mark tone="idle" text={t('firstVersion')} />}
           </Group>
-          {findings.length > 0 && <FindingsPane findings={findings} checked={props.checked} onJump={props.onJump} />}
+          {findings.length > 0 && (
+            <FindingsPane findings={findings} checked={props.checked} onJump={props.onJump} />
+          )}
           {newest.isPending && <Loading rows={3} />}
           {newest.error && <ErrorBox error={newest.error} />}
-          {newest.data?.text !== undefined && <DiffView left={newest.data.text} right={text} label={t('differenceTo', { version: newest.data.version ?? 0 })} />}
-          <Textarea label={t('note')} description={t('noteHelp')} value={note} maxLength={900} autosize minRows={2} data-autofocus
-            onChange={(event) => setNote(event.currentTarget.value)} />
-          {publish.error && (publish.error instanceof Refused ? <ErrorBox error={publish.error} /> : <Alert color="red" role="alert" title={publish.error.message} />)}
+          {newest.data?.text !== undefined && (
+            <DiffView
+              left={newest.data.text}
+              right={text}
+              label={t('differenceTo', { version: newest.data.version ?? 0 })}
+            />
+          )}
+          <Textarea
+            label={t('note')}
+            description={t('noteHelp')}
+            value={note}
+            maxLength={900}
+            autosize
+            minRows={2}
+            data-autofocus
+            onChange={(event) => setNote(event.currentTarget.value)}
+          />
+          {publish.error &&
+            (publish.error instanceof Refused ? (
+              <ErrorBox error={publish.error} />
+            ) : (
+              <Alert color="red" role="alert" title={publish.error.message} />
+            ))}
           <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={props.onClose}>{t('cancel')}</Button>
-            <Button onClick={() => publish.mutate()} loading={publish.isPending} disabled={errors > 0}>{t('publishNow')}</Button>
+            <Button variant="default" onClick={props.onClose}>
+              {t('cancel')}
+            </Button>
+            <Button onClick={() => publish.mutate()} loading={publish.isPending} disabled={errors > 0}>
+              {t('publishNow')}
+            </Button>
           </Group>
         </Stack>
       )}
@@ -84,15 +119,27 @@ function Published({ done, onClose }: { done: Schemas['SagaPublication']; onClos
       </Group>
       {done.draftKept && <Text size="sm">{t('draftKept')}</Text>}
       <Group gap="xs" justify="flex-end">
-        <Button variant="default" onClick={onClose}>{t('goOnEditing')}</Button>
-        <Button component={Link} to={to} data-autofocus>{t('toSaga')}</Button>
+        <Button variant="default" onClick={onClose}>
+          {t('goOnEditing')}
+        </Button>
+        <Button component={Link} to={to} data-autofocus>
+          {t('toSaga')}
+        </Button>
       </Group>
     </Stack>
   )
 }
 
 /** ConflictDialog shows what somebody else has saved meanwhile, and lets one choose. */
-export function ConflictDialog({ saving, mine, onClose }: { saving: Saving; mine: string; onClose: () => void }) {
+export function ConflictDialog({
+  saving,
+  mine,
+  onClose,
+}: {
+  saving: Saving
+  mine: string
+  onClose: () => void
+}) {
   const t = useWords(words)
   const { state } = saving
   if (state.kind !== 'conflict') return null
@@ -109,9 +156,23 @@ export function ConflictDialog({ saving, mine, onClose }: { saving: Saving; mine
         )}
         {theirs && <DiffView left={theirs.text} right={mine} label={t('differenceTheirs')} />}
         <Group justify="flex-end" gap="xs">
-          <Button variant="subtle" onClick={onClose}>{t('decideLater')}</Button>
-          {theirs && <Button variant="default" onClick={() => { saving.takeTheirs(); onClose() }}>{t('takeTheirs')}</Button>}
-          <Button onClick={() => void saving.keepMine().then((all) => all && onClose())}>{t('keepMine')}</Button>
+          <Button variant="subtle" onClick={onClose}>
+            {t('decideLater')}
+          </Button>
+          {theirs && (
+            <Button
+              variant="default"
+              onClick={() => {
+                saving.takeTheirs()
+                onClose()
+              }}
+            >
+              {t('takeTheirs')}
+            </Button>
+          )}
+          <Button onClick={() => void saving.keepMine().then((all) => all && onClose())}>
+            {t('keepMine')}
+          </Button>
         </Group>
       </Stack>
     </Modal>
@@ -126,8 +187,12 @@ export function LeaveDialog({ onStay, onLeave }: { onStay: () => void; onLeave: 
       <Stack gap="md">
         <Text size="sm">{t('leaveText')}</Text>
         <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onLeave}>{t('leave')}</Button>
-          <Button data-autofocus onClick={onStay}>{t('stay')}</Button>
+          <Button variant="default" onClick={onLeave}>
+            {t('leave')}
+          </Button>
+          <Button data-autofocus onClick={onStay}>
+            {t('stay')}
+          </Button>
         </Group>
       </Stack>
     </Modal>
@@ -142,8 +207,12 @@ export function ConvertDialog({ onNo, onYes }: { onNo: () => void; onYes: () => 
       <Stack gap="md">
         <Text size="sm">{t('convertText')}</Text>
         <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onNo}>{t('cancel')}</Button>
-          <Button data-autofocus onClick={onYes}>{t('convert')}</Button>
+          <Button variant="default" onClick={onNo}>
+            {t('cancel')}
+          </Button>
+          <Button data-autofocus onClick={onYes}>
+            {t('convert')}
+          </Button>
         </Group>
       </Stack>
     </Modal>

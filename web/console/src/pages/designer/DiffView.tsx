@@ -1,6 +1,6 @@
 import { useMemo } from 'react'
 import { useWords } from '@/i18n'
-import classes from './Designer.module.css'
+import classes from './Panes.module.css'
 import { compareLines, counts, shorten } from './difference.ts'
 import { words } from './words.ts'
 
@@ -20,9 +20,7 @@ export function DiffView({ left, right, label }: { left: string; right: string; 
             <span className={classes['lineNumber']}>{line.left ?? ''}</span>
             <span className={classes['lineNumber']}>{line.right ?? ''}</span>
             <span aria-hidden="true">{line.kind === 'gone' ? '−' : line.kind === 'new' ? '+' : ' '}</span>
-            <code>
-              {line.kind === 'skipped' ? t('linesSkipped', { n: line.text }) : line.text}
-            </code>
+            <code>{line.kind === 'skipped' ? t('linesSkipped', { n: line.text }) : line.text}</code>
           </div>
         ))}
       </div>

@@ -3,7 +3,7 @@ import type { Schemas } from '@/api/client.ts'
 import { useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
 import { Mark } from '@/shared/StatusBadge.tsx'
-import classes from './Designer.module.css'
+import classes from './Panes.module.css'
 import { Player } from './Player.tsx'
 import type { Moment } from './replay.ts'
 import { words } from './words.ts'
@@ -23,15 +23,26 @@ export interface ExploredProps {
 export function ExploredPane(props: ExploredProps) {
   const t = useWords(words)
   const { explored, chosen, moments, at } = props
-  if (!explored) return <p className={classes['none']} role="status">{t(props.checking ? 'checking' : 'notExplored')}</p>
+  if (!explored)
+    return (
+      <p className={classes['none']} role="status">
+        {t(props.checking ? 'checking' : 'notExplored')}
+      </p>
+    )
   const failures = explored.failures ?? []
   return (
     <div className={classes['split']}>
       <div className={classes['column']}>
         <Group gap="xs">
-          <Mark tone={failures.length > 0 ? 'bad' : 'good'} text={failures.length > 0 ? t('endsBadly', { n: failures.length }) : t('endsWell')} />
-          <Mark tone={explored.exhaustive ? 'good' : 'idle'} text={t(explored.exhaustive ? 'exhaustive' : 'bounded')}
-            help={t(explored.exhaustive ? 'exhaustiveHelp' : 'boundedHelp')} />
+          <Mark
+            tone={failures.length > 0 ? 'bad' : 'good'}
+            text={failures.length > 0 ? t('endsBadly', { n: failures.length }) : t('endsWell')}
+          />
+          <Mark
+            tone={explored.exhaustive ? 'good' : 'idle'}
+            text={t(explored.exhaustive ? 'exhaustive' : 'bounded')}
+            help={t(explored.exhaustive ? 'exhaustiveHelp' : 'boundedHelp')}
+          />
         </Group>
         <Text size="sm" c="dimmed">
           {t('exploredCounts', { states: count(explored.states ?? 0), paths: count(explored.paths ?? 0) })}
@@ -39,8 +50,12 @@ export function ExploredPane(props: ExploredProps) {
         <ul className={classes['picks']} aria-label={t('counterExamples')}>
           {failures.map((failure, i) => (
             <li key={i}>
-              <button type="button" className={classes['pick']} aria-pressed={chosen === i}
-                onClick={() => props.onChoose(chosen === i ? undefined : i)}>
+              <button
+                type="button"
+                className={classes['pick']}
+                aria-pressed={chosen === i}
+                onClick={() => props.onChoose(chosen === i ? undefined : i)}
+              >
                 <span className="mono">{failure.step || t('theSaga')}</span>
                 <span>{failure.text}</span>
                 <span className="dim">{t('afterEvents', { n: failure.timeline?.length ?? 0 })}</span>
@@ -60,13 +75,24 @@ export function ExploredPane(props: ExploredProps) {
 }
 
 /** MomentList is the path as a list; a line leads to its moment. */
-export function MomentList(props: { moments: readonly Moment[]; at: number; onAt: (at: number) => void; end?: string; time?: (moment: Moment) => string; say?: (moment: Moment) => string }) {
+export function MomentList(props: {
+  moments: readonly Moment[]
+  at: number
+  onAt: (at: number) => void
+  end?: string
+  time?: (moment: Moment) => string
+  say?: (moment: Moment) => string
+}) {
   const t = useWords(words)
   return (
     <ol className={classes['moments']} aria-label={t('timeline')}>
       {props.moments.map((moment, i) => (
         <li key={i} data-past={i < props.at || undefined} data-now={i === props.at - 1 || undefined}>
-          <button type="button" aria-current={i === props.at - 1 ? 'step' : undefined} onClick={() => props.onAt(i + 1)}>
+          <button
+            type="button"
+            aria-current={i === props.at - 1 ? 'step' : undefined}
+            onClick={() => props.onAt(i + 1)}
+          >
             {props.time && <span className="num dim">{props.time(moment)}</span>}
             {moment.step && <span className="mono">{moment.step}</span>}
             <span>{props.say ? props.say(moment) : moment.text}</span>

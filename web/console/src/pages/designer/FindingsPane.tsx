@@ -1,14 +1,18 @@
 import { useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
 import { Mark, type Tone } from '@/shared/StatusBadge.tsx'
-import classes from './Designer.module.css'
+import classes from './Panes.module.css'
 import type { Finding, Severity } from './findings.ts'
 import { words } from './words.ts'
 
 const tones: Record<Severity, Tone> = { error: 'bad', warning: 'warn', hint: 'idle' }
 
 /** FindingsPane lists what was found; a finding leads to its place in the text. */
-export function FindingsPane(props: { findings: readonly Finding[]; checked: boolean; onJump: (finding: Finding) => void }) {
+export function FindingsPane(props: {
+  findings: readonly Finding[]
+  checked: boolean
+  onJump: (finding: Finding) => void
+}) {
   const t = useWords(words)
   if (props.findings.length === 0) {
     return (
@@ -25,7 +29,9 @@ export function FindingsPane(props: { findings: readonly Finding[]; checked: boo
             <span className={classes['findingWhat']}>
               <Mark tone={tones[each.severity]} text={t(each.severity)} />
               <code className={classes['rule']}>{each.rule}</code>
-              <span className="dim num">{t('lineColumn', { line: count(each.line), column: each.column })}</span>
+              <span className="dim num">
+                {t('lineColumn', { line: count(each.line), column: each.column })}
+              </span>
               {each.step && <span className="mono">{each.step}</span>}
             </span>
             <span className={classes['findingText']}>{each.text}</span>

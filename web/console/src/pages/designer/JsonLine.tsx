@@ -1,4 +1,4 @@
-import classes from './Designer.module.css'
+import classes from './Panes.module.css'
 
 /** JsonLine is a value in one line under its name. */
 export function JsonLine({ label, value }: { label: string; value: unknown }) {

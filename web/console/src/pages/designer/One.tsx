@@ -22,7 +22,10 @@ export function One({ name }: { name: string }) {
   const opened = useQuery({
     queryKey: ['designer', 'open', name, version],
     queryFn: async ({ signal }) => {
-      const [draft, published] = await Promise.all([loadDraft(name, signal), loadVersion(name, version, signal)])
+      const [draft, published] = await Promise.all([
+        loadDraft(name, signal),
+        loadVersion(name, version, signal),
+      ])
       return { draft, published }
     },
     staleTime: Infinity,
@@ -31,25 +34,44 @@ export function One({ name }: { name: string }) {
     refetchOnMount: 'always',
   })
   const trail = [{ text: t('designer'), to: '/designer' }]
-  if (opened.error) return <Page title={name} trail={trail}><ErrorBox error={opened.error} retry={() => void opened.refetch()} /></Page>
-  if (!opened.data || opened.isFetching) return <Page title={name} trail={trail}><Loading rows={12} /></Page>
+  if (opened.error)
+    return (
+      <Page title={name} trail={trail}>
+        <ErrorBox error={opened.error} retry={() => void opened.refetch()} />
+      </Page>
+    )
+  if (!opened.data || opened.isFetching)
+    return (
+      <Page title={name} trail={trail}>
+        <Loading rows={12} />
+      </Page>
+    )
   const { draft, published } = opened.data
   if (draft) {
     const banner = version !== undefined || template ? t('draftThere', { name }) : undefined
     return <Designer name={name} text={draft.text} draft={draft} base={undefined} banner={banner} />
   }
-  if (published?.language === 'seata') return <Page title={name} trail={trail}><Empty title={t('isSeata')} text={t('isSeataHelp')} /></Page>
+  if (published?.language === 'seata')
+    return (
+      <Page title={name} trail={trail}>
+        <Empty title={t('isSeata')} text={t('isSeataHelp')} />
+      </Page>
+    )
   if (published?.text !== undefined) {
     const banner = t('openedVersion', { version: published.version ?? 0 })
-    return <Designer name={name} text={published.text} draft={undefined} base={published.text} banner={banner} />
+    return (
+      <Designer name={name} text={published.text} draft={undefined} base={published.text} banner={banner} />
+    )
   }
-  if (template) return <Designer name={name} text={templateText(template, name)} draft={undefined} base={undefined} />
+  if (template)
+    return <Designer name={name} text={templateText(template, name)} draft={undefined} base={undefined} />
   return (
     <Page title={name} trail={trail}>
       <Empty title={t('nothingCalled', { name })} text={t('nothingCalledHelp')}>
-        <Button component={Link} to={`/designer?name=${encodeURIComponent(name)}`} mt="sm">{t('newSaga')}</Button>
+        <Button component={Link} to={`/designer?name=${encodeURIComponent(name)}`} mt="sm">
+          {t('newSaga')}
+        </Button>
       </Empty>
     </Page>
   )
 }
-

@@ -20,11 +20,23 @@ export function iconOfKind(kind: Kind): string {
 }
 
 /** Palette has all kinds of steps: a click puts one behind the selected step, dragging puts it behind another one. */
-export function Palette({ onInsert, disabled, behind }: { onInsert: (kind: Kind) => void; disabled: boolean; behind: string | undefined }) {
+export function Palette({
+  onInsert,
+  disabled,
+  behind,
+}: {
+  onInsert: (kind: Kind) => void
+  disabled: boolean
+  behind: string | undefined
+}) {
   const t = useWords(words)
   const bar = useRef<HTMLDivElement>(null)
   const move = (event: KeyboardEvent) => {
-    const by = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
+    const by = ['ArrowDown', 'ArrowRight'].includes(event.key)
+      ? 1
+      : ['ArrowUp', 'ArrowLeft'].includes(event.key)
+        ? -1
+        : 0
     if (!by) return
     const all = [...(bar.current?.querySelectorAll<HTMLElement>('button') ?? [])]
     const at = all.indexOf(document.activeElement as HTMLElement)
@@ -32,17 +44,35 @@ export function Palette({ onInsert, disabled, behind }: { onInsert: (kind: Kind)
     event.preventDefault()
   }
   return (
-    <div ref={bar} className={classes['palette']} role="toolbar" aria-label={t('palette')} onKeyDown={move}>
+    <div
+      ref={bar}
+      className={classes['palette']}
+      role="toolbar"
+      aria-orientation="vertical"
+      aria-label={t('palette')}
+      onKeyDown={move}
+    >
       {kinds.map((kind) => {
-        const what = behind === undefined ? t('insertEnd', { kind: t(`kind_${kind}`) }) : t('insertAfter', { kind: t(`kind_${kind}`), step: behind })
+        const what =
+          behind === undefined
+            ? t('insertEnd', { kind: t(`kind_${kind}`) })
+            : t('insertAfter', { kind: t(`kind_${kind}`), step: behind })
         return (
-          <button key={kind} type="button" className={classes['brick']} draggable={!disabled} disabled={disabled} data-kind={kind}
-            title={what} aria-label={what}
+          <button
+            key={kind}
+            type="button"
+            className={classes['brick']}
+            draggable={!disabled}
+            disabled={disabled}
+            data-kind={kind}
+            title={what}
+            aria-label={what}
             onDragStart={(event) => {
               event.dataTransfer.setData(dragType, kind)
               event.dataTransfer.effectAllowed = 'copy'
             }}
-            onClick={() => onInsert(kind)}>
+            onClick={() => onInsert(kind)}
+          >
             <Icon path={iconOfKind(kind)} size={15} />
             <span>{t(`kind_${kind}`)}</span>
           </button>

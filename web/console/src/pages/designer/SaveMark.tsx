@@ -23,15 +23,27 @@ export function SaveMark({ saving, onConflict }: { saving: Saving; onConflict: (
     case 'failed':
       return (
         <span className={classes['saveMark']}>
-          <Mark tone="bad" text={t('notSaved')} help={state.error instanceof Refused ? `${state.error.message} ${state.error.requestId}` : String(state.error)} />
-          <Button size="compact-xs" variant="default" onClick={() => void saving.flush()}>{t('saveAgain')}</Button>
+          <Mark
+            tone="bad"
+            text={t('notSaved')}
+            help={
+              state.error instanceof Refused
+                ? `${state.error.message} ${state.error.requestId}`
+                : String(state.error)
+            }
+          />
+          <Button size="compact-xs" variant="default" onClick={() => void saving.flush()}>
+            {t('saveAgain')}
+          </Button>
         </span>
       )
     case 'conflict':
       return (
         <span className={classes['saveMark']}>
           <Mark tone="bad" text={t('conflict')} />
-          <Button size="compact-xs" onClick={onConflict}>{t('resolve')}</Button>
+          <Button size="compact-xs" onClick={onConflict}>
+            {t('resolve')}
+          </Button>
         </span>
       )
     default:
@@ -39,7 +51,7 @@ export function SaveMark({ saving, onConflict }: { saving: Saving; onConflict: (
         <span className={classes['saveMark']}>
           <Mark tone="good" text={t('saved')} />
           <span className="dim">
-            <When at={state.at} /> {state.by}
+            <When at={state.at} /> · {state.by}
           </span>
         </span>
       )

@@ -9,7 +9,7 @@ import { JsonLine } from './JsonLine.tsx'
 import { Mark, type Tone } from '@/shared/StatusBadge.tsx'
 import { Copy } from '@/shared/Xid.tsx'
 import { Bars } from './Bars.tsx'
-import classes from './Designer.module.css'
+import classes from './Panes.module.css'
 import { MomentList } from './ExploredPane.tsx'
 import { Player } from './Player.tsx'
 import { momentsOf, type Moment } from './replay.ts'
@@ -63,19 +63,23 @@ function Hint() {
   return (
     <div className={classes['hint']}>
       <Text fw={600}>{t('simulateTitle')}</Text>
-      <Text size="sm" c="dimmed">{t('simulateHelp')}</Text>
+      <Text size="sm" c="dimmed">
+        {t('simulateHelp')}
+      </Text>
     </div>
   )
 }
 
 function Complaints({ error }: { error: unknown }) {
-  const findings = (error as { body?: { findings?: Schemas['SagaFinding'][] } } | undefined)?.body?.findings ?? []
+  const findings =
+    (error as { body?: { findings?: Schemas['SagaFinding'][] } } | undefined)?.body?.findings ?? []
   if (findings.length === 0) return null
   return (
     <ul className={classes['plain']}>
       {findings.slice(0, 8).map((each, i) => (
         <li key={i}>
-          {each.path && <code className={classes['rule']}>{each.path}</code>} {each.text} <span className="dim">{each.advice}</span>
+          {each.path && <code className={classes['rule']}>{each.path}</code>} {each.text}{' '}
+          <span className="dim">{each.advice}</span>
         </li>
       ))}
     </ul>
@@ -100,31 +104,70 @@ function Ask(props: SimulateProps) {
   return (
     <div className={classes['column']}>
       <Group gap="xs">
-        <Button size="xs" loading={props.running} onClick={() => start(scenario)}>{t('run')}</Button>
-        <Button size="xs" variant="default" disabled={props.running}
+        <Button size="xs" loading={props.running} onClick={() => start(scenario)}>
+          {t('run')}
+        </Button>
+        <Button
+          size="xs"
+          variant="default"
+          disabled={props.running}
           onClick={() => {
             const next = { ...scenario, random: true, runs: 1, seed: 1 + Math.floor(Math.random() * 999_999) }
             onScenario(next)
             start(next)
-          }}>
+          }}
+        >
           {t('runRandom')}
         </Button>
         {Object.keys(scenario.wishes).length > 0 && (
-          <Button size="xs" variant="subtle" onClick={() => onScenario({ ...scenario, wishes: {} })}>{t('forgetWishes')}</Button>
+          <Button size="xs" variant="subtle" onClick={() => onScenario({ ...scenario, wishes: {} })}>
+            {t('forgetWishes')}
+          </Button>
         )}
       </Group>
-      <Textarea size="xs" label={t('simulatedInput')} value={scenario.input} error={bad || undefined} autosize minRows={3} maxRows={8}
-        spellCheck={false} classNames={{ input: classes['mono']! }}
-        onChange={(event) => onScenario({ ...scenario, input: event.currentTarget.value })} />
+      <Textarea
+        size="xs"
+        label={t('simulatedInput')}
+        value={scenario.input}
+        error={bad || undefined}
+        autosize
+        minRows={3}
+        maxRows={8}
+        spellCheck={false}
+        classNames={{ input: classes['mono']! }}
+        onChange={(event) => onScenario({ ...scenario, input: event.currentTarget.value })}
+      />
       <Group gap="sm" align="end">
-        <Checkbox size="xs" label={t('random')} checked={scenario.random} mb={6}
-          onChange={(event) => onScenario({ ...scenario, random: event.currentTarget.checked })} />
+        <Checkbox
+          size="xs"
+          label={t('random')}
+          checked={scenario.random}
+          mb={6}
+          onChange={(event) => onScenario({ ...scenario, random: event.currentTarget.checked })}
+        />
         {scenario.random && (
           <>
-            <TextInput size="xs" w={110} type="number" label={t('seed')} min={0} value={scenario.seed}
-              onChange={(event) => onScenario({ ...scenario, seed: whole(event.currentTarget.value, 0, 2 ** 31) })} />
-            <TextInput size="xs" w={90} type="number" label={t('runs')} min={1} max={1000} value={scenario.runs}
-              onChange={(event) => onScenario({ ...scenario, runs: whole(event.currentTarget.value, 1, 1000) })} />
+            <TextInput
+              size="xs"
+              w={110}
+              type="number"
+              label={t('seed')}
+              min={0}
+              value={scenario.seed}
+              onChange={(event) =>
+                onScenario({ ...scenario, seed: whole(event.currentTarget.value, 0, 2 ** 31) })
+              }
+            />
+            <TextInput
+              size="xs"
+              w={90}
+              type="number"
+              label={t('runs')}
+              min={1}
+              max={1000}
+              value={scenario.runs}
+              onChange={(event) => onScenario({ ...scenario, runs: whole(event.currentTarget.value, 1, 1000) })}
+            />
           </>
         )}
       </Group>
@@ -137,22 +180,31 @@ function Ask(props: SimulateProps) {
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {steps.filter((step) => step.kind !== 'choice').map((step) => (
-            <Table.Tr key={step.id}>
-              <Table.Td className="mono">{step.id}</Table.Td>
-              <Table.Td>
-                <WishSelect label={t('wishOf', { step: step.id })} wish={scenario.wishes[step.id]} onWish={(to) => wish(step.id, to)} />
-              </Table.Td>
-              <Table.Td>
-                {step.compensate ? (
-                  <WishSelect label={t('wishOfUndo', { step: step.id })} wish={scenario.wishes[`${step.id}.undo`]}
-                    onWish={(to) => wish(`${step.id}.undo`, to)} />
-                ) : (
-                  <span className="dim">–</span>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
+          {steps
+            .filter((step) => step.kind !== 'choice')
+            .map((step) => (
+              <Table.Tr key={step.id}>
+                <Table.Td className="mono">{step.id}</Table.Td>
+                <Table.Td>
+                  <WishSelect
+                    label={t('wishOf', { step: step.id })}
+                    wish={scenario.wishes[step.id]}
+                    onWish={(to) => wish(step.id, to)}
+                  />
+                </Table.Td>
+                <Table.Td>
+                  {step.compensate ? (
+                    <WishSelect
+                      label={t('wishOfUndo', { step: step.id })}
+                      wish={scenario.wishes[`${step.id}.undo`]}
+                      onWish={(to) => wish(`${step.id}.undo`, to)}
+                    />
+                  ) : (
+                    <span className="dim">–</span>
+                  )}
+                </Table.Td>
+              </Table.Tr>
+            ))}
         </Table.Tbody>
       </Table>
     </div>
@@ -180,31 +232,65 @@ function Result(props: SimulateProps & { result: Schemas['SimulatedRun'] }) {
           {props.old && <Mark tone="warn" text={t('oldResult')} help={t('oldResultHelp')} />}
         </Group>
         <Group gap="xs">
-          <Button size="compact-xs" variant="default" onClick={save}>{t('saveTest')}</Button>
+          <Button size="compact-xs" variant="default" onClick={save}>
+            {t('saveTest')}
+          </Button>
           <span className={classes['command']}>
             {t('asCommand')} <Copy text={commandOf(props.file, asked)} />
           </span>
         </Group>
       </Group>
-      {!plain(asked) && <Text size="xs" c="dimmed">{t('commandLacks')}</Text>}
-      {result.failure && <Text size="sm" className={classes['failure']!}>{result.failure}</Text>}
-      {(result.left?.length ?? 0) > 0 && <Text size="sm" className={classes['failure']!}>{t('leftBehind', { steps: result.left!.join(', ') })}</Text>}
-      {result.output !== undefined && result.output !== null && <JsonLine label={t('output')} value={result.output} />}
+      {!plain(asked) && (
+        <Text size="xs" c="dimmed">
+          {t('commandLacks')}
+        </Text>
+      )}
+      {result.failure && (
+        <Text size="sm" className={classes['failure']!}>
+          {result.failure}
+        </Text>
+      )}
+      {(result.left?.length ?? 0) > 0 && (
+        <Text size="sm" className={classes['failure']!}>
+          {t('leftBehind', { steps: result.left!.join(', ') })}
+        </Text>
+      )}
+      {result.output !== undefined && result.output !== null && (
+        <JsonLine label={t('output')} value={result.output} />
+      )}
       <Player count={moments.length} at={props.at} onAt={props.onAt} label={t('simulation')} />
       <Bars result={result} atMs={now?.afterMs ?? 0} />
-      <MomentList moments={moments} at={props.at} onAt={props.onAt} time={(each) => span(each.afterMs ?? 0)}
-        say={(each) => sayMoment(t, each)} />
-      {result.cut && <Text size="xs" c="dimmed">{t('cut')}</Text>}
+      <MomentList
+        moments={moments}
+        at={props.at}
+        onAt={props.onAt}
+        time={(each) => span(each.afterMs ?? 0)}
+        say={(each) => sayMoment(t, each)}
+      />
+      {result.cut && (
+        <Text size="xs" c="dimmed">
+          {t('cut')}
+        </Text>
+      )}
     </>
   )
 }
 
 type Say = ReturnType<typeof useWords<keyof (typeof words)['en']>>
 const eventWords = {
-  began: 'ev_began', stepStarted: 'ev_stepStarted', stepDone: 'ev_stepDone', stepRefused: 'ev_stepRefused',
-  attemptFailed: 'ev_attemptFailed', retriesUsedUp: 'ev_retriesUsedUp', commitDecided: 'ev_commitDecided',
-  rollbackDecided: 'ev_rollbackDecided', undoStarted: 'ev_undoStarted', finished: 'ev_finished', refused: 'ev_refused',
-  signal: 'ev_signal', ended: 'ev_ended',
+  began: 'ev_began',
+  stepStarted: 'ev_stepStarted',
+  stepDone: 'ev_stepDone',
+  stepRefused: 'ev_stepRefused',
+  attemptFailed: 'ev_attemptFailed',
+  retriesUsedUp: 'ev_retriesUsedUp',
+  commitDecided: 'ev_commitDecided',
+  rollbackDecided: 'ev_rollbackDecided',
+  undoStarted: 'ev_undoStarted',
+  finished: 'ev_finished',
+  refused: 'ev_refused',
+  signal: 'ev_signal',
+  ended: 'ev_ended',
 } as const
 
 function sayMoment(t: Say, moment: Moment): string {
@@ -227,11 +313,19 @@ function Summary(props: SimulateProps & { summary: Schemas['SimulationSummary'] 
       <Group gap="xs">
         <Text fw={600}>{t('runsOf', { n: count(summary.runs ?? 0) })}</Text>
         {Object.entries(summary.ends ?? {}).map(([end, n]) => (
-          <Mark key={end} tone={endTones[end] ?? 'idle'} text={`${t(`end_${end}` as 'end_done')} ${count(n)}`} />
+          <Mark
+            key={end}
+            tone={endTones[end] ?? 'idle'}
+            text={`${t(`end_${end}` as 'end_done')} ${count(n)}`}
+          />
         ))}
       </Group>
       <Text size="sm" c="dimmed" className="num">
-        {t('summaryTimes', { median: span(summary.medianMs ?? 0), p99: span(summary.p99Ms ?? 0), slowest: span(summary.slowest?.tookMs ?? 0) })}
+        {t('summaryTimes', {
+          median: span(summary.medianMs ?? 0),
+          p99: span(summary.p99Ms ?? 0),
+          slowest: span(summary.slowest?.tookMs ?? 0),
+        })}
       </Text>
       <ul className={classes['picks']} aria-label={t('reasons')}>
         {(summary.failures ?? []).map((failure, i) => (
@@ -248,7 +342,9 @@ function Summary(props: SimulateProps & { summary: Schemas['SimulationSummary'] 
         <Group gap={6}>
           <Text size="sm">{t('badSeeds', { n: summary.badCount ?? 0 })}</Text>
           {(summary.bad ?? []).map((seed) => (
-            <Button key={seed} size="compact-xs" variant="default" onClick={() => again(seed)}>{seed}</Button>
+            <Button key={seed} size="compact-xs" variant="default" onClick={() => again(seed)}>
+              {seed}
+            </Button>
           ))}
         </Group>
       )}

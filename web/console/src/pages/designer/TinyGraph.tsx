@@ -1,15 +1,26 @@
 import { useMemo } from 'react'
 import { modelOf, type GraphStep } from '@/saga/graph/model.ts'
-import classes from './Designer.module.css'
+import classes from './Panes.module.css'
 
 /** TinyGraph hints at the shape of a saga. It is decoration. */
 export function TinyGraph({ steps }: { steps: readonly GraphStep[] }) {
   const drawn = useMemo(() => place(steps), [steps])
   return (
     <svg viewBox="0 0 150 64" className={classes['tiny']} aria-hidden="true">
-      {drawn.lines.map((line, i) => <path key={i} d={line} />)}
+      {drawn.lines.map((line, i) => (
+        <path key={i} d={line} />
+      ))}
       {drawn.boxes.map((box) => (
-        <rect key={box.id} x={box.x - 11} y={box.y - 7} width={22} height={14} rx={4} data-kind={box.kind} data-pivot={box.pivot || undefined} />
+        <rect
+          key={box.id}
+          x={box.x - 11}
+          y={box.y - 7}
+          width={22}
+          height={14}
+          rx={4}
+          data-kind={box.kind}
+          data-pivot={box.pivot || undefined}
+        />
       ))}
       {drawn.boxes.length === 0 && <path d="M75 22v20M65 32h20" />}
     </svg>
@@ -28,8 +39,11 @@ function place(steps: readonly GraphStep[]) {
     const rank = depth.get(step.id)!
     const beside = steps.filter((each) => depth.get(each.id) === rank)
     return {
-      id: step.id, kind: step.kind, pivot: step.pivot,
-      x: 75 + (rank - (ranks - 1) / 2) * Math.min(36, 130 / ranks), y: 32 + (beside.indexOf(step) - (beside.length - 1) / 2) * 26,
+      id: step.id,
+      kind: step.kind,
+      pivot: step.pivot,
+      x: 75 + (rank - (ranks - 1) / 2) * Math.min(36, 130 / ranks),
+      y: 32 + (beside.indexOf(step) - (beside.length - 1) / 2) * 26,
     }
   })
   const at = new Map(boxes.map((box) => [box.id, box]))

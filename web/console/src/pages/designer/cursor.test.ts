@@ -34,7 +34,8 @@ describe('the place of the cursor', () => {
 })
 
 describe('what could be written', () => {
-  const order = 'saga: 1\ninput: {properties: {total: {type: number}}}\nsteps:\n  - id: pay\n    timer: {for: 5m}\n' +
+  const order =
+    'saga: 1\ninput: {properties: {total: {type: number}}}\nsteps:\n  - id: pay\n    timer: {for: 5m}\n' +
     '  - id: way\n    choice: {cases: [{case: a, when: x}], else: b}\n'
   const labels = (marked: string) => {
     const [text, place] = at(marked)

@@ -36,11 +36,22 @@ export function spotAt(text: string, at: number): Spot {
   if (match) {
     const indent = match[1]!.length + match[2]!.length
     const frame = enter(frames, indent, match[2]!, match[1]!.length)
-    return { path: [...frame.path, match[4]!], at: 'value', from: wordFrom(text, at), taken: [], inQuotes: quotes(match[5]!) }
+    return {
+      path: [...frame.path, match[4]!],
+      at: 'value',
+      from: wordFrom(text, at),
+      taken: [],
+      inQuotes: quotes(match[5]!),
+    }
   }
   const [, space = '', dashes = '', rest = ''] = bare.exec(line) ?? []
   const indent = space.length + dashes.length
-  const frame = enter(frames, rest === '' && dashes === '' ? Math.max(space.length, 0) : indent, dashes, space.length)
+  const frame = enter(
+    frames,
+    rest === '' && dashes === '' ? Math.max(space.length, 0) : indent,
+    dashes,
+    space.length,
+  )
   const taken = [...frame.keys, ...keysBelow(text, at, indent)]
   return { path: frame.path, at: 'key', from: wordFrom(text, at), taken, inQuotes: false }
 }
@@ -128,7 +139,8 @@ function openBrackets(text: string): Open | undefined {
       const end = text.indexOf('}', i)
       if (end < 0) return open
       i = end
-    } else if ((c === '{' || c === '[') && (open || /[\s:[{,]/.test(text[i - 1] ?? ' '))) open = { at: i, kind: c, outer: open }
+    } else if ((c === '{' || c === '[') && (open || /[\s:[{,]/.test(text[i - 1] ?? ' ')))
+      open = { at: i, kind: c, outer: open }
     else if ((c === '}' || c === ']') && open) open = open.outer
   }
   return open
@@ -153,7 +165,8 @@ function inFlow(text: string, at: number, open: Open): Spot {
   const parts = splitParts(inside)
   const last = parts.at(-1) ?? ''
   const from = wordFrom(text, at)
-  if (open.kind === '[') return { path: [...path, parts.length - 1], at: 'value', from, taken: [], inQuotes: quotes(last) }
+  if (open.kind === '[')
+    return { path: [...path, parts.length - 1], at: 'value', from, taken: [], inQuotes: quotes(last) }
   const match = /^\s*"?([\w.-]+)"?\s*:(?:\s|$|(?=["[{]))(.*)$/s.exec(last)
   if (match) return { path: [...path, match[1]!], at: 'value', from, taken: [], inQuotes: quotes(match[2]!) }
   const taken = parts.slice(0, -1).flatMap((part) => /^\s*"?([\w.-]+)"?\s*:/.exec(part)?.[1] ?? [])
@@ -219,7 +232,11 @@ export interface Offer {
 const variables = ['input', 'saga', 'steps', 'output', 'status', 'headers', 'body', 'item', 'index', 'attempt']
 
 /** offersAt lists what could be written at a place. */
-export function offersAt(text: string, at: number, value: Json | undefined): { from: number; offers: Offer[] } | undefined {
+export function offersAt(
+  text: string,
+  at: number,
+  value: Json | undefined,
+): { from: number; offers: Offer[] } | undefined {
   const spot = spotAt(text, at)
   const expression = expressionOffers(text, at, spot, value)
   if (expression) return expression
@@ -235,7 +252,10 @@ export function offersAt(text: string, at: number, value: Json | undefined): { f
       }))
     return offers.length > 0 ? { from: spot.from, offers } : undefined
   }
-  const offers = [...stepOffers(spot.path, value), ...valuesAt(spot.path).map((label) => ({ label, kind: 'value' as const }))]
+  const offers = [
+    ...stepOffers(spot.path, value),
+    ...valuesAt(spot.path).map((label) => ({ label, kind: 'value' as const })),
+  ]
   return offers.length > 0 ? { from: spot.from, offers } : undefined
 }
 
@@ -245,26 +265,36 @@ function stepOffers(path: Path, value: Json | undefined): Offer[] {
   const own = stepList(value)[path[1]]?.['id']
   if (path[2] === 'onRefused') {
     return [
-      { label: 'compensate', kind: 'value' }, { label: 'continue', kind: 'value' },
-      ...idsOf(value).filter((id) => id !== own).map((label) => ({ label, kind: 'step' as const })),
+      { label: 'compensate', kind: 'value' },
+      { label: 'continue', kind: 'value' },
+      ...idsOf(value)
+        .filter((id) => id !== own)
+        .map((label) => ({ label, kind: 'step' as const })),
     ]
   }
   if (path[2] !== 'after') return []
   return stepList(value).flatMap((step) => {
     const id = step['id']
     if (typeof id !== 'string' || id === own) return []
-    return [id, ...casesOf(step).map((name) => `${id}.${name}`)].map((label) => ({ label, kind: 'step' as const }))
+    return [id, ...casesOf(step).map((name) => `${id}.${name}`)].map((label) => ({
+      label,
+      kind: 'step' as const,
+    }))
   })
 }
 
 function expressionOffers(text: string, at: number, spot: Spot, value: Json | undefined) {
   const line = text.slice(text.lastIndexOf('\n', at - 1) + 1, at)
   const shape = spot.at === 'value' ? rawShapeAt(spot.path) : undefined
-  const inside = line.lastIndexOf('${') > line.lastIndexOf('}') || (shape && nameOfShape(shape) === 'expression')
+  const inside =
+    line.lastIndexOf('${') > line.lastIndexOf('}') || (shape && nameOfShape(shape) === 'expression')
   if (!inside) return undefined
   const step = /steps(?:\.|\[["'])([\w-]*)$/.exec(line)
   if (step) {
-    return { from: at - step[1]!.length, offers: idsOf(value).map((label) => ({ label, kind: 'step' as const })) }
+    return {
+      from: at - step[1]!.length,
+      offers: idsOf(value).map((label) => ({ label, kind: 'step' as const })),
+    }
   }
   const field = /steps\.[\w-]+\.(\w*)$/.exec(line)
   if (field) {
@@ -278,5 +308,8 @@ function expressionOffers(text: string, at: number, spot: Spot, value: Json | un
   }
   const word = /(?<![\w.])(\w*)$/.exec(line)
   if (!word) return undefined
-  return { from: at - word[1]!.length, offers: variables.map((label) => ({ label, kind: 'variable' as const })) }
+  return {
+    from: at - word[1]!.length,
+    offers: variables.map((label) => ({ label, kind: 'variable' as const })),
+  }
 }

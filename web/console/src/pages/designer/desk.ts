@@ -1,7 +1,14 @@
 import { history, isolateHistory, redo, redoDepth, undo, undoDepth } from '@codemirror/commands'
 import { setDiagnostics, type Diagnostic } from '@codemirror/lint'
 import {
-  Annotation, ChangeSet, Compartment, EditorState, StateEffect, StateField, type Extension, type Transaction,
+  Annotation,
+  ChangeSet,
+  Compartment,
+  EditorState,
+  StateEffect,
+  StateField,
+  type Extension,
+  type Transaction,
   type TransactionSpec,
 } from '@codemirror/state'
 import { Decoration, EditorView, type DecorationSet } from '@codemirror/view'
@@ -106,7 +113,11 @@ export class Desk {
     let set = ChangeSet.empty(this.state.doc.length)
     for (const each of editing.changes) set = set.compose(ChangeSet.of([each], set.newLength))
     if (editing.changes.length > 0 && editing.text !== this.text) {
-      this.dispatch({ changes: set, annotations: [isolateHistory.of('full'), fromOutside.of(true)], userEvent: 'input.design' })
+      this.dispatch({
+        changes: set,
+        annotations: [isolateHistory.of('full'), fromOutside.of(true)],
+        userEvent: 'input.design',
+      })
     }
     return said
   }
@@ -127,24 +138,33 @@ export class Desk {
 
   /** mark marks the lines of a step, and brings them into sight if wanted. */
   mark(id: string | undefined, show: boolean): void {
-    const node = id === undefined ? undefined : nodeAt(this.shown.source.root, ['steps', indexOf(this.shown.source.value, id)])
-    const place = node && { from: Math.min(startOf(node), this.state.doc.length), to: Math.min(endOf(node), this.state.doc.length) }
-    this.dispatch({
-      effects: [
-        markLines.of(place),
-        ...(place && show ? [EditorView.scrollIntoView(place.from, { y: 'start', yMargin: 40 })] : []),
-      ],
+    const node =
+      id === undefined
+        ? undefined
+        : nodeAt(this.shown.source.root, ['steps', indexOf(this.shown.source.value, id)])
+    const place = node && {
+      from: Math.min(startOf(node), this.state.doc.length),
+      to: Math.min(endOf(node), this.state.doc.length),
+    }
+    this.dispatch({ effects: markLines.of(place) })
+    if (place && show && !this.view?.hasFocus) this.scrollTo(place.from, 0.2)
+  }
+
+  /** scrollTo scrolls the text, and nothing around it, so that a place is at a part of the height. */
+  private scrollTo(at: number, part: number): void {
+    this.view?.requestMeasure({
+      read: (view) =>
+        view.lineBlockAt(Math.min(at, view.state.doc.length)).top - part * view.scrollDOM.clientHeight,
+      write: (top, view) => (view.scrollDOM.scrollTop = top),
     })
   }
 
   /** goTo puts the cursor somewhere and the focus into the text. */
   goTo(from: number, to = from): void {
     const length = this.state.doc.length
-    this.dispatch({
-      selection: { anchor: Math.min(from, length), head: Math.min(to, length) },
-      effects: EditorView.scrollIntoView(Math.min(from, length), { y: 'center' }),
-    })
+    this.dispatch({ selection: { anchor: Math.min(from, length), head: Math.min(to, length) } })
     this.view?.focus()
+    this.scrollTo(from, 0.4)
   }
 
   private dispatch(spec: TransactionSpec): void {
@@ -173,7 +193,9 @@ export class Desk {
       }
       this.listeners.forEach((tell) => tell())
     }
-    const byHand = transactions.some((each) => (each.selection || each.docChanged) && !each.annotation(fromOutside))
+    const byHand = transactions.some(
+      (each) => (each.selection || each.docChanged) && !each.annotation(fromOutside),
+    )
     if (byHand && this.view?.hasFocus) {
       const { source } = this.shown
       this.onStep?.(stepOf(source, pathAt(source.root, this.state.selection.main.head)))

@@ -15,12 +15,18 @@ export function compareLines(a: string, b: string): Line[] {
   let head = 0
   while (head < left.length && head < right.length && left[head] === right[head]) head++
   let tail = 0
-  while (tail < left.length - head && tail < right.length - head && left.at(-1 - tail) === right.at(-1 - tail)) tail++
+  while (tail < left.length - head && tail < right.length - head && left.at(-1 - tail) === right.at(-1 - tail))
+    tail++
   const out: Line[] = []
   for (let i = 0; i < head; i++) out.push({ kind: 'same', left: i + 1, right: i + 1, text: left[i]! })
   out.push(...middle(left.slice(head, left.length - tail), right.slice(head, right.length - tail), head))
   for (let n = tail; n > 0; n--) {
-    out.push({ kind: 'same', left: left.length - n + 1, right: right.length - n + 1, text: left[left.length - n]! })
+    out.push({
+      kind: 'same',
+      left: left.length - n + 1,
+      right: right.length - n + 1,
+      text: left[left.length - n]!,
+    })
   }
   return out
 }
@@ -44,9 +50,10 @@ function middle(left: readonly string[], right: readonly string[], offset: numbe
   const common = new Uint32Array((left.length + 1) * width)
   for (let i = left.length - 1; i >= 0; i--) {
     for (let j = right.length - 1; j >= 0; j--) {
-      common[i * width + j] = left[i] === right[j]
-        ? common[(i + 1) * width + j + 1]! + 1
-        : Math.max(common[(i + 1) * width + j]!, common[i * width + j + 1]!)
+      common[i * width + j] =
+        left[i] === right[j]
+          ? common[(i + 1) * width + j + 1]! + 1
+          : Math.max(common[(i + 1) * width + j]!, common[i * width + j + 1]!)
     }
   }
   let i = 0
@@ -56,7 +63,11 @@ function middle(left: readonly string[], right: readonly string[], offset: numbe
       out.push({ kind: 'same', left: offset + i + 1, right: offset + j + 1, text: left[i]! })
       i++
       j++
-    } else if (i < left.length && (j >= right.length || common[(i + 1) * width + j]! >= common[i * width + j + 1]!)) gone(i++)
+    } else if (
+      i < left.length &&
+      (j >= right.length || common[(i + 1) * width + j]! >= common[i * width + j + 1]!)
+    )
+      gone(i++)
     else come(j++)
   }
   return out

@@ -1,8 +1,19 @@
 import { isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml'
 import { write, writeBlock, type Wanted } from './emit.ts'
 import {
-  asMap, column, endOf, isFlow, lineEnd, lineStart, nodeAt, pairOf, readSource, startOf,
-  type Json, type Path, type Source,
+  asMap,
+  column,
+  endOf,
+  isFlow,
+  lineEnd,
+  lineStart,
+  nodeAt,
+  pairOf,
+  readSource,
+  startOf,
+  type Json,
+  type Path,
+  type Source,
 } from './source.ts'
 
 /** Change replaces a part of a text. */
@@ -16,8 +27,29 @@ export interface Change {
 const orders: readonly (readonly string[])[] = [
   ['saga', 'name', 'title', 'description', 'input', 'deadline', 'onDeadline', 'steps', 'output'],
   [
-    'id', 'title', 'description', 'after', 'when', 'forEach', 'call', 'message', 'worker', 'subSaga', 'timer', 'signal',
-    'approval', 'choice', 'repeat', 'result', 'output', 'timeout', 'retry', 'onRefused', 'pivot', 'readOnly', 'compensate',
+    'id',
+    'title',
+    'description',
+    'after',
+    'when',
+    'forEach',
+    'call',
+    'message',
+    'worker',
+    'subSaga',
+    'timer',
+    'signal',
+    'approval',
+    'choice',
+    'repeat',
+    'result',
+    'output',
+    'timeout',
+    'retry',
+    'onRefused',
+    'pivot',
+    'readOnly',
+    'compensate',
   ],
   ['method', 'url', 'headers', 'body'],
 ]
@@ -68,7 +100,9 @@ export class Editing {
     }
     if (isSeq(node) && Array.isArray(value) && node.items.length > 0 && value.length > 0) {
       for (let i = node.items.length - 1; i >= value.length; i--) this.remove([...path, i])
-      value.forEach((each, i) => (i < node.items.length ? this.put([...path, i], each) : this.insert(path, i, each)))
+      value.forEach((each, i) =>
+        i < node.items.length ? this.put([...path, i], each) : this.insert(path, i, each),
+      )
       return
     }
     this.replace(path, value)
@@ -81,7 +115,9 @@ export class Editing {
       this.replace(path, [value])
       return
     }
-    this.apply([isFlow(seq) ? this.intoFlow(seq, at, this.flowItem(seq, value)) : this.intoBlock(seq, at, value)])
+    this.apply([
+      isFlow(seq) ? this.intoFlow(seq, at, this.flowItem(seq, value)) : this.intoBlock(seq, at, value),
+    ])
   }
 
   /** remove takes away a key of a map or an item of a list, with the comment that stands right above it. */
@@ -92,7 +128,13 @@ export class Editing {
       const at = holder.items.findIndex((pair) => isScalar(pair.key) && String(pair.key.value) === String(key))
       if (at >= 0) this.apply([this.cut(holder, at, holder.items.map(spanOfPair))])
     } else if (isSeq(holder) && typeof key === 'number' && key < holder.items.length) {
-      this.apply([this.cut(holder, key, holder.items.map((each) => spanOf(each as Node)))])
+      this.apply([
+        this.cut(
+          holder,
+          key,
+          holder.items.map((each) => spanOf(each as Node)),
+        ),
+      ])
     }
   }
 
@@ -117,7 +159,13 @@ export class Editing {
   }
 
   private base(): Wanted {
-    return { format: this.source.format, oneLine: false, flow: this.source.format === 'json', indent: 0, before: 0 }
+    return {
+      format: this.source.format,
+      oneLine: false,
+      flow: this.source.format === 'json',
+      indent: 0,
+      before: 0,
+    }
   }
 
   private replacePair(map: YAMLMap, pair: Pair<Node, Node | null>, value: Json): Change {
@@ -129,11 +177,16 @@ export class Editing {
     const before = column(text, colon) + 2
     const oneLine = flow && this.inOneLine(map)
     const written = write(value, {
-      ...this.base(), flow, oneLine, indent: flow ? indent : indent + 2, before,
+      ...this.base(),
+      flow,
+      oneLine,
+      indent: flow ? indent : indent + 2,
+      before,
     })
     const old = pair.value
     const plain = old && isScalar(old) && (old.range?.[1] ?? 0) > (old.range?.[0] ?? 0) && !written.block
-    if (plain && !String(old.type).startsWith('BLOCK')) return { from: startOf(old), to: endOf(old), insert: written.text }
+    if (plain && !String(old.type).startsWith('BLOCK'))
+      return { from: startOf(old), to: endOf(old), insert: written.text }
     const end = old ? Math.max(endOf(old), colon + 1) : colon + 1
     const trimmed = trimEnd(text, colon + 1, end)
     const insert = written.block ? `\n${' '.repeat(indent + 2)}${written.text}` : ` ${written.text}`
@@ -195,9 +248,10 @@ export class Editing {
     const spans = seq.items.map((each) => spanOf(each as Node))
     const dash = column(text, dashOf(text, spans[0]!.from))
     const space = ' '.repeat(dash)
-    const body = typeof value === 'object' && value !== null && Object.keys(value).length > 0
-      ? writeBlock(value, dash + 2)
-      : write(value, { ...this.base(), indent: dash + 2, before: dash + 2 }).text
+    const body =
+      typeof value === 'object' && value !== null && Object.keys(value).length > 0
+        ? writeBlock(value, dash + 2)
+        : write(value, { ...this.base(), indent: dash + 2, before: dash + 2 }).text
     const apart = spans.length > 1 && blankBetween(text, spans[0]!.to, spans[1]!.from) ? '\n' : ''
     if (at === 0) {
       const from = this.withComments(dashOf(text, spans[0]!.from))
@@ -224,7 +278,11 @@ export class Editing {
       return { from: startOf(node) + 1, to: endOf(node) - 1, insert: '' }
     }
     if (spans.length === 1) {
-      return { from: isSeq(node) ? dashOf(text, span.from) : span.from, to: trimEnd(text, span.from, span.to), insert: isSeq(node) ? '[]' : '{}' }
+      return {
+        from: isSeq(node) ? dashOf(text, span.from) : span.from,
+        to: trimEnd(text, span.from, span.to),
+        insert: isSeq(node) ? '[]' : '{}',
+      }
     }
     const start = isSeq(node) ? dashOf(text, span.from) : span.from
     const ownLine = text.slice(lineStart(text, start), start).trim() === ''
@@ -310,5 +368,8 @@ export function same(a: Json | undefined, b: Json | undefined): boolean {
   if (Array.isArray(a) !== Array.isArray(b)) return false
   const left = Object.entries(a)
   const right = b as Record<string, Json>
-  return left.length === Object.keys(right).length && left.every(([key, value]) => key in right && same(value, right[key]))
+  return (
+    left.length === Object.keys(right).length &&
+    left.every(([key, value]) => key in right && same(value, right[key]))
+  )
 }

@@ -1,15 +1,35 @@
 import {
-  acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, type Completion, type CompletionContext,
+  acceptCompletion,
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+  type Completion,
+  type CompletionContext,
 } from '@codemirror/autocomplete'
 import { defaultKeymap, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { json } from '@codemirror/lang-json'
 import { yaml } from '@codemirror/lang-yaml'
-import { bracketMatching, codeFolding, foldGutter, foldKeymap, indentOnInput, indentUnit } from '@codemirror/language'
+import {
+  bracketMatching,
+  codeFolding,
+  foldGutter,
+  foldKeymap,
+  indentOnInput,
+  indentUnit,
+} from '@codemirror/language'
 import { lintGutter, lintKeymap } from '@codemirror/lint'
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
 import { Compartment, EditorState, type Extension } from '@codemirror/state'
 import {
-  drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers, type Tooltip,
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  hoverTooltip,
+  keymap,
+  lineNumbers,
+  type Tooltip,
 } from '@codemirror/view'
 import { nonce } from '@/app/nonce.ts'
 import { offersAt } from './cursor.ts'
@@ -23,7 +43,8 @@ function complete(context: CompletionContext) {
   const text = context.state.doc.toString()
   const found = offersAt(text, context.pos, readSource(text).value)
   if (!found) return null
-  if (!context.explicit && found.from === context.pos && !/[.:[{,]\s?$/.test(text.slice(0, context.pos))) return null
+  if (!context.explicit && found.from === context.pos && !/[.:[{,]\s?$/.test(text.slice(0, context.pos)))
+    return null
   const options: Completion[] = found.offers.map((offer) => ({
     label: offer.label,
     type: icons[offer.kind] ?? 'text',
@@ -97,7 +118,12 @@ export function setup(text: string, label: string): Extension {
     follow,
     keymap.of([
       { key: 'Tab', run: acceptCompletion },
-      ...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap,
+      ...closeBracketsKeymap,
+      ...defaultKeymap,
+      ...searchKeymap,
+      ...historyKeymap,
+      ...foldKeymap,
+      ...completionKeymap,
       ...lintKeymap,
     ]),
     EditorView.contentAttributes.of({ 'aria-label': label, 'data-gramm': 'false' }),

@@ -84,7 +84,9 @@ export function yamlLine(value: Json): string {
     const inList = yamlLine([value])
     return inList.slice(1, -1)
   }
-  return doc.toString({ lineWidth: 0, flowCollectionPadding: false, doubleQuotedMinMultiLineLength: 1_000_000 }).trimEnd()
+  return doc
+    .toString({ lineWidth: 0, flowCollectionPadding: false, doubleQuotedMinMultiLineLength: 1_000_000 })
+    .trimEnd()
 }
 
 function writeJson(value: Json, wanted: Wanted): string {
@@ -120,5 +122,7 @@ export function convert(value: Json, to: Format): string {
 
 /** spaced has an empty line between the steps of a text. */
 function spaced(text: string): string {
-  return text.replaceAll(/\n {2}- id:/g, (whole, at: number) => (text.slice(0, at).endsWith('steps:') ? whole : `\n${whole}`))
+  return text.replaceAll(/\n {2}- id:/g, (whole, at: number) =>
+    text.slice(0, at).endsWith('steps:') ? whole : `\n${whole}`,
+  )
 }

@@ -54,7 +54,12 @@ function shared(props: FieldProps) {
     label: label(props),
     description: helpOf(props.within, props.name),
     size: 'xs' as const,
-    inputWrapperOrder: ['label', 'input', 'error', 'description'] as ('label' | 'input' | 'error' | 'description')[],
+    inputWrapperOrder: ['label', 'input', 'error', 'description'] as (
+      | 'label'
+      | 'input'
+      | 'error'
+      | 'description'
+    )[],
     'data-field': `${props.within}.${props.name}`,
   }
 }
@@ -69,16 +74,29 @@ export function TextField(
     placeholder?: string | undefined
   },
 ) {
-  const drafted = useDrafted(props.value ?? '', (text) => props.put(text === '' ? undefined : text) ?? undefined, props.multi)
+  const drafted = useDrafted(
+    props.value ?? '',
+    (text) => props.put(text === '' ? undefined : text) ?? undefined,
+    props.multi,
+  )
   const mono = props.mono ? { input: classes['mono']! } : {}
-  const more = { placeholder: props.placeholder, readOnly: props.readOnly, classNames: mono, spellCheck: !props.mono }
-  return props.multi
-    ? <Textarea {...shared(props)} {...drafted} {...more} autosize minRows={2} maxRows={8} />
-    : <TextInput {...shared(props)} {...drafted} {...more} />
+  const more = {
+    placeholder: props.placeholder,
+    readOnly: props.readOnly,
+    classNames: mono,
+    spellCheck: !props.mono,
+  }
+  return props.multi ? (
+    <Textarea {...shared(props)} {...drafted} {...more} autosize minRows={2} maxRows={8} />
+  ) : (
+    <TextInput {...shared(props)} {...drafted} {...more} />
+  )
 }
 
 /** NumberField is a number; an empty one removes the key. */
-export function NumberField(props: FieldProps & { value: number | undefined; put: (value: number | undefined) => void }) {
+export function NumberField(
+  props: FieldProps & { value: number | undefined; put: (value: number | undefined) => void },
+) {
   const t = useWords(words)
   const drafted = useDrafted(props.value === undefined ? '' : String(props.value), (text) => {
     if (text.trim() === '') props.put(undefined)
@@ -100,7 +118,10 @@ export function ChoiceField(
   },
 ) {
   const known = props.options.map((each) => (typeof each === 'string' ? { value: each, label: each } : each))
-  const odd = props.value !== undefined && !known.some((each) => each.value === props.value) ? [{ value: props.value, label: props.value }] : []
+  const odd =
+    props.value !== undefined && !known.some((each) => each.value === props.value)
+      ? [{ value: props.value, label: props.value }]
+      : []
   return (
     <NativeSelect
       {...shared(props)}
@@ -128,10 +149,16 @@ export function YesField(props: FieldProps & { value: boolean; put: (value: true
 
 /** JsonField is any value, written as YAML; an empty one removes the key. */
 export function JsonField(
-  props: FieldProps & { value: Json | undefined; put: (value: Json | undefined) => void; map?: boolean; rows?: number },
+  props: FieldProps & {
+    value: Json | undefined
+    put: (value: Json | undefined) => void
+    map?: boolean
+    rows?: number
+  },
 ) {
   const t = useWords(words)
-  const shown = props.value === undefined ? '' : stringify(props.value, { lineWidth: 0, compat: 'yaml-1.1' }).trimEnd()
+  const shown =
+    props.value === undefined ? '' : stringify(props.value, { lineWidth: 0, compat: 'yaml-1.1' }).trimEnd()
   const drafted = useDrafted(
     shown,
     (text) => {
@@ -146,7 +173,15 @@ export function JsonField(
     true,
   )
   return (
-    <Textarea {...shared(props)} {...drafted} readOnly={props.readOnly} autosize minRows={props.rows ?? 2} maxRows={12}
-      spellCheck={false} classNames={{ input: classes['mono']! }} />
+    <Textarea
+      {...shared(props)}
+      {...drafted}
+      readOnly={props.readOnly}
+      autosize
+      minRows={props.rows ?? 2}
+      maxRows={12}
+      spellCheck={false}
+      classNames={{ input: classes['mono']! }}
+    />
   )
 }

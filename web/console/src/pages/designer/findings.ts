@@ -1,7 +1,17 @@
 import type { Schemas } from '@/api/client.ts'
 import type { Paint, Paints } from '@/saga/graph/paint.ts'
 import { idsOf } from './steps.ts'
-import { endOf, nodeAt, pathAt, placeOf, pointerPath, startOf, stepList, type Path, type Source } from './source.ts'
+import {
+  endOf,
+  nodeAt,
+  pathAt,
+  placeOf,
+  pointerPath,
+  startOf,
+  stepList,
+  type Path,
+  type Source,
+} from './source.ts'
 
 export type Severity = 'error' | 'warning' | 'hint'
 
@@ -26,7 +36,11 @@ export function placed(source: Source, found: readonly Schemas['SagaFinding'][])
     const path = pointerPath(each.path ?? '')
     const node = each.path ? nodeAt(source.root, path) : undefined
     const start = each.line ? placeOf(source.text, each.line, each.column ?? 1) : node ? startOf(node) : 0
-    const fits = node && startOf(node) <= start && start < endOf(node) && !source.text.slice(start, endOf(node)).includes('\n')
+    const fits =
+      node &&
+      startOf(node) <= start &&
+      start < endOf(node) &&
+      !source.text.slice(start, endOf(node)).includes('\n')
     const to = fits ? endOf(node) : wordEnd(source.text, start)
     const steps = path[0] === 'steps' && typeof path[1] === 'number' ? path : pathAt(source.root, start)
     return {

@@ -40,7 +40,10 @@ export function rawShapeAt(path: Path): Shape | undefined {
   for (const key of path) {
     const here: Shape = solved(shape)
     if (typeof key === 'number') shape = here.items ?? here.oneOf?.find((each) => each.items)?.items
-    else shape = here.properties?.[key] ?? (typeof here.additionalProperties === 'object' ? here.additionalProperties : undefined)
+    else
+      shape =
+        here.properties?.[key] ??
+        (typeof here.additionalProperties === 'object' ? here.additionalProperties : undefined)
     if (!shape) return undefined
   }
   return shape

@@ -42,7 +42,11 @@ describe('scenarios', () => {
   })
 
   it('are tests with what came of them', () => {
-    const test = testOf('no money', 'order.yaml', scenario, { end: 'compensated', failure: 'step pay: refused', order: ['reserve', 'pay refused'] })
+    const test = testOf('no money', 'order.yaml', scenario, {
+      end: 'compensated',
+      failure: 'step pay: refused',
+      order: ['reserve', 'pay refused'],
+    })
     expect(parse(test)).toEqual({
       test: 'no money',
       saga: 'order.yaml',
@@ -54,13 +58,19 @@ describe('scenarios', () => {
   })
 
   it('begin with an input that fits', () => {
-    expect(sampleOf({
-      type: 'object',
-      properties: {
-        a: { type: 'string', minLength: 8 }, n: { type: 'integer', minimum: 3 }, x: { type: 'number', exclusiveMinimum: 0 },
-        e: { enum: ['u', 'v'] }, l: { type: 'array', minItems: 2, items: { type: 'boolean' } }, d: { default: 4 },
-      },
-    })).toEqual({ a: 'samplexx', n: 3, x: 1, e: 'u', l: [true, true], d: 4 })
+    expect(
+      sampleOf({
+        type: 'object',
+        properties: {
+          a: { type: 'string', minLength: 8 },
+          n: { type: 'integer', minimum: 3 },
+          x: { type: 'number', exclusiveMinimum: 0 },
+          e: { enum: ['u', 'v'] },
+          l: { type: 'array', minItems: 2, items: { type: 'boolean' } },
+          d: { default: 4 },
+        },
+      }),
+    ).toEqual({ a: 'samplexx', n: 3, x: 1, e: 'u', l: [true, true], d: 4 })
     expect(sampleOf(undefined)).toEqual({})
   })
 })
@@ -96,14 +106,31 @@ describe('a run is painted', () => {
   it('step by step', () => {
     const states = (id: string) => moments.map((_m, i) => paintsAt(steps, moments, i + 1)[id]?.state)
     expect(states('reserve')).toEqual([
-      'idle', 'running', 'retrying', 'done', 'done', 'done', 'done', 'done', 'done', 'undoing', 'undoing', 'undone', 'undone',
+      'idle',
+      'running',
+      'retrying',
+      'done',
+      'done',
+      'done',
+      'done',
+      'done',
+      'done',
+      'undoing',
+      'undoing',
+      'undone',
+      'undone',
     ])
     expect(states('tell').at(-1)).toBe('idle')
     expect(states('each').slice(3, 9)).toEqual(['idle', 'running', 'running', 'running', 'refused', 'refused'])
   })
 
   it('with attempts, failures, items and the way of a choice', () => {
-    expect(paintsAt(steps, moments, 3)['reserve']).toMatchObject({ state: 'retrying', attempts: 1, failure: 'failed', current: true })
+    expect(paintsAt(steps, moments, 3)['reserve']).toMatchObject({
+      state: 'retrying',
+      attempts: 1,
+      failure: 'failed',
+      current: true,
+    })
     expect(paintsAt(steps, moments, 4)['reserve']).not.toHaveProperty('failure')
     expect(paintsAt(steps, moments, 8)['each']).toMatchObject({ items: { done: 1, of: 2, failed: 1 } })
     expect(paintsAt(steps, moments, 5)['way']).toMatchObject({ state: 'done', took: 'b' })
@@ -111,37 +138,67 @@ describe('a run is painted', () => {
   })
 
   it('with sub-sagas as one, and skipped steps at the end', () => {
-    const paints = paintsAt(steps, [
-      { step: 'trip/hotel', event: 'stepStarted' }, { step: 'trip/hotel', event: 'stepDone' }, { event: 'commitDecided' },
-    ], 3)
+    const paints = paintsAt(
+      steps,
+      [
+        { step: 'trip/hotel', event: 'stepStarted' },
+        { step: 'trip/hotel', event: 'stepDone' },
+        { event: 'commitDecided' },
+      ],
+      3,
+    )
     expect(paints['trip']).toMatchObject({ state: 'done' })
     expect(paints['trip/hotel']).toMatchObject({ state: 'done' })
     expect(paints['tell']).toMatchObject({ state: 'skipped' })
   })
 
   it('as bars', () => {
-    expect(barsOf({
-      tookMs: 500,
-      steps: [{ name: 'a', state: 'undone', fromMs: 0, toMs: 100, undoFromMs: 300, undoToMs: 400, attempts: 1 }, { name: 'b', state: 'running', fromMs: 100 }],
-    })).toMatchObject([
-      { parts: [{ fromMs: 0, toMs: 100, state: 'done' }, { fromMs: 300, toMs: 400, undo: true, state: 'undone' }] },
+    expect(
+      barsOf({
+        tookMs: 500,
+        steps: [
+          { name: 'a', state: 'undone', fromMs: 0, toMs: 100, undoFromMs: 300, undoToMs: 400, attempts: 1 },
+          { name: 'b', state: 'running', fromMs: 100 },
+        ],
+      }),
+    ).toMatchObject([
+      {
+        parts: [
+          { fromMs: 0, toMs: 100, state: 'done' },
+          { fromMs: 300, toMs: 400, undo: true, state: 'undone' },
+        ],
+      },
       { parts: [{ fromMs: 100, toMs: 500, state: 'running' }] },
     ])
   })
 })
 
 describe('a counter-example', () => {
-  const lines = ['reserve: lost: nobody knows whether it has run', 'decided: rollback, refused', 'each[1]: done', 'reserve: compensated', 'case of way: false']
+  const lines = [
+    'reserve: lost: nobody knows whether it has run',
+    'decided: rollback, refused',
+    'each[1]: done',
+    'reserve: compensated',
+    'case of way: false',
+  ]
 
   it('is read', () => {
     expect(pathMoments(lines, steps).map((moment) => [moment.step, moment.event])).toEqual([
-      ['reserve', 'retriesUsedUp'], [undefined, 'rollbackDecided'], ['each[1]', 'stepDone'], ['reserve', 'undone'], [undefined, 'said'],
+      ['reserve', 'retriesUsedUp'],
+      [undefined, 'rollbackDecided'],
+      ['each[1]', 'stepDone'],
+      ['reserve', 'undone'],
+      [undefined, 'said'],
     ])
   })
 
   it('is numbered and painted', () => {
     const moments = pathMoments(lines, steps)
-    expect(pathPaints(steps, moments, 1)['reserve']).toMatchObject({ state: 'unknown', positions: [1, 4], current: true })
+    expect(pathPaints(steps, moments, 1)['reserve']).toMatchObject({
+      state: 'unknown',
+      positions: [1, 4],
+      current: true,
+    })
     expect(pathPaints(steps, moments, 4)['reserve']).toMatchObject({ state: 'undone' })
     expect(pathPaints(steps, moments, 5, 'each[1]')['each']).toMatchObject({ current: true, state: 'unknown' })
   })
@@ -150,7 +207,14 @@ describe('a counter-example', () => {
 describe('differences', () => {
   it('are lines that went and came', () => {
     const lines = compareLines('a\nb\nc\nd\n', 'a\nx\nc\nd\ne\n')
-    expect(lines.map((line) => `${line.kind} ${line.text}`)).toEqual(['same a', 'gone b', 'new x', 'same c', 'same d', 'new e'])
+    expect(lines.map((line) => `${line.kind} ${line.text}`)).toEqual([
+      'same a',
+      'gone b',
+      'new x',
+      'same c',
+      'same d',
+      'new e',
+    ])
     expect(counts(lines)).toEqual({ gone: 1, come: 2 })
     expect(compareLines('a\n', 'a\n').every((line) => line.kind === 'same')).toBe(true)
   })
@@ -173,9 +237,14 @@ describe('findings', () => {
       { rule: 'missing', severity: 'warning', line: 5, column: 5, path: '/steps/1', text: 'hm' },
       { rule: 'bad-name', severity: 'error', path: '/name', text: 'none' },
     ])
-    expect(found.map((each) => [each.step, text.slice(each.from, each.to), each.line])).toEqual([['a', 'x', 4], ['b', 'id', 5], [undefined, 'saga', 1]])
+    expect(found.map((each) => [each.step, text.slice(each.from, each.to), each.line])).toEqual([
+      ['a', 'x', 4],
+      ['b', 'id', 5],
+      [undefined, 'saga', 1],
+    ])
     expect(paintFindings(source, found, { a: { state: 'done' } })).toEqual({
-      a: { state: 'done', findings: { severity: 'error', texts: ['no'] } }, b: { findings: { severity: 'warning', texts: ['hm'] } },
+      a: { state: 'done', findings: { severity: 'error', texts: ['no'] } },
+      b: { findings: { severity: 'warning', texts: ['hm'] } },
     })
   })
 

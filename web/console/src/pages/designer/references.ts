@@ -22,7 +22,8 @@ function textsOf(source: Source): Visited[] {
       for (const pair of node.items as Pair<Node, Node | null>[]) {
         if (isScalar(pair.key)) walk(pair.value, [...path, String(pair.key.value)], inFlow || isFlow(node))
       }
-    } else if (isSeq(node)) node.items.forEach((item, i) => walk(item as Node, [...path, i], inFlow || isFlow(node)))
+    } else if (isSeq(node))
+      node.items.forEach((item, i) => walk(item as Node, [...path, i], inFlow || isFlow(node)))
   }
   if (!isMap(source.root)) return out
   for (const pair of source.root.items as Pair<Node, Node | null>[]) {
@@ -161,19 +162,27 @@ function reading(id: string): string {
 
 /** renameInExpression renames a step where an expression reads it. */
 export function renameInExpression(expression: string, from: string, to: string): string {
-  return expression.replaceAll(new RegExp(`${reading(from)}|${quoted}`, 'g'), (whole: string, read?: string) => {
-    if (!read) return whole
-    const quote = read.includes('"') ? '"' : "'"
-    if (read.includes('[')) return read.replace(new RegExp(`["']${escape(from)}["']`), `${quote}${to}${quote}`)
-    if (simple.test(to)) return read.slice(0, read.length - from.length) + to
-    return `steps["${to}"]`
-  })
+  return expression.replaceAll(
+    new RegExp(`${reading(from)}|${quoted}`, 'g'),
+    (whole: string, read?: string) => {
+      if (!read) return whole
+      const quote = read.includes('"') ? '"' : "'"
+      if (read.includes('['))
+        return read.replace(new RegExp(`["']${escape(from)}["']`), `${quote}${to}${quote}`)
+      if (simple.test(to)) return read.slice(0, read.length - from.length) + to
+      return `steps["${to}"]`
+    },
+  )
 }
 
 /** renameCaseInExpression renames a case where an expression compares with it. */
 export function renameCaseInExpression(expression: string, step: string, from: string, to: string): string {
-  const compared = String.raw`(${reading(step).replace('(steps', '(?:steps')}\??\.case\s*(?:==|!=)\s*)(["'])${escape(from)}\2`
-  return expression.replaceAll(new RegExp(compared, 'g'), (_whole, before: string, quote: string) => before + quote + to + quote)
+  const read = reading(step).replace('(steps', '(?:steps')
+  const compared = String.raw`(${read}\??\.case\s*(?:==|!=)\s*)(["'])${escape(from)}\2`
+  return expression.replaceAll(
+    new RegExp(compared, 'g'),
+    (_whole, before: string, quote: string) => before + quote + to + quote,
+  )
 }
 
 /** readsOf returns the ids of the steps that the expressions of a text read. */

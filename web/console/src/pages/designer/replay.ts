@@ -79,12 +79,23 @@ export function paintsAt(steps: readonly GraphStep[], moments: readonly Moment[]
   return withChoices(steps, withRest(steps, out, over === 'commitDecided' && count >= moments.length))
 }
 
-const weight: readonly PaintState[] = ['undoRefused', 'undoing', 'refused', 'unknown', 'retrying', 'running', 'waiting', 'pending']
+const weight: readonly PaintState[] = [
+  'undoRefused',
+  'undoing',
+  'refused',
+  'unknown',
+  'retrying',
+  'running',
+  'waiting',
+  'pending',
+]
 
 /** together is one paint of several items. */
 function together(ones: readonly One[]): Paint {
   const states = new Set(ones.map((one) => one.state))
-  const state = weight.find((each) => states.has(each)) ?? (states.has('undone') ? (states.has('done') ? 'undoing' : 'undone') : 'done')
+  const state =
+    weight.find((each) => states.has(each)) ??
+    (states.has('undone') ? (states.has('done') ? 'undoing' : 'undone') : 'done')
   const failure = ones.find((one) => one.failure)?.failure
   const failed = ones.filter((one) => one.state === 'refused' || one.state === 'unknown').length
   const done = ones.filter((one) => one.state === 'done' || one.state === 'undone').length
@@ -96,7 +107,11 @@ function together(ones: readonly One[]): Paint {
 }
 
 /** withRest says what the steps are that nothing was heard of: idle, or skipped if all is over. */
-function withRest(steps: readonly GraphStep[], paints: Record<string, Paint>, done: boolean): Record<string, Paint> {
+function withRest(
+  steps: readonly GraphStep[],
+  paints: Record<string, Paint>,
+  done: boolean,
+): Record<string, Paint> {
   for (const step of steps) paints[step.id] ??= { state: done && step.kind !== 'choice' ? 'skipped' : 'idle' }
   return paints
 }
@@ -112,7 +127,12 @@ function withChoices(steps: readonly GraphStep[], paints: Record<string, Paint>)
       if (!edge) continue
       const took = edge.slice(step.id.length + 1)
       // A step where ways come together says nothing about which of them it was.
-      if (took && next.after.length > 1 && next.after.some((each) => each !== edge && reached(each.split('.')[0]!))) continue
+      if (
+        took &&
+        next.after.length > 1 &&
+        next.after.some((each) => each !== edge && reached(each.split('.')[0]!))
+      )
+        continue
       paints[step.id] = { ...paints[step.id], state: 'done', ...(took ? { took } : {}) }
       break
     }
@@ -147,7 +167,11 @@ export function pathMoments(lines: readonly string[], steps: readonly GraphStep[
     const colon = line.indexOf(': ')
     const name = line.slice(0, Math.max(0, colon))
     if (colon < 0 || !ids.has(pathOf(name).split('/')[0]!)) {
-      const event = line.startsWith('decided: rollback') ? 'rollbackDecided' : line.startsWith('decided: commit') ? 'commitDecided' : 'said'
+      const event = line.startsWith('decided: rollback')
+        ? 'rollbackDecided'
+        : line.startsWith('decided: commit')
+          ? 'commitDecided'
+          : 'said'
       out.push({ event, text: line })
       continue
     }
@@ -160,9 +184,19 @@ export function pathMoments(lines: readonly string[], steps: readonly GraphStep[
 }
 
 /** pathPaints paints a counter-example: the state after so many of its moments, and numbers for the places on it. */
-export function pathPaints(steps: readonly GraphStep[], moments: readonly Moment[], count: number, failed?: string): Paints {
+export function pathPaints(
+  steps: readonly GraphStep[],
+  moments: readonly Moment[],
+  count: number,
+  failed?: string,
+): Paints {
   const told = moments.flatMap((moment) =>
-    moment.event === 'undone' ? [{ ...moment, event: 'undoStarted' }, { ...moment, event: 'finished' }] : [moment],
+    moment.event === 'undone'
+      ? [
+          { ...moment, event: 'undoStarted' },
+          { ...moment, event: 'finished' },
+        ]
+      : [moment],
   )
   const upTo = moments.slice(0, count).reduce((sum, moment) => sum + (moment.event === 'undone' ? 2 : 1), 0)
   const paints: Record<string, Paint> = { ...paintsAt(steps, told, upTo) }
@@ -186,13 +220,23 @@ export function pathPaints(steps: readonly GraphStep[], moments: readonly Moment
 export interface Bar {
   readonly name: string
   readonly kind: string
-  readonly parts: readonly { readonly fromMs: number; readonly toMs: number; readonly undo: boolean; readonly state: PaintState }[]
+  readonly parts: readonly {
+    readonly fromMs: number
+    readonly toMs: number
+    readonly undo: boolean
+    readonly state: PaintState
+  }[]
   readonly attempts: number
   readonly failure?: string | undefined
 }
 
 const ends: Record<string, PaintState> = {
-  running: 'running', done: 'done', refused: 'refused', gaveUp: 'unknown', undone: 'done', undoRefused: 'done',
+  running: 'running',
+  done: 'done',
+  refused: 'refused',
+  gaveUp: 'unknown',
+  undone: 'done',
+  undoRefused: 'done',
   stopped: 'abandoned',
 }
 
@@ -200,12 +244,30 @@ const ends: Record<string, PaintState> = {
 export function barsOf(result: Schemas['SimulatedRun']): Bar[] {
   const last = result.tookMs ?? 0
   return (result.steps ?? []).map((step) => {
-    const forward = { fromMs: step.fromMs ?? 0, toMs: step.toMs ?? last, undo: false, state: ends[step.state ?? ''] ?? 'done' }
-    const undo = step.undoFromMs === undefined ? [] : [{
-      fromMs: step.undoFromMs, toMs: step.undoToMs ?? last, undo: true,
-      state: (step.state === 'undoRefused' ? 'undoRefused' : 'undone') as PaintState,
-    }]
+    const forward = {
+      fromMs: step.fromMs ?? 0,
+      toMs: step.toMs ?? last,
+      undo: false,
+      state: ends[step.state ?? ''] ?? 'done',
+    }
+    const undo =
+      step.undoFromMs === undefined
+        ? []
+        : [
+            {
+              fromMs: step.undoFromMs,
+              toMs: step.undoToMs ?? last,
+              undo: true,
+              state: (step.state === 'undoRefused' ? 'undoRefused' : 'undone') as PaintState,
+            },
+          ]
     if (undo.length > 0 && step.toMs === undefined) forward.toMs = Math.min(forward.toMs, undo[0]!.fromMs)
-    return { name: step.name ?? '', kind: step.kind ?? '', parts: [forward, ...undo], attempts: step.attempts ?? 0, failure: step.failure }
+    return {
+      name: step.name ?? '',
+      kind: step.kind ?? '',
+      parts: [forward, ...undo],
+      attempts: step.attempts ?? 0,
+      failure: step.failure,
+    }
   })
 }

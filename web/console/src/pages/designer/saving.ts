@@ -52,7 +52,11 @@ class Saver {
   ) {
     this.etag = draft?.etag
     this.stored = draft?.text ?? base
-    this.state = !may ? { kind: 'readOnly' } : draft ? { kind: 'saved', at: draft.at, by: draft.by } : { kind: 'new' }
+    this.state = !may
+      ? { kind: 'readOnly' }
+      : draft
+        ? { kind: 'saved', at: draft.at, by: draft.by }
+        : { kind: 'new' }
     this.rest = this.state
   }
 
@@ -142,7 +146,10 @@ export function useSaving(options: {
         return
       }
       if (saver.state.kind !== 'saving') saver.set({ kind: 'unsaved' })
-      timer.current = setTimeout(() => void saver.flush().then((all) => !all && saver.state.kind === 'unsaved' && later()), pauseMs)
+      timer.current = setTimeout(
+        () => void saver.flush().then((all) => !all && saver.state.kind === 'unsaved' && later()),
+        pauseMs,
+      )
     }
     const stop = desk.subscribe(later)
     if (saver.dirty) later()

@@ -88,7 +88,9 @@ export function sampleOf(schema: Json | undefined, depth = 0): Json {
       return sampleText(schema)
     case 'integer':
     case 'number': {
-      const least = number('minimum') ?? (number('exclusiveMinimum') === undefined ? undefined : number('exclusiveMinimum')! + 1)
+      const least =
+        number('minimum') ??
+        (number('exclusiveMinimum') === undefined ? undefined : number('exclusiveMinimum')! + 1)
       return Math.min(Math.max(least ?? 1, 1), number('maximum') ?? Infinity)
     }
     case 'boolean':
@@ -96,7 +98,9 @@ export function sampleOf(schema: Json | undefined, depth = 0): Json {
     case 'null':
       return null
     case 'array':
-      return Array.from({ length: Math.max(1, Math.min(number('minItems') ?? 1, 5)) }, () => sampleOf(schema['items'] ?? {}, depth + 1))
+      return Array.from({ length: Math.max(1, Math.min(number('minItems') ?? 1, 5)) }, () =>
+        sampleOf(schema['items'] ?? {}, depth + 1),
+      )
     default:
       return sampleMap(schema, depth)
   }
@@ -130,7 +134,8 @@ export function commandOf(file: string, scenario: Scenario): string {
   for (const [step, wish] of Object.entries(scenario.wishes)) {
     if (wish.does !== 'slow') words.push('--outcome', quote(`${step}=${String(outcomeOf(wish))}`))
   }
-  for (const [step, body] of Object.entries(scenario.bodies)) words.push('--body', quote(`${step}=${JSON.stringify(body)}`))
+  for (const [step, body] of Object.entries(scenario.bodies))
+    words.push('--body', quote(`${step}=${JSON.stringify(body)}`))
   if (scenario.random) words.push('--seed', String(scenario.seed))
   if (scenario.random && scenario.runs > 1) words.push('--runs', String(scenario.runs))
   return words.join(' ')
@@ -150,7 +155,12 @@ function compact(text: string): string {
 }
 
 /** testOf writes a file for `concord saga test`: the scenario, and as what is expected what has come of it. */
-export function testOf(name: string, file: string, scenario: Scenario, result: Schemas['SimulatedRun']): string {
+export function testOf(
+  name: string,
+  file: string,
+  scenario: Scenario,
+  result: Schemas['SimulatedRun'],
+): string {
   const outcomes = outcomesOf(scenario)
   const test: Record<string, unknown> = { test: name, saga: file }
   if (scenario.input.trim() && scenario.input.trim() !== 'null') test['input'] = JSON.parse(scenario.input)

@@ -1,4 +1,15 @@
-import { isMap, isPair, isScalar, isSeq, parseDocument, visit, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml'
+import {
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  parseDocument,
+  visit,
+  type Node,
+  type Pair,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml'
 
 /** The two ways to write a definition. */
 export type Format = 'yaml' | 'json'
@@ -39,7 +50,14 @@ export function readSource(text: string): Source {
     text: error.message,
   }))
   const root = (doc.contents ?? undefined) as Node | undefined
-  return { text, format, root, value: json?.ok ? json.value : valueOf(doc), problems, hasComments: comments(doc) }
+  return {
+    text,
+    format,
+    root,
+    value: json?.ok ? json.value : valueOf(doc),
+    problems,
+    hasComments: comments(doc),
+  }
 }
 
 function jsonOf(text: string): { ok: true; value: Json } | { ok: false } {

@@ -3,7 +3,22 @@ import { Editing } from './editing.ts'
 import { convert } from './emit.ts'
 import { mapTemplates, renameInExpression } from './references.ts'
 import { pathAt, placeOf, readSource, type Json } from './source.ts'
-import { connect, deleteStep, disconnect, follows, freeId, idsOf, insertStep, kinds, mayConnect, moveStep, predecessors, renameCase, renameStep, stepKinds } from './steps.ts'
+import {
+  connect,
+  deleteStep,
+  disconnect,
+  follows,
+  freeId,
+  idsOf,
+  insertStep,
+  kinds,
+  mayConnect,
+  moveStep,
+  predecessors,
+  renameCase,
+  renameStep,
+  stepKinds,
+} from './steps.ts'
 
 const order = `# An order.
 saga: 1
@@ -46,7 +61,8 @@ function edit(text: string, change: (editing: Editing) => void): string {
   change(editing)
   // What the changes say leads to the same text.
   let replayed = text
-  for (const each of editing.changes) replayed = replayed.slice(0, each.from) + each.insert + replayed.slice(each.to)
+  for (const each of editing.changes)
+    replayed = replayed.slice(0, each.from) + each.insert + replayed.slice(each.to)
   expect(replayed).toBe(editing.text)
   expect(editing.source.problems).toEqual([])
   return editing.text
@@ -56,7 +72,10 @@ function edit(text: string, change: (editing: Editing) => void): string {
 function difference(a: string, b: string): { gone: string[]; come: string[] } {
   const left = a.split('\n')
   const right = b.split('\n')
-  return { gone: left.filter((line) => !right.includes(line)), come: right.filter((line) => !left.includes(line)) }
+  return {
+    gone: left.filter((line) => !right.includes(line)),
+    come: right.filter((line) => !left.includes(line)),
+  }
 }
 
 describe('changes of values', () => {
@@ -105,10 +124,15 @@ describe('changes of values', () => {
   it('write long values over several lines and short ones in one', () => {
     const text = edit(order, (e) => {
       e.put(['steps', 4, 'retry'], { first: '1s', attempts: 3 })
-      e.put(['steps', 4, 'result'], Array.from({ length: 5 }, (_, i) => ({ when: `status == ${500 + i}`, is: 'unknown' })))
+      e.put(
+        ['steps', 4, 'result'],
+        Array.from({ length: 5 }, (_, i) => ({ when: `status == ${500 + i}`, is: 'unknown' })),
+      )
     })
     expect(text).toContain('\n    retry: {first: 1s, attempts: 3}\n')
-    expect(text).toContain('\n    result:\n      - {when: status == 500, is: unknown}\n      - {when: status == 501, is: unknown}\n')
+    expect(text).toContain(
+      '\n    result:\n      - {when: status == 500, is: unknown}\n      - {when: status == 501, is: unknown}\n',
+    )
   })
 
   it('keep comments in maps whose values change', () => {
@@ -132,7 +156,10 @@ describe('changes of values', () => {
     })
     expect(text).toContain('description: |\n  one\n  two\n')
     expect(text).toContain('title: "yes"')
-    expect(readSource(text).value).toMatchObject({ description: 'one\ntwo\n', steps: [{ title: 'a # b' }, { title: 'yes' }, {}, {}, {}] })
+    expect(readSource(text).value).toMatchObject({
+      description: 'one\ntwo\n',
+      steps: [{ title: 'a # b' }, { title: 'yes' }, {}, {}, {}],
+    })
   })
 
   it('fill what is empty', () => {
@@ -142,7 +169,8 @@ describe('changes of values', () => {
   })
 
   it('are small in JSON as well', () => {
-    const json = '{\n  "saga": 1,\n  "name": "x",\n  "steps": [\n    {"id": "a", "timer": {"for": "5m"}}\n  ]\n}\n'
+    const json =
+      '{\n  "saga": 1,\n  "name": "x",\n  "steps": [\n    {"id": "a", "timer": {"for": "5m"}}\n  ]\n}\n'
     const text = edit(json, (e) => {
       e.put(['title'], 'T')
       e.put(['steps', 0, 'title'], 'A "pause"')
@@ -204,7 +232,9 @@ describe('new steps', () => {
 
   it.each(kinds)('of the kind %s are made in YAML and in JSON', (kind) => {
     const yaml = readSource(edit(order, (e) => insertStep(e, kind, { after: 'reserve' }))).value
-    const json = readSource(edit(convert(readSource(order).value!, 'json'), (e) => insertStep(e, kind, { after: 'reserve' }))).value
+    const json = readSource(
+      edit(convert(readSource(order).value!, 'json'), (e) => insertStep(e, kind, { after: 'reserve' })),
+    ).value
     expect(json).toEqual(yaml)
   })
 
@@ -236,14 +266,19 @@ describe('steps that go', () => {
   })
 
   it('do not have the next step follow the wrong one', () => {
-    const start = 'steps:\n  - {id: a, timer: {for: 1s}}\n  - {id: b, after: [], timer: {for: 1s}}\n  - {id: c, timer: {for: 1s}}\n'
+    const start =
+      'steps:\n  - {id: a, timer: {for: 1s}}\n  - {id: b, after: [], timer: {for: 1s}}\n  - {id: c, timer: {for: 1s}}\n'
     const { value } = readSource(edit(start, (e) => deleteStep(e, 'b')))
     expect(predecessors(value, 'c')).toEqual([])
   })
 
   it('are not what a refusal leads to', () => {
-    const start = 'steps:\n  - {id: a, onRefused: c, timer: {for: 1s}}\n  - {id: b, timer: {for: 1s}}\n  - {id: c, timer: {for: 1s}}\n'
-    expect(edit(start, (e) => deleteStep(e, 'c'))).toBe('steps:\n  - {id: a, timer: {for: 1s}}\n  - {id: b, timer: {for: 1s}}\n')
+    const start =
+      'steps:\n  - {id: a, onRefused: c, timer: {for: 1s}}\n  - {id: b, timer: {for: 1s}}\n' +
+      '  - {id: c, timer: {for: 1s}}\n'
+    expect(edit(start, (e) => deleteStep(e, 'c'))).toBe(
+      'steps:\n  - {id: a, timer: {for: 1s}}\n  - {id: b, timer: {for: 1s}}\n',
+    )
   })
 })
 
@@ -263,8 +298,13 @@ describe('a new id', () => {
     const text = edit(order, (e) => renameStep(e, 'reserve', 're-serve'))
     expect(text).toContain(String.raw`stock/${'$'}{steps[\"re-serve\"].output.id}"`)
     expect(readSource(text).value).toMatchObject({
-      steps: [{ compensate: { call: { url: 'http://127.0.0.1:9000/stock/${steps["re-serve"].output.id}' } } },
-        { choice: { cases: [{ when: 'input.method == "invoice" and steps["re-serve"].output.ok' }] } }, {}, {}, {}],
+      steps: [
+        { compensate: { call: { url: 'http://127.0.0.1:9000/stock/${steps["re-serve"].output.id}' } } },
+        { choice: { cases: [{ when: 'input.method == "invoice" and steps["re-serve"].output.ok' }] } },
+        {},
+        {},
+        {},
+      ],
     })
   })
 
@@ -315,7 +355,8 @@ describe('edges', () => {
   })
 
   it('lead to a case instead of to the whole choice', () => {
-    const start = 'steps:\n  - {id: w, choice: {cases: [{case: x, when: input.a}], else: y}}\n  - {id: s, timer: {for: 1s}}\n'
+    const start =
+      'steps:\n  - {id: w, choice: {cases: [{case: x, when: input.a}], else: y}}\n  - {id: s, timer: {for: 1s}}\n'
     expect(edit(start, (e) => connect(e, 'w.x', 's'))).toContain('{id: s, after: w.x, timer: {for: 1s}}')
   })
 
@@ -324,7 +365,8 @@ describe('edges', () => {
     const text = edit(order, (e) => moveStep(e, 'ship', -1))
     const { value } = readSource(text)
     expect(idsOf(value)).toEqual(['reserve', 'way', 'credit', 'ship', 'charge'])
-    for (const id of idsOf(before)) expect([id, predecessors(value, id)]).toEqual([id, predecessors(before, id)])
+    for (const id of idsOf(before))
+      expect([id, predecessors(value, id)]).toEqual([id, predecessors(before, id)])
   })
 })
 

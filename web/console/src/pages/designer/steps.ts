@@ -3,11 +3,31 @@ import { renameCaseIn, renameStepIn } from './references.ts'
 import { asMap, stepList, type Json } from './source.ts'
 
 /** The kinds of the palette: those of the language, and two shapes of many steps. */
-export const kinds = ['call', 'message', 'worker', 'subSaga', 'timer', 'signal', 'approval', 'choice', 'loop', 'parallel'] as const
+export const kinds = [
+  'call',
+  'message',
+  'worker',
+  'subSaga',
+  'timer',
+  'signal',
+  'approval',
+  'choice',
+  'loop',
+  'parallel',
+] as const
 export type Kind = (typeof kinds)[number]
 
 /** The kinds of the language. */
-export const stepKinds = ['call', 'message', 'worker', 'subSaga', 'timer', 'signal', 'approval', 'choice'] as const
+export const stepKinds = [
+  'call',
+  'message',
+  'worker',
+  'subSaga',
+  'timer',
+  'signal',
+  'approval',
+  'choice',
+] as const
 export type StepKind = (typeof stepKinds)[number]
 
 type Step = { [key: string]: Json }
@@ -36,7 +56,9 @@ export function indexOf(value: Json | undefined, id: string): number {
 export function casesOf(step: Step): string[] {
   const choice = asMap(step['choice'])
   const cases = Array.isArray(choice?.['cases']) ? choice['cases'] : []
-  const names = cases.flatMap((each) => (typeof asMap(each)?.['case'] === 'string' ? [String(asMap(each)!['case'])] : []))
+  const names = cases.flatMap((each) =>
+    typeof asMap(each)?.['case'] === 'string' ? [String(asMap(each)!['case'])] : [],
+  )
   return typeof choice?.['else'] === 'string' ? [...names, choice['else']] : names
 }
 
@@ -91,8 +113,16 @@ export function freeId(value: Json | undefined, stem: string, taken: readonly st
 }
 
 const stems: Record<Kind, string> = {
-  call: 'call', message: 'send', worker: 'task', subSaga: 'part', timer: 'pause', signal: 'wait', approval: 'approve',
-  choice: 'choose', loop: 'each', parallel: 'branch',
+  call: 'call',
+  message: 'send',
+  worker: 'task',
+  subSaga: 'part',
+  timer: 'pause',
+  signal: 'wait',
+  approval: 'approve',
+  choice: 'choose',
+  loop: 'each',
+  parallel: 'branch',
 }
 
 /** fresh is a new step of a kind, as complete as can be without asking. */
@@ -102,7 +132,8 @@ export function fresh(kind: Kind, id: string, value: Json | undefined): Step {
   switch (kind) {
     case 'message':
       return {
-        id, message: { topic: 'events', data: { run: '${saga.id}' } },
+        id,
+        message: { topic: 'events', data: { run: '${saga.id}' } },
         compensate: { message: { topic: 'events', tag: 'revoked', data: { run: '${saga.id}' } } },
       }
     case 'worker':
@@ -119,7 +150,9 @@ export function fresh(kind: Kind, id: string, value: Json | undefined): Step {
       return { id, choice: { cases: [{ case: 'then', when: condition(value) }], else: 'otherwise' } }
     case 'loop':
       return {
-        id, forEach: { in: listOf(value), as: 'one' }, call: { url: `${url}/\${index}` },
+        id,
+        forEach: { in: listOf(value), as: 'one' },
+        call: { url: `${url}/\${index}` },
         compensate: { call: { method: 'DELETE', url: `${url}/\${index}` } },
       }
     default:
@@ -144,7 +177,9 @@ function condition(value: Json | undefined): string {
 }
 
 function listOf(value: Json | undefined): string {
-  const found = inputs(value).find(([name, schema]) => /^\w+$/.test(name) && asMap(schema)?.['type'] === 'array')
+  const found = inputs(value).find(
+    ([name, schema]) => /^\w+$/.test(name) && asMap(schema)?.['type'] === 'array',
+  )
   return found ? `input.${found[0]}` : '[1, 2, 3]'
 }
 
@@ -188,7 +223,11 @@ function append(editing: Editing, kind: Kind, made: readonly string[], all: read
   const last = ids.at(-1)
   const after = last === undefined ? [] : [last]
   all.forEach((step) => {
-    editing.insert(['steps'], stepList(editing.value).length, kind === 'parallel' ? withAfter(step, after) : step)
+    editing.insert(
+      ['steps'],
+      stepList(editing.value).length,
+      kind === 'parallel' ? withAfter(step, after) : step,
+    )
   })
   return made[0]!
 }
@@ -207,7 +246,8 @@ function successors(value: Json | undefined, id: string, name?: string): string[
 /** implicitNext is the step that follows the one at a place only because it stands behind it. */
 function implicitNext(value: Json | undefined, at: number): string | undefined {
   const next = stepList(value)[at + 1]
-  if (!next || typeof next['id'] !== 'string' || written(next) || catchers(value, next['id']).length > 0) return undefined
+  if (!next || typeof next['id'] !== 'string' || written(next) || catchers(value, next['id']).length > 0)
+    return undefined
   return next['id']
 }
 
@@ -279,7 +319,11 @@ export function disconnect(editing: Editing, edge: string, to: string, refused =
     editing.remove(['steps', indexOf(editing.value, stepOfEdge(edge)), 'onRefused'])
     return
   }
-  setAfter(editing, to, predecessors(editing.value, to).filter((each) => each !== edge))
+  setAfter(
+    editing,
+    to,
+    predecessors(editing.value, to).filter((each) => each !== edge),
+  )
 }
 
 /** moveStep moves a step by one place in the document. Who followed whom stays as it was. */
@@ -288,10 +332,13 @@ export function moveStep(editing: Editing, id: string, by: -1 | 1): void {
   const at = indexOf(editing.value, id)
   const other = steps[at + by]
   if (at < 0 || !other) return
-  const touched = [at - 1, at, at + 1, at + 2].flatMap((i) => (typeof steps[i]?.['id'] === 'string' ? [String(steps[i]['id'])] : []))
+  const touched = [at - 1, at, at + 1, at + 2].flatMap((i) =>
+    typeof steps[i]?.['id'] === 'string' ? [String(steps[i]['id'])] : [],
+  )
   const before = new Map(touched.map((each) => [each, predecessors(editing.value, each)]))
   const step = steps[at]!
   editing.remove(['steps', at])
   editing.insert(['steps'], at + by, step)
-  for (const [each, after] of before) if (catchers(editing.value, each).length === 0) setAfter(editing, each, after)
+  for (const [each, after] of before)
+    if (catchers(editing.value, each).length === 0) setAfter(editing, each, after)
 }

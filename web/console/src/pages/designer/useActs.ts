@@ -4,14 +4,28 @@ import type { Acts } from './acts.ts'
 import type { Desk } from './desk.ts'
 import type { Editing } from './editing.ts'
 import { asMap, nodeAt, type Json, type Path } from './source.ts'
-import { connect, deleteStep, disconnect, idsOf, insertStep, predecessors, renameCase, renameStep, stepOfEdge } from './steps.ts'
+import {
+  connect,
+  deleteStep,
+  disconnect,
+  idsOf,
+  insertStep,
+  predecessors,
+  renameCase,
+  renameStep,
+  stepOfEdge,
+} from './steps.ts'
 import { words } from './words.ts'
 
 /** Maps that are gone when their last key is. */
 const vanishing = new Set<string | number>(['retry', 'headers', 'output'])
 
 /** useActs is what canvas and forms can do with a desk, and what is said of the newest to those who do not see it. */
-export function useActs(desk: Desk, select: (id: string | undefined) => void, selected: string | undefined): { acts: Acts; said: string } {
+export function useActs(
+  desk: Desk,
+  select: (id: string | undefined) => void,
+  selected: string | undefined,
+): { acts: Acts; said: string } {
   const t = useWords(words)
   const [said, say] = useState('')
   const latest = useRef({ t, selected, select })
@@ -31,7 +45,8 @@ export function useActs(desk: Desk, select: (id: string | undefined) => void, se
       edit((e) => {
         const holder = path.slice(0, -1)
         const around = asMap(nodeAt(e.source.root, holder)?.toJSON() as Json | undefined)
-        const last = value === undefined && vanishing.has(path.at(-2) ?? '') && around && Object.keys(around).length === 1
+        const last =
+          value === undefined && vanishing.has(path.at(-2) ?? '') && around && Object.keys(around).length === 1
         e.put(last ? holder : path, value)
       })
     }
@@ -56,12 +71,17 @@ export function useActs(desk: Desk, select: (id: string | undefined) => void, se
         edit((e) => renameStep(e, from, to), latest.current.t('saidRenamed', { from, to }))
         if (latest.current.selected === from) latest.current.select(to)
       },
-      renameCase: (step, from, to) => void edit((e) => renameCase(e, step, from, to), latest.current.t('saidRenamed', { from, to })),
+      renameCase: (step, from, to) =>
+        void edit((e) => renameCase(e, step, from, to), latest.current.t('saidRenamed', { from, to })),
       connect: (edge, to) => {
         const why = edit((e) => connect(e, edge, to))
         say(latest.current.t(why ? `no_${why}` : 'saidConnected', { from: edge, to }))
       },
-      disconnect: (edge, to, refused) => void edit((e) => disconnect(e, edge, to, refused), latest.current.t('saidDisconnected', { from: edge, to })),
+      disconnect: (edge, to, refused) =>
+        void edit(
+          (e) => disconnect(e, edge, to, refused),
+          latest.current.t('saidDisconnected', { from: edge, to }),
+        ),
     }
   }, [desk])
   return { acts, said }
@@ -70,7 +90,11 @@ export function useActs(desk: Desk, select: (id: string | undefined) => void, se
 /** focusStep puts the focus on a step of the graph when it is drawn. */
 function focusStep(id: string | undefined): void {
   if (id === undefined) return
-  requestAnimationFrame(() => requestAnimationFrame(() => {
-    document.querySelector<HTMLElement>(`.react-flow [data-path="${CSS.escape(id)}"]`)?.focus({ preventScroll: true })
-  }))
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      document
+        .querySelector<HTMLElement>(`.react-flow [data-path="${CSS.escape(id)}"]`)
+        ?.focus({ preventScroll: true })
+    }),
+  )
 }

@@ -1,7 +1,8 @@
 /** The words of the designer in English. */
 export const words = {
   designer: 'Designer',
-  designerText: 'A saga is drawn and written at the same time: the canvas and the text are one document, checked while you type.',
+  designerText:
+    'A saga is drawn and written at the same time: the canvas and the text are one document, checked while you type.',
   newSaga: 'New saga',
   nameOfSaga: 'Name of the saga',
   begin: 'Begin',
@@ -35,10 +36,12 @@ export const words = {
   discardNamed: 'Discard the draft {name}',
   discardHelp: 'The draft is removed for everybody.',
   discardYes: 'Discard the draft {name}',
-  draftThere: 'There was a draft of {name} already, so this is it. What is published is in “Publish”, as a difference.',
+  draftThere:
+    'There was a draft of {name} already, so this is it. What is published is in “Publish”, as a difference.',
   openedVersion: 'This is version {version}, as it was published. A draft is made with your first change.',
   isSeata: 'This is a state machine of Seata',
-  isSeataHelp: 'The designer edits sagas in Concord’s own language. Look at this one among the sagas, or export it.',
+  isSeataHelp:
+    'The designer edits sagas in Concord’s own language. Look at this one among the sagas, or export it.',
   nothingCalled: 'There is neither a draft nor a saga called {name}',
   nothingCalledHelp: 'It may have been discarded. You can begin it anew.',
   badName: 'A letter, then letters, digits, _ and -; at most 64.',
@@ -142,7 +145,8 @@ export const words = {
   endsWell: 'Every path ends well',
   endsBadly: '{n} paths end badly',
   exhaustive: 'Exhaustive',
-  exhaustiveHelp: 'Everything that can happen was looked at: each answer, each loss, the deadline, and copies of messages.',
+  exhaustiveHelp:
+    'Everything that can happen was looked at: each answer, each loss, the deadline, and copies of messages.',
   bounded: 'Bounded',
   boundedHelp: 'There is too much that can happen to look at all of it. What was looked at is counted.',
   exploredCounts: '{states} states on {paths} paths were looked at.',
@@ -166,7 +170,9 @@ export const words = {
   fast: 'fast',
 
   simulateTitle: 'Let things go wrong',
-  simulateHelp: 'Choose on the steps of the canvas, or in the table, what each of them does, and run it: nothing is called, and a day goes by at once. The canvas shows how it goes forward, and back.',
+  simulateHelp:
+    'Choose on the steps of the canvas, or in the table, what each of them does, and run it: nothing is called, and ' +
+    'a day goes by at once. The canvas shows how it goes forward, and back.',
   run: 'Run',
   runRandom: 'Roll the dice',
   forgetWishes: 'All goes well',
@@ -254,6 +260,8 @@ export const words = {
   leave: 'Leave without saving',
   stay: 'Stay',
   convertTitle: 'JSON has no comments',
-  convertText: 'The comments of the text are lost in JSON. As long as you change nothing, going back to YAML brings them back; so does undo.',
+  convertText:
+    'The comments of the text are lost in JSON. As long as you change nothing, going back to YAML brings them ' +
+    'back; so does undo.',
   convert: 'Convert to JSON',
 }

@@ -168,7 +168,8 @@ export const words: Record<keyof typeof en, string> = {
   fast: '快',
 
   simulateTitle: '模拟故障',
-  simulateHelp: '在画布的步骤上或表格中选择每个步骤的表现，然后运行：不会真正调用任何服务，一天的时间瞬间即过。画布会显示正向执行与补偿的过程。',
+  simulateHelp:
+    '在画布的步骤上或表格中选择每个步骤的表现，然后运行：不会真正调用任何服务，一天的时间瞬间即过。画布会显示正向执行与补偿的过程。',
   run: '运行',
   runRandom: '随机运行',
   forgetWishes: '全部正常',
