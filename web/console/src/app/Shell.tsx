@@ -72,7 +72,7 @@ function Frame() {
       </a>
       <AppShell.Header className={classes['header']}>
         <Burger opened={open} onClick={nav.toggle} hiddenFrom="md" size="sm" aria-label={t('openNavigation')} />
-        <NavLink to="/" className={classes['brand']!}>
+        <NavLink to="/" className={classes['brand']!} aria-label={t('product')}>
           <img src="/icon.svg" alt="" width={24} height={24} />
           <span>{t('product')}</span>
         </NavLink>
