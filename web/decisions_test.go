@@ -201,14 +201,16 @@ func TestHalvesWithoutAnEnd(t *testing.T) {
 	r := setup(t, func(o *Options) {
 		o.Halves = func(context.Context) (Halves, error) {
 			return Halves{InFlight: 1, Pending: 2, OldestAt: 1_700_000_000_000, More: true, GivenUp: []GivenUpHalf{{
-				Broker: "b", Queue: 1, Offset: 2, Pack: "p", XIDs: []string{"h:1:7"}, StoredAt: 1_700_000_000_000,
+				Broker: "b", Queue: 1, Offset: 2, Pack: "p", XIDs: []string{"h:1:7"}, StoredAt: 1_700_000_000_000, Checks: 15,
 			}}}, nil
 		}
 	})
 	_, got, _ := r.do(t, "GET", "/api/v1/decisions/halves", "")
 	const at = "2023-11-14T22:13:20.000Z"
 	want := map[string]any{"inFlight": 1.0, "pending": 2.0, "oldestAt": at, "ageMs": 123.0, "more": true, "givenUp": []any{
-		map[string]any{"broker": "b", "queue": 1.0, "offset": 2.0, "pack": "p", "xids": []any{"h:1:7"}, "storedAt": at},
+		map[string]any{
+			"broker": "b", "queue": 1.0, "offset": 2.0, "pack": "p", "xids": []any{"h:1:7"}, "storedAt": at, "checks": 15.0,
+		},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -30,6 +30,8 @@ type GivenUpHalf struct {
 	Pack     string
 	XIDs     []string
 	StoredAt txn.Millis
+	// Checks is how often the broker has asked before.
+	Checks int
 }
 
 // HalvesView is how they look.
@@ -50,6 +52,7 @@ type GivenUpHalfView struct {
 	Pack     string   `json:"pack"`
 	XIDs     []string `json:"xids"`
 	StoredAt string   `json:"storedAt"`
+	Checks   int      `json:"checks"`
 }
 
 // listHalves answers GET /api/v1/decisions/halves.
@@ -77,7 +80,7 @@ func (s *Server) listHalves(c *gin.Context) {
 	for _, x := range h.GivenUp {
 		out.GivenUp = append(out.GivenUp, GivenUpHalfView{
 			Broker: x.Broker, Queue: x.Queue, Offset: x.Offset, Pack: x.Pack, XIDs: append([]string{}, x.XIDs...),
-			StoredAt: when(x.StoredAt),
+			StoredAt: when(x.StoredAt), Checks: x.Checks,
 		})
 	}
 	c.JSON(http.StatusOK, out)

@@ -301,6 +301,7 @@ func (s *Server) routes() {
 	s.journalRoutes(v1)
 	s.playgroundRoutes(v1)
 	s.approvalRoutes(v1)
+	s.inboxRoutes(v1)
 	v1.POST("/sagas/replies", s.takeReply)
 	s.sagaRoutes(v1)
 	s.taskRoutes(v1)

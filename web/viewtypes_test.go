@@ -6,7 +6,9 @@ import "reflect"
 func viewTypes() map[string]reflect.Type {
 	return map[string]reflect.Type{
 		"SavedView": reflect.TypeFor[SavedView](), "SavedViewRequest": reflect.TypeFor[viewBody](),
-		"Why": reflect.TypeFor[Why](), "CauseData": reflect.TypeFor[CauseData](), "Row": reflect.TypeFor[RowView](),
+		"InboxClaim": reflect.TypeFor[InboxClaim](), "InboxClaimRequest": reflect.TypeFor[claimBody](),
+		"InboxWait": reflect.TypeFor[InboxWait](),
+		"Why":       reflect.TypeFor[Why](), "CauseData": reflect.TypeFor[CauseData](), "Row": reflect.TypeFor[RowView](),
 		"LockGraph": reflect.TypeFor[LockGraph](), "LockNode": reflect.TypeFor[LockNode](),
 		"LockEdge": reflect.TypeFor[LockEdge](), "HotLocks": reflect.TypeFor[HotLocks](),
 		"HotLock":  reflect.TypeFor[HotLock](),

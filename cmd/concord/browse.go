@@ -180,7 +180,7 @@ func (m *cluster) halves(ctx context.Context) (web.Halves, error) {
 		if x.Pack != "" { // others use the topic too
 			h.GivenUp = append(h.GivenUp, web.GivenUpHalf{
 				Broker: x.Broker, Queue: x.Queue, Offset: x.Offset, Pack: x.Pack, XIDs: strings.Fields(x.Keys),
-				StoredAt: txn.MillisOf(x.StoredAt),
+				StoredAt: txn.MillisOf(x.StoredAt), Checks: x.Checks,
 			})
 		}
 		return true

@@ -43,6 +43,8 @@ type Message struct {
 	// Keys are the xids, separated by blanks; Tag is the transaction group; Pack is the pack id.
 	Keys, Tag, Pack string
 	StoredAt        time.Time
+	// Checks is how often a broker has asked what became of a half.
+	Checks int
 }
 
 // Read gives all messages of the topics to yield, from the oldest that the brokers still have to the newest at the
@@ -179,10 +181,11 @@ func readQueue(
 
 // messageOf is what is shown of a message.
 func messageOf(q queue, m *primitive.MessageExt) Message {
+	checks, _ := strconv.Atoi(m.GetProperty(primitive.PropertyTranscationCheckTimes)) // 0 where there is none
 	return Message{
 		Topic: q.topic, Broker: q.broker, Queue: q.id, Offset: m.QueueOffset, Body: m.Body,
 		Keys: strings.TrimSpace(m.GetKeys()), Tag: m.GetTags(), Pack: m.GetProperty(PropertyPack),
-		StoredAt: time.UnixMilli(m.StoreTimestamp),
+		StoredAt: time.UnixMilli(m.StoreTimestamp), Checks: checks,
 	}
 }
 

@@ -719,6 +719,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/inbox/waits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Steps of sagas that wait for a person's approval.
+         * @description A page may be short, even empty, and still have a next.
+         */
+        get: operations["listInboxWaits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inbox/claims": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who has taken up which item of the inbox. */
+        get: operations["listClaims"];
+        put?: never;
+        /**
+         * Take up an item of the inbox, or change the note on it.
+         * @description Nothing is done to the item itself. Answers claimTaken (409) if somebody else has it, unless it is taken over. A
+         *     claim is forgotten after 7 days.
+         */
+        post: operations["claimItem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inbox/claims/{claim}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Release what one has taken up; an admin may release everything. */
+        delete: operations["releaseClaim"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sagas/review": {
         parameters: {
             query?: never;
@@ -2045,6 +2104,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/nodes/{node}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send new clients of a node elsewhere, or take that back.
+         * @description Within seconds a drained node leaves the registry, says 503 at /readyz and takes no part of the due work. What it has goes on, and so do its connected clients; it does not end. A restart takes it back, too.
+         */
+        post: operations["drainNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/playground": {
         parameters: {
             query?: never;
@@ -2645,6 +2724,8 @@ export interface components {
             xids?: string[];
             /** Format: date-time */
             storedAt?: string;
+            /** @description How often the broker has asked what became of it. */
+            checks?: number;
         };
         Overview: {
             /** Format: date-time */
@@ -3098,6 +3179,49 @@ export interface components {
             data?: unknown;
             /** Format: date-time */
             until?: string;
+        };
+        InboxWait: {
+            step?: string;
+            /** @enum {string} */
+            kind?: "signal" | "approval" | "timer";
+            /** @description Of the signal. */
+            name?: string;
+            prompt?: string;
+            /** @description Who may answer, by name or role. */
+            by?: string[];
+            /** @description What a person is shown. */
+            data?: unknown;
+            /** Format: date-time */
+            until?: string;
+            xid?: string;
+            saga?: string;
+            version?: number;
+            /** @description The caller's name of the run. */
+            key?: string;
+            application?: string;
+            /**
+             * Format: date-time
+             * @description When the step began to wait.
+             */
+            since?: string;
+        };
+        InboxClaimRequest: {
+            /** @description transaction:XID, wait:XID/STEP, approval:ID, letter:GROUP/ID or half:BROKER/QUEUE/OFFSET. */
+            item: string;
+            /** @description For others: what one is about to do. */
+            note?: string;
+            /** @description Take it from whoever has it. */
+            takeOver?: boolean;
+        };
+        InboxClaim: {
+            id: string;
+            item: string;
+            note: string;
+            owner: string;
+            /** @description Whether it belongs to who asks. */
+            own: boolean;
+            /** Format: date-time */
+            at: string;
         };
         SagaEvent: {
             /** Format: date-time */
@@ -3587,6 +3711,15 @@ export interface components {
         };
         Signin: {
             key?: string;
+        };
+        Drain: {
+            /**
+             * @description false takes it back.
+             * @default true
+             */
+            drain: boolean;
+            /** @description For the journal. */
+            reason?: string;
         };
         Playground: {
             scenarios?: components["schemas"]["PlaygroundScenario"][];
@@ -5349,6 +5482,107 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Approval"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listInboxWaits: {
+        parameters: {
+            query?: {
+                /** @description The number of items of a page, 50 if absent. */
+                limit?: components["parameters"]["limit"];
+                /** @description The `next` of the page before. */
+                cursor?: components["parameters"]["cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, the newest runs first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["InboxWait"][];
+                        next?: string;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listClaims: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["InboxClaim"][];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    claimItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InboxClaimRequest"];
+            };
+        };
+        responses: {
+            /** @description The claim. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxClaim"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    releaseClaim: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a claim. */
+                claim: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The claim that there was. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboxClaim"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -7373,6 +7607,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    drainNode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a node. */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Drain"];
+            };
+        };
+        responses: {
+            /** @description It is told. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description notACluster; nodeGone; nodeDraining or nodeNotDraining, it is so already; lastNode, no other takes clients. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             default: components["responses"]["Problem"];
         };
