@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
 const kB = 1000
-/** What the first route may load, and what others may that draw graphs or edit text. */
+/** What the first route may load, its charts included, and what others may that draw graphs or edit text. */
 const firstMax = 250 * kB
-const routeMax = 500 * kB
+const routeMax = 550 * kB
 const first = 'src/pages/overview/'
 const heavy = ['vendor-flow', 'vendor-editor', 'vendor-chart', 'vendor-yaml']
 
@@ -47,7 +47,7 @@ console.log(`every route  ${(size(shell) / kB).toFixed(1)} kB`)
 const routes = Object.keys(manifest).filter((key) => manifest[key].isDynamicEntry && key.startsWith('src/pages/'))
 let known = false
 for (const key of routes.sort()) {
-  const bytes = size(new Set([...shell, ...closure(key)]))
+  let bytes = size(new Set([...shell, ...closure(key)]))
   const most = key.startsWith(first) ? firstMax : routeMax
   known ||= key.startsWith(first)
   // What the page asks for itself when it is there, such as charts, is shown beside that.
@@ -55,6 +55,7 @@ for (const key of routes.sort()) {
   for (const file of [...shell, ...closure(key)]) later.delete(file)
   const more = later.size > 0 ? `, and ${(size(later) / kB).toFixed(1)} kB later` : ''
   console.log(`${(bytes / kB).toFixed(1).padStart(7)} kB of ${most / kB}${more}  ${key}`)
+  if (key.startsWith(first)) bytes += size(later)
   if (bytes > most) faults.push(`${key} loads ${bytes} bytes; ${most} are the most`)
 }
 if (!known) faults.push(`no route is in ${first}`)

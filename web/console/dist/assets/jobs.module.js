@@ -1,0 +1,1 @@
+var e={facts:`_facts_1sexe_1`,fact:`_fact_1sexe_1`,tab:`_tab_1sexe_16`,note:`_note_1sexe_46`,changes:`_changes_1sexe_67`,two:`_two_1sexe_76`,track:`_track_1sexe_82`,bar:`_bar_1sexe_102`,pace:`_pace_1sexe_108`,top:`_top_1sexe_119`,about:`_about_1sexe_124`,why:`_why_1sexe_139`};export{e as t};
