@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import { axe, dev, open, shot } from './harness.ts'
+import { failing, hanging, saysTrouble, telling } from './harness/states.ts'
+
+const three = {
+  node: 'a:8091',
+  version: { version: '0.1.0', go: 'go1.26' },
+  ready: true,
+  reasons: [],
+  degraded: [
+    { code: 'brokerSlow', sentence: 'The broker answers late; decisions are published with a delay.' },
+  ],
+  applications: 3,
+  resources: 4,
+  clients: 17,
+  unpublished: 12,
+  unpublishedSince: new Date(Date.now() - 8000).toISOString(),
+  nodes: ['alive', 'draining', 'gone'].map((state, i) => ({
+    id: `${'abc'[i]}:8091`,
+    epoch: 7 + i,
+    advertise: `10.0.0.${i + 1}:8091`,
+    internal: `10.0.0.${i + 1}:8092`,
+    version: '0.1.0',
+    state,
+    joinedAt: '2026-01-01T00:00:00Z',
+    leaseUntil: new Date(Date.now() + 9000).toISOString(),
+    self: i === 0,
+  })),
+  targets: [],
+}
+
+test('nodes, their leases and what can be done', async () => {
+  const page = await open('about:blank')
+  await telling(page, /\/api\/v1\/cluster/, three)
+  await page.goto((await dev()).base + '/cluster')
+  await page.getByText('The broker answers late').waitFor()
+  await page
+    .getByRole('row', { name: /b:8091.*draining/ })
+    .getByRole('button', { name: /Take work again/ })
+    .waitFor()
+  const only = page.getByRole('button', { name: 'Drain a:8091' })
+  expect(await only.getAttribute('aria-disabled')).toBe('true')
+  await axe(page)
+  await shot(page, 'cluster')
+})
+
+test('one machine, its participants and its configuration', async () => {
+  const page = await open('/cluster')
+  await page.getByText('This server runs on one machine').waitFor()
+  for (const tab of ['Sessions', 'Applications', 'Resources', 'Participants called', 'Configuration']) {
+    await page.getByRole('tab', { name: tab }).click()
+    await page.getByRole('tabpanel').getByText(/./).first().waitFor()
+    await axe(page)
+  }
+  await page.keyboard.press('Escape')
+  await page.getByPlaceholder('Search keys, values and meanings').fill('retention')
+  await page.getByRole('row', { name: /store\.retention/ }).waitFor()
+  expect(page.url()).toContain('find=retention')
+  await page.getByRole('checkbox', { name: 'Only what was changed' }).click()
+  await page.getByText('No setting is like that').waitFor()
+  await page.getByPlaceholder('Search keys, values and meanings').fill('')
+  await page.getByRole('row', { name: /data/ }).first().waitFor()
+  await shot(page, 'cluster-config')
+})
+
+test('trouble, and what is under way', async () => {
+  const page = await open('about:blank')
+  await failing(page, /\/api\/v1\/sessions/)
+  const go = await hanging(page, /\/api\/v1\/cluster/)
+  await page.goto((await dev()).base + '/cluster?tab=sessions')
+  await page.getByRole('status', { name: 'Loading' }).first().waitFor()
+  await saysTrouble(page)
+  go()
+  await page.getByText('takes new work').waitFor()
+})
+
+test('a viewer sees the nodes and not the configuration', async () => {
+  const page = await open('/cluster?tab=config', { role: 'viewer' })
+  await page.getByText('The configuration is shown to admins.').waitFor()
+  await page.getByRole('tab', { name: 'Nodes' }).click()
+  expect(await page.getByRole('button', { name: /^Drain/ }).getAttribute('aria-disabled')).toBe('true')
+  await axe(page)
+})
