@@ -158,7 +158,7 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
       <div className={classes['foot']} role="status">
         {props.loadingMore
           ? t('loadingMore')
-          : t(props.more ? 'rowsMore' : 'rows', { count: count(rows.length) })}
+          : t(props.more ? 'rowsMore' : rows.length === 1 ? 'row' : 'rows', { count: count(rows.length) })}
         {props.foot}
       </div>
     </>

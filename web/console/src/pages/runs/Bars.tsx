@@ -35,7 +35,11 @@ export function Bars({ run, selected, onSelect }: BarsProps) {
       </div>
       <div className={classes['axis']} aria-hidden="true">
         {ticksOf(scale.to - scale.from).map((tick) => (
-          <span key={tick} style={{ left: `${(100 * tick) / (scale.to - scale.from)}%` }}>
+          <span
+            key={tick}
+            style={{ left: `${(100 * tick) / (scale.to - scale.from)}%` }}
+            data-late={tick > 0.85 * (scale.to - scale.from) || undefined}
+          >
             {tick === 0 ? '0' : `+${span(tick)}`}
           </span>
         ))}
