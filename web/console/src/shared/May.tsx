@@ -9,6 +9,8 @@ export interface MayButtonProps extends ButtonProps {
   /** Why it cannot be done now, in words; empty or absent if it can. */
   reason?: string | undefined
   onClick?: () => void
+  /** Of a form: submit sends it. */
+  type?: 'button' | 'submit'
 }
 
 /** MayButton is a button that says why it is disabled. It stays focusable then, so that the reason can be read by
