@@ -162,7 +162,9 @@ func (s *Server) listDecisions(c *gin.Context, d Decisions) {
 	}
 	out := Page[DecisionEntry]{Items: []DecisionEntry{}, Next: next}
 	for _, x := range all {
-		out.Items = append(out.Items, viewDecision(x))
+		entry := viewDecision(x)
+		entry.Event = s.maskFor(c).raw(entry.Event)
+		out.Items = append(out.Items, entry)
 	}
 	answerEvents(c, out)
 }
@@ -235,6 +237,7 @@ func (s *Server) showDecision(c *gin.Context, d Decisions) {
 		XID: id, Key: g.XID.String(), From: g.DecidedAt.Add(-publishedBefore),
 		Until: g.DecidedAt.Add(publishedAfter), Limit: copiesMax,
 	}
+	hidden, same, whole := s.maskFor(c), true, []byte(nil)
 	for g.Status.Decided() {
 		all, next, err := d.Decisions(c, q)
 		if err != nil {
@@ -243,8 +246,12 @@ func (s *Server) showDecision(c *gin.Context, d Decisions) {
 		}
 		for _, x := range all {
 			sum := sha256.Sum256(x.Event)
+			entry := viewDecision(x)
+			entry.Event = hidden.raw(entry.Event)
+			same = same && (len(out.Published) == 0 || bytes.Equal(x.Event, whole))
+			whole = x.Event
 			out.Published = append(out.Published, DecisionCopy{
-				DecisionEntry: viewDecision(x), SHA256: hex.EncodeToString(sum[:]), Agrees: saysStored(x.Event, g),
+				DecisionEntry: entry, SHA256: hex.EncodeToString(sum[:]), Agrees: saysStored(x.Event, g),
 			})
 		}
 		if q.Cursor = next; next == "" || len(out.Published) >= copiesMax {
@@ -253,7 +260,6 @@ func (s *Server) showDecision(c *gin.Context, d Decisions) {
 	}
 	out.Agrees = len(out.Published) > 0
 	for _, x := range out.Published {
-		same := bytes.Equal(x.Event, out.Published[0].Event)
 		out.Agrees = out.Agrees && x.Agrees && same
 	}
 	answerEvents(c, out)

@@ -72,7 +72,7 @@ func (st *stream) followDecisions(ctx context.Context, d DecisionStream, from st
 			if i == len(step.Decisions)-1 {
 				id = step.Place
 			}
-			st.event(id, step.Decisions[i].Event)
+			st.event(id, st.mask.raw(step.Decisions[i].Event))
 		}
 		quiet := len(step.Decisions) == 0 && step.Gap == nil
 		switch {

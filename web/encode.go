@@ -43,6 +43,12 @@ var jsonType = []string{"application/json; charset=utf-8"}
 // tell answers with a transaction.
 func (s *Server) tell(c *gin.Context, status int, g *txn.Global) {
 	s.about(c, g)
+	if g.Data != "" && s.mask != nil {
+		if v, ok := maskedDetail(s.maskFor(c), g, s.o.Clock.Now()); ok {
+			c.JSON(status, v)
+			return
+		}
+	}
 	s.send(c, status, func(dst []byte) []byte { return appendDetail(dst, g, s.o.Clock.Now()) })
 }
 

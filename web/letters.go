@@ -138,7 +138,9 @@ func (s *Server) listLetters(c *gin.Context, l Letters) {
 	}
 	out := Page[EventLetter]{Items: []EventLetter{}, Next: next}
 	for i := range letters {
-		out.Items = append(out.Items, viewLetter(&letters[i]))
+		v := viewLetter(&letters[i])
+		v.Event = s.maskFor(c).raw(v.Event)
+		out.Items = append(out.Items, v)
 	}
 	answerEvents(c, out)
 }
@@ -165,7 +167,9 @@ func (s *Server) showLetter(c *gin.Context, l Letters) {
 		s.fail(c, err)
 		return
 	}
-	answerEvents(c, viewLetter(&letter))
+	v := viewLetter(&letter)
+	v.Event = s.maskFor(c).raw(v.Event)
+	answerEvents(c, v)
 }
 
 // letterBody says why something is done to a dead letter.

@@ -159,7 +159,7 @@ func (s *Server) operate(c *gin.Context) {
 		return
 	}
 	s.about(c, g)
-	c.JSON(http.StatusOK, viewDetail(g, s.o.Clock.Now()))
+	c.JSON(http.StatusOK, detailFor(s.maskFor(c), g, s.o.Clock.Now()))
 }
 
 // operator is who asks for an operation, and why.

@@ -69,6 +69,8 @@ type Options struct {
 	MetricsOpen bool
 	// FourEyes are the operations that need two people, of [FourEyesOperations].
 	FourEyes []string
+	// Mask are the rules by which fields of what clients gave are not shown to people.
+	Mask []string
 	// Journal keeps what people did. Nil: nobody does.
 	Journal *journal.Journal
 	// Prefix is the "host:port" of xids that this node begins; waits are shown with it.
@@ -176,6 +178,7 @@ type Server struct {
 	o         Options
 	engine    *gin.Engine
 	rules     map[string]rule // by method and path
+	mask      *mask           // what is not shown to people
 	templates map[string]string
 	byRoute   map[route]rule // the same
 	registry  *prometheus.Registry
@@ -215,7 +218,7 @@ func New(o Options) *Server {
 	o.BodyBytesMax = cmp.Or(o.BodyBytesMax, 1<<20)
 	s := &Server{
 		o: o, rules: rules(), byRoute: map[route]rule{}, crossing: http.NewCrossOriginProtection(),
-		closing: make(chan struct{}),
+		closing: make(chan struct{}), mask: newMask(o.Mask),
 	}
 	for name, r := range s.rules {
 		method, path, _ := strings.Cut(name, " ")

@@ -80,6 +80,7 @@ func (s *Server) listEvents(c *gin.Context, e Events) {
 	}
 	out := Page[EventEntry]{Items: []EventEntry{}}
 	scanned, size, next, more := 0, 0, from, false
+	hidden := s.maskFor(c)
 	err := e.Read(from, func(x orchestrator.EventEntry) bool {
 		if more = len(out.Items) == limit || scanned == scannedMax || size > pageBytesMax; more {
 			return false
@@ -87,7 +88,9 @@ func (s *Server) listEvents(c *gin.Context, e Events) {
 		scanned++
 		next = x.Seq + 1
 		if topics.wants(&x) {
-			out.Items = append(out.Items, viewEntry(x))
+			entry := viewEntry(x)
+			entry.Event = hidden.raw(entry.Event)
+			out.Items = append(out.Items, entry)
 			size += len(x.Event)
 		}
 		return true
@@ -175,12 +178,13 @@ type stream struct {
 	quiet time.Duration // time without a write after which a sign of life is due
 	buf   []byte
 	begun bool
+	mask  *mask // of events that are shown, and not delivered
 }
 
 func (s *Server) openStream(c *gin.Context) *stream {
 	st := &stream{
 		w: c.Writer, rc: http.NewResponseController(c.Writer), limit: cmp.Or(s.o.StreamWriteLimit, streamWriteLimit),
-		quiet: cmp.Or(s.o.Heartbeat, heartbeat),
+		quiet: cmp.Or(s.o.Heartbeat, heartbeat), mask: s.maskFor(c),
 	}
 	_ = st.rc.SetReadDeadline(time.Time{}) // else it would end the request; where it is not supported there is none
 	return st
@@ -252,7 +256,7 @@ func (st *stream) read(ctx context.Context, e Events, from uint64, topics topicF
 			}
 			from = x.Seq + 1
 			if topics.wants(&x) {
-				st.event(strconv.FormatUint(x.Seq, 10), x.Event)
+				st.event(strconv.FormatUint(x.Seq, 10), st.mask.raw(x.Event))
 			}
 			return true
 		})

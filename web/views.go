@@ -56,8 +56,10 @@ type TransactionDetail struct {
 	Explanation string `json:"explanation"`
 	Advice      string `json:"advice,omitempty"`
 	// Data is what the client gave at the begin.
-	Data     string   `json:"data,omitempty"`
-	Branches []Branch `json:"branches"`
+	Data string `json:"data,omitempty"`
+	// Masked are the fields of the data that are not shown.
+	Masked   []MaskedField `json:"masked,omitempty"`
+	Branches []Branch      `json:"branches"`
 	// Locks lists the rows that it holds, at most locksShown; LockCount counts all.
 	Locks     []HeldLock `json:"locks"`
 	LockCount int        `json:"lockCount"`

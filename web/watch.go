@@ -72,11 +72,12 @@ func (s *Server) streamTransaction(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.watching(c, func(ctx context.Context, st *stream) error { return s.follow(ctx, st, id, seen) })
+	hidden := s.maskFor(c)
+	s.watching(c, func(ctx context.Context, st *stream) error { return s.follow(ctx, st, id, seen, hidden) })
 }
 
 // follow writes the states of a transaction until it has ended, with an event end for the last one.
-func (s *Server) follow(ctx context.Context, st *stream, id int64, seen uint64) error {
+func (s *Server) follow(ctx context.Context, st *stream, id int64, seen uint64, hidden *mask) error {
 	var shown []byte
 	told := time.Now()
 	for pause := lookFirst; ; pause = min(2*pause, lookMax) {
@@ -90,7 +91,7 @@ func (s *Server) follow(ctx context.Context, st *stream, id int64, seen uint64) 
 		}
 		step, ended := stepOf(g), g.Status.Ended()
 		if !bytes.Equal(state, shown) && (shown != nil || step > seen || ended) {
-			body, err := json.Marshal(viewDetail(g, s.o.Clock.Now()))
+			body, err := json.Marshal(detailFor(hidden, g, s.o.Clock.Now()))
 			if err != nil {
 				return err
 			}

@@ -182,6 +182,6 @@ func printFirstToken(w io.Writer, token string) error {
 // webAccess adds who may use the API.
 func (n *node) webAccess(o *web.Options) {
 	o.Access, o.Journal, o.MetricsOpen = n.access, n.journal, n.config.Access.MetricsOpen
-	o.FourEyes = n.config.Access.FourEyes
+	o.FourEyes, o.Mask = n.config.Access.FourEyes, n.config.Access.Mask
 	o.Documents, _ = n.engine.documents()
 }

@@ -71,6 +71,9 @@ func Default() Config {
 		Access: Access{
 			Idle: 15 * time.Minute, Absolute: 12 * time.Hour, OIDCScopes: []string{"profile", "email"},
 			OIDCRolesClaim: "groups",
+			Mask: []string{
+				"password", "secret", "token", "authorization", "card", "cardNumber", "cvv", "iban", "creditCard", "ssn",
+			},
 		},
 		TLS: TLS{Seata: "off"},
 	}

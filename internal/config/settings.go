@@ -293,6 +293,9 @@ type Access struct {
 	// Operations that need two people: one asks, another one with the role resolver approves the same plan within an
 	// hour. Of skip, release, and discard, which is the end of dead letters. With one resolver nobody can do them.
 	FourEyes []string `koanf:"fourEyes"`
+	// Fields of what clients gave that are not shown to people: names, or paths with dots in which * is any name. Services
+	// with a key, participants and consumers get them. Case does not matter.
+	Mask []string `koanf:"mask"`
 	// URL of an OpenID provider at which people sign in; empty for none.
 	OIDCIssuer string `koanf:"oidcIssuer"`
 	// Name by which the provider knows this server. PUBLICURL/auth/callback is where it sends people back to.
