@@ -61,7 +61,9 @@ func TestAnExportHasABoundAndSaysWhereItGoesOn(t *testing.T) {
 	if r.query.Limit != 2 {
 		t.Errorf("asked for %d", r.query.Limit)
 	}
-	for _, query := range []string{"format=xml", "limit=0", "limit=100001", "status=gone", "key=k", "kind=NONE", "waitMs=1"} {
+	for _, query := range []string{
+		"format=xml", "limit=0", "limit=100001", "status=gone", "key=k", "kind=NONE", "waitMs=1",
+	} {
 		if status, got, _ := r.do(t, "GET", "/api/v1/transactions/export?"+query, ""); status != 400 {
 			t.Errorf("%s: %d %v", query, status, got)
 		}
@@ -182,7 +184,8 @@ func TestWhatBecameOfAJobIsFilteredAndExported(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 	for path, want := range map[string]int{
-		"j/items?result=good": 400, "j/items/export?format=xml": 400, "none/items/export": 404, "j/items?cursor=99999999": 200,
+		"j/items?result=good": 400, "j/items/export?format=xml": 400, "none/items/export": 404,
+		"j/items?cursor=99999999": 200,
 	} {
 		if status, got, _ := r.do(t, "GET", "/api/v1/jobs/"+path, ""); status != want {
 			t.Errorf("%s: %d %v", path, status, got)

@@ -38,7 +38,8 @@ func (s *Server) jobSource(body *jobBody) (source, error) {
 // namedSource is of transactions that are named, each once.
 func namedSource(xids []string) (source, error) {
 	if len(xids) > jobNamedMax {
-		return nil, &argumentError{fmt.Sprintf("xids names %d transactions, the most is %d; give a filter", len(xids), jobNamedMax)}
+		return nil, &argumentError{fmt.Sprintf("xids names %d transactions, the most is %d; give a filter", len(xids),
+			jobNamedMax)}
 	}
 	var ids []int64
 	seen := make(map[int64]bool, len(xids))

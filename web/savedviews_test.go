@@ -48,7 +48,9 @@ func TestViewsAreOnesOwnOrShared(t *testing.T) {
 	if got := g.viewNames(t, kim); got != "kim's:true ours:true" {
 		t.Errorf("kim sees %s", got)
 	}
-	for path, code := range map[any]string{shared["id"]: "viewOthers", private["id"]: "viewNotFound", "x": "viewNotFound"} {
+	for path, code := range map[any]string{
+		shared["id"]: "viewOthers", private["id"]: "viewNotFound", "x": "viewNotFound",
+	} {
 		_, got, _ := g.do(t, "DELETE", fmt.Sprint("/api/v1/views/", path), "", "Authorization", bo)
 		if got["code"] != code {
 			t.Errorf("%v: %v, not %s", path, got, code)
