@@ -2364,6 +2364,11 @@ export interface components {
             advice?: string;
             /** @description What the client gave at the begin. */
             data?: string;
+            /** @description The fields of the data that are not shown to people, by the rules of access.mask. */
+            masked?: {
+                path?: string;
+                rule?: string;
+            }[];
             branches?: components["schemas"]["Branch"][];
             /** @description At most 100; /api/v1/locks?holder= has all. */
             locks?: components["schemas"]["HeldLock"][];

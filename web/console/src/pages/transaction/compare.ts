@@ -1,5 +1,5 @@
 import type { Schemas } from '@/api/client.ts'
-import { branchName } from '@/shared/actions/follow.ts'
+import { branchName, wholeName } from '@/shared/actions/follow.ts'
 
 type Detail = Schemas['TransactionDetail']
 type Branch = Schemas['Branch']
@@ -85,7 +85,7 @@ export function pairsOf(a: Detail, b: Detail): BranchPair[] {
 
 /** Numbers within addresses are often those of the order, not of the participant. */
 function likeness(branch: Branch): string {
-  return `${branch.kind ?? ''} ${branchName(branch, '').replace(/\d+/g, '#')}`
+  return `${branch.kind ?? ''} ${wholeName(branch, '').replace(/\d+/g, '#')}`
 }
 
 function branchDiffers(a: Branch, b: Branch): boolean {

@@ -249,7 +249,7 @@ function attempt(run: Run, entry: Entry, outcome: Outcome, at: number, id: strin
   }
   const number = told || run.last + 1
   const took = entry.tookMs
-  const from = took !== undefined ? Math.max(at - took, run.free - took) : run.free
+  const from = took !== undefined ? Math.max(at - took, run.free) : run.free
   const startKnown = took !== undefined || (!run.tried && number <= 1)
   fill(run, from, number - run.last - 1, id, took === undefined && run.tried)
   run.items.push({
@@ -337,4 +337,11 @@ function messageLanes(s: Sources): Lane[] {
 function reads(group: Schemas['EventGroup'], copy: Schemas['DecisionCopy']): boolean {
   const topics = group.topics ?? []
   return (topics.length === 0 || topics.includes(copy.topic ?? '')) && (group.offset ?? 0) > (copy.offset ?? 0)
+}
+
+/** shifted moves lanes in time, to align transactions that began at different times. */
+export function shifted(lanes: readonly Lane[], by: number): Lane[] {
+  const move = (item: Item): Item =>
+    item.type === 'span' ? { ...item, from: item.from + by, to: item.to + by } : { ...item, at: item.at + by }
+  return lanes.map((one) => ({ ...one, items: one.items.map(move) }))
 }

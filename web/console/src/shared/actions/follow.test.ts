@@ -90,6 +90,8 @@ describe('what came of an operation', () => {
 it('names branches by what people know them by', () => {
   expect(branchName({ id: '1', step: 'pay', resource: 'r' })).toBe('pay')
   expect(branchName({ id: '1', key: 'k', resource: 'r' })).toBe('k')
-  expect(branchName({ id: '1', commitUrl: 'http://x' })).toBe('http://x')
+  expect(branchName({ id: '1', commitUrl: 'http://x' })).toBe('x')
+  expect(branchName({ id: '1', resource: 'http://x:80/shop/v1/payments/confirm?a=1' })).toBe('payments/confirm')
+  expect(branchName({ id: '1', resource: 'jdbc:mysql://h/stock' })).toBe('jdbc:mysql://h/stock')
   expect(branchName(undefined, '9')).toBe('9')
 })

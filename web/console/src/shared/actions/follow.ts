@@ -12,9 +12,18 @@ export interface Followed {
   readonly over: boolean
 }
 
-/** branchName is how people tell branches apart: by the step, the key, or what they are registered for. */
-export function branchName(branch: Branch | undefined, id = branch?.id ?? ''): string {
+/** wholeName is what people know a branch by: its step, its key, or what it is registered for. */
+export function wholeName(branch: Branch | undefined, id = branch?.id ?? ''): string {
   return branch?.step || branch?.key || branch?.resource || branch?.commitUrl || branch?.rollbackUrl || id
+}
+
+/** branchName is wholeName in short: of an address what tells it from others, the end of its path. */
+export function branchName(branch: Branch | undefined, id = branch?.id ?? ''): string {
+  const name = wholeName(branch, id)
+  const address = /^https?:\/\/([^/?#]+)\/?([^?#]*)/.exec(name)
+  if (!address) return name
+  const parts = address[2]!.split('/').filter(Boolean)
+  return parts.slice(-2).join('/') || address[1]!
 }
 
 /** followed compares a transaction as it was answered to an operation with what it is now, and says what has come of

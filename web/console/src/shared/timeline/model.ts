@@ -109,22 +109,26 @@ export function rowsOf(
 }
 
 /** visibleItems returns what is to be drawn of a row between two moments, with what would not be told apart left out:
- * of several items within less than `least` the weightiest stays. Failures are never left out for others. */
-export function visibleItems(items: readonly Item[], from: number, to: number, least: number): Item[] {
+ * of several items within less than `least` the weightiest stays. Failures are never left out for others. What is
+ * near is measured where `place` puts a moment. */
+export function visibleItems(
+  items: readonly Item[], from: number, to: number, least: number, place: (at: number) => number = (at) => at,
+): Item[] {
   const out: Item[] = []
-  const last = new Map<string, Item>()
+  const last = new Map<string, { item: Item; start: number; short: boolean; index: number }>()
   for (const item of items) {
     if (endOf(item) < from || startOf(item) > to) continue
-    const short = endOf(item) - startOf(item) < least
-    const key = item.type === 'span' ? `span ${item.kind}` : `point ${item.kind}`
+    const start = place(startOf(item))
+    const short = place(endOf(item)) - start < least
+    const key = `${item.type} ${item.kind}`
     const before = last.get(key)
-    if (short && before && startOf(item) - startOf(before) < least && endOf(before) - startOf(before) < least) {
-      if (!troubled(item) || troubled(before)) continue
-      out[out.lastIndexOf(before)] = item
-    } else {
-      out.push(item)
+    if (short && before?.short && start - before.start < least) {
+      if (!troubled(item) || troubled(before.item)) continue
+      out[before.index] = item
+      last.set(key, { ...before, item })
+      continue
     }
-    last.set(key, item)
+    last.set(key, { item, start, short, index: out.push(item) - 1 })
   }
   return out
 }

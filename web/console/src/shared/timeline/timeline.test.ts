@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { boundsOf, rowsOf, visibleItems, type Item, type Lane } from './model.ts'
+import { stateInto, stateOf } from './state.ts'
 import { gapScale, linearScale, panned, shownWith, ticksOf, viewOf, viewText, whole, zoomed } from './scale.ts'
 
 const span = (id: string, from: number, to: number, outcome: 'done' | 'failed' = 'done'): Item => ({
@@ -130,5 +131,20 @@ describe('ticks', () => {
     const moments = [0, 1, 2, 3_600_000]
     const scale = gapScale(moments, 0, 3_600_000)
     for (const at of ticksOf(scale, whole, 8, moments)) expect(moments).toContain(at)
+  })
+})
+
+describe('what is chosen', () => {
+  it('is kept in the address beside what is there already', () => {
+    const chosen = {
+      view: { from: 0.25, to: 0.5 }, failedOnly: true, shortGaps: false, folded: new Set(['branches']), chosen: 'b:1:2',
+    }
+    const params = stateInto(new URLSearchParams('tab=locks'), chosen)
+    expect(params.get('tab')).toBe('locks')
+    expect(stateOf(params)).toEqual(chosen)
+  })
+
+  it('leaves the address alone at first', () => {
+    expect(stateInto(new URLSearchParams(), stateOf(new URLSearchParams())).toString()).toBe('')
   })
 })
