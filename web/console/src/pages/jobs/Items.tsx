@@ -130,7 +130,7 @@ export function Items({ job }: { job: Job }) {
 function Tab({ text, n }: { text: string; n: number }) {
   return (
     <>
-      <span className={classes['tab']}>{text}</span> <span className="num dim">{count(n)}</span>
+      <span className={classes['tab']}>{text}</span> <span className="num">{count(n)}</span>
     </>
   )
 }

@@ -49,7 +49,14 @@ export function JobDialog(props: JobDialogProps) {
   const title = t('planTitle', { action: t(action) })
   if (start.data?.approval) {
     return (
-      <Modal opened onClose={props.onClose} title={title} size="lg" transitionProps={{ duration: 0 }}>
+      <Modal
+        opened
+        onClose={props.onClose}
+        title={title}
+        size="lg"
+        transitionProps={{ duration: 0 }}
+        closeButtonProps={{ 'aria-label': t('close') }}
+      >
         <Stack gap="sm" align="flex-start">
           <Mark tone="warn" text={t('secondPerson')} />
           <Text size="sm">{t('secondPersonText')}</Text>
@@ -73,7 +80,14 @@ export function JobDialog(props: JobDialogProps) {
         ? undefined
         : t('reasonMissing')
   return (
-    <Modal opened onClose={close} title={title} size="lg" transitionProps={{ duration: 0 }}>
+    <Modal
+      opened
+      onClose={close}
+      title={title}
+      size="lg"
+      transitionProps={{ duration: 0 }}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       <Stack gap="sm">
         <div className={classes['two']}>
           <Select

@@ -19,7 +19,14 @@ export function StartDialog({ job, onClose }: { job: Job; onClose: () => void })
   const begin = () =>
     start.mutate({ job, reason: reason.trim() }, { onSuccess: (answer) => !answer.approval && onClose() })
   return (
-    <Modal opened onClose={onClose} title={title} size="lg" transitionProps={{ duration: 0 }}>
+    <Modal
+      opened
+      onClose={onClose}
+      title={title}
+      size="lg"
+      transitionProps={{ duration: 0 }}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       <Stack gap="sm">
         {start.data?.approval ? (
           <>

@@ -48,7 +48,7 @@ export function ColumnsMenu({ prefs, onChange }: { prefs: Prefs; onChange: (pref
                 {at >= 0 && (
                   <>
                     <ActionIcon
-                      size="xs"
+                      size={24}
                       variant="subtle"
                       color="gray"
                       disabled={at === 0}
@@ -58,7 +58,7 @@ export function ColumnsMenu({ prefs, onChange }: { prefs: Prefs; onChange: (pref
                       <Icon path="M4 10l4-4 4 4" size={12} />
                     </ActionIcon>
                     <ActionIcon
-                      size="xs"
+                      size={24}
                       variant="subtle"
                       color="gray"
                       disabled={at === columns.length - 1}

@@ -1,5 +1,5 @@
 import { ActionIcon } from '@mantine/core'
-import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react'
+import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react'
 import { useWords } from '@/i18n'
 import { Icon } from '@/shared/Icon.tsx'
 import { kinds, parse, type Wrong } from './search.ts'
@@ -29,10 +29,15 @@ export function SearchBar({ text, onSearch, values }: SearchBarProps) {
   const where = suggest(draft, cursor, values)
   const shown = open && where.items.length > 0
   const chosen = Math.min(at, where.items.length - 1)
+  const caret = useRef<number | undefined>(undefined)
+  useLayoutEffect(() => {
+    if (caret.current !== undefined) field.current?.setSelectionRange(caret.current, caret.current)
+    caret.current = undefined
+  })
   const place = (next: string, position: number) => {
     setDraft(next)
     setCursor(position)
-    requestAnimationFrame(() => field.current?.setSelectionRange(position, position))
+    caret.current = position
   }
   const take = (index: number) => {
     const item = where.items[index]!
@@ -97,7 +102,7 @@ export function SearchBar({ text, onSearch, values }: SearchBarProps) {
         />
         {draft && (
           <ActionIcon
-            size="sm"
+            size={24}
             variant="subtle"
             color="gray"
             aria-label={t('clear')}

@@ -140,7 +140,13 @@ function SaveView(props: {
       },
     )
   return (
-    <Modal opened onClose={props.onClose} title={t('saveView')} transitionProps={{ duration: 0 }}>
+    <Modal
+      opened
+      onClose={props.onClose}
+      title={t('saveView')}
+      transitionProps={{ duration: 0 }}
+      closeButtonProps={{ 'aria-label': t('cancel') }}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault()

@@ -1,0 +1,362 @@
+import { readFileSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Page } from 'playwright-core'
+import { words as shared } from '../src/shared/words.ts'
+import { words as all } from '../src/pages/transactions/words.ts'
+import { words as jobs } from '../src/pages/jobs/words.ts'
+import { another, axe, dev, expectNoise, keys, open, secured, seed, shot, until } from './harness.ts'
+
+const t = all.en
+
+/** rowsOf are the ids of the rows that are shown, from the top. */
+function rowsOf(page: Page): Promise<string[]> {
+  return page.locator('main [data-row]').evaluateAll((rows) =>
+    rows
+      .map((row) => ({ id: row.getAttribute('data-row') ?? '', at: row.getBoundingClientRect().top }))
+      .toSorted((a, b) => a.at - b.at)
+      .map((row) => row.id),
+  )
+}
+
+const query = (page: Page): string | null => new URL(page.url()).searchParams.get('q')
+const found = (page: Page, ids: string[]): Promise<true> =>
+  until(`the rows ${ids.join(' ')}`, async () => (await rowsOf(page)).join() === ids.join() && true)
+const search = (page: Page) => page.getByRole('combobox', { name: t.searchLabel })
+
+/** listed opens the list of a search and waits for its first row. */
+async function listed(q: string, options: Parameters<typeof open>[1] = {}): Promise<Page> {
+  const page = await open(`/transactions${q && `?q=${encodeURIComponent(q)}`}`, options)
+  await page.locator('main [data-row]').first().waitFor()
+  return page
+}
+
+beforeAll(async () => {
+  await seed.many(30, { application: 'bank', name: 'transfer money' })
+  await seed.rolledBack({ application: 'travel', name: 'book a trip' })
+  await seed.sagaDone()
+  await seed.message()
+  await seed.active({ application: 'travel', name: 'book a trip' })
+  await seed.stuck({ application: 'shop', name: 'place order' })
+  await seed.retrying({ application: 'shop', name: 'place order' })
+})
+
+describe('the list', () => {
+  test('shows transactions, the newest first, in both themes and languages', async () => {
+    const page = await listed('')
+    await page.getByRole('table', { name: t.title }).waitFor()
+    expect((await rowsOf(page)).length).toBeGreaterThan(10)
+    await page.getByText(shared.en.stuck, { exact: true }).first().waitFor()
+    await axe(page)
+    await shot(page, 'transactions')
+    const chinese = await listed('', { lang: 'zh' })
+    await chinese.getByRole('heading', { name: all.zh.title, level: 1 }).waitFor()
+    await axe(chinese)
+  })
+
+  test('is empty at first, and a viewer is told so', async () => {
+    const server = await another({ dev: false })
+    const page = await open('/transactions', { server, role: 'viewer' })
+    await page.getByText(t.emptyTitle).waitFor()
+    await axe(page)
+  })
+
+  test('says that it loads, that it cannot, and loads when asked again', async () => {
+    const page = await open('about:blank')
+    expectNoise(page, /status of 500/)
+    let answer: () => void = () => undefined
+    const asked = new Promise<void>((done) => {
+      answer = done
+    })
+    let broken = true
+    await page.route('**/api/v1/transactions?*', async (route) => {
+      await asked
+      if (!broken) return route.continue()
+      return route.fulfill({
+        status: 500,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({
+          title: 'The disk is on fire.',
+          code: 'internal',
+          status: 500,
+          requestId: 'r-1',
+        }),
+      })
+    })
+    await page.goto(`${(await dev()).base}/transactions`)
+    await page.getByRole('status', { name: shared.en.loading }).first().waitFor()
+    await axe(page)
+    answer()
+    const alert = page.getByRole('alert')
+    await alert.getByText('The disk is on fire.').waitFor()
+    await alert.getByText('r-1').waitFor()
+    broken = false
+    await alert.getByRole('button', { name: shared.en.retry }).click()
+    await page.locator('main [data-row]').first().waitFor()
+  })
+
+  test('goes on showing rows, marked stale, when the newest cannot be read', async () => {
+    const page = await listed('')
+    await page.getByText(t.following, { exact: true }).last().waitFor()
+    expectNoise(page, /status of 503/)
+    await page.route('**/api/v1/transactions?*', (route) =>
+      route.fulfill({
+        status: 503,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({ title: 'Away.', status: 503 }),
+      }),
+    )
+    await page.locator('main header').getByText(t.staleMark, { exact: true }).waitFor()
+    expect((await rowsOf(page)).length).toBeGreaterThan(10)
+    await page.unroute('**/api/v1/transactions?*')
+    await page.locator('main header').getByText(t.following, { exact: true }).waitFor()
+  })
+
+  test('does not move while new ones come, and shows them when asked', async () => {
+    const application = 'coming'
+    const first = await seed.committed({ application })
+    const page = await listed(`app:${application}`)
+    await found(page, [first.id])
+    const second = await seed.committed({ application })
+    await page.getByText(t.fresh.replace('{count}', '1')).waitFor()
+    expect(await rowsOf(page)).toEqual([first.id])
+    await axe(page)
+    await page.getByRole('button', { name: t.showNew }).click()
+    await found(page, [second.id, first.id])
+    await page.getByText(t.fresh.replace('{count}', '1')).waitFor({ state: 'hidden' })
+  })
+
+  test('shows in place what becomes of its rows, and which do not match any more', async () => {
+    const application = 'ending'
+    const one = await seed.active({ application })
+    const page = await listed(`live app:${application}`)
+    await (await dev()).client().post(`/transactions/${one.id}/commit`)
+    await page.getByText(t.goneSome.replace('{count}', '1')).waitFor()
+    expect(await page.locator(`[data-row="${one.id}"]`).getAttribute('data-dimmed')).toBe('true')
+    await axe(page)
+    await page.getByRole('button', { name: t.showNew }).click()
+    await page.getByText(t.noneTitle).waitFor()
+    await axe(page)
+  })
+})
+
+describe('the search', () => {
+  test('is typed with completion, by keyboard alone, and is in the address', async () => {
+    const page = await listed('')
+    await keys(page).press('/')
+    expect((await keys(page).focus()).name).toBe(t.searchLabel)
+    await keys(page).type('stat')
+    await page.getByRole('option', { name: /^status:/ }).waitFor()
+    await keys(page).press('ArrowDown', 'Enter')
+    await keys(page).type('roll')
+    await page.getByRole('option', { name: 'status:RolledBack' }).waitFor()
+    await axe(page)
+    await shot(page, 'transactions-search')
+    await keys(page).press('ArrowDown', 'ArrowDown', 'Enter')
+    await keys(page).type('app:trav')
+    await keys(page).press('ArrowDown', 'Enter', 'Enter')
+    await until('the address has the search', () => query(page) === 'status:RolledBack app:travel')
+    await until('one row', async () => (await rowsOf(page)).length === 1)
+    await page.reload()
+    await page.locator('main [data-row]').first().waitFor()
+    expect(await search(page).inputValue()).toBe('status:RolledBack app:travel')
+    await page.goBack()
+    await until('the list before', async () => query(page) === null && (await rowsOf(page)).length > 10)
+  })
+
+  test('says what it does not understand, and where', async () => {
+    const page = await open('/transactions?q=app%3Ashop%20colour%3Ared')
+    await page.getByText(t.unknownKey.replace('{text}', 'colour')).waitFor()
+    await page.getByText(t.atPlace.replace('{at}', '10')).waitFor()
+    expect(await page.locator('main mark').textContent()).toBe('colour:red')
+    expect(await search(page).getAttribute('aria-invalid')).toBe('true')
+    await axe(page)
+    await shot(page, 'transactions-wrong')
+    await page.getByRole('button', { name: t.clearSearch }).click()
+    await page.locator('main [data-row]').first().waitFor()
+  })
+
+  test.each([
+    ['stuck', (row: string) => row.includes(shared.en.stuck)],
+    ['status:Active', (row: string) => row.includes(shared.en.Active)],
+    ['kind:HTTP_TCC app:bank', (row: string) => row.includes('bank')],
+    ['name:"book a trip"', (row: string) => row.includes('book a trip')],
+    ['age<1h live', (row: string) => !row.includes(shared.en.Committed)],
+  ])('%s finds what it says', async (text, fits) => {
+    const page = await listed(text)
+    const rows = await page.locator('main [data-row]').allTextContents()
+    expect(rows.length).toBeGreaterThan(0)
+    expect(rows.filter((row) => !fits(row))).toEqual([])
+  })
+
+  test('finds a saga by its name and key, and one transaction by its xid', async () => {
+    const run = await seed.sagaDone()
+    const page = await listed(`saga:${run.saga}`)
+    await found(page, [run.id])
+    await search(page).fill(run.xid)
+    await keys(page).press('Enter')
+    await found(page, [run.id])
+    await search(page).fill('4711471147')
+    await keys(page).press('Enter')
+    expectNoise(page, /status of 404/)
+    await page.getByText(t.noneTitle).waitFor()
+  })
+
+  test('is a form as well: each changes the other', async () => {
+    const page = await listed('app:bank')
+    await page.getByRole('button', { name: t.filtersOf.replace('{count}', '1') }).click()
+    expect(await page.getByRole('textbox', { name: t.app, exact: true }).inputValue()).toBe('bank')
+    await page.getByRole('checkbox', { name: t.live }).check()
+    await until('the text has it', async () => (await search(page).inputValue()) === 'app:bank live')
+    await page.getByRole('textbox', { name: t.app, exact: true }).fill('shop')
+    await keys(page).press('Enter')
+    await until('the text has it', async () => (await search(page).inputValue()) === 'app:shop live')
+    await axe(page)
+    await shot(page, 'transactions-form')
+    await keys(page).press('Escape')
+    await search(page).fill('app:bank stuck')
+    await keys(page).press('Enter')
+    await page.getByRole('button', { name: t.filtersOf.replace('{count}', '2') }).click()
+    expect(await page.getByRole('checkbox', { name: t.live }).isChecked()).toBe(false)
+    expect(await page.getByRole('checkbox', { name: t.stuck }).isChecked()).toBe(true)
+    expect(query(page)).toBe('app:bank stuck')
+  })
+
+  test('has a range of times', async () => {
+    const page = await listed('app:bank')
+    await page.getByRole('button', { name: new RegExp(`^${t.timeRange}`) }).click()
+    await axe(page)
+    await page.getByRole('button', { name: t.last15m }).click()
+    await until('the text has it', () => query(page) === 'app:bank age<15m')
+    expect((await rowsOf(page)).length).toBeGreaterThan(5)
+    await page.getByRole('button', { name: new RegExp(`^${t.timeRange}`) }).click()
+    await page.getByLabel(t.from).fill('2020-01-31T12:00:00')
+    await page.getByLabel(t.to).fill('2020-02-01T12:00:00')
+    await page.getByRole('button', { name: t.setRange, exact: true }).click()
+    await page.getByText(t.noneTitle).waitFor()
+    expect(query(page)).toBe('app:bank from:2020-01-31T11:00:00Z to:2020-02-01T11:00:00Z')
+  })
+})
+
+describe('how it is shown', () => {
+  test('columns are chosen and ordered, and stay so', async () => {
+    const page = await listed('')
+    const headers = (): Promise<string[]> => page.getByRole('columnheader').allTextContents()
+    await page.getByRole('button', { name: t.columns, exact: true }).click()
+    await page.getByRole('checkbox', { name: t.colGroup, exact: true }).check()
+    await page.getByRole('checkbox', { name: t.colNext, exact: true }).uncheck()
+    await page.getByRole('button', { name: t.moveUp.replace('{column}', t.colName) }).click()
+    await axe(page)
+    await shot(page, 'transactions-columns')
+    await page.locator('main').getByText(t.dense).click()
+    await keys(page).press('Escape')
+    const wanted = ['', t.colId, t.colName, t.colStatus]
+    await until('the order', async () => (await headers()).slice(0, 4).join() === wanted.join())
+    await page.reload()
+    await page.locator('main [data-row]').first().waitFor()
+    expect((await headers()).slice(0, 4)).toEqual(wanted)
+    expect(await headers()).toContain(t.colGroup)
+    expect(await headers()).not.toContain(t.colNext)
+    expect((await page.locator('main [data-row]').first().boundingBox())?.height).toBeLessThan(32)
+  })
+
+  test('a view is saved, found again, replaced and deleted', async () => {
+    const page = await listed('app:bank')
+    await page.getByRole('button', { name: t.views, exact: true }).click()
+    await page.getByRole('menuitem', { name: t.saveView }).click()
+    await axe(page)
+    await page.getByLabel(t.viewName).fill('The bank')
+    await keys(page).press('Enter')
+    await page.getByRole('button', { name: 'The bank' }).waitFor()
+    const other = await listed('')
+    await other.getByRole('button', { name: t.views, exact: true }).click()
+    await axe(other)
+    await shot(other, 'transactions-views')
+    await other.getByRole('menuitem', { name: 'The bank' }).click()
+    await until('its search', () => query(other) === 'app:bank')
+    await other.getByRole('button', { name: 'The bank' }).click()
+    await other.getByRole('menuitem', { name: t.deleteView.replace('{name}', 'The bank') }).click()
+    await other.getByRole('button', { name: t.views, exact: true }).waitFor()
+  })
+
+  test('what an operator shares, a viewer sees, and shares nothing himself', async () => {
+    const operator = (await secured()).client('operator')
+    await operator.post('/views', { list: 'transactions', name: 'Ours', query: 'stuck', shared: true })
+    const page = await open('/transactions', { role: 'viewer' })
+    await page.getByRole('button', { name: t.views, exact: true }).click()
+    await page.getByRole('menuitem', { name: /Ours/ }).click()
+    await until('its search', () => query(page) === 'stuck')
+    await page.getByRole('button', { name: 'Ours' }).click()
+    expect(await page.getByRole('menuitem', { name: t.deleteView.replace('{name}', 'Ours') }).count()).toBe(0)
+    await page.getByRole('menuitem', { name: t.saveView }).click()
+    expect(await page.getByRole('checkbox', { name: t.viewShare }).isDisabled()).toBe(true)
+    await page.getByText(t.viewShareHelp).waitFor()
+  })
+})
+
+describe('the keyboard', () => {
+  test('moves, selects and opens', async () => {
+    const page = await listed('app:bank')
+    const ids = await rowsOf(page)
+    const current = (): Promise<string | null> =>
+      page.evaluate(() => document.activeElement?.getAttribute('data-row') ?? null)
+    await keys(page).press('j')
+    await until('the first row', async () => (await current()) === ids[0])
+    await keys(page).press('j')
+    await until('the second row', async () => (await current()) === ids[1])
+    expect(await keys(page).visible()).toBe(true)
+    await keys(page).press('x')
+    await page.getByText(t.selectedSome.replace('{count}', '1')).waitFor()
+    await keys(page).press('k')
+    await until('the first row', async () => (await current()) === ids[0])
+    await keys(page).press('Escape')
+    await page.getByText(t.selectedSome.replace('{count}', '1')).waitFor({ state: 'hidden' })
+    await keys(page).press('o')
+    await until('the transaction', () => new URL(page.url()).pathname === `/transactions/${ids[0]}`)
+  })
+})
+
+describe('many at once', () => {
+  test('a viewer is told why he may not', async () => {
+    const server = await secured()
+    const begun = await server.client('service').post<{ id: string }>('/transactions', {
+      application: 'shop',
+      name: 'buy',
+      timeoutMs: 86_400_000,
+      branches: [{ kind: 'topic', topic: 'mails' }],
+    })
+    const page = await listed('live', { role: 'viewer' })
+    await page.locator(`[data-row="${begun.id}"] input`).check()
+    const retry = page.getByRole('button', { name: jobs.en.retry, exact: true })
+    expect(await retry.getAttribute('aria-disabled')).toBe('true')
+    await retry.hover()
+    await page.getByText(shared.en.needsRole.replace('{role}', 'operator')).waitFor()
+    await axe(page)
+    await shot(page, 'transactions-viewer')
+  })
+
+  test('everything is nothing that a job is made of', async () => {
+    const page = await listed('')
+    await page.getByRole('checkbox', { name: shared.en.selectAll }).check()
+    await page.locator('main [data-row] input').first().uncheck()
+    await page.getByRole('button', { name: /^Select all .*match$/ }).click()
+    await axe(page)
+    const retry = page.getByRole('button', { name: jobs.en.retry, exact: true })
+    await retry.hover()
+    await page.getByText(t.needsFilter).waitFor()
+  })
+
+  test.each(['csv', 'ndjson'] as const)('what matches is exported as %s', async (kind) => {
+    const page = await listed('app:travel')
+    await page.getByRole('button', { name: t.export, exact: true }).click()
+    const coming = page.waitForEvent('download')
+    await page.getByRole('menuitem', { name: kind === 'csv' ? t.exportCsv : t.exportNdjson }).click()
+    const file = await coming
+    expect(file.suggestedFilename()).toBe(`concord-transactions.${kind}`)
+    const lines = readFileSync(await file.path(), 'utf8')
+      .trim()
+      .split('\n')
+    const rows = (await rowsOf(page)).length
+    expect(lines.length).toBe(kind === 'csv' ? rows + 1 : rows)
+    expect(lines.slice(kind === 'csv' ? 1 : 0).every((line) => line.includes('travel'))).toBe(true)
+  })
+})
