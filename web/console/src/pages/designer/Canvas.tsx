@@ -1,4 +1,4 @@
-import type { ReactFlowInstance } from '@xyflow/react'
+import { NodeToolbar, Position, type ReactFlowInstance } from '@xyflow/react'
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type KeyboardEvent } from 'react'
 import { useWords } from '@/i18n'
 import { SagaGraph, type GraphStep, type Paints, type PlacedEdge } from '@/saga/graph'
@@ -74,7 +74,9 @@ export function Canvas(props: CanvasProps) {
             </span>
           )}
           {!readOnly && !wishes && selected === path && (
-            <StepTools id={path} cases={casesAt(source, path)} acts={acts} onOpen={props.onOpen} />
+            <NodeToolbar isVisible position={Position.Bottom} offset={8}>
+              <StepTools id={path} cases={casesAt(source, path)} acts={acts} onOpen={props.onOpen} />
+            </NodeToolbar>
           )}
         </>
       )

@@ -112,6 +112,7 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
     set('side', 'text')
     requestAnimationFrame(() => desk.goTo(finding.from, finding.to))
   }
+  const [naming, setNaming] = useState<string>()
   const open = (id: string) => {
     setParams(
       (was) => {
@@ -122,9 +123,7 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
       },
       { replace: true },
     )
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() => document.querySelector<HTMLInputElement>('[data-rename]')?.focus()),
-    )
+    setNaming(id)
   }
   const counts = countsOf(findings)
   const wished =
@@ -230,7 +229,15 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
             {source.problems.length > 0 ? (
               <p className={classes['none']}>{t('notReadable')}</p>
             ) : selected ? (
-              <Inspector key={selected} source={source} id={selected} acts={acts} readOnly={!may} />
+              <Inspector
+                key={selected}
+                source={source}
+                id={selected}
+                acts={acts}
+                readOnly={!may}
+                naming={naming === selected}
+                onNamed={() => setNaming(undefined)}
+              />
             ) : (
               <p className={classes['none']}>{t('selectStep')}</p>
             )}

@@ -1,6 +1,6 @@
 import { Checkbox, NativeSelect, Text, TextInput } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { useWords } from '@/i18n'
 import classes from './Designer.module.css'
 import type { Acts } from './acts.ts'
@@ -27,12 +27,15 @@ export interface InspectorProps {
   readonly id: string
   readonly acts: Acts
   readonly readOnly: boolean
+  /** Somebody has asked to rename the step: the field for that takes the focus, and says so. */
+  readonly naming?: boolean
+  readonly onNamed?: () => void
 }
 
 const undoKinds = ['call', 'message', 'worker'] as const
 
 /** Inspector is the form of one step: every key of the language. */
-export function Inspector({ source, id, acts, readOnly }: InspectorProps) {
+export function Inspector({ source, id, acts, readOnly, naming, onNamed }: InspectorProps) {
   const t = useWords(words)
   const at = indexOf(source.value, id)
   const step = stepList(source.value)[at]
@@ -43,7 +46,14 @@ export function Inspector({ source, id, acts, readOnly }: InspectorProps) {
   return (
     <div className={classes['form']} role="group" aria-label={t('stepForm', { id })} key={id}>
       <div className={classes['formGrid']}>
-        <Rename id={id} source={source} acts={acts} readOnly={readOnly} />
+        <Rename
+          id={id}
+          source={source}
+          acts={acts}
+          readOnly={readOnly}
+          naming={!!naming}
+          {...(onNamed ? { onNamed } : {})}
+        />
         <NativeSelect
           size="xs"
           label={t('kind')}
@@ -126,10 +136,17 @@ function changeKind(
   e.put(['steps', at, to], value)
 }
 
-function Rename({ id, source, acts, readOnly }: InspectorProps) {
+function Rename({ id, source, acts, readOnly, naming, onNamed }: InspectorProps) {
   const t = useWords(words)
   const [name, setName] = useState(id)
+  const box = useRef<HTMLInputElement>(null)
   useEffect(() => setName(id), [id])
+  useEffect(() => {
+    if (!naming) return
+    box.current?.focus()
+    box.current?.select()
+    onNamed?.()
+  }, [naming, onNamed])
   const taken = name !== id && indexOf(source.value, name) >= 0
   const error = name === id ? undefined : !nameOk(name) ? t('badName') : taken ? t('takenName') : undefined
   const done = () => {
@@ -139,6 +156,7 @@ function Rename({ id, source, acts, readOnly }: InspectorProps) {
     <TextInput
       size="xs"
       data-rename
+      ref={box}
       label={
         <>
           {labelOf('', 'id')} <code className={classes['key']}>id</code>

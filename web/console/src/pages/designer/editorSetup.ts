@@ -126,7 +126,8 @@ export function setup(text: string, label: string): Extension {
       ...completionKeymap,
       ...lintKeymap,
     ]),
-    EditorView.contentAttributes.of({ 'aria-label': label, 'data-gramm': 'false' }),
+    // A tabindex, so that who may not edit can scroll by keys.
+    EditorView.contentAttributes.of({ 'aria-label': label, 'data-gramm': 'false', tabindex: '0' }),
     look,
   ]
 }
