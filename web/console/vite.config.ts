@@ -17,12 +17,34 @@ function vendor(id: string): string | null {
   return 'vendor-react'
 }
 
-// What the shell uses of Mantine, with all that it is made of; what only pages use is in a chunk of its own, so that the
-// first route does not load it.
+// What the shell uses of Mantine, with all that it is made of; what only pages use is in a chunk of its own, so that
+// the first route does not load it.
 const shell = [
-  'ActionIcon', 'Alert', 'AppShell', 'Burger', 'Button', 'Center', 'Code', 'CopyButton', 'Floating',
-  'FloatingIndicator', 'FocusTrap', 'Group', 'Loader', 'Menu', 'Popover', 'Portal', 'SegmentedControl', 'Skeleton', 'Stack', 'Text', 'Title',
-  'Tooltip', 'Transition', 'UnstyledButton', 'VisuallyHidden',
+  'ActionIcon',
+  'Alert',
+  'AppShell',
+  'Burger',
+  'Button',
+  'Center',
+  'Code',
+  'CopyButton',
+  'Floating',
+  'FloatingIndicator',
+  'FocusTrap',
+  'Group',
+  'Loader',
+  'Menu',
+  'Popover',
+  'Portal',
+  'SegmentedControl',
+  'Skeleton',
+  'Stack',
+  'Text',
+  'Title',
+  'Tooltip',
+  'Transition',
+  'UnstyledButton',
+  'VisuallyHidden',
 ]
 
 function group(id: string): string | null {

@@ -48,7 +48,8 @@ export const words = defineWords(
     halvesNoneHelp: 'Each decision that was made is published, and each message has its end.',
     halvesHelp:
       'A decision travels as a half message that becomes visible when the decision is stored. Brokers ask back about ' +
-      'halves that stay without an end; what they have given up asking about is listed here and was repaired from the store.',
+      'halves that stay without an end; what they have given up asking about is listed here and was repaired from ' +
+      'the store.',
     inFlight: 'Halves on their way',
     pending: 'Decisions not known to be read',
     oldest: 'Oldest',

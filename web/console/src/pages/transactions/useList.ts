@@ -34,8 +34,8 @@ async function page(
   return ask(api.GET('/api/v1/transactions', { params: { query }, signal }))
 }
 
-/** useList loads what a search finds, page by page. With auto it looks every few seconds what is new at its begin: loaded
- * rows show how they are now, but none comes or goes before refresh is called. */
+/** useList loads what a search finds, page by page. With auto it looks every few seconds what is new at its begin:
+ * loaded rows show how they are now, but none comes or goes before refresh is called. */
 export function useList(text: string, filter: Filter, options: { enabled: boolean; auto: boolean }) {
   const [turn, setTurn] = useState(0)
   // One moment for all pages: ages are counted from it.

@@ -4,7 +4,7 @@ import { api, ask } from '@/api/client.ts'
 import type { Row } from './live.ts'
 import type { Values } from './suggest.ts'
 
-/** useValues returns what may be searched for: applications and sagas that the server knows, and what loaded rows have. */
+/** useValues returns what may be searched for: applications and sagas of the server, and what loaded rows have. */
 export function useValues(rows: readonly Row[]): Values {
   const applications = useQuery({
     queryKey: ['applications'],

@@ -23,9 +23,10 @@ const heuristic = new Set<Operation['action']>(['skip', 'release', 'finish'])
 export function transactionAction(xid: string, op: Operation): Action {
   const id = numberOf(xid)
   const branch = op.branch ?? ''
-  const title = op.branch && (op.action === 'retry' || op.action === 'release')
-    ? say(words, `${op.action}Branch_title`, { id, branch })
-    : say(words, `${op.action}_title`, { id, branch })
+  const title =
+    op.branch && (op.action === 'retry' || op.action === 'release')
+      ? say(words, `${op.action}Branch_title`, { id, branch })
+      : say(words, `${op.action}_title`, { id, branch })
   return operationAction(xid, op, {
     title,
     text: say(words, `${op.action}_text`),
@@ -47,23 +48,35 @@ export function sagaAction(xid: string, op: SagaOperation): Action {
   const step = op.step ?? op.branch ?? ''
   switch (op.action) {
     case 'cancel':
-      return operationAction(xid, { action: 'rollback' }, {
-        title: say(words, 'cancelRun_title', { id }),
-        text: say(words, 'cancelRun_text'),
-        verb: say(words, 'cancelRun_verb'),
-      })
+      return operationAction(
+        xid,
+        { action: 'rollback' },
+        {
+          title: say(words, 'cancelRun_title', { id }),
+          text: say(words, 'cancelRun_text'),
+          verb: say(words, 'cancelRun_verb'),
+        },
+      )
     case 'resume':
-      return operationAction(xid, { action: 'retry' }, {
-        title: say(words, 'resume_title', { id }),
-        text: say(words, 'resume_text'),
-        verb: say(words, 'resume_verb'),
-      })
+      return operationAction(
+        xid,
+        { action: 'retry' },
+        {
+          title: say(words, 'resume_title', { id }),
+          text: say(words, 'resume_text'),
+          verb: say(words, 'resume_verb'),
+        },
+      )
     case 'retry':
-      return operationAction(xid, { action: 'retry', branch: op.branch }, {
-        title: say(words, step ? 'retryStep_title' : 'retry_title', { id, step }),
-        text: say(words, step ? 'retryStep_text' : 'retry_text'),
-        verb: say(words, 'retry_verb'),
-      })
+      return operationAction(
+        xid,
+        { action: 'retry', branch: op.branch },
+        {
+          title: say(words, step ? 'retryStep_title' : 'retry_title', { id, step }),
+          text: say(words, step ? 'retryStep_text' : 'retry_text'),
+          verb: say(words, 'retry_verb'),
+        },
+      )
     case 'finish':
       return transactionAction(xid, { action: 'finish' })
     case 'skip':
@@ -73,11 +86,15 @@ export function sagaAction(xid: string, op: SagaOperation): Action {
 
 /** Skipping a step can give it a result, which only the route of sagas takes. */
 function skipStep(xid: string, op: SagaOperation, step: string): Action {
-  const base = operationAction(xid, { action: 'skip', branch: op.branch }, {
-    title: say(words, 'skipStep_title', { id: numberOf(xid), step }),
-    text: say(words, 'skipStep_text'),
-    verb: say(words, 'skip_verb'),
-  })
+  const base = operationAction(
+    xid,
+    { action: 'skip', branch: op.branch },
+    {
+      title: say(words, 'skipStep_title', { id: numberOf(xid), step }),
+      text: say(words, 'skipStep_text'),
+      verb: say(words, 'skip_verb'),
+    },
+  )
   const send = async (given: Given): Promise<Sent> => {
     const result = given.fields['result']?.trim()
     if (!result) return base.send(given)
@@ -177,7 +194,7 @@ function resultOf(f: Followed, now: Detail): Progress['result'] {
   }
 }
 
-/** followTransaction tells each state of a transaction until it has ended, or the function that it returns is called. */
+/** followTransaction tells each state of a transaction until it has ended, or what it returns is called. */
 export function followTransaction(
   xid: string,
   on: { onState: (now: Detail) => void; onLiveness?: (state: Liveness) => void },
