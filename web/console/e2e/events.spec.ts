@@ -14,7 +14,7 @@ test('the log is browsed from an entry and followed', async () => {
   await page.keyboard.press('Enter')
   await page.getByRole('dialog').getByText('specversion').waitFor()
   await page.keyboard.press('Escape')
-  await page.getByLabel('Follow live').check()
+  await page.getByLabel('Follow live').click()
   const next = await seed.committed()
   await page.getByRole('row', { name: new RegExp(next.id) }).waitFor()
   await shot(page, 'events')

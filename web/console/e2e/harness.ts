@@ -57,9 +57,13 @@ let ownParticipant: Promise<Participant> | undefined
 
 /** The server for development, with the playground. */
 export function dev(): Promise<Server> {
+  return once('dev', () => Server.start({ dev: true, args: freshConsole() }))
+}
+
+/** The arguments with which a server for development serves another build of the console. */
+function freshConsole(): string[] {
   const fresh = process.env['CONSOLE_DIR']
-  const args = fresh !== undefined && fresh !== '' ? ['--console-dir', fresh] : []
-  return once('dev', () => Server.start({ dev: true, args }))
+  return fresh !== undefined && fresh !== '' ? ['--console-dir', fresh] : []
 }
 
 /** A server that wants keys. */
@@ -74,7 +78,8 @@ export function fourEyes(): Promise<Server> {
 
 /** A server of one's own, ended with the file. */
 export function another(options: { dev: boolean; args?: string[] }): Promise<Server> {
-  return once(`another ${started.size}`, () => Server.start(options))
+  const args = [...(options.dev ? freshConsole() : []), ...(options.args ?? [])]
+  return once(`another ${started.size}`, () => Server.start({ ...options, args }))
 }
 
 function once(name: string, start: () => Promise<Server>): Promise<Server> {

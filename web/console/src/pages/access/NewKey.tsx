@@ -139,7 +139,7 @@ function Token({ made, onClose }: { made: Schemas['NewKey']; onClose: () => void
     <Stack gap="sm">
       <Alert variant="outline" title={t('madeHelp')} />
       <Group gap="xs" wrap="nowrap">
-        <Code block className={classes['token']!} aria-label={t('token')}>
+        <Code block className={classes['token']!}>
           {token}
         </Code>
         <Copy text={token} />
