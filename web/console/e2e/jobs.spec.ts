@@ -4,18 +4,7 @@ import type { Page } from 'playwright-core'
 import { words as all } from '../src/pages/jobs/words.ts'
 import { words as list } from '../src/pages/transactions/words.ts'
 import { words as shared } from '../src/shared/words.ts'
-import {
-  another,
-  axe,
-  dev,
-  expectNoise,
-  keys,
-  open,
-  secured,
-  seed,
-  shot,
-  until,
-} from './harness.ts'
+import { another, axe, dev, expectNoise, keys, open, secured, seed, shot, until } from './harness.ts'
 
 const t = all.en
 
@@ -101,7 +90,7 @@ describe('a job', () => {
       .trim()
       .split('\n')
     expect(lines.length).toBe(2)
-    expect(lines[1]).toMatch(new RegExp(`:${items[0]!.id},moved,planChanged,`))
+    expect(lines[1]).toMatch(new RegExp(`:${items[0]!.id},moved,otherOutcomeDecided,`))
     await shown(page, t.resultFailed)
     await page.getByText(t.noItems).waitFor()
   })

@@ -154,7 +154,7 @@ function ExportResults({ job, result }: { job: Job; result: Result | undefined }
   const address = (format: string) =>
     `/api/v1/jobs/${job.id}/items/export?format=${format}${result ? `&result=${result}` : ''}`
   return (
-    <Menu position="bottom-end" shadow="md">
+    <Menu withInitialFocusPlaceholder={false} position="bottom-end" shadow="md">
       <Menu.Target>
         <Button variant="default" size="xs" rightSection={<Icon path="M4 6l4 4 4-4" size={12} />}>
           {t('export')}

@@ -54,7 +54,7 @@ export function ViewsMenu({ text, columns, current, onShow }: ViewsMenuProps) {
   const others = all.filter((view) => !view.own)
   return (
     <>
-      <Menu width={280} position="bottom-end" shadow="md">
+      <Menu withInitialFocusPlaceholder={false} width={280} position="bottom-end" shadow="md">
         <Menu.Target>
           <Button variant="default" size="xs" rightSection={<Icon path="M4 6l4 4 4-4" size={12} />}>
             {shown?.name ?? t('views')}

@@ -237,7 +237,7 @@ function ExportMenu({ filter, disabled }: { filter: Filter; disabled: boolean })
     </Menu.Item>
   )
   return (
-    <Menu position="bottom-end" shadow="md" width={280}>
+    <Menu withInitialFocusPlaceholder={false} position="bottom-end" shadow="md" width={280}>
       <Menu.Target>
         <Button
           variant="default"
