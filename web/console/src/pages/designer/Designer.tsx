@@ -272,7 +272,12 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
           </Tabs.List>
           <Tabs.Panel value="findings" className={classes['dockPanel']!}>
             {reviewed.error ? <ErrorBox error={reviewed.error} retry={reviewed.retry} /> : null}
-            <FindingsPane findings={findings} checked={checked} onJump={jump} />
+            <FindingsPane
+              findings={findings}
+              checked={checked}
+              bad={found?.explored?.failures?.length}
+              onJump={jump}
+            />
           </Tabs.Panel>
           <Tabs.Panel value="explored" className={classes['dockPanel']!}>
             <ExploredPane

@@ -33,7 +33,7 @@ export function PublishDialog(props: PublishProps) {
   const [note, setNote] = useState('')
   const newest = useQuery({
     queryKey: ['designer', 'newest', name],
-    queryFn: ({ signal }) => loadVersion(name, undefined, signal),
+    queryFn: async ({ signal }) => (await loadVersion(name, undefined, signal)) ?? null,
     staleTime: 0,
   })
   const publish = useMutation({
@@ -98,7 +98,11 @@ export function PublishDialog(props: PublishProps) {
             <Button variant="default" onClick={props.onClose}>
               {t('cancel')}
             </Button>
-            <Button onClick={() => publish.mutate()} loading={publish.isPending} disabled={errors > 0}>
+            <Button
+              onClick={() => publish.mutate()}
+              loading={publish.isPending}
+              disabled={errors > 0 || bad > 0}
+            >
               {t('publishNow')}
             </Button>
           </Group>

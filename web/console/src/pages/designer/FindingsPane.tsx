@@ -11,13 +11,21 @@ const tones: Record<Severity, Tone> = { error: 'bad', warning: 'warn', hint: 'id
 export function FindingsPane(props: {
   findings: readonly Finding[]
   checked: boolean
+  /** How many paths end badly, which is no finding in the text. */
+  bad?: number | undefined
   onJump: (finding: Finding) => void
 }) {
   const t = useWords(words)
   if (props.findings.length === 0) {
     return (
       <p className={classes['none']} role="status">
-        {props.checked ? <Mark tone="good" text={t('nothingFound')} /> : t('checking')}
+        {!props.checked ? (
+          t('checking')
+        ) : props.bad ? (
+          <Mark tone="warn" text={t('nothingButPaths')} />
+        ) : (
+          <Mark tone="good" text={t('nothingFound')} />
+        )}
       </p>
     )
   }

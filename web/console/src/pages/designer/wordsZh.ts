@@ -136,6 +136,7 @@ export const words: Record<keyof typeof en, string> = {
   none: '无',
   checking: '检查中…',
   nothingFound: '没有发现问题。',
+  nothingButPaths: '文本没有问题，但存在异常结束的路径，请查看“路径探索”。',
   error: '错误',
   warning: '警告',
   hint: '提示',
