@@ -16,18 +16,27 @@ const document = fileURLToPath(new URL('../../../docs/SECURITY.md', import.meta.
 
 /** routes reads the table that a Go test holds to the routes that there are. */
 function routes(): Route[] {
-  const text = readFileSync(document, 'utf8').split('<!-- roles -->')[1]?.split('<!-- end of roles -->')[0] ?? ''
-  return [...text.matchAll(/^\| `([A-Z]+) ([^`]+)` \| (\w+) \|/gm)].map(([, method, path, role]) =>
-    ({ method: method ?? '', path: path ?? '', role: role ?? '' }))
+  const text =
+    readFileSync(document, 'utf8').split('<!-- roles -->')[1]?.split('<!-- end of roles -->')[0] ?? ''
+  return [...text.matchAll(/^\| `([A-Z]+) ([^`]+)` \| (\w+) \|/gm)].map(([, method, path, role]) => ({
+    method: method ?? '',
+    path: path ?? '',
+    role: role ?? '',
+  }))
 }
 
 const changing = routes().filter((one) => !['GET', 'HEAD'].includes(one.method))
 
 /** What a viewer may send although it is no GET: it changes nothing, is only about himself, or is judged by more. */
 const his = new Set([
-  'POST /api/v1/sagas/review', 'POST /api/v1/sagas/simulate', 'POST /auth/session', 'POST /auth/logout',
+  'POST /api/v1/sagas/review',
+  'POST /api/v1/sagas/simulate',
+  'POST /auth/session',
+  'POST /auth/logout',
   'POST /api/v1/sagas/runs/{xid}/approvals/{step}', // whom the definition names; he is not, see below
-  'POST /api/v1/views', 'PUT /api/v1/views/{view}', 'DELETE /api/v1/views/{view}', // his own, not shared, see below
+  'POST /api/v1/views',
+  'PUT /api/v1/views/{view}',
+  'DELETE /api/v1/views/{view}', // his own, not shared, see below
 ])
 
 /** What routes name, so that no answer is 404 because there is no such thing. */
@@ -57,7 +66,11 @@ describe('what a viewer may not do cannot be done by the API either', () => {
     expect(csrf).not.toBe('')
   }
 
-  async function send(method: string, path: string, data: object = {}): Promise<{ status: number; code: string }> {
+  async function send(
+    method: string,
+    path: string,
+    data: object = {},
+  ): Promise<{ status: number; code: string }> {
     const server = await secured()
     const headers = { 'X-CSRF-Token': csrf, 'Sec-Fetch-Site': 'same-origin' }
     const answer = await session.fetch(server.base + path, { method, headers, data, maxRedirects: 0 })
@@ -67,7 +80,9 @@ describe('what a viewer may not do cannot be done by the API either', () => {
   /** real puts names into a path. */
   function real(path: string): string {
     const xid = path.startsWith('/api/v1/sagas/') ? run : active
-    return path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => (name === 'xid' ? xid : names[name] ?? '1'))
+    return path.replaceAll(/\{(\w+)\}/g, (_whole, name: string) =>
+      name === 'xid' ? xid : (names[name] ?? '1'),
+    )
   }
 
   test('the table has all routes', () => {
@@ -128,15 +143,18 @@ describe('what a viewer may not do cannot be done by the API either', () => {
     expectNoise(page, /favicon/)
     const server = await secured()
     const answer = await page.context().request.post(`${server.base}/api/v1/keys`, {
-      headers: { 'Sec-Fetch-Site': 'same-origin' }, data: { name: 'x', roles: ['admin'] },
+      headers: { 'Sec-Fetch-Site': 'same-origin' },
+      data: { name: 'x', roles: ['admin'] },
     })
     expect([answer.status(), codeOf(await answer.text())]).toEqual([403, 'requestForged'])
   })
 
   test('what an operator may not do is refused to him', async () => {
     const client = (await secured()).client('operator')
-    const above = changing.filter((one) => ['resolver', 'admin', 'service'].includes(one.role) &&
-      !one.path.startsWith('/api/v1/playground'))
+    const above = changing.filter(
+      (one) =>
+        ['resolver', 'admin', 'service'].includes(one.role) && !one.path.startsWith('/api/v1/playground'),
+    )
     const wrong: string[] = []
     for (const { method, path } of above) {
       const got = await client.send(method, real(path), {})

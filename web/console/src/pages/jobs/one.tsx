@@ -35,7 +35,10 @@ export default function OneJob() {
       </Page>
     )
   }
-  const heading = t('jobTitle', { action: t(job.action as Word), total: count(job.total ?? 0) })
+  const heading = t(job.total === 1 ? 'jobTitleOne' : 'jobTitle', {
+    action: t(job.action as Word),
+    total: count(job.total ?? 0),
+  })
   return (
     <Page
       title={heading}
