@@ -35,10 +35,10 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
     for (const entry of [...entries.slice(1), ...entries.slice(0, 1)]) {
       await keys(page).press('g', entry.letter)
       await until(`the page ${entry.path}`, () => path(page) === entry.path)
-      titles.add(await shown(page))
       const current = page.locator('nav a[aria-current="page"]')
       await until('the navigation says where one is', async () =>
         (await current.count()) === 1 && ((await current.textContent()) ?? '').includes(words[lang][entry.word]))
+      titles.add(await shown(page))
       expect(await page.title()).toMatch(/.+ · Concord$/)
       await axe(page)
     }
