@@ -131,7 +131,8 @@ function mistakes(action: Action, entered: Entered, t: Say<keyof (typeof words)[
   const found: Record<string, string> = {}
   if (size > reasonBytesMax) found['reason'] = t('reasonLong', { n: size })
   if (size === 0 && action.reason === 'required') found['reason'] = t('reasonMissing')
-  if (action.confirm && entered.typed.trim() !== action.confirm) found['typed'] = t('notTyped', { text: action.confirm })
+  const { confirm } = action
+  if (confirm && entered.typed.trim() !== confirm) found['typed'] = t('notTyped', { text: confirm })
   for (const field of action.fields ?? []) {
     const problem = fieldProblem(field, entered.fields[field.name] ?? '')
     if (problem) found[`field ${field.name}`] = problem

@@ -1,12 +1,14 @@
 import { ActionIcon, Button, Checkbox, Tooltip } from '@mantine/core'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useCallback, useEffect, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from 'react'
+import { useCallback, useEffect, useId, useMemo, useRef, useState } from 'react'
+import type { KeyboardEvent, ReactNode, RefObject } from 'react'
 import { useWords } from '@/i18n'
 import { absolute, count } from '@/i18n/format.ts'
 import { Icon } from './Icon.tsx'
 import { Drawn, pointShapes, rowHeight } from './timeline/Drawn.tsx'
 import { boundsOf, endOf, rowsOf, startOf, visibleItems, type Item, type Lane, type Row } from './timeline/model.ts'
-import { gapScale, linearScale, panned, shownWith, ticksOf, whole, zoomed, type Scale, type View } from './timeline/scale.ts'
+import { gapScale, linearScale, panned, shownWith, ticksOf, whole, zoomed } from './timeline/scale.ts'
+import type { Scale, View } from './timeline/scale.ts'
 import { length, since } from './timeline/since.ts'
 import type { TimelineState } from './timeline/state.ts'
 import classes from './Timeline.module.css'
@@ -143,14 +145,16 @@ function useKeys(
       const view = shownWith(state.view, scale.toU(startOf(shown.item)), scale.toU(startOf(shown.item)))
       onState({ chosen: shown.item.id, view })
     }
+    const sideways = (by: number) =>
+      event.shiftKey ? onState({ view: panned(state.view, by * 0.2) }) : go(beside(rows, state.chosen, by))
     const acts: Record<string, () => void> = {
       '+': () => onState({ view: zoomed(state.view, 0.5, middle) }),
       '=': () => onState({ view: zoomed(state.view, 0.5, middle) }),
       '-': () => onState({ view: zoomed(state.view, 2, middle) }),
       '0': () => onState({ view: whole }),
       Escape: () => onState({ chosen: '' }),
-      ArrowRight: () => (event.shiftKey ? onState({ view: panned(state.view, 0.2) }) : go(beside(rows, state.chosen, 1))),
-      ArrowLeft: () => (event.shiftKey ? onState({ view: panned(state.view, -0.2) }) : go(beside(rows, state.chosen, -1))),
+      ArrowRight: () => sideways(1),
+      ArrowLeft: () => sideways(-1),
       ArrowDown: () => go(below(rows, state.chosen, 1)),
       ArrowUp: () => go(below(rows, state.chosen, -1)),
       Home: () => go(rows[0] && { lane: rows[0], item: rows[0].items[0]! }),
@@ -325,7 +329,8 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
   const { view } = state
   const perU = plotWidth / (view.to - view.from)
   const x = useCallback((at: number) => (scale.toU(at) - view.from) * perU, [scale, view.from, perU])
-  const ticks = useMemo(() => ticksOf(scale, view, Math.max(plotWidth / 96, 2), moments), [scale, view, plotWidth, moments])
+  const most = Math.max(plotWidth / 96, 2)
+  const ticks = useMemo(() => ticksOf(scale, view, most, moments), [scale, view, most, moments])
   const from = scale.toTime(Math.min(Math.max(view.from, 0), 1))
   const to = scale.toTime(Math.min(Math.max(view.to, 0), 1))
   const across = useMemo(() => rows.flatMap((row) => row.items).filter((i) => i.type === 'point' && i.across), [rows])

@@ -27,8 +27,9 @@ export function piecesOf(text: string): Piece[] {
   for (const found of text.matchAll(token)) {
     if (found.index > end) out.push({ kind: 'plain', text: text.slice(end, found.index) })
     const [whole, quoted, colon, number] = found
-    if (quoted !== undefined && colon !== undefined) out.push({ kind: 'key', text: quoted }, { kind: 'plain', text: colon })
-    else if (quoted === `"${maskText}"`) out.push({ kind: 'masked', text: maskText })
+    if (quoted !== undefined && colon !== undefined) {
+      out.push({ kind: 'key', text: quoted }, { kind: 'plain', text: colon })
+    } else if (quoted === `"${maskText}"`) out.push({ kind: 'masked', text: maskText })
     else out.push({ kind: quoted !== undefined ? 'string' : number !== undefined ? 'number' : 'word', text: whole })
     end = found.index + whole.length
   }

@@ -24,7 +24,10 @@ function Entries({ xid }: { xid: string }) {
   const columns = useMemo((): Column<Entry>[] => [
     { id: 'at', header: t('at'), width: '130px', cell: (entry) => <When at={entry.at} /> },
     { id: 'who', header: t('who'), width: 'minmax(120px, 1fr)', cell: (entry) => entry.name || entry.who },
-    { id: 'action', header: t('action'), width: '190px', cell: (entry) => <span className="mono">{entry.action}</span> },
+    {
+      id: 'action', header: t('action'), width: '190px',
+      cell: (entry) => <span className="mono">{entry.action}</span>,
+    },
     { id: 'phase', header: t('phase'), width: '100px', cell: (entry) => t(`phase_${entry.phase ?? 'fact'}`) },
     { id: 'why', header: t('reason'), width: 'minmax(200px, 3fr)', cell: (entry) => entry.why },
     {

@@ -27,7 +27,8 @@ const tones: Record<NonNullable<Branch['state']>, Tone> = {
 
 function State({ branch, t }: { branch: Branch; t: T }) {
   if (!branch.state) return null
-  return <Mark tone={branch.failure && branch.state !== 'Finished' ? 'bad' : tones[branch.state]} text={t(`state_${branch.state}`)} />
+  const tone = branch.failure && branch.state !== 'Finished' ? 'bad' : tones[branch.state]
+  return <Mark tone={tone} text={t(`state_${branch.state}`)} />
 }
 
 /** Branches lists the participants of a transaction, and shows all of the one that is chosen. */
@@ -43,8 +44,14 @@ export function Branches({ detail, why, act }: {
     { id: 'kind', header: t('kind'), width: '120px', cell: (b) => <span className="mono">{b.kind}</span> },
     { id: 'state', header: t('state'), width: '160px', cell: (b) => <State branch={b} t={t} /> },
     { id: 'attempts', header: t('attempts'), width: '90px', align: 'right', cell: (b) => count(b.attempts ?? 0) },
-    { id: 'next', header: t('nextAttempt'), width: '130px', cell: (b) => b.nextAttemptAt && <When at={b.nextAttemptAt} /> },
-    { id: 'rows', header: t('rows'), width: '80px', align: 'right', cell: (b) => (b.lockedRows ? count(b.lockedRows) : '') },
+    {
+      id: 'next', header: t('nextAttempt'), width: '130px',
+      cell: (b) => b.nextAttemptAt && <When at={b.nextAttemptAt} />,
+    },
+    {
+      id: 'rows', header: t('rows'), width: '80px', align: 'right',
+      cell: (b) => (b.lockedRows ? count(b.lockedRows) : ''),
+    },
     {
       id: 'error', header: t('lastError'), width: 'minmax(180px, 3fr)',
       cell: (b) => <span className="mono" title={b.failure}>{b.failure}</span>,
@@ -59,10 +66,11 @@ export function Branches({ detail, why, act }: {
     }, { replace: true })
   return (
     <>
-      <DataTable label={t('tabBranches')} rows={all} rowId={(branch) => branch.id ?? ''} columns={columns} onOpen={choose}
-        height={all.length > 9 ? '380px' : `${all.length * 38 + 40}px`} />
+      <DataTable label={t('tabBranches')} rows={all} rowId={(branch) => branch.id ?? ''} columns={columns}
+        onOpen={choose} height={all.length > 9 ? '380px' : `${all.length * 38 + 40}px`} />
       <div className={classes['replay']}>
-        {chosen ? <One branch={chosen} detail={detail} why={why} act={act} /> : <div className="dim">{t('chooseBranch')}</div>}
+        {chosen && <One branch={chosen} detail={detail} why={why} act={act} />}
+        {!chosen && <div className="dim">{t('chooseBranch')}</div>}
       </div>
     </>
   )

@@ -25,8 +25,8 @@ export function Head({ detail, why, decision }: { detail: Detail; why: Schemas['
         <Fact name={t('application')} more={detail.group}>
           {detail.application || '–'}
         </Fact>
-        <Fact name={t(detail.saga ? 'saga' : 'name')} more={detail.sagaKey ? `${t('key')} ${detail.sagaKey}` : undefined}>
-          {detail.saga ? <Link to={`/sagas/${detail.saga}`}>{`${detail.saga} v${detail.sagaVersion ?? ''}`}</Link> : null}
+        <Fact name={t(detail.saga ? 'saga' : 'name')} more={detail.sagaKey && `${t('key')} ${detail.sagaKey}`}>
+          {detail.saga && <Link to={`/sagas/${detail.saga}`}>{`${detail.saga} v${detail.sagaVersion ?? ''}`}</Link>}
           {!detail.saga && (detail.name || '–')}
         </Fact>
         <Fact name={t('began')}>
@@ -108,6 +108,8 @@ function Took({ detail }: { detail: Detail }) {
 }
 
 const causesShown = 4
+const warns = 'M8 2.5l6 11H2zM8 7v3M8 12v.2'
+const informs = 'M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 7.5V11M8 5v.1'
 
 function WhyBox({ detail, why }: { detail: Detail; why: Schemas['Why'] | undefined }) {
   const t = useWords(words)
@@ -118,7 +120,7 @@ function WhyBox({ detail, why }: { detail: Detail; why: Schemas['Why'] | undefin
   return (
     <div className={classes['why']}>
       <span className={classes['whyIcon']} data-tone={tone}>
-        <Icon path={detail.stuck ? 'M8 2.5l6 11H2zM8 7v3M8 12v.2' : 'M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 7.5V11M8 5v.1'} />
+        <Icon path={detail.stuck ? warns : informs} />
       </span>
       <div>
         <div className={classes['whyText']}>{sentence}</div>

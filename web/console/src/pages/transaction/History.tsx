@@ -34,8 +34,14 @@ export function HistoryTab({ xid, detail }: { xid: string; detail: Schemas['Tran
       id: 'since', header: '+', width: '110px', align: 'right',
       cell: ({ entry }) => since(Date.parse(entry.at ?? '') - origin),
     },
-    { id: 'event', header: t('event'), width: '160px', cell: ({ entry }) => <span className="mono">{entry.event}</span> },
-    { id: 'branch', header: t('branch'), width: '120px', cell: ({ entry }) => <span className="mono">{entry.branch}</span> },
+    {
+      id: 'event', header: t('event'), width: '160px',
+      cell: ({ entry }) => <span className="mono">{entry.event}</span>,
+    },
+    {
+      id: 'branch', header: t('branch'), width: '120px',
+      cell: ({ entry }) => <span className="mono">{entry.branch}</span>,
+    },
     { id: 'attempt', header: t('attempt'), width: '80px', align: 'right', cell: ({ entry }) => entry.attempt ?? '' },
     {
       id: 'took', header: t('tookMs'), width: '90px', align: 'right',

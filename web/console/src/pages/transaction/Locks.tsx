@@ -21,7 +21,10 @@ export function LocksTab({ detail }: { detail: Schemas['TransactionDetail'] }) {
   const columns = useMemo((): Column<Row>[] => [
     { id: 'resource', header: t('resource'), width: 'minmax(180px, 2fr)', cell: (row) => row.resource },
     { id: 'table', header: t('lockTable'), width: 'minmax(120px, 1fr)', cell: (row) => row.table },
-    { id: 'pk', header: t('lockKey'), width: 'minmax(120px, 1fr)', cell: (row) => <span className="mono">{row.pk}</span> },
+    {
+      id: 'pk', header: t('lockKey'), width: 'minmax(120px, 1fr)',
+      cell: (row) => <span className="mono">{row.pk}</span>,
+    },
     { id: 'branch', header: t('branch'), width: '150px', cell: (row) => <span className="mono">{row.branch}</span> },
     { id: 'since', header: t('lockSince'), width: '130px', cell: (row) => row.since && <When at={row.since} /> },
     {

@@ -57,7 +57,10 @@ function Published({ detail, decision }: {
       id: 'agrees', header: t('stored'), width: '120px',
       cell: (copy) => <Mark tone={copy.agrees ? 'good' : 'bad'} text={t(copy.agrees ? 'copyAgrees' : 'copyDiffers')} />,
     },
-    { id: 'hash', header: t('hash'), width: 'minmax(160px, 2fr)', cell: (copy) => <span className="mono">{copy.sha256}</span> },
+    {
+      id: 'hash', header: t('hash'), width: 'minmax(160px, 2fr)',
+      cell: (copy) => <span className="mono">{copy.sha256}</span>,
+    },
   ], [t])
   if (!detail.decision) return <Empty title={t('undecided')} />
   if (decision.isPending) return <Loading />

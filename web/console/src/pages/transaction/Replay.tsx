@@ -68,7 +68,9 @@ export function ReplayPanel({ detail, history, origin, at, onAt }: {
             <StatusBadge status={then.status} stuck={then.stuck} heuristic={then.heuristic} />
             <span className="num">{since(then.at - origin)}</span>
             <span className="dim num">{absolute(then.at)}</span>
-            {entry && <span className="mono">{[entry.event, entry.branch, entry.text].filter(Boolean).join(' · ')}</span>}
+            {entry && (
+              <span className="mono">{[entry.event, entry.branch, entry.text].filter(Boolean).join(' · ')}</span>
+            )}
             {!entry && <span className="dim">{t('nothingThen')}</span>}
           </div>
           <ul className={classes['then']} aria-label={t('branchesThen')} style={{ marginTop: 10 }}>

@@ -5,7 +5,8 @@ const at = (ms: number) => new Date(1_700_000_000_000 + ms).toISOString()
 
 describe('two transactions', () => {
   const facts = factsOf(
-    { status: 'Committed', cause: 'requested', beganAt: at(0), decidedAt: at(20), endedAt: at(40), branches: [{ attempts: 1 }] },
+    { status: 'Committed', cause: 'requested', beganAt: at(0), decidedAt: at(20), endedAt: at(40),
+      branches: [{ attempts: 1 }] },
     { status: 'RolledBack', cause: 'requested', beganAt: at(0), decidedAt: at(25), endedAt: at(4000),
       branches: [{ attempts: 3, failure: 'down' }] },
   )

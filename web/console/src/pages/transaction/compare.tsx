@@ -101,8 +101,6 @@ function Both({ a, b }: { a: string; b: string }) {
   if (!left.detail || !right.detail) return <Loading rows={10} />
   return (
     <>
-      <Facts a={left.detail} b={right.detail} />
-      <Pairs a={left.detail} b={right.detail} />
       <Section title={t('tabTimeline')} flush>
         {[left, right].map((side, i) => (
           <div key={i}>
@@ -110,10 +108,13 @@ function Both({ a, b }: { a: string; b: string }) {
               <SideHead detail={side.detail!} />
             </div>
             <Timeline label={t('timelineOf', { id: numberOf(side.detail!.xid ?? '') })} lanes={side.lanes} names={names}
-              state={state} onState={onState} origin={0} bounds={bounds} absolute={false} bare={i > 0} maxHeight={290} />
+              state={state} onState={onState} origin={0} bounds={bounds} absolute={false} bare={i > 0}
+              maxHeight={290} />
           </div>
         ))}
       </Section>
+      <Facts a={left.detail} b={right.detail} />
+      <Pairs a={left.detail} b={right.detail} />
     </>
   )
 }
@@ -136,7 +137,8 @@ function Facts({ a, b }: { a: Detail; b: Detail }) {
   const all = factsOf(a, b)
   const shown = only ? all.filter((fact) => fact.differs) : all.filter((fact) => fact.a || fact.b)
   const box = (
-    <Checkbox size="xs" label={t('differencesOnly')} checked={only} onChange={(e) => setOnly(e.currentTarget.checked)} />
+    <Checkbox size="xs" label={t('differencesOnly')} checked={only}
+      onChange={(event) => setOnly(event.currentTarget.checked)} />
   )
   return (
     <Section title={t('compareTitle')} actions={box} flush>

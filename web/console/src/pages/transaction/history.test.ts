@@ -2,7 +2,8 @@ import { expect, it } from 'vitest'
 import { matching } from './history.ts'
 
 const entries = [
-  { event: 'began' }, { event: 'attemptFailed', branch: '7', text: 'status 500: Down' }, { event: 'finished', branch: '7' },
+  { event: 'began' }, { event: 'attemptFailed', branch: '7', text: 'status 500: Down' },
+  { event: 'finished', branch: '7' },
 ]
 
 it.each([

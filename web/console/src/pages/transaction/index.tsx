@@ -81,7 +81,8 @@ function One({ xid, detail, title, live, error }: {
       return params
     }, { replace: true })
   const counts: Partial<Record<Tab, number>> = {
-    branches: detail.branches?.length ?? 0, locks: detail.lockCount ?? 0, messages: decision.data?.published?.length ?? 0,
+    branches: detail.branches?.length ?? 0, locks: detail.lockCount ?? 0,
+    messages: decision.data?.published?.length ?? 0,
   }
   return (
     <Page

@@ -65,7 +65,8 @@ describe('a transaction as it was', () => {
 })
 
 describe('a saga', () => {
-  const saga: Schemas['TransactionDetail'] = { saga: 'order', branches: [{ id: '1', step: 'pay', registeredAt: iso(5) }] }
+  const pay = { id: '1', step: 'pay', registeredAt: iso(5) }
+  const saga: Schemas['TransactionDetail'] = { saga: 'order', branches: [pay] }
   const told = [
     entry(0, 'began'), entry(5, 'stepStarted', '1', 'pay'), entry(9, 'attemptFailed', '1', 'attempt 3: no answer'),
     entry(20, 'stepDone', '1'), entry(30, 'rollbackDecided'), entry(40, 'finished', '1'), entry(40, 'ended'),

@@ -10,7 +10,9 @@ function entry(ms: number, event: string, branch = '', more: Partial<Schemas['Hi
   return { at: iso(ms), event, ...(branch ? { branch } : {}), ...more }
 }
 
-function sources(more: Partial<Schemas['TransactionDetail']>, history: Schemas['HistoryEntry'][], now = 60_000): Sources {
+type Detail = Schemas['TransactionDetail']
+
+function sources(more: Partial<Detail>, history: Schemas['HistoryEntry'][], now = 60_000): Sources {
   const detail = { xid: 'h:1:7', status: 'Committing' as const, application: 'shop', beganAt: iso(0), ...more }
   return { detail, history, now: t0 + now }
 }
@@ -85,7 +87,8 @@ describe('the lane of a branch', () => {
   })
 
   it('undoes the steps of sagas after the decision, with attempts counted anew', () => {
-    const s = sources({ status: 'RollingBack', saga: 'order', decidedAt: iso(500), decision: 'rollback', cause: 'refused',
+    const end = { decidedAt: iso(500), decision: 'rollback' as const, cause: 'refused' as const }
+    const s = sources({ status: 'RollingBack', saga: 'order', ...end,
       branches: [{ id: '1', step: 'pay', attempts: 1, state: 'Finished', registeredAt: iso(10) }] }, [
       entry(10, 'stepStarted', '1', { text: 'pay' }),
       entry(200, 'attemptFailed', '1', { text: 'attempt 1: no answer', attempt: 1, tookMs: 150 }),
@@ -151,7 +154,8 @@ describe('the other lanes', () => {
 })
 
 it('makes the lanes of 5,000 entries at once', () => {
-  const branches = Array.from({ length: 1000 }, (_, i) => ({ id: String(i + 1), attempts: 2, state: 'Finished' as const }))
+  const ids = Array.from({ length: 1000 }, (_, i) => String(i + 1))
+  const branches = ids.map((id) => ({ id, attempts: 2, state: 'Finished' as const }))
   const history = branches.flatMap(({ id }, i) => [
     entry(i, 'registered', id), entry(2000 + i, 'attemptFailed', id, { attempt: 1, tookMs: 3 }),
     entry(2500 + i, 'retryRequested', id, { text: 'kim' }), entry(3000 + i, 'finished', id, { attempt: 2, tookMs: 3 }),

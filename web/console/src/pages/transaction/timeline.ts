@@ -2,7 +2,9 @@ import type { Schemas } from '@/api/client.ts'
 import { say } from '@/i18n'
 import { count } from '@/i18n/format.ts'
 import { branchName } from '@/shared/actions/follow.ts'
-import { startOf, troubled, type Item, type Lane, type Outcome, type Point, type Span } from '@/shared/timeline/model.ts'
+import {
+  startOf, troubled, type Item, type Lane, type Outcome, type Point, type Span,
+} from '@/shared/timeline/model.ts'
 import { words } from './timelineWords.ts'
 
 type Detail = Schemas['TransactionDetail']
@@ -265,7 +267,8 @@ function attempt(run: Run, entry: Entry, outcome: Outcome, at: number, id: strin
 function fill(run: Run, to: number, missing: number, id: string, unknownStart: boolean): void {
   if (!run.tried && missing <= 0) return
   if (to <= run.free && !unknownStart) return
-  const base = { type: 'span', from: run.free, to: Math.max(to, run.free), outcome: 'unknown', startKnown: true } as const
+  const end = Math.max(to, run.free)
+  const base = { type: 'span', from: run.free, to: end, outcome: 'unknown', startKnown: true } as const
   if (missing > 0) {
     run.items.push({ ...base, id: `${id}:untold`, kind: 'untold', title: say(words, 'untold', { n: count(missing) }) })
   } else if (to > run.free) {
@@ -294,8 +297,9 @@ function pending(run: Run, s: Sources): void {
     const missing = made - run.last - 1
     if (missing > 0) fill(run, Math.max(run.free, s.now), missing, `${id}:now`, true)
     run.items.push({
-      type: 'span', id: `${id}:now`, kind: 'attempt', from: missing > 0 ? s.now : run.free, to: s.now, outcome: 'running',
-      attempt: made, startKnown: !run.tried, open: true, title: title('running', made, operationOf(run)),
+      type: 'span', id: `${id}:now`, kind: 'attempt', from: missing > 0 ? s.now : run.free, to: s.now,
+      outcome: 'running', attempt: made, startKnown: !run.tried, open: true,
+      title: title('running', made, operationOf(run)),
       text: branch.failure || undefined,
     })
   } else if (next !== undefined) {

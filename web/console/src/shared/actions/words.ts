@@ -74,7 +74,8 @@ export const words = defineWords(
     line_left: 'left as it is',
     again: 'again',
     approvalTitle: 'A second person is needed',
-    approvalText: 'Nothing has been done yet. Somebody else with the role resolver has to approve this very plan by {at}.',
+    approvalText:
+      'Nothing has been done yet. Somebody else with the role resolver has to approve this very plan by {at}.',
     approvalLink: 'Open the approval in the inbox',
     approvalWaits: 'It waits for a second person.',
     approval_rejected: 'It was rejected by {who}: {why}',
@@ -118,11 +119,13 @@ export const words = defineWords(
     replay_verb: 'Replay',
     replay_text: 'The group gets the event again, at once.',
     replay_does: 'Gives the event to the group {group} again. Consumers that have handled it before get it once more.',
-    replay_done: 'It is out of the dead letters and with the group again. If it fails as often as before, it comes back.',
+    replay_done:
+      'It is out of the dead letters and with the group again. If it fails as often as before, it comes back.',
     discard_title: 'Discard dead letter {letter}',
     discard_verb: 'Discard',
     discard_text: 'Nobody will handle this event.',
-    discard_does: 'Removes the dead letter of the group {group}. The event itself stays in the log as long as others do.',
+    discard_does:
+      'Removes the dead letter of the group {group}. The event itself stays in the log as long as others do.',
     discard_done: 'It is not shown again, and nobody handles it.',
     group_title: 'Remove consumer group {group}',
     group_verb: 'Remove the group',
