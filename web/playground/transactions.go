@@ -133,7 +133,11 @@ func (p *Playground) deliver(ctx context.Context, r *run, failure string) error 
 	if failure == Refuse {
 		end = "/withdraw"
 	}
-	return p.api.ask(ctx, "POST", "/messages/"+g.ID+end, nil, nil)
+	err := p.api.ask(ctx, "POST", "/messages/"+g.ID+end, nil, nil)
+	if refusedAs(err, "otherOutcomeDecided") { // it was asked about meanwhile
+		return nil
+	}
+	return err
 }
 
 // job has what is stuck tried again, as people do it for many at once: planned first, then started with a reason.
