@@ -54,7 +54,7 @@ function paintBranches(branches: readonly RunStep[], run: Run): Paint {
   const first = branches[0]!
   const live = run.outcome === 'running'
   const back = run.status === 'RollingBack'
-  const stuck = run.stuck === true && state === (back ? 'undoRefused' : 'refused')
+  const stuck = run.stuck === true && (back ? state === 'undoRefused' : state === 'refused' || state === 'unknown')
   const looped = branches.length > 1 || /\[\d+\]/.test(first.name ?? '')
   const failed = branches.filter((each) => each.failure || each.undo?.failure)
   const failure = failed[0]?.undo?.failure ?? failed[0]?.failure

@@ -7,6 +7,7 @@ import { useWords } from '@/i18n'
 import { SchemaForm, useData } from '@/saga/form/SchemaForm.tsx'
 import { readDefinition } from '@/saga/text.ts'
 import { loadVersion, versionKey } from '@/saga/useSubs.ts'
+import { useVersionNumbers } from '@/saga/useVersions.ts'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { Loading } from '@/shared/Loading.tsx'
 import { MayButton } from '@/shared/May.tsx'
@@ -22,8 +23,10 @@ export interface StartRunProps {
 }
 
 /** StartRun asks for the input of a run by the schema of its definition, and begins it. */
-export default function StartRun({ saga, version, onClose }: StartRunProps) {
+export default function StartRun({ saga, version: first, onClose }: StartRunProps) {
   const t = useWords(words)
+  const [version, setVersion] = useState(first)
+  const numbers = useVersionNumbers(saga)
   const shown = useQuery({
     queryKey: versionKey(saga, version),
     queryFn: ({ signal }) => loadVersion(saga, version, signal),
@@ -34,7 +37,12 @@ export default function StartRun({ saga, version, onClose }: StartRunProps) {
       closeButtonProps={{ 'aria-label': t('close') }}>
       {shown.error && <ErrorBox error={shown.error} retry={() => void shown.refetch()} />}
       {shown.isPending && <Loading rows={5} />}
-      {shown.data && <Form shown={shown.data} newest={version === undefined} onClose={onClose} />}
+      <NativeSelect label={t('whichVersion')} value={String(version ?? '')} mb="md"
+        onChange={(event) => setVersion(Number(event.currentTarget.value) || undefined)}
+        data={[{ value: '', label: t('theNewest', { version: numbers[0] ?? '' }) }, ...numbers.map(String)]} />
+      {shown.data && (
+        <Form key={shown.data.version} shown={shown.data} newest={version === undefined} onClose={onClose} />
+      )}
     </Modal>
   )
 }
@@ -64,8 +72,6 @@ function Form({ shown, newest, onClose }: { shown: Schemas['SagaVersion']; newes
     <form onSubmit={submit} noValidate>
       <Stack gap="md">
         <Text c="dimmed">{t('startText')}</Text>
-        <NativeSelect label={t('whichVersion')} disabled
-          data={[newest ? t('theNewest', { version: shown.version ?? 0 }) : String(shown.version)]} />
         <SchemaForm state={state} label={t('input')} />
         <TextInput label={t('key')} description={t('keyHelp')} value={given.key} maxLength={200}
           onChange={enter('key')} />

@@ -1,12 +1,12 @@
 import { Button, Group, Modal, NativeSelect, Stack, Table, Text, Textarea } from '@mantine/core'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
-import { api, ask } from '@/api/client.ts'
 import { useWords } from '@/i18n'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { MayButton } from '@/shared/May.tsx'
 import { Mark, type Tone } from '@/shared/StatusBadge.tsx'
 import { numberOf, Xid } from '@/shared/Xid.tsx'
+import { useVersionNumbers } from '../useVersions.ts'
 import { countsOf, mappingOf, moveAll, type Moved } from './move.ts'
 import { words } from './words.ts'
 
@@ -24,7 +24,7 @@ const shownMost = 200
 export default function MoveDialog({ saga, from, xid, onClose }: MoveDialogProps) {
   const t = useWords(words)
   const work = useMove(saga, xid)
-  const versions = useVersions(saga)
+  const versions = useVersionNumbers(saga)
   const [source, setSource] = useState(from)
   const [to, setTo] = useState(0)
   const [mapping, setMapping] = useState('')
@@ -114,20 +114,6 @@ function useMove(saga: string, xid: string | undefined) {
     setDone(false)
   }
   return { items, busy, done, error, run, stop, forget, saga }
-}
-
-function useVersions(saga: string): number[] {
-  const query = useQuery({
-    queryKey: ['sagaVersions', saga, 'numbers'],
-    queryFn: ({ signal }) =>
-      ask(
-        api.GET('/api/v1/sagas/definitions/{saga}/versions', {
-          params: { path: { saga }, query: { limit: 200 } },
-          signal,
-        }),
-      ),
-  })
-  return (query.data?.items ?? []).map((each) => each.version ?? 0)
 }
 
 const tones: Record<string, Tone> = { safe: 'good', needsMapping: 'warn', mustStay: 'bad' }
