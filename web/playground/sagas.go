@@ -57,7 +57,7 @@ func sagas() []*sampleSaga {
 			scenario: "trip", title: "A business trip", name: "sample-trip", files: []string{"travel", "trip"},
 			description: "A saga in a saga: the journey has steps and compensations of its own.",
 			failures:    allFailures(), input: func(string) map[string]any {
-				return map[string]any{"employee": pick("Mei", "Omar", "Ines"), "to": pick("Berlin", "Shenzhen", "Lagos")}
+				return map[string]any{"employee": pick("clerk-3", "driver-12", "engineer-7"), "to": pick("Berlin", "Shenzhen", "Lagos")}
 			},
 		},
 		{
@@ -66,7 +66,7 @@ func sagas() []*sampleSaga {
 			input: func(string) map[string]any {
 				return map[string]any{
 					"item": pick("A coffee machine", "Ten laptops", "A forklift"), "price": 900 + rand.IntN(9000),
-					"by": pick("Mei", "Omar", "Ines"),
+					"by": pick("clerk-3", "driver-12", "engineer-7"),
 				}
 			},
 		},
