@@ -72,6 +72,11 @@ interface Begun {
 
 let counter = 0
 
+/** What a participant says that cannot do something, and why. */
+function problem(status: number, detail: string): Say {
+  return { status, body: { detail }, headers: { 'Content-Type': 'application/problem+json' } }
+}
+
 /** Brings a real server into states, through its public API alone. */
 export class Seeds {
   private asClient: Promise<Client> | undefined
@@ -117,7 +122,7 @@ export class Seeds {
 
   /** One whose commit a participant refuses, so that a person is needed. */
   async stuck(wish: Wish & { why?: string } = {}): Promise<Held> {
-    const refusal = { status: 409, body: { detail: wish.why ?? 'the warehouse is closed' } }
+    const refusal = problem(409, wish.why ?? 'the warehouse is closed')
     const begun = await this.begin(wish, refusal)
     await this.decide(begun.id, 'commit', 0)
     const now = await until(`${begun.id} is stuck`, async () => {
@@ -129,7 +134,7 @@ export class Seeds {
 
   /** One that a participant keeps failing, so that it is tried again and again. */
   async retrying(wish: Wish & { why?: string } = {}): Promise<Held> {
-    const failure = { status: 500, body: { detail: wish.why ?? 'the database is away' } }
+    const failure = problem(500, wish.why ?? 'the database is away')
     const begun = await this.begin(wish, failure)
     await this.decide(begun.id, 'commit', 0)
     const now = await until(`${begun.id} is tried again`, async () => {
@@ -179,7 +184,7 @@ export class Seeds {
   /** A run whose payment was refused, and that was compensated. */
   async sagaCompensated(): Promise<Run> {
     const { name, path } = await this.saga()
-    ;(await this.participant()).answer(`${path}/pay`, { status: 409, body: { detail: 'no money' } })
+    ;(await this.participant()).answer(`${path}/pay`, problem(409, 'no money'))
     return this.runUntil((await this.start(name)).xid, 'is compensated', (run) => run.status === 'RolledBack')
   }
 
@@ -187,8 +192,8 @@ export class Seeds {
   async sagaStuck(): Promise<HeldRun> {
     const { name, path } = await this.saga()
     const p = await this.participant()
-    p.answer(`${path}/pay`, { status: 409, body: { detail: 'no money' } })
-    p.answer(`${path}/release`, { status: 409, body: { detail: 'the reservation is locked' } })
+    p.answer(`${path}/pay`, problem(409, 'no money'))
+    p.answer(`${path}/release`, problem(409, 'the reservation is locked'))
     const run = await this.runUntil((await this.start(name)).xid, 'is stuck', (one) => one.stuck === true)
     return { ...run, mend: () => { p.answer(`${path}/release`, 200) } }
   }
@@ -197,7 +202,7 @@ export class Seeds {
   async sagaStuckBehindPivot(): Promise<HeldRun> {
     const { name, path } = await this.saga()
     const p = await this.participant()
-    p.answer(`${path}/ship`, { status: 409, body: { detail: 'nobody delivers there' } })
+    p.answer(`${path}/ship`, problem(409, 'nobody delivers there'))
     const run = await this.runUntil((await this.start(name)).xid, 'is stuck', (one) => one.stuck === true)
     return { ...run, mend: () => { p.answer(`${path}/ship`, 200) } }
   }
