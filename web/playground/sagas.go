@@ -57,7 +57,9 @@ func sagas() []*sampleSaga {
 			scenario: "trip", title: "A business trip", name: "sample-trip", files: []string{"travel", "trip"},
 			description: "A saga in a saga: the journey has steps and compensations of its own.",
 			failures:    allFailures(), input: func(string) map[string]any {
-				return map[string]any{"employee": pick("clerk-3", "driver-12", "engineer-7"), "to": pick("Berlin", "Shenzhen", "Lagos")}
+				return map[string]any{
+					"employee": pick("clerk-3", "driver-12", "engineer-7"), "to": pick("Berlin", "Shenzhen", "Lagos"),
+				}
 			},
 		},
 		{
