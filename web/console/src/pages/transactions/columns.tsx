@@ -44,7 +44,7 @@ const widths: Readonly<Record<ColumnId, string>> = {
   id: '192px',
   status: '204px',
   name: 'minmax(120px, 2fr)',
-  application: 'minmax(92px, 1fr)',
+  application: 'minmax(112px, 1fr)',
   began: '116px',
   took: '92px',
   branches: '80px',
