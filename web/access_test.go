@@ -335,6 +335,26 @@ func TestAnswersCarryTheHeadersThatBrowsersNeed(t *testing.T) {
 	}
 }
 
+// TestAnswersToChangesHaveNoHeadersOfPages: they are data, which have neither links nor windows.
+func TestAnswersToChangesHaveNoHeadersOfPages(t *testing.T) {
+	t.Parallel()
+	g := guarded(t, nil)
+	_, _, header := g.do(t, "POST", "/api/v1/transactions", "{}")
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "X-Frame-Options": "DENY",
+		"Content-Security-Policy": contentPolicy, "Cross-Origin-Resource-Policy": "same-origin",
+		"Referrer-Policy": "", "Cross-Origin-Opener-Policy": "",
+	} {
+		if header.Get(name) != want {
+			t.Errorf("%s is %q", name, header.Get(name))
+		}
+	}
+	_, _, header = g.do(t, "POST", "/auth/nothing", "")
+	if header.Get("Referrer-Policy") != "no-referrer" || header.Get("Cross-Origin-Opener-Policy") != "same-origin" {
+		t.Errorf("outside of the API: %v", header)
+	}
+}
+
 func TestHistoriesNameWhoHasSignedIn(t *testing.T) {
 	t.Parallel()
 	g := guarded(t, nil)

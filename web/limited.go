@@ -13,6 +13,7 @@ import (
 type limited struct {
 	context.Context // who asks; ends when the client is gone
 	until           time.Time
+	waits           *waits // nil: none
 
 	mu   sync.Mutex
 	over bool
@@ -84,6 +85,9 @@ type result[T any] struct {
 
 // await starts something that answers by a completion function, and waits for that, at most answerWait.
 func await[T any](ctx context.Context, start func(done func(T, error))) (T, error) {
+	if l := limitOf(ctx); l != nil && l.waits != nil {
+		return awaitIn(l, start)
+	}
 	answered := make(chan result[T], 1)
 	start(func(value T, err error) { answered <- result[T]{value, err} })
 	r, late := within(ctx, answered, answerWait)

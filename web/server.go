@@ -191,6 +191,7 @@ type Server struct {
 	overviews overviews
 	pulses    pulses
 	answers   buffers
+	waits     waits
 	jobs      atomic.Int64  // jobs that this node runs
 	closing   chan struct{} // closed when Run begins to shut down
 	// playground is nil where there is none.
