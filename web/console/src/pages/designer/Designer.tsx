@@ -15,7 +15,7 @@ import { Desk, useDesk } from './desk.ts'
 import { ConflictDialog, ConvertDialog, LeaveDialog, PublishDialog } from './Dialogs.tsx'
 import { setup } from './editorSetup.ts'
 import { ExploredPane } from './ExploredPane.tsx'
-import { countsOf, paintFindings, placed, unreadable, type Finding } from './findings.ts'
+import { countsOf, misnamed, paintFindings, placed, unreadable, type Finding } from './findings.ts'
 import { FindingsPane } from './FindingsPane.tsx'
 import {
   useCounterExample,
@@ -82,13 +82,13 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
   const { acts, said } = useActs(desk, select, selected)
   const reviewed = useReview(source.problems.length === 0 ? source.text : undefined)
   const found = reviewed.data
-  const findings = useMemo(
-    () =>
-      source.problems.length > 0
-        ? unreadable(source)
-        : placed(source, (reviewed.of === source.text ? found?.findings : undefined) ?? []),
-    [source, found, reviewed.of],
-  )
+  const odd = t('misnamed', { name })
+  const oddHelp = t('misnamedHelp')
+  const findings = useMemo(() => {
+    if (source.problems.length > 0) return unreadable(source)
+    const placedOnes = placed(source, (reviewed.of === source.text ? found?.findings : undefined) ?? [])
+    return [...misnamed(source, name, odd, oddHelp), ...placedOnes]
+  }, [source, found, reviewed.of, name, odd, oddHelp])
   const checked = source.problems.length > 0 || reviewed.of === source.text
   useDiagnostics(desk, findings)
   const steps = useMemo(() => stepsOf(sound.value), [sound])

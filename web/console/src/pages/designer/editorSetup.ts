@@ -32,8 +32,10 @@ import {
   type Tooltip,
 } from '@codemirror/view'
 import { nonce } from '@/app/nonce.ts'
+import { language as language_ } from '@/i18n'
 import { offersAt } from './cursor.ts'
 import { shapeAt } from './language.ts'
+import { helpOf, labelOf } from './fieldWords.ts'
 import { look } from './look.ts'
 import { pathAt, readSource, type Format } from './source.ts'
 
@@ -60,7 +62,10 @@ function explain(view: EditorView, at: number): Tooltip | null {
   const path = pathAt(source.root, at)
   const name = path.at(-1)
   const shape = typeof name === 'string' ? shapeAt(path) : undefined
-  if (!shape?.description) return null
+  if (!shape || typeof name !== 'string') return null
+  const around = [...path].reverse().find((each, i) => i > 0 && typeof each === 'string')
+  const within = around === undefined ? 'saga' : String(around)
+  const said = (language_() === 'zh' ? helpOf(within, name) : shape.description) ?? labelOf(within, name)
   return {
     pos: at,
     above: true,
@@ -68,9 +73,9 @@ function explain(view: EditorView, at: number): Tooltip | null {
       const dom = document.createElement('div')
       dom.className = 'cm-hoverDoc'
       const head = document.createElement('b')
-      head.textContent = String(name)
+      head.textContent = name
       const values = shape.enum ? ` (${shape.enum.join(', ')})` : ''
-      dom.append(head, `${shape.description ?? ''}${values}`)
+      dom.append(head, `${said}${values}`)
       return { dom }
     },
   }

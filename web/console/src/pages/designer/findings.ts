@@ -73,6 +73,30 @@ export function unreadable(source: Source): Finding[] {
   }))
 }
 
+/** misnamed is the finding that the text calls the saga otherwise than the draft is called, which cannot be published. */
+export function misnamed(source: Source, draft: string, text: string, advice: string): Finding[] {
+  const node = nodeAt(source.root, ['name'])
+  const name = node?.toJSON() as unknown
+  if (!node || typeof name !== 'string' || name === '' || name === draft) return []
+  const [from, to] = [startOf(node), endOf(node)]
+  const column = from - source.text.lastIndexOf('\n', from - 1)
+  const line = lineOf(source.text, from)
+  return [
+    {
+      rule: 'bad-name',
+      severity: 'error',
+      text,
+      advice,
+      line,
+      column,
+      from,
+      to,
+      step: undefined,
+      path: '/name',
+    },
+  ]
+}
+
 function lineOf(text: string, at: number): number {
   let n = 1
   for (let i = text.indexOf('\n'); i >= 0 && i < at; i = text.indexOf('\n', i + 1)) n++

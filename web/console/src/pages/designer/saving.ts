@@ -34,7 +34,7 @@ export interface Saving {
 const pauseMs = 1200
 
 /** Saver saves a desk's text; it is apart from React so that a page that goes can still wait for it. */
-class Saver {
+export class Saver {
   etag: string | undefined
   stored: string | undefined
   state: SaveState
@@ -168,7 +168,10 @@ export function useSaving(options: {
   return {
     state: saver.state,
     dirty: saver.dirty,
-    etag: saver.etag,
+    // Read when it is needed: saving gives the draft another one.
+    get etag() {
+      return saver.etag
+    },
     flush: () => saver.flush(),
     keepMine: () => saver.keepMine(),
     takeTheirs: () => saver.takeTheirs(),

@@ -106,6 +106,8 @@ export const words = {
   step: 'Step',
   stepNamed: 'Step {id}',
   saga: 'Saga',
+  misnamed: 'The text calls the saga otherwise than the draft is called: {name}.',
+  misnamedHelp: 'Give both the same name.',
   selectStep: 'Select a step on the canvas, or put one there from the palette.',
   noStep: 'This step is gone.',
   stepForm: 'The step {id}',

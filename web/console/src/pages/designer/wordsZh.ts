@@ -105,6 +105,8 @@ export const words: Record<keyof typeof en, string> = {
   step: '步骤',
   stepNamed: '步骤 {id}',
   saga: 'Saga',
+  misnamed: '文本中的 Saga 名称与草稿名称 {name} 不一致。',
+  misnamedHelp: '请使用相同的名称。',
   selectStep: '请在画布上选择一个步骤，或从步骤类型中添加。',
   noStep: '该步骤已不存在。',
   stepForm: '步骤 {id}',
