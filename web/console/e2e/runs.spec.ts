@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
-import { another, api, axe, dev, expectNoise, keys, open, participant, secured, seed, seedOn, shot, until } from './harness.ts'
+import { another, api, axe, dev, expectNoise, keys, open, participant } from './harness.ts'
+import { secured, seed, seedOn, shot, until } from './harness.ts'
 
 /** step is the step of the graph with this path. */
 const step = (page: Page, path: string) => page.locator(`[data-path="${path}"]`)

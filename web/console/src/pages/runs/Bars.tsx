@@ -46,7 +46,13 @@ export function Bars({ run, selected, onSelect }: BarsProps) {
       </div>
       <ul className={classes['barList']}>
         {shown.map((bar) => (
-          <Row key={bar.branch} bar={bar} scale={scale} on={bar.id === selected} pick={() => onSelect(bar.id)} />
+          <Row
+            key={bar.branch}
+            bar={bar}
+            scale={scale}
+            on={bar.id === selected}
+            pick={() => onSelect(bar.id)}
+          />
         ))}
       </ul>
     </div>
@@ -85,12 +91,19 @@ function Stretch({ part, scale, kind, tone }: { part: Span; scale: Scale; kind: 
   const length = span((part.to ?? scale.to) - part.from)
   return (
     <>
-      <span className={classes['bar']} data-kind={kind} data-tone={tone} data-open={part.to === undefined || undefined}
+      <span
+        className={classes['bar']}
+        data-kind={kind}
+        data-tone={tone}
+        data-open={part.to === undefined || undefined}
         style={{ left: `${100 * from}%`, width: `max(4px, ${100 * (to - from)}%)` }}
-        title={`${absolute(part.from)} · ${length}`} />
-      {part.attempts.filter((attempt) => !attempt.good).map((attempt, i) => (
-        <Fault key={i} attempt={attempt} left={100 * scale.at(attempt.at)} />
-      ))}
+        title={`${absolute(part.from)} · ${length}`}
+      />
+      {part.attempts
+        .filter((attempt) => !attempt.good)
+        .map((attempt, i) => (
+          <Fault key={i} attempt={attempt} left={100 * scale.at(attempt.at)} />
+        ))}
     </>
   )
 }
@@ -98,8 +111,12 @@ function Stretch({ part, scale, kind, tone }: { part: Span; scale: Scale; kind: 
 function Fault({ attempt, left }: { attempt: Attempt; left: number }) {
   const t = useWords(words)
   return (
-    <span className={classes['fault']} style={{ left: `${left}%` }}
-      title={t('failedAttempt', { n: attempt.attempt ?? '?', text: attempt.text })} aria-hidden="true">
+    <span
+      className={classes['fault']}
+      style={{ left: `${left}%` }}
+      title={t('failedAttempt', { n: attempt.attempt ?? '?', text: attempt.text })}
+      aria-hidden="true"
+    >
       ✕
     </span>
   )

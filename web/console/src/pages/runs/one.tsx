@@ -150,7 +150,7 @@ function Top({ run }: { run: Run }) {
           [t('began'), <When key="b" at={run.beganAt} />],
           [t('deadline'), !run.endedAt && <When key="l" at={run.deadlineAt} />],
           [t('ended'), run.endedAt && <When key="e" at={run.endedAt} />],
-          [t('took'), <span key="t" className="num">{span(end - Date.parse(run.beganAt ?? ''))}</span>],
+          [t(run.endedAt ? 'took' : 'runsFor'), span(end - Date.parse(run.beganAt ?? ''))],
         ]}
       />
     </section>

@@ -45,7 +45,11 @@ export function useData(schema: unknown): DataState {
     return undefined
   }
   const complain = (findings: unknown) => setWrong(complaintsOf(findings, now.json ? [] : (fields ?? [])))
-  return { data: now, set: setData, fields, wrong, read, complain }
+  const set = (next: Data) => {
+    setData(next)
+    setWrong({})
+  }
+  return { data: now, set, fields, wrong, read, complain }
 }
 
 /** SchemaForm asks for what a schema describes. */

@@ -48,7 +48,8 @@ export interface SagaGraphProps {
   readonly flow?: Partial<ReactFlowProps<StepFlowNode, WayFlowEdge>>
 }
 
-const nodeTypes = { step: StepNode, group: GroupNode, mark: MarkNode }
+// Not "group", which the library gives a look of its own.
+const nodeTypes = { step: StepNode, sub: GroupNode, mark: MarkNode }
 const edgeTypes = { way: WayEdge }
 const arrows = new Set(['ArrowUp', 'ArrowDown', 'ArrowLeft', 'ArrowRight'])
 const arrowhead = { type: MarkerType.ArrowClosed, width: 14, height: 14 }
@@ -134,7 +135,7 @@ function Graph(props: SagaGraphProps) {
               fitViewOptions={fitting}
               onlyRenderVisibleElements={nodes.length > 150}
               proOptions={{ hideAttribution: true }}
-              onMoveStart={(event) => (touched.current ||= !!event)}
+              onMove={(event) => (touched.current ||= !!event)}
               onPaneClick={() => props.onSelect?.(undefined)}
               {...props.flow}
             >
@@ -224,7 +225,8 @@ function useNodes(props: SagaGraphProps, layout: Layout, direction: Direction, p
       }
       const { width, height } = node
       const zIndex = node.kind === 'group' ? node.depth : node.depth + 1
-      return { id: node.path, type: node.kind, position: { x: node.x, y: node.y }, width, height, data, zIndex }
+      const type = node.kind === 'group' ? 'sub' : node.kind
+      return { id: node.path, type, position: { x: node.x, y: node.y }, width, height, data, zIndex }
     })
     // The language is in the labels.
   }, [layout, paint, selected, direction, painted, language])

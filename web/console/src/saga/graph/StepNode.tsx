@@ -26,7 +26,7 @@ export interface StepData extends Record<string, unknown> {
   readonly label: string
 }
 
-export type StepFlowNode = Node<StepData, 'step' | 'group' | 'mark'>
+export type StepFlowNode = Node<StepData, 'step' | 'sub' | 'mark'>
 
 /** GraphActs are what nodes can have done; they never change, so that nodes are not drawn anew for them. */
 export interface GraphActs {
