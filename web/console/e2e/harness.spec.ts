@@ -2,7 +2,18 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, describe, expect, test } from 'vitest'
 import {
-  api, axe, expectNoise, fourEyes, keys, noises, open, Refusal, secured, seed, seedOn, until,
+  api,
+  axe,
+  expectNoise,
+  fourEyes,
+  keys,
+  noises,
+  open,
+  Refusal,
+  secured,
+  seed,
+  seedOn,
+  until,
 } from './harness.ts'
 
 describe('seeds bring a server into states', () => {
@@ -22,7 +33,11 @@ describe('seeds bring a server into states', () => {
     stuck.mend()
     const client = await api()
     const plan = await client.post<{ digest: string }>(`/transactions/${stuck.id}/plan`, { action: 'retry' })
-    await client.post(`/transactions/${stuck.id}/operations`, { action: 'retry', digest: plan.digest, reason: 'open' })
+    await client.post(`/transactions/${stuck.id}/operations`, {
+      action: 'retry',
+      digest: plan.digest,
+      reason: 'open',
+    })
     await until('it has ended', async () => (await seed.transaction(stuck.id)).status === 'Committed')
   })
 
@@ -82,9 +97,11 @@ describe('what pages do besides is found', () => {
     })
   })
   afterAll(() => html.close())
-  const good = '<!DOCTYPE html><html lang="en"><title>Good</title><link rel="icon" href="/icon.svg">' +
+  const good =
+    '<!DOCTYPE html><html lang="en"><title>Good</title><link rel="icon" href="/icon.svg">' +
     '<main><h1>Good</h1><a href="#one">One</a> <label>Two <input></label> <button>Three</button></main></html>'
-  const bad = '<!DOCTYPE html><html><title>Bad</title><link rel="icon" href="/icon.svg"><p style="color:#eee">Bad</p>' +
+  const bad =
+    '<!DOCTYPE html><html><title>Bad</title><link rel="icon" href="/icon.svg"><p style="color:#eee">Bad</p>' +
     '<img src="http://localhost:9/x.png"><script>' +
     'console.warn("hear"); setTimeout(() => { throw new Error("oops") })</script></html>'
 
@@ -93,7 +110,9 @@ describe('what pages do besides is found', () => {
     await page.goto(`${await listening}/bad`)
     const seen = await until('all are there', () => {
       const kinds = new Set(noises(page).map((one) => one.kind))
-      return kinds.has('console') && kinds.has('error') && kinds.has('policy') && kinds.has('origin') && noises(page)
+      return (
+        kinds.has('console') && kinds.has('error') && kinds.has('policy') && kinds.has('origin') && noises(page)
+      )
     })
     expect(seen.map((one) => one.text).join('\n')).toMatch(/hear[^]*oops|oops[^]*hear/)
     await expect(axe(page)).rejects.toThrow('html-has-lang')

@@ -73,7 +73,9 @@ export function secured(): Promise<Server> {
 
 /** A server that wants keys, and two people for what cannot be taken back. */
 export function fourEyes(): Promise<Server> {
-  return once('fourEyes', () => Server.start({ dev: false, args: ['--access-four-eyes', 'skip,release,discard'] }))
+  return once('fourEyes', () =>
+    Server.start({ dev: false, args: ['--access-four-eyes', 'skip,release,discard'] }),
+  )
 }
 
 /** A server of one's own, ended with the file. */
@@ -134,7 +136,11 @@ afterEach(async (context) => {
 async function tell(pages: string[]): Promise<void> {
   process.stderr.write(`${pages.join('\n')}\n`)
   for (const [name, starting] of started) {
-    const log = (await starting).log().split('\n').filter((line) => /"level":"(WARN|ERROR)"/.test(line)).slice(-20)
+    const log = (await starting)
+      .log()
+      .split('\n')
+      .filter((line) => /"level":"(WARN|ERROR)"/.test(line))
+      .slice(-20)
     process.stderr.write(`log of ${name}, warnings and errors:\n${log.join('\n')}\n`)
   }
 }

@@ -12,7 +12,9 @@ async function served(page: Page): Promise<{ pages: () => number }> {
     const from = Number(new URL(route.request().url()).searchParams.get('cursor') ?? '0')
     asked.add(from)
     const items = Array.from({ length: Math.min(pageSize, total - from) }, (_, n) => transaction(from + n))
-    return route.fulfill({ json: from + pageSize < total ? { items, next: String(from + pageSize) } : { items } })
+    return route.fulfill({
+      json: from + pageSize < total ? { items, next: String(from + pageSize) } : { items },
+    })
   })
   return { pages: () => asked.size }
 }
@@ -21,10 +23,21 @@ function transaction(n: number): object {
   const begun = new Date(Date.UTC(2026, 0, 2) - n * 1000).toISOString()
   const status = n % 50 === 7 ? 'RollingBack' : n % 10 === 3 ? 'RolledBack' : 'Committed'
   return {
-    xid: `10.0.0.5:8091:${total - n}`, id: String(total - n), status, application: `shop-${n % 7}`, group: 'default',
-    name: `place order ${n % 13}`, beganAt: begun, decidedAt: begun, endedAt: status === 'RollingBack' ? undefined : begun,
-    deadline: begun, timeoutMs: 60_000, decision: status === 'Committed' ? 'commit' : 'rollback',
-    outcome: status === 'Committed' ? 'done' : 'failed', branchCount: 2, stuck: status === 'RollingBack',
+    xid: `10.0.0.5:8091:${total - n}`,
+    id: String(total - n),
+    status,
+    application: `shop-${n % 7}`,
+    group: 'default',
+    name: `place order ${n % 13}`,
+    beganAt: begun,
+    decidedAt: begun,
+    endedAt: status === 'RollingBack' ? undefined : begun,
+    deadline: begun,
+    timeoutMs: 60_000,
+    decision: status === 'Committed' ? 'commit' : 'rollback',
+    outcome: status === 'Committed' ? 'done' : 'failed',
+    branchCount: 2,
+    stuck: status === 'RollingBack',
     heuristic: false,
   }
 }
@@ -40,8 +53,10 @@ interface Ride {
 function ride(page: Page, how: { steps: number } | { pixels: number; frames: number }): Promise<Ride> {
   return page.evaluate(async (wish) => {
     let box: Element | null = document.querySelector('main [role="row"], main tr')
-    while (box !== null && !(box.scrollHeight > box.clientHeight + 100 &&
-      /auto|scroll/.test(getComputedStyle(box).overflowY))) {
+    while (
+      box !== null &&
+      !(box.scrollHeight > box.clientHeight + 100 && /auto|scroll/.test(getComputedStyle(box).overflowY))
+    ) {
       box = box.parentElement
     }
     const scroller = box ?? document.documentElement
@@ -70,7 +85,9 @@ function ride(page: Page, how: { steps: number } | { pixels: number; frames: num
 function tell(what: string, frames: number[]): void {
   const sorted = frames.toSorted((a, b) => a - b)
   const at = (share: number): string => (sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toFixed(1)
-  process.stdout.write(`${what}: ${frames.length} frames, p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, longest ${at(1)} ms\n`)
+  process.stdout.write(
+    `${what}: ${frames.length} frames, p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, longest ${at(1)} ms\n`,
+  )
 }
 
 test('100,000 rows are scrolled through, and few of them are in the page', async () => {
@@ -80,12 +97,16 @@ test('100,000 rows are scrolled through, and few of them are in the page', async
   await page.getByText('place order').first().waitFor()
   let mostRows = 0
   const jumps: number[] = []
-  await until('all rows are loaded', async () => {
-    const one = await ride(page, { steps: 20 })
-    jumps.push(...one.frames)
-    mostRows = Math.max(mostRows, one.mostRows)
-    return server.pages() === total / pageSize && one.rows >= total
-  }, 70_000)
+  await until(
+    'all rows are loaded',
+    async () => {
+      const one = await ride(page, { steps: 20 })
+      jumps.push(...one.frames)
+      mostRows = Math.max(mostRows, one.mostRows)
+      return server.pages() === total / pageSize && one.rows >= total
+    },
+    70_000,
+  )
   tell('jumps while pages are loaded', jumps)
   const up = await ride(page, { pixels: -300, frames: 120 })
   tell(`scrolling through ${total} rows, 300 pixels a frame`, up.frames)

@@ -36,8 +36,12 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
       await keys(page).press('g', entry.letter)
       await until(`the page ${entry.path}`, () => path(page) === entry.path)
       const current = page.locator('nav a[aria-current="page"]')
-      await until('the navigation says where one is', async () =>
-        (await current.count()) === 1 && ((await current.textContent()) ?? '').includes(words[lang][entry.word]))
+      await until(
+        'the navigation says where one is',
+        async () =>
+          (await current.count()) === 1 &&
+          ((await current.textContent()) ?? '').includes(words[lang][entry.word]),
+      )
       titles.add(await shown(page))
       expect(await page.title()).toMatch(/.+ · Concord$/)
       await axe(page)
@@ -51,7 +55,10 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
     await shown(page)
     for (const entry of entries.slice(1)) {
       await keys(page).press('Control+k')
-      const field = page.getByRole('dialog').getByRole('combobox').or(page.getByRole('dialog').getByRole('textbox'))
+      const field = page
+        .getByRole('dialog')
+        .getByRole('combobox')
+        .or(page.getByRole('dialog').getByRole('textbox'))
       await field.first().waitFor()
       await keys(page).type(words[lang][entry.word])
       await page.getByRole('dialog').getByRole('option').first().waitFor()
@@ -124,7 +131,9 @@ test.each([1440, 1024, 640])('no page is wider than a window of %i', async (widt
     await keys(page).press('g', entry.letter)
     await until(`the page ${entry.path}`, () => path(page) === entry.path)
     await shown(page)
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    const over = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    )
     if (over > 0) {
       wide.push(`${entry.path} by ${over}`)
     }
@@ -158,7 +167,11 @@ test('an unknown address says so and leads back', async () => {
 test('what is no page of the console is not answered with one', async () => {
   const client = (await dev()).client()
   const browser = { Accept: 'text/html' }
-  for (const [address, status] of [['/assets/none.js', 404], ['/api/v1/none', 404], ['/deep/link', 200]] as const) {
+  for (const [address, status] of [
+    ['/assets/none.js', 404],
+    ['/api/v1/none', 404],
+    ['/deep/link', 200],
+  ] as const) {
     const answer = await client.send('GET', address, undefined, browser)
     expect([address, answer.status]).toEqual([address, status])
     expect(answer.text.includes('<div id="root">')).toBe(status === 200)
@@ -184,7 +197,9 @@ describe('who is not signed in', () => {
     await until('the page that was wanted', () => path(page) === '/locks')
     expect(new URL(page.url()).search).toContain('table=stock')
     await shown(page)
-    expect(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }))).not.toContain('concord_')
+    expect(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }))).not.toContain(
+      'concord_',
+    )
   })
 
   test('is not sent elsewhere by the address to come back to', async () => {
@@ -250,7 +265,10 @@ describe('the mark says whether what is shown is live', () => {
   test('a server that ends, and comes back', async () => {
     const server = await dev()
     const page = await open('/')
-    expectNoise(page, /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|status of 503/)
+    expectNoise(
+      page,
+      /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|status of 503/,
+    )
     await shown(page)
     await page.getByText(en.live, { exact: true }).first().waitFor()
     await server.down()
@@ -276,13 +294,20 @@ test('an error has the words of the server and the id of the request', async () 
 test('an error of the server is shown as it is', async () => {
   const page = await open('about:blank')
   expectNoise(page, /status of 500/)
-  await page.route('**/api/v1/transactions?*', (route) => route.fulfill({
-    status: 500, contentType: 'application/problem+json',
-    body: JSON.stringify({
-      status: 500, title: 'Something is wrong here.', code: 'internal', detail: 'The disk is on fire.',
-      requestId: 'r-4711', retryable: false,
+  await page.route('**/api/v1/transactions?*', (route) =>
+    route.fulfill({
+      status: 500,
+      contentType: 'application/problem+json',
+      body: JSON.stringify({
+        status: 500,
+        title: 'Something is wrong here.',
+        code: 'internal',
+        detail: 'The disk is on fire.',
+        requestId: 'r-4711',
+        retryable: false,
+      }),
     }),
-  }))
+  )
   await page.goto(`${(await dev()).base}/transactions`)
   const alert = page.getByRole('alert').first()
   await alert.waitFor()

@@ -31,9 +31,13 @@ async function filesOf(path: string): Promise<File[]> {
     if (url.pathname.startsWith('/api/') || url.pathname.startsWith('/auth/')) {
       return
     }
-    pending.push(request.sizes().then((sizes) => ({
-      name: url.pathname, kind: request.resourceType(), bytes: sizes.responseBodySize,
-    })))
+    pending.push(
+      request.sizes().then((sizes) => ({
+        name: url.pathname,
+        kind: request.resourceType(),
+        bytes: sizes.responseBodySize,
+      })),
+    )
   })
   await page.goto((await dev()).base + path)
   await quiet(page)
@@ -48,8 +52,9 @@ async function quiet(page: Page): Promise<void> {
   let seen = -1
   await until('no more code is asked for', async () => {
     await settled(page)
-    const now = await page.evaluate(() => performance.getEntriesByType('resource')
-      .filter((one) => one.name.includes('/assets/')).length)
+    const now = await page.evaluate(
+      () => performance.getEntriesByType('resource').filter((one) => one.name.includes('/assets/')).length,
+    )
     const same = now === seen
     seen = now
     return same
@@ -108,8 +113,12 @@ test('a second visit transfers no code', async () => {
   await page.reload()
   await quiet(page)
   expect(answers.length).toBeGreaterThan(2)
-  const again = await page.evaluate(() => performance.getEntriesByType('resource')
-    .filter((one) => one.name.includes('/assets/'))
-    .filter((one) => (one as PerformanceResourceTiming).transferSize > 1000).map((one) => one.name))
+  const again = await page.evaluate(() =>
+    performance
+      .getEntriesByType('resource')
+      .filter((one) => one.name.includes('/assets/'))
+      .filter((one) => (one as PerformanceResourceTiming).transferSize > 1000)
+      .map((one) => one.name),
+  )
   expect(again).toEqual([])
 })

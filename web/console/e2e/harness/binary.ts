@@ -61,7 +61,9 @@ function build(binary: string): void {
     args.push('-overlay', overlay)
   }
   execFileSync('go', [...args, './cmd/concord'], {
-    cwd: repository, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, CGO_ENABLED: '0' },
+    cwd: repository,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, CGO_ENABLED: '0' },
   })
 }
 
@@ -79,5 +81,7 @@ function replacements(dir: string): Record<string, string> {
 
 /** files lists the files below dir, by their paths from there. */
 function files(dir: string): string[] {
-  return readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(join(dir, name)).isFile())
+  return readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(dir, name)).isFile(),
+  )
 }

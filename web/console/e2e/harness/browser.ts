@@ -47,7 +47,9 @@ function executable(name: string): string {
 
 /** Opens a blank page that is signed in as a role, watched, and closed at the end of the test. */
 export async function openPage(server: Server, role: Role | undefined, view: View): Promise<Page> {
-  const context = await (await browser()).newContext({
+  const context = await (
+    await browser()
+  ).newContext({
     baseURL: server.base,
     viewport: { width: view.width ?? 1440, height: view.height ?? 900 },
     colorScheme: view.theme ?? 'dark',

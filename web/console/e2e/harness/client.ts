@@ -25,7 +25,12 @@ export class Client {
   ) {}
 
   /** Sends a request and gives back whatever comes. */
-  async send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  async send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const all: Record<string, string> = { ...headers }
     if (this.token !== '') {
       all['Authorization'] = `Bearer ${this.token}`

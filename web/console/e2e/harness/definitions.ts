@@ -40,7 +40,8 @@ export type Wait = 'approval' | 'signal' | 'timer' | 'worker'
 /** One step and then a wait of the kind that is given. */
 export function waiting(name: string, base: string, path: string, kind: Wait): string {
   const waits = {
-    approval: 'approval: {prompt: "Send order ${input.order}?", by: [operator], data: {order: "${input.order}"}}',
+    approval:
+      'approval: {prompt: "Send order ${input.order}?", by: [operator], data: {order: "${input.order}"}}',
     signal: 'signal: {name: paid, schema: {type: object, properties: {amount: {type: number}}}}',
     timer: 'timer: {for: 6h}',
     worker: `worker: {task: "${name}-pack", input: {order: "\${input.order}"}}`,

@@ -29,18 +29,33 @@ export class Keys {
     return this.page.evaluate(() => {
       const e = document.activeElement ?? document.body
       const byIds = (ids: string): string =>
-        ids.split(/\s+/).map((id) => document.getElementById(id)?.textContent ?? '').join(' ')
+        ids
+          .split(/\s+/)
+          .map((id) => document.getElementById(id)?.textContent ?? '')
+          .join(' ')
       const labels = (e as HTMLInputElement).labels
       const words = [
-        e.getAttribute('aria-label'), byIds(e.getAttribute('aria-labelledby') ?? ''),
-        labels !== null && labels !== undefined ? [...labels].map((one) => one.textContent ?? '').join(' ') : '',
-        e.tagName === 'BODY' ? '' : e.textContent, e.getAttribute('title'), e.getAttribute('placeholder'),
+        e.getAttribute('aria-label'),
+        byIds(e.getAttribute('aria-labelledby') ?? ''),
+        labels !== null && labels !== undefined
+          ? [...labels].map((one) => one.textContent ?? '').join(' ')
+          : '',
+        e.tagName === 'BODY' ? '' : e.textContent,
+        e.getAttribute('title'),
+        e.getAttribute('placeholder'),
       ]
-      const native: Record<string, string> = { a: 'link', button: 'button', input: 'textbox', select: 'combobox' }
+      const native: Record<string, string> = {
+        a: 'link',
+        button: 'button',
+        input: 'textbox',
+        select: 'combobox',
+      }
       const tag = e.tagName.toLowerCase()
-      const name = words.map((one) => (one ?? '').replaceAll(/\s+/g, ' ').trim()).find((one) => one !== '') ?? ''
+      const name =
+        words.map((one) => (one ?? '').replaceAll(/\s+/g, ' ').trim()).find((one) => one !== '') ?? ''
       return {
-        role: e.getAttribute('role') ?? native[tag] ?? tag, name,
+        role: e.getAttribute('role') ?? native[tag] ?? tag,
+        name,
         text: (e.textContent ?? '').replaceAll(/\s+/g, ' ').trim().slice(0, 80),
       }
     })

@@ -46,7 +46,10 @@ async function violations(page: Page, within: string | undefined, without: strin
   return page.evaluate(
     async ([include, exclude, values]) => {
       type Axe = { run: (...all: unknown[]) => Promise<{ violations: Violation[] }> }
-      const context = { include: include === '' ? [[':root']] : [[include]], exclude: exclude.map((one) => [one]) }
+      const context = {
+        include: include === '' ? [[':root']] : [[include]],
+        exclude: exclude.map((one) => [one]),
+      }
       const { axe } = globalThis as unknown as { axe: Axe }
       const result = await axe.run(context, { runOnly: { type: 'tag', values }, resultTypes: ['violations'] })
       return result.violations
@@ -57,7 +60,9 @@ async function violations(page: Page, within: string | undefined, without: strin
 
 /** Carries something out in both themes, and goes back to the one that there was. */
 async function inEachTheme(page: Page, what: (theme: Theme) => Promise<void>): Promise<void> {
-  const before = await page.evaluate(() => (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'))
+  const before = await page.evaluate(() =>
+    matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light',
+  )
   for (const theme of themes) {
     await wear(page, theme)
     await what(theme)
@@ -81,7 +86,9 @@ async function wear(page: Page, theme: Theme): Promise<void> {
 export async function settled(page: Page): Promise<void> {
   await page.evaluate(async () => {
     await document.fonts.ready
-    const ending = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity)
+    const ending = document
+      .getAnimations()
+      .filter((one) => one.effect?.getComputedTiming().endTime !== Infinity)
     await Promise.race([
       Promise.allSettled(ending.map((one) => one.finished)),
       new Promise((late) => {
@@ -99,7 +106,8 @@ let place: string | undefined
 /** Where pictures go: $SHOTS, or a new directory for temporary things. */
 export function shots(): string {
   const wanted = process.env['SHOTS']
-  place ??= wanted !== undefined && wanted !== '' ? resolve(wanted) : mkdtempSync(join(tmpdir(), 'concord-shots-'))
+  place ??=
+    wanted !== undefined && wanted !== '' ? resolve(wanted) : mkdtempSync(join(tmpdir(), 'concord-shots-'))
   mkdirSync(place, { recursive: true })
   return place
 }
@@ -115,7 +123,11 @@ export async function shot(
     // No room is kept for a scrollbar, which pictures do not have.
     await page.evaluate(() => document.documentElement.style.setProperty('scrollbar-gutter', 'auto'))
     await page.screenshot({
-      path: join(dir, `${name}-${theme}.png`), animations: 'disabled', caret: 'hide', scale: 'css', ...options,
+      path: join(dir, `${name}-${theme}.png`),
+      animations: 'disabled',
+      caret: 'hide',
+      scale: 'css',
+      ...options,
     })
   })
 }

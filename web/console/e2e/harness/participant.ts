@@ -70,8 +70,10 @@ export class Participant {
       chunks.push(chunk as Buffer)
     }
     const call: Call = {
-      method: request.method ?? '', path: new URL(request.url ?? '/', this.base).pathname,
-      body: Buffer.concat(chunks).toString('utf8'), headers: request.headers,
+      method: request.method ?? '',
+      path: new URL(request.url ?? '/', this.base).pathname,
+      body: Buffer.concat(chunks).toString('utf8'),
+      headers: request.headers,
     }
     this.calls.push(call)
     const say = await this.decide(call)
@@ -79,7 +81,8 @@ export class Participant {
       return
     }
     const all = typeof say === 'number' ? { status: say } : say
-    const body = all.body === undefined ? '{}' : typeof all.body === 'string' ? all.body : JSON.stringify(all.body)
+    const body =
+      all.body === undefined ? '{}' : typeof all.body === 'string' ? all.body : JSON.stringify(all.body)
     response.writeHead(all.status, { 'Content-Type': 'application/json', ...all.headers })
     response.end(body)
   }

@@ -149,9 +149,14 @@ export class Seeds {
     const p = await this.participant()
     const client = await this.client()
     const { id } = await client.post<Transaction>('/messages', {
-      application: wish.application ?? 'shop', name: wish.name ?? 'order placed', timeoutMs: 60_000,
+      application: wish.application ?? 'shop',
+      name: wish.name ?? 'order placed',
+      timeoutMs: 60_000,
       check: { url: p.url('/check') },
-      deliveries: [{ url: p.url('/reserve'), payload: { sku: 7 } }, { topic: 'mails', payload: 'hello' }],
+      deliveries: [
+        { url: p.url('/reserve'), payload: { sku: 7 } },
+        { topic: 'mails', payload: 'hello' },
+      ],
     })
     await client.post(`/messages/${id}/submit`)
     return this.ended(id)
@@ -170,7 +175,12 @@ export class Seeds {
   async start(name: string, key = `o-${++counter}`): Promise<Run> {
     const input = name.startsWith('order-') ? { order: key, total: 12.5 } : { order: key }
     const client = await this.client()
-    const { xid } = await client.post<{ xid: string }>('/sagas/runs', { saga: name, key, input, application: 'shop' })
+    const { xid } = await client.post<{ xid: string }>('/sagas/runs', {
+      saga: name,
+      key,
+      input,
+      application: 'shop',
+    })
     return this.run(xid)
   }
 
@@ -195,7 +205,12 @@ export class Seeds {
     p.answer(`${path}/pay`, problem(409, 'no money'))
     p.answer(`${path}/release`, problem(409, 'the reservation is locked'))
     const run = await this.runUntil((await this.start(name)).xid, 'is stuck', (one) => one.stuck === true)
-    return { ...run, mend: () => { p.answer(`${path}/release`, 200) } }
+    return {
+      ...run,
+      mend: () => {
+        p.answer(`${path}/release`, 200)
+      },
+    }
   }
 
   /** A run that is stuck behind its pivot: paid, and it cannot be sent. */
@@ -204,14 +219,20 @@ export class Seeds {
     const p = await this.participant()
     p.answer(`${path}/ship`, problem(409, 'nobody delivers there'))
     const run = await this.runUntil((await this.start(name)).xid, 'is stuck', (one) => one.stuck === true)
-    return { ...run, mend: () => { p.answer(`${path}/ship`, 200) } }
+    return {
+      ...run,
+      mend: () => {
+        p.answer(`${path}/ship`, 200)
+      },
+    }
   }
 
   /** A run that waits, for a person, for a signal named paid, for a time, or for a worker. */
   async sagaWaiting(kind: Wait): Promise<Run> {
     const { name } = await this.saga(kind)
     return this.runUntil((await this.start(name)).xid, `waits for its ${kind}`, (run) =>
-      run.steps.some((step) => step.name === 'wait' && ['waiting', 'running', 'retrying'].includes(step.state)))
+      run.steps.some((step) => step.name === 'wait' && ['waiting', 'running', 'retrying'].includes(step.state)),
+    )
   }
 
   /** A job that is planned and not started: to retry what is stuck of an application. */
@@ -226,7 +247,10 @@ export class Seeds {
     await Promise.all(Array.from({ length: count }, () => this.stuck({ application })))
     const job = await this.jobPlanned(application, 1)
     const client = await this.client()
-    return client.post<Job>(`/jobs/${job.id}/start`, { digest: job.digest, reason: 'the warehouse is open again' })
+    return client.post<Job>(`/jobs/${job.id}/start`, {
+      digest: job.digest,
+      reason: 'the warehouse is open again',
+    })
   }
 
   /** A skip that waits for a second person, at fourEyes() only; asked for by the resolver. */
@@ -237,7 +261,9 @@ export class Seeds {
     const body = { action: 'skip', branch: held.branches.find((one) => one.state !== 'Finished')?.id ?? '' }
     const plan = await asker.post<{ digest: string }>(`/transactions/${held.id}/plan`, body)
     const asked = await asker.post<{ approval: { id: string; digest: string } }>(
-      `/transactions/${held.id}/operations`, { ...body, digest: plan.digest, reason: 'booked by hand, ticket 4711' })
+      `/transactions/${held.id}/operations`,
+      { ...body, digest: plan.digest, reason: 'booked by hand, ticket 4711' },
+    )
     return { ...asked.approval, held }
   }
 
@@ -302,12 +328,20 @@ export class Seeds {
     const path = `/tx-${++counter}`
     p.answer(`${path}/confirm`, say)
     const branches = Array.from({ length: wish.branches ?? 2 }, (_, n) => ({
-      kind: 'tcc', confirmUrl: p.url(n === 0 ? `${path}/confirm` : '/confirm'), cancelUrl: p.url('/cancel'),
-      payload: { sku: n + 1, quantity: 2 }, timeoutMs: 5_000,
+      kind: 'tcc',
+      confirmUrl: p.url(n === 0 ? `${path}/confirm` : '/confirm'),
+      cancelUrl: p.url('/cancel'),
+      payload: { sku: n + 1, quantity: 2 },
+      timeoutMs: 5_000,
     }))
-    const { id } = await (await this.client()).post<Transaction>('/transactions', {
-      application: wish.application ?? 'shop', name: wish.name ?? 'place order', timeoutMs: 86_400_000,
-      data: { order: `o-${counter}`, customer: 'c-17' }, branches,
+    const { id } = await (
+      await this.client()
+    ).post<Transaction>('/transactions', {
+      application: wish.application ?? 'shop',
+      name: wish.name ?? 'place order',
+      timeoutMs: 86_400_000,
+      data: { order: `o-${counter}`, customer: 'c-17' },
+      branches,
     })
     return {
       id,

@@ -109,11 +109,23 @@ export class Server {
 
   private async launch(http: string): Promise<void> {
     const args = [
-      'serve', '--data', join(this.place, 'data'), '--tc', '127.0.0.1:0', '--http', http, '--log-format', 'json',
-      '--store-disk-reserve', '64MiB', ...(this.dev ? ['--dev'] : ['--config', this.settings()]),
+      'serve',
+      '--data',
+      join(this.place, 'data'),
+      '--tc',
+      '127.0.0.1:0',
+      '--http',
+      http,
+      '--log-format',
+      'json',
+      '--store-disk-reserve',
+      '64MiB',
+      ...(this.dev ? ['--dev'] : ['--config', this.settings()]),
       ...(this.options.args ?? []),
     ]
-    const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CONCORD_')))
+    const environment = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('CONCORD_')),
+    )
     const child = spawn(binaryFor(this.dev), args, { stdio: ['ignore', 'ignore', 'pipe'], env: environment })
     this.child = child
     this.forget = endWithProcess(() => {
@@ -121,7 +133,10 @@ export class Server {
       rmSync(this.place, { recursive: true, force: true })
     })
     await this.ready(child)
-    await until('the server is ready', async () => (await new Client(this.base).send('GET', '/readyz')).status === 200)
+    await until(
+      'the server is ready',
+      async () => (await new Client(this.base).send('GET', '/readyz')).status === 200,
+    )
   }
 
   /** Waits for the line of the log that has the address. */
@@ -150,7 +165,9 @@ export class Server {
   /** Writes the settings of a server that wants keys, and says where they are. */
   private settings(): string {
     const path = join(this.place, 'concord.yaml')
-    writeFileSync(path, `access:\n  token: ${firstToken}\ncallback:\n  allow: ["127.0.0.0/8"]\n`, { mode: 0o600 })
+    writeFileSync(path, `access:\n  token: ${firstToken}\ncallback:\n  allow: ["127.0.0.0/8"]\n`, {
+      mode: 0o600,
+    })
     return path
   }
 

@@ -41,7 +41,9 @@ export async function watch(page: Page, origin: string): Promise<void> {
   await page.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', (event) => {
       const tell = (globalThis as unknown as { concordPolicy: (text: string) => void }).concordPolicy
-      tell(`${event.effectiveDirective} ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber} ${event.sample}`)
+      tell(
+        `${event.effectiveDirective} ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber} ${event.sample}`,
+      )
     })
   })
 }
