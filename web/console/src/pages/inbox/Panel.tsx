@@ -35,8 +35,8 @@ export function Panel({ open, item, claim, alike, onAlike, act, onClose }: Panel
     <aside className={`card ${classes['panel']}`} aria-label={t('panel')}>
       <header className={classes['panelHead']}>
         <div className={classes['grow']}>
-          <Text size="xs" c="dimmed" tt="capitalize">
-            {t(word)} {item?.at && <When at={item.at} />}
+          <Text size="xs" c="dimmed">
+            {t(word)} {item?.at && <>· {<When at={item.at} />}</>}
           </Text>
           <h2 ref={head} tabIndex={-1} className={classes['panelTitle']}>
             {item?.what || open.id}

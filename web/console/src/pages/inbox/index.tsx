@@ -2,7 +2,6 @@ import { Button, NativeSelect, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useCallback, useMemo, useState } from 'react'
 import { useSearchParams } from 'react-router'
-import { useLive } from '@/app/live.tsx'
 import { useShortcuts } from '@/app/keys.ts'
 import { useWords, type Say } from '@/i18n'
 import { count } from '@/i18n/format.ts'
@@ -11,7 +10,6 @@ import type { Action } from '@/shared/actions/model.ts'
 import { DataTable, type Column } from '@/shared/DataTable.tsx'
 import { Empty } from '@/shared/Empty.tsx'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
-import { LiveMark } from '@/shared/LiveMark.tsx'
 import { Page } from '@/shared/Page.tsx'
 import { Mark, type Tone } from '@/shared/StatusBadge.tsx'
 import { When } from '@/shared/When.tsx'
@@ -39,7 +37,6 @@ const none: ReadonlySet<string> = new Set()
 export default function Inbox() {
   const t = useWords(words)
   const client = useQueryClient()
-  const live = useLive()
   const address = useAddress()
   const inbox = useInbox()
   const claims = useClaims()
@@ -61,7 +58,7 @@ export default function Inbox() {
   useShortcuts({ Escape: () => open && close() })
   const alike = shown ? rows.filter((item) => item.alike === shown.alike) : []
   return (
-    <Page title={t('title')} text={t('intro')} mark={<LiveMark state={live.state} />}>
+    <Page title={t('title')} text={t('intro')}>
       <div className={classes['split']} data-open={open ? true : undefined}>
         <div className={`card ${classes['list']}`}>
           <Kinds items={inbox.items} kind={kind} put={address.put} />
@@ -84,7 +81,7 @@ export default function Inbox() {
             selection={{ ids: picked, onChange: setPicked }}
             onOpen={(item) => address.put('open', nameOf(item))}
             empty={<Nothing all={inbox.items.length} failed={inbox.failed.length > 0} clear={address.clear} />}
-            foot={inbox.more ? <span> · {t('more')}</span> : undefined}
+            foot={inbox.more ? <span>{t('more')}</span> : undefined}
           />
         </div>
         {open && (
@@ -241,7 +238,7 @@ function columnsOf(t: Say<Word>, claims: ReadonlyMap<string, Claim>, narrow: boo
     {
       id: 'kind',
       header: t('kind'),
-      width: '148px',
+      width: '172px',
       cell: (item) => <Mark tone={kindTones[item.kind]} text={t(kindWord(item))} />,
     },
     {

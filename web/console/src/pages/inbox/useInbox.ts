@@ -91,7 +91,10 @@ async function lettersOf(group: string, signal: AbortSignal): Promise<Part> {
       signal,
     }),
   )
-  return { items: (page.items ?? []).map((letter) => letterItem(group, letter)), more: !!page.next }
+  return {
+    items: (page.items ?? []).map((letter) => letterItem(group, letter)),
+    more: !!page.next && (page.items?.length ?? 0) >= lettersOfGroup,
+  }
 }
 
 function usePart(kind: Kind) {
