@@ -348,17 +348,19 @@ function Steps({ progress, waits }: { progress: Progress | undefined; waits: boo
   const t = useWords(words)
   const accepted: Dot = waits && !progress?.over ? 'waiting' : 'done'
   return (
-    <ol className={classes['steps']} role="status" data-over={progress?.over ?? false}>
-      <Step dot={accepted} name={t('accepted')} text={progress?.accepted ?? t('approvalWaits')} />
-      <Step dot={progress?.attempted.state ?? 'waiting'} name={t('attempted')} text={progress?.attempted.text ?? ''}>
-        <Lines lines={progress?.lines ?? []} />
-      </Step>
-      <Step
-        dot={progress?.result.state ?? 'waiting'}
-        name={t('result')}
-        text={progress?.result.text ?? t('resultWaiting')}
-      />
-    </ol>
+    <div role="status" data-over={progress?.over ?? false}>
+      <ol className={classes['steps']}>
+        <Step dot={accepted} name={t('accepted')} text={progress?.accepted ?? t('approvalWaits')} />
+        <Step dot={progress?.attempted.state ?? 'waiting'} name={t('attempted')} text={progress?.attempted.text ?? ''}>
+          <Lines lines={progress?.lines ?? []} />
+        </Step>
+        <Step
+          dot={progress?.result.state ?? 'waiting'}
+          name={t('result')}
+          text={progress?.result.text ?? t('resultWaiting')}
+        />
+      </ol>
+    </div>
   )
 }
 
