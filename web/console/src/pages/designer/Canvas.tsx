@@ -1,14 +1,15 @@
 import { NodeToolbar, Position, type ReactFlowInstance } from '@xyflow/react'
 import { useCallback, useEffect, useMemo, useRef, useState, type DragEvent, type KeyboardEvent } from 'react'
 import { useWords } from '@/i18n'
-import { SagaGraph, type GraphStep, type Paints, type PlacedEdge } from '@/saga/graph'
+import { SagaGraph, stepsOf, type GraphStep, type Paints, type PlacedEdge } from '@/saga/graph'
 import { Icon } from '@/shared/Icon.tsx'
 import type { Acts } from './acts.ts'
 import classes from './Designer.module.css'
 import { dragType } from './Palette.tsx'
 import type { Scenario, Wish } from './scenario.ts'
 import { casesOf, indexOf, kinds, predecessors, type Kind } from './steps.ts'
-import { stepList, type Source } from './source.ts'
+import { loadVersion } from './server.ts'
+import { asMap, readSource, stepList, type Source } from './source.ts'
 import { WishSelect } from './WishSelect.tsx'
 import { words } from './words.ts'
 
@@ -34,6 +35,7 @@ export function Canvas(props: CanvasProps) {
   const { source, acts, readOnly, selected, wishes } = props
   const box = useRef<HTMLDivElement>(null)
   const [over, setOver] = useState<string>()
+  const unfolded = useUnfolded(source)
   const drop = (event: DragEvent) => {
     const kind = event.dataTransfer.getData(dragType) as Kind
     setOver(undefined)
@@ -149,9 +151,36 @@ export function Canvas(props: CanvasProps) {
         stepExtra={stepExtra}
         wayExtra={wayExtra}
         flow={flow}
+        open={unfolded.open}
+        onFold={unfolded.fold}
       />
     </div>
   )
+}
+
+/** useUnfolded has the steps of sub-sagas that are unfolded, as they are published. */
+function useUnfolded(source: Source) {
+  const [open, setOpen] = useState<Readonly<Record<string, readonly GraphStep[]>>>({})
+  const fold = useCallback(
+    async (path: string) => {
+      if (open[path]) {
+        setOpen((was) =>
+          Object.fromEntries(Object.entries(was).filter(([each]) => !`${each}/`.startsWith(`${path}/`))),
+        )
+        return
+      }
+      // A sub-saga within another one is found by what the graph says of its step.
+      const inner = open[path.slice(0, path.lastIndexOf('/'))]?.find((step) => path.endsWith(`/${step.id}`))
+      const own = asMap(stepList(source.value)[indexOf(source.value, path)]?.['subSaga'])
+      const saga = inner?.target ?? own?.['saga']
+      if (typeof saga !== 'string') return
+      const version = Number(own?.['version']) || undefined
+      const published = await loadVersion(saga, version).catch(() => undefined)
+      if (published?.text) setOpen((was) => ({ ...was, [path]: stepsOf(readSource(published.text!).value) }))
+    },
+    [open, source],
+  )
+  return { open, fold: (path: string) => void fold(path) }
 }
 
 type Graph = Pick<ReactFlowInstance, 'getNode' | 'getViewport' | 'setCenter'>
@@ -172,7 +201,7 @@ function bringIntoSight(graph: Graph | undefined, box: HTMLElement | null, id: s
 /** stepUnder is the step over which something is dragged. */
 function stepUnder(event: DragEvent): string | undefined {
   const node = (event.target as HTMLElement).closest('.react-flow__node')
-  return node?.querySelector<HTMLElement>('[data-path]')?.dataset['path']
+  return node?.querySelector<HTMLElement>('[data-path]')?.dataset['path']?.split('/')[0]
 }
 
 function casesAt(source: Source, id: string): string[] {

@@ -313,7 +313,7 @@ export function SagaForm({ source, acts, readOnly }: Omit<InspectorProps, 'id'>)
         acts={acts}
         readOnly={readOnly}
         within="saga"
-        keys={['name', 'title', 'description', 'deadline', 'onDeadline', 'input', 'output']}
+        keys={['name', 'deadline', 'onDeadline', 'title', 'description', 'input', 'output']}
       />
     </div>
   )

@@ -37,8 +37,7 @@ export function Keys({
 }: FormProps & { within: string; keys?: readonly string[] }) {
   return (
     <div className={classes['formGrid']}>
-      {keysAt(path).map(([key]) => {
-        if (keys && !keys.includes(key)) return null
+      {(keys ?? keysAt(path).map(([key]) => key)).map((key) => {
         return (
           <Field
             key={key}

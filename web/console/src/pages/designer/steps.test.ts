@@ -226,7 +226,7 @@ describe('new steps', () => {
         insertStep(e, 'timer')
       })
       expect(idsOf(readSource(text).value)).toEqual(['call1', 'pause1'])
-      expect(text).toContain('steps:\n  - id: call1\n    call: {url: https://service.example/call1}\n')
+      expect(text).toContain('steps:\n  - id: call1\n    call: {url: http://127.0.0.1:9000/call1}\n')
     }
   })
 

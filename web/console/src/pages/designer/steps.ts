@@ -127,7 +127,7 @@ const stems: Record<Kind, string> = {
 
 /** fresh is a new step of a kind, as complete as can be without asking. */
 export function fresh(kind: Kind, id: string, value: Json | undefined): Step {
-  const url = `https://service.example/${id}`
+  const url = `http://127.0.0.1:9000/${id}`
   const undo = { call: { method: 'DELETE', url: `${url}/\${saga.id}` } }
   switch (kind) {
     case 'message':

@@ -20,21 +20,21 @@ steps:
   # What can be undone comes first.
   - id: reserve
     title: Reserve the goods
-    call: {url: "https://stock.example/reservations", body: {order: "\${input.order}"}}
+    call: {url: "http://127.0.0.1:9000/reservations", body: {order: "\${input.order}"}}
     compensate:
-      call: {method: DELETE, url: "https://stock.example/reservations/\${input.order}"}
+      call: {method: DELETE, url: "http://127.0.0.1:9000/reservations/\${input.order}"}
 
   # When the money is there, there is no way back.
   - id: pay
     title: Take the money
-    call: {url: "https://bank.example/payments", body: {order: "\${input.order}", amount: "\${input.total}"}}
+    call: {url: "http://127.0.0.1:9000/payments", body: {order: "\${input.order}", amount: "\${input.total}"}}
     output: {payment: "\${body.id}"}
     pivot: true
 
   # This is tried until it is done.
   - id: ship
     title: Send the parcel
-    call: {url: "https://parcels.example/shipments", body: {order: "\${input.order}"}}
+    call: {url: "http://127.0.0.1:9000/shipments", body: {order: "\${input.order}"}}
     retry: {first: 500ms, max: 1m}
 
 output: {payment: "\${steps.pay.output.payment}"}
@@ -51,25 +51,25 @@ steps:
   # Both at the same time.
   - id: flight
     after: []
-    call: {url: "https://flights.example/bookings", body: {traveller: "\${input.traveller}", to: "\${input.to}"}}
+    call: {url: "http://127.0.0.1:9000/flights", body: {traveller: "\${input.traveller}", to: "\${input.to}"}}
     timeout: 10s
     compensate:
-      call: {method: DELETE, url: "https://flights.example/bookings/\${saga.id}"}
+      call: {method: DELETE, url: "http://127.0.0.1:9000/flights/\${saga.id}"}
 
   - id: hotel
     after: []
-    call: {url: "https://hotels.example/bookings", body: {guest: "\${input.traveller}", city: "\${input.to}"}}
+    call: {url: "http://127.0.0.1:9000/hotels", body: {guest: "\${input.traveller}", city: "\${input.to}"}}
     timeout: 10s
     compensate:
-      call: {method: DELETE, url: "https://hotels.example/bookings/\${saga.id}"}
+      call: {method: DELETE, url: "http://127.0.0.1:9000/hotels/\${saga.id}"}
 
   # When both are booked.
   - id: pay
     after: [flight, hotel]
-    call: {url: "https://bank.example/payments", body: {payer: "\${input.traveller}"}}
+    call: {url: "http://127.0.0.1:9000/payments", body: {payer: "\${input.traveller}"}}
     timeout: 30s
     compensate:
-      call: {url: "https://bank.example/payments/\${saga.id}/refund"}
+      call: {url: "http://127.0.0.1:9000/payments/\${saga.id}/refund"}
 `,
   approval: `title: Purchase with approval
 input:
@@ -102,9 +102,9 @@ steps:
 
   - id: order
     after: [size.small, manager]
-    call: {url: "https://shop.example/purchases", body: {item: "\${input.item}"}}
+    call: {url: "http://127.0.0.1:9000/purchases", body: {item: "\${input.item}"}}
     compensate:
-      call: {method: DELETE, url: "https://shop.example/purchases/\${saga.id}"}
+      call: {method: DELETE, url: "http://127.0.0.1:9000/purchases/\${saga.id}"}
 `,
   loop: `title: Pay salaries
 input:
@@ -123,9 +123,9 @@ steps:
   - id: transfer
     title: Pay each of them
     forEach: {in: input.people, as: person, parallel: 4, max: 500}
-    call: {url: "https://bank.example/transfers", body: {to: "\${person.id}", amount: "\${person.salary}"}}
+    call: {url: "http://127.0.0.1:9000/transfers", body: {to: "\${person.id}", amount: "\${person.salary}"}}
     compensate:
-      call: {url: "https://bank.example/transfers/back", body: {to: "\${person.id}"}}
+      call: {url: "http://127.0.0.1:9000/transfers/back", body: {to: "\${person.id}"}}
 
   - id: report
     title: Tell the books
@@ -142,9 +142,9 @@ deadline: 14d
 steps:
   - id: order
     title: Order the goods
-    call: {url: "https://supplier.example/orders", body: {order: "\${input.order}"}}
+    call: {url: "http://127.0.0.1:9000/orders", body: {order: "\${input.order}"}}
     compensate:
-      call: {method: DELETE, url: "https://supplier.example/orders/\${input.order}"}
+      call: {method: DELETE, url: "http://127.0.0.1:9000/orders/\${input.order}"}
 
   - id: delivered
     title: Wait until the goods are here
