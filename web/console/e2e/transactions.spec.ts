@@ -205,7 +205,7 @@ describe('the search', () => {
     const page = await listed('app:bank')
     await page.getByRole('button', { name: t.filtersOf.replace('{count}', '1') }).click()
     expect(await page.getByLabel(t.app, { exact: true }).and(page.locator('input')).inputValue()).toBe('bank')
-    await page.getByRole('checkbox', { name: t.live }).check()
+    await page.getByRole('checkbox', { name: t.live }).click()
     await until('the text has it', async () => (await search(page).inputValue()) === 'app:bank live')
     await page.getByLabel(t.app, { exact: true }).and(page.locator('input')).fill('shop')
     await keys(page).press('Enter')
