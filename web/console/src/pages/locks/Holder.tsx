@@ -40,7 +40,10 @@ export function Holder({ lock, onClose }: { lock: Lock; onClose: () => void }) {
         </ActionIcon>
       </header>
       <h3>{t('holder')}</h3>
-      <Xid xid={xid} /> <When at={lock.since} both />
+      <Xid xid={xid} />
+      <div>
+        <When at={lock.since} both />
+      </div>
       <Ways xid={xid} branch={lock.branch ?? ''} act={setAction} />
       <Waiters lock={lock} />
       <ActionDialog action={action} onClose={() => setAction(undefined)} />

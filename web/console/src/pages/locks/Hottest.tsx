@@ -62,14 +62,6 @@ function Over({ data, items, window }: { data: Schemas['HotLocks']; items: reado
   const times = Array.from({ length: n }, (_, i) => end - (n - 1 - i) * step)
   return (
     <div className={classes['chart']}>
-      <ul className={classes['legend']} aria-hidden="true">
-        {items.map((item, i) => (
-          <li key={`${item.resource} ${item.table} ${item.pk}`}>
-            <i data-line={i} />
-            <span className="mono">{rowText(item)}</span>
-          </li>
-        ))}
-      </ul>
       <Suspense fallback={<Loading rows={4} />}>
         <Chart
           label={t('chart', { window })}
