@@ -144,7 +144,7 @@ describe('one run', () => {
   test('is resumed from where it is stuck: plan, reason, result', async () => {
     const run = await seed.sagaStuckBehindPivot()
     const page = await open(`/runs/${run.id}`)
-    await state(page, 'ship', 'unknown')
+    await page.locator('[data-current]:has([data-path="ship"])').waitFor()
     await axe(page)
     await shot(page, 'run-stuck')
     run.mend()

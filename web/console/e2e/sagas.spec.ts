@@ -165,8 +165,8 @@ describe('one definition', () => {
     await page.getByText('The run has begun.').waitFor()
     await hand.to(/^Open run/)
     await hand.press('Enter')
-    await page.locator('[data-path="reserve"]').waitFor()
-    expect(new URL(page.url()).pathname).toMatch(/^\/runs\/\d+$/)
+    await until('the run is shown', () => /^\/runs\/\d+$/.test(new URL(page.url()).pathname))
+    await page.locator('[data-state] [data-path="reserve"]').waitFor()
   })
 
   test('has its runs moved to another version, after each was judged', async () => {
@@ -183,7 +183,7 @@ describe('one definition', () => {
     expect((await client.get<{ version: number }>(`/sagas/runs/${xid}`)).version).toBe(1)
     await axe(page, { within: '[role="dialog"]' })
     await shot(page, 'saga-move')
-    await dialog.getByRole('button', { name: 'Move 1 runs' }).click()
+    await dialog.getByRole('button', { name: 'Move what is safe (1)' }).click()
     await dialog.getByText('1 moved, 0 stayed').waitFor()
     expect((await client.get<{ version: number }>(`/sagas/runs/${xid}`)).version).toBe(2)
   })

@@ -1,4 +1,5 @@
 import { Button, Group, Stack, Text, Title } from '@mantine/core'
+import { Link } from 'react-router'
 import { useWords } from '@/i18n'
 import { kindText } from '@/saga/graph/describe.ts'
 import { isSub, paintTone, type GraphStep } from '@/saga/graph'
@@ -38,9 +39,12 @@ export function StepPanel({ run, path, step, branches, onFold, onAct }: StepPane
         {step.target && <p className={`mono ${classes['target']}`}>{step.target}</p>}
       </div>
       {isSub(step) && (
-        <Button size="xs" variant="default" onClick={() => onFold(path)}>
-          {t('unfold')}
-        </Button>
+        <Group gap="sm">
+          <Button size="xs" variant="default" onClick={() => onFold(path)}>
+            {t('unfold')}
+          </Button>
+          {step.target && <Link to={`/sagas/${encodeURIComponent(step.target)}`}>{t('definition')}</Link>}
+        </Group>
       )}
       {step.when && <Text size="sm">{g('whenIs', { condition: step.when })}</Text>}
       {step.forEach && <Text size="sm">{g('loopOf', { list: step.forEach })}</Text>}

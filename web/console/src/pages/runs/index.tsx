@@ -124,7 +124,7 @@ function useColumns(noSaga: boolean): Column<Item>[] {
         width: '205px',
         cell: (run) => <Xid xid={run.xid ?? ''} to={`/runs/${numberOf(run.xid ?? '')}`} />,
       },
-      { id: 'status', header: t('status'), width: '185px', cell: (run) => <StatusBadge {...marks(run)} /> },
+      { id: 'status', header: t('status'), width: '215px', cell: (run) => <StatusBadge {...marks(run)} /> },
       {
         id: 'saga',
         header: t('saga'),

@@ -1,4 +1,4 @@
-import { Handle, Position, type Node, type NodeProps } from '@xyflow/react'
+import { Handle, Position, useStore, type Node, type NodeProps } from '@xyflow/react'
 import { createContext, memo, useContext, type ReactNode } from 'react'
 import { useWords } from '@/i18n'
 import { span } from '@/i18n/format.ts'
@@ -201,10 +201,13 @@ function Fold({ path, step, folded }: { path: string; step: GraphStep; folded: b
   const t = useWords(words)
   const acts = useContext(GraphActsContext)!
   const saga = step.target || step.id
+  // It stays large enough to be hit when the graph is small.
+  const size = useStore((flow) => Math.min(44, Math.max(24, 24 / flow.transform[2])))
   return (
     <button
       type="button"
       className={classes['fold']}
+      style={{ width: size, height: size }}
       aria-expanded={!folded}
       aria-label={t(folded ? 'unfold' : 'fold', { saga })}
       title={t(folded ? 'unfold' : 'fold', { saga })}
