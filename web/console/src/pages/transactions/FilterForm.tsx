@@ -9,20 +9,23 @@ import { words } from './words.ts'
 
 export interface FilterFormProps {
   text: string
-  onSearch: (text: string) => void
+  /** Changes the text as it is by then. */
+  onEdit: (how: (was: string) => string) => void
   values: Values
 }
 
 /** FilterForm is the search as a form: what is chosen there stands in the text, and the other way round. */
-export function FilterForm({ text, onSearch, values }: FilterFormProps) {
+export function FilterForm({ text, onEdit, values }: FilterFormProps) {
   const t = useWords(words)
   const [open, setOpen] = useState(false)
   const { filter } = parse(text)
   const set = (field: Field, value: string | true | undefined) => {
-    const { from: _, to: __, ...rest } = fieldsBeside(field)
-    let next = text
-    for (const other of Object.keys(rest) as Field[]) next = change(next, other, undefined)
-    onSearch(change(next, field, value))
+    onEdit((was) => {
+      let next = was
+      if (field === 'saga' && !value) next = change(next, 'key', undefined)
+      for (const other of fieldsBeside(field)) next = change(next, other, undefined)
+      return change(next, field, value)
+    })
   }
   const n = Object.keys(filter).length
   const texts = (field: 'app' | 'name' | 'saga' | 'group' | 'key') => (
@@ -102,7 +105,7 @@ export function FilterForm({ text, onSearch, values }: FilterFormProps) {
             />
           ))}
           <div data-wide>
-            <Button variant="subtle" size="compact-xs" onClick={() => onSearch('')} disabled={text === ''}>
+            <Button variant="subtle" size="compact-xs" onClick={() => onEdit(() => '')} disabled={text === ''}>
               {t('clear')}
             </Button>
           </div>
@@ -113,10 +116,9 @@ export function FilterForm({ text, onSearch, values }: FilterFormProps) {
 }
 
 /** fieldsBeside are those that cannot stand beside one. */
-function fieldsBeside(field: Field): Partial<Record<Field, true>> {
-  if (field === 'name') return { saga: true, key: true, xid: true }
-  if (field === 'saga') return { name: true, xid: true }
-  return { xid: true }
+function fieldsBeside(field: Field): readonly Field[] {
+  if (field === 'name') return ['saga', 'key', 'xid']
+  return field === 'saga' ? ['name', 'xid'] : ['xid']
 }
 
 function Words(props: {

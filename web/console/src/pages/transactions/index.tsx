@@ -1,5 +1,5 @@
 import { ActionIcon, Button, Menu, Tooltip } from '@mantine/core'
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import { usePlayground } from '@/app/features.ts'
 import { useShortcuts } from '@/app/keys.ts'
@@ -37,7 +37,12 @@ export default function Transactions() {
   const values = useValues(list.rows)
   const columns = useColumns(prefs.columns)
   const picked = usePicked(text)
-  const show = (next: string, view?: string) =>
+  // What the search will be when the address has followed, so that two changes in one moment are both kept.
+  const latest = useRef(text)
+  useEffect(() => void (latest.current = text), [text])
+  const edit = (how: (was: string) => string) => show(how(latest.current))
+  const show = (next: string, view?: string) => {
+    latest.current = next
     setParams((was) => {
       const query = new URLSearchParams(was)
       if (next) query.set('q', next)
@@ -46,6 +51,7 @@ export default function Transactions() {
       else query.delete('view')
       return query
     })
+  }
   const showView = (next: string, shown: readonly ColumnId[] | undefined, view: string | undefined) => {
     if (shown) setPrefs({ ...prefs, columns: shown })
     show(next, view)
@@ -73,7 +79,7 @@ export default function Transactions() {
           <SearchBar text={text} onSearch={show} values={values} />
           <div className={classes['tools']}>
             <RangePicker text={text} onSearch={show} />
-            <FilterForm text={text} onSearch={show} values={values} />
+            <FilterForm text={text} onEdit={edit} values={values} />
             <ColumnsMenu prefs={prefs} onChange={setPrefs} />
             <Tooltip label={t('refresh')}>
               <ActionIcon
