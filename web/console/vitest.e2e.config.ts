@@ -12,7 +12,7 @@ export default defineConfig({
     setupFiles: ['e2e/harness/globals.ts'],
     pool: 'forks',
     fileParallelism: false, // one browser at a time: the machines that run this have two cores
-    testTimeout: 90_000,
+    testTimeout: 180_000, // on a machine that others use, too
     hookTimeout: 180_000,
     teardownTimeout: 20_000,
     reporters: ['default'],

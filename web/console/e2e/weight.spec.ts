@@ -41,7 +41,9 @@ async function filesOf(path: string): Promise<File[]> {
   })
   await page.goto((await dev()).base + path)
   await quiet(page)
-  return (await Promise.all(pending)).filter((one) => one !== undefined)
+  const files = (await Promise.all(pending)).filter((one) => one !== undefined)
+  await page.context().close() // so that its streams do not weigh on the next one
+  return files
 }
 
 /** quiet waits until the page has its title and asks for no more code. */
