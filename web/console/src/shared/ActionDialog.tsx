@@ -30,7 +30,7 @@ export function ActionDialog({ action, onClose, onAccepted }: ActionDialogProps)
   const t = useWords(words)
   return (
     <Modal opened={!!action} onClose={onClose} size={620} title={action?.title ?? ''} returnFocus
-      closeButtonProps={{ 'aria-label': t('close') }}>
+      closeButtonProps={{ 'aria-label': t('close') }} classNames={{ title: classes['title']! }}>
       {action && <Body key={action.title} action={action} onClose={onClose} {...(onAccepted ? { onAccepted } : {})} />}
     </Modal>
   )

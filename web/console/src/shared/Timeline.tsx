@@ -334,7 +334,7 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
   const from = scale.toTime(Math.min(Math.max(view.from, 0), 1))
   const to = scale.toTime(Math.min(Math.max(view.to, 0), 1))
   const across = useMemo(() => rows.flatMap((row) => row.items).filter((i) => i.type === 'point' && i.across), [rows])
-  const chosenRow = rows.findIndex((row) => row.items.some((item) => item.id === state.chosen))
+  const chosenRow = state.chosen ? rows.findIndex((row) => row.items.some((item) => item.id === state.chosen)) : -1
   useEffect(() => {
     if (state.chosen && chosenRow >= 0) virtual.scrollToIndex(chosenRow, { align: 'auto' })
   }, [state.chosen, chosenRow, virtual])
