@@ -13,6 +13,7 @@ async function state(page: Page, path: string, is: string): Promise<void> {
 
 describe('the list of runs', () => {
   beforeAll(async () => {
+    await secured() // whose keys take their time
     await Promise.all([seed.sagaDone(), seed.sagaCompensated(), seed.sagaStuck(), seed.sagaWaiting('signal')])
   })
 

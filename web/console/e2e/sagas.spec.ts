@@ -40,6 +40,7 @@ beforeAll(async () => {
   await publish(order('shop-order', reserve + pay.replace('payments', 'bank') + mail, 'deadline: 2h\n'), 'with a mail')
   const { name } = await seed.saga()
   await seed.start(name)
+  await secured() // whose keys take their time
 })
 
 const mark = (page: Page, change: string, path: string) =>

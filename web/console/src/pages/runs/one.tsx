@@ -163,13 +163,18 @@ function Actions(props: { run: Run; onAct: (action: Action) => void; onMove: () 
   const allowed = new Set<string>(run.actions ?? [])
   const over = run.status === 'Committed' || run.status === 'RolledBack'
   const why = (action: string) => (allowed.has(action) ? undefined : t(over ? 'itHasEnded' : 'notNow'))
-  const make = (action: 'cancel' | 'resume') => () => onAct(sagaAction(run.xid!, { action }))
+  const make = (action: 'cancel' | 'resume' | 'finish') => () => onAct(sagaAction(run.xid!, { action }))
   return (
     <>
       <MayButton role="operator" variant="default" onClick={onMove}
         reason={run.status === 'Active' ? undefined : t(over ? 'itHasEnded' : 'notNow')}>
         {t('move')}
       </MayButton>
+      {run.status === 'Active' && run.stuck && (
+        <MayButton role="resolver" variant="default" onClick={make('finish')}>
+          {t('finish')}
+        </MayButton>
+      )}
       <MayButton role="operator" variant="default" reason={why('cancel')} onClick={make('cancel')}>
         {t('cancel')}
       </MayButton>
