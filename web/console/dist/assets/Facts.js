@@ -1,0 +1,1 @@
+import{k as e}from"./vendor-react.js";var t={json:`_json_1pp33_1`,facts:`_facts_1pp33_6`},n=e();function r({facts:e}){return(0,n.jsx)(`dl`,{className:t.facts,children:e.filter(([,e])=>e!=null&&e!==``&&e!==!1).map(([e,t])=>(0,n.jsxs)(`div`,{children:[(0,n.jsx)(`dt`,{children:e}),(0,n.jsx)(`dd`,{children:t})]},e))})}export{t as n,r as t};

@@ -1,0 +1,1 @@
+import{n as e}from"./Facts.js";import{k as t}from"./vendor-react.js";var n=t();function r({value:t,label:r}){return t===void 0?(0,n.jsx)(`span`,{className:`dim`,children:`–`}):(0,n.jsx)(`pre`,{className:e.json,tabIndex:0,role:`region`,"aria-label":r,children:typeof t==`string`?t:JSON.stringify(t,null,2)})}export{r as t};

@@ -1,0 +1,1 @@
+import{w as e}from"./vendor-react.js";import{n as t,r as n}from"./client.js";function r(r){return(e({queryKey:[`sagaVersions`,r,`numbers`],queryFn:({signal:e})=>n(t.GET(`/api/v1/sagas/definitions/{saga}/versions`,{params:{path:{saga:r},query:{limit:200}},signal:e}))}).data?.items??[]).map(e=>e.version??0)}export{r as t};
