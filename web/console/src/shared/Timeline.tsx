@@ -27,6 +27,8 @@ export interface TimelineProps {
   readonly cursor?: number | undefined
   /** Where the scale begins and ends, if not with the items: to align two timelines. */
   readonly bounds?: { readonly first: number; readonly last: number }
+  /** Lanes of another timeline that has to be aligned with this one: the moments of both make the scale. */
+  readonly beside?: readonly Lane[]
   /** Whether times of day are shown, and not only those since the origin. */
   readonly absolute?: boolean
   /** The most that the lanes may take of the height. */
@@ -85,7 +87,7 @@ export function Timeline(props: TimelineProps) {
           )
         )}
       </div>
-      <Details shown={shown} origin={props.origin} absolute={props.absolute ?? true} />
+      <Details shown={shown} origin={props.origin} absolute={props.absolute ?? true} legend={!props.bare} />
     </div>
   )
 }
@@ -109,14 +111,16 @@ interface Drawing {
   readonly moments: readonly number[]
 }
 
-function useScale({ lanes, bounds, state }: TimelineProps): Drawing {
+function useScale({ lanes, bounds, beside, state }: TimelineProps): Drawing {
   return useMemo(() => {
     const { first, last } = bounds ?? boundsOf(lanes)
     const all = new Set<number>()
-    for (const lane of lanes) for (const item of lane.items) all.add(startOf(item)).add(endOf(item))
+    for (const lane of beside ? [...lanes, ...beside] : lanes) {
+      for (const item of lane.items) all.add(startOf(item)).add(endOf(item))
+    }
     const moments = [...all].sort((a, b) => a - b)
     return { scale: state.shortGaps ? gapScale(moments, first, last) : linearScale(first, last), moments }
-  }, [lanes, bounds, state.shortGaps])
+  }, [lanes, bounds, beside, state.shortGaps])
 }
 
 interface Shown {
@@ -393,13 +397,15 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
   )
 }
 
-function Details({ shown, origin, absolute: dated }: { shown: Shown | undefined; origin: number; absolute: boolean }) {
+function Details({ shown, origin, absolute: dated, legend }: {
+  shown: Shown | undefined; origin: number; absolute: boolean; legend: boolean
+}) {
   const t = useWords(words)
   if (!shown) {
     return (
       <div className={classes['details']} role="status">
         <span className="dim">{t('pointAt')}</span>
-        <Legend />
+        {legend && <Legend />}
       </div>
     )
   }

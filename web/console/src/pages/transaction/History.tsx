@@ -39,7 +39,7 @@ export function HistoryTab({ xid, detail }: { xid: string; detail: Schemas['Tran
       cell: ({ entry }) => <span className="mono">{entry.event}</span>,
     },
     {
-      id: 'branch', header: t('branch'), width: '120px',
+      id: 'branch', header: t('branch'), width: '180px',
       cell: ({ entry }) => <span className="mono">{entry.branch}</span>,
     },
     { id: 'attempt', header: t('attempt'), width: '80px', align: 'right', cell: ({ entry }) => entry.attempt ?? '' },

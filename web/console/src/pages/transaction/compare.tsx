@@ -109,7 +109,7 @@ function Both({ a, b }: { a: string; b: string }) {
             </div>
             <Timeline label={t('timelineOf', { id: numberOf(side.detail!.xid ?? '') })} lanes={side.lanes} names={names}
               state={state} onState={onState} origin={0} bounds={bounds} absolute={false} bare={i > 0}
-              maxHeight={290} />
+              beside={(i > 0 ? left : right).lanes} maxHeight={290} />
           </div>
         ))}
       </Section>

@@ -5,7 +5,7 @@ import { numberOf } from '../Xid.tsx'
 import { approvalOf, followApproval } from './approvals.ts'
 import { followed, type Followed } from './follow.ts'
 import type { Action, Given, Progress, Sent } from './model.ts'
-import { askedOf, branchLabel, plannedOf } from './plan.ts'
+import { askedOf, plannedOf } from './plan.ts'
 import { words } from './words.ts'
 
 type Detail = Schemas['TransactionDetail']
@@ -168,7 +168,7 @@ export function progressOf(f: Followed, now: Detail): Progress {
     accepted: say(words, 'acceptedOp'),
     attempted: { state: f.attempted, text: attempt },
     result: resultOf(f, now),
-    lines: f.lines.map((line) => ({ ...line, name: branchLabel(line.id, now) })),
+    lines: f.lines.map((line) => ({ ...line, name: line.name === line.id ? line.id : `${line.name} (${line.id})` })),
     over: f.over,
   }
 }
