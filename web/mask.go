@@ -71,8 +71,8 @@ func (m *mask) rule(path []string) string {
 	return ""
 }
 
-// text returns a text with what is hidden replaced, and what that was. What is no JSON, or has nothing to hide, stays as
-// it is, byte by byte.
+// text returns a text with what is hidden replaced, and what that was. What is no JSON, or has nothing to hide, stays
+// as it is, byte by byte.
 func (m *mask) text(text string) (string, []MaskedField) {
 	if m == nil || text == "" {
 		return text, nil
