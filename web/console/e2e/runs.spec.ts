@@ -38,12 +38,13 @@ describe('the list of runs', () => {
     await page.getByPlaceholder('Key', { exact: true }).fill('the-key')
     await keys(page).press('Enter')
     await page.getByRole('link', { name: run.id, exact: true }).waitFor()
-    expect(await page.getByRole('row').count()).toBe(2)
+    await until('one row', async () => (await page.getByRole('row').count()) === 2)
     await page.getByPlaceholder('Key', { exact: true }).fill('another')
     await keys(page).press('Enter')
     await page.getByText('No run fits').waitFor()
     await page.getByRole('button', { name: 'Show all' }).click()
     await until('no filter', () => new URL(page.url()).search === '')
+    expect(await page.getByPlaceholder('Name of a saga').inputValue()).toBe('')
   })
 
   test('opens a run by the keyboard', async () => {

@@ -1,5 +1,5 @@
 import { Button, NativeSelect, SegmentedControl, TextInput } from '@mantine/core'
-import { useMemo, useState, type FormEvent } from 'react'
+import { useEffect, useMemo, useState, type FormEvent } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import { api, ask, type Schemas } from '@/api/client.ts'
 import { usePages } from '@/api/pages.ts'
@@ -45,10 +45,15 @@ function Filters({ filter, set }: { filter: RunFilter; set: (next: RunFilter) =>
   const t = useWords(words)
   const [saga, setSaga] = useState(filter.saga ?? '')
   const [key, setKey] = useState(filter.key ?? '')
+  useEffect(() => {
+    setSaga(filter.saga ?? '')
+    setKey(filter.key ?? '')
+  }, [filter.saga, filter.key])
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    if (key && !saga) return
-    set({ ...filter, saga: saga.trim(), key: key.trim() })
+    const next = { ...filter, saga: saga.trim(), key: key.trim() }
+    const changed = next.saga !== (filter.saga ?? '') || next.key !== (filter.key ?? '')
+    if (changed && (next.saga || !next.key)) set(next)
   }
   const which = filter.stuck ? 'stuck' : filter.live ? 'live' : 'all'
   const choose = (value: string) => set({ ...filter, stuck: value === 'stuck', live: value === 'live' })
