@@ -204,8 +204,7 @@ func (c *Coordinator) observeWrite(req request, eff txn.Effects, err error) {
 	s := Step{
 		Kind: StepWrite, XID: g.XID, Trace: g.Trace, Global: g, From: moment(req.wrote), To: time.Now(), Err: err,
 	}
-	var locked *LockedError
-	if errors.Is(err, ErrConflict) || errors.As(err, &locked) {
+	if err != nil && triedAgain(err) {
 		s.Trace = "" // it is tried again, or is waited for, and that is told
 	}
 	switch ev := attemptEnd(req.ev).(type) {
@@ -226,6 +225,12 @@ func (c *Coordinator) observeWrite(req request, eff txn.Effects, err error) {
 		s.Kind, s.Within, s.From = s.Within, 0, moment(req.at)
 		c.observer.Observe(s)
 	}
+}
+
+// triedAgain reports whether a write is tried again, or waited for, that has failed so.
+func triedAgain(err error) bool {
+	var locked *LockedError
+	return errors.Is(err, ErrConflict) || errors.As(err, &locked)
 }
 
 // observeWait tells how a wait for a row has ended.

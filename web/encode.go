@@ -64,19 +64,23 @@ func (s *Server) send(c *gin.Context, status int, body func(dst []byte) []byte) 
 	s.answers.put(p, text)
 }
 
-// tellStarted answers with a run that was begun.
+// tellStarted answers with a run that was begun, and where it is.
 func (s *Server) tellStarted(c *gin.Context, status int, g *txn.Global) {
-	s.send(c, status, func(dst []byte) []byte { return appendStarted(dst, g) })
+	path := runPath(g)
+	c.Writer.Header()["Location"] = []string{path}
+	s.send(c, status, func(dst []byte) []byte { return appendStarted(dst, g, path) })
 }
 
 // appendStarted appends what encoding/json makes of [SagaStarted].
-func appendStarted(dst []byte, g *txn.Global) []byte {
-	dst = appendField(dst, `{"xid":`, g.XID.String())
+func appendStarted(dst []byte, g *txn.Global, path string) []byte {
+	var scratch [64]byte
+	dst = append(dst, `{"xid":`...)
+	dst = appendText(dst, g.XID.Append(scratch[:0]))
 	dst = appendField(dst, `,"saga":`, g.Saga.Definition)
 	dst = strconv.AppendUint(append(dst, `,"version":`...), uint64(g.Saga.Version), 10)
 	dst = appendOptional(dst, `,"key":`, g.Saga.Key)
 	dst = appendField(dst, `,"status":`, g.Status.String())
-	return append(appendField(dst, `,"href":`, runPath(g)), '}')
+	return append(appendField(dst, `,"href":`, path), '}')
 }
 
 // appendDetail appends what encoding/json makes of [viewDetail].

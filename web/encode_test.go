@@ -199,7 +199,7 @@ func TestAStartIsAnsweredAsJSONIsWritten(t *testing.T) {
 		want, err := json.Marshal(SagaStarted{
 			XID: g.XID.String(), Saga: "order", Version: 3, Key: key, Status: "Committed", Href: runPath(g),
 		})
-		if got := appendStarted(nil, g); err != nil || string(got) != string(want) {
+		if got := appendStarted(nil, g, runPath(g)); err != nil || string(got) != string(want) {
 			t.Errorf("%s instead of %s, %v", got, want, err)
 		}
 	}

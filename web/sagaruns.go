@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -121,7 +122,6 @@ func (s *Server) startRun(c *gin.Context, sagas Sagas) {
 		return
 	}
 	s.about(c, g)
-	c.Header("Location", runPath(g))
 	status := http.StatusOK
 	if fresh {
 		status = http.StatusCreated
@@ -130,7 +130,10 @@ func (s *Server) startRun(c *gin.Context, sagas Sagas) {
 }
 
 // runPath is the address of a run.
-func runPath(g *txn.Global) string { return v1 + "/sagas/runs/" + decimal(g.XID.ID) }
+func runPath(g *txn.Global) string {
+	var scratch [64]byte
+	return string(strconv.AppendInt(append(scratch[:0], v1+"/sagas/runs/"...), g.XID.ID, 10))
+}
 
 // sagaRequest checks what a run is begun with. Nothing has happened yet.
 func (s *Server) sagaRequest(

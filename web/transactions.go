@@ -160,6 +160,7 @@ func bodyText(r *http.Request) (text []byte, rest io.Reader) {
 		switch n += m; err {
 		case nil:
 		case io.EOF:
+			_ = r.Body.Close() // or else the server looks for more to throw away
 			return text[:n], nil
 		default:
 			return text[:n], unread{err}
