@@ -2,6 +2,7 @@ import { hasRole, type Role } from '@/api/session.ts'
 import type { Schemas } from '@/api/client.ts'
 import { say } from '@/i18n'
 import { count } from '@/i18n/format.ts'
+import { numberOf } from '@/shared/Xid.tsx'
 import { words } from './words.ts'
 
 export const kinds = ['transaction', 'approval', 'wait', 'letter', 'half'] as const
@@ -54,12 +55,12 @@ export function transactionItem(tx: Schemas['Transaction']): Item {
 }
 
 export function approvalItem(a: Schemas['Approval']): Item {
-  const about = a.xid ?? a.job ?? (a.letter ? `${a.group} / ${a.letter}` : a.group)
+  const about = a.xid ? numberOf(a.xid) : (a.job ?? (a.letter ? `${a.group} / ${a.letter}` : a.group))
   return {
     kind: 'approval',
     id: a.id ?? '',
     at: a.askedAt ?? '',
-    what: `${say(words, a.action ?? 'skip')}: ${about ?? ''}`,
+    what: `${say(words, a.action ?? 'skip')} · ${about ?? ''}`,
     why: say(words, 'asks', { who: a.asker ?? '', why: a.reason ?? '' }),
     application: '',
     ...(a.xid ? { xid: a.xid } : {}),

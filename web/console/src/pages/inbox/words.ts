@@ -110,11 +110,14 @@ export const words = defineWords(
     replay: 'Replay …',
     discardOne: 'Discard …',
     halfMeans:
-      'A half message is stored at the broker before its decision is known; the broker asks for its outcome until it hears one. ' +
-      'This one was asked for too often without an answer, and put aside. Decisions that are stored are published again by themselves, ' +
+      'A half message is stored at the broker before its decision is known; the broker asks for its outcome ' +
+      'until it hears one. ' +
+      'This one was asked for too often without an answer, and put aside. Decisions that are stored are ' +
+      'published again by themselves, ' +
       'so that it is harmless if each transaction below agrees.',
     halfPendingMeans:
-      'These decisions are stored, and their messages were sent. They are read back from the topic to make sure; that has not ' +
+      'These decisions are stored, and their messages were sent. They are read back from the topic to make ' +
+      'sure; that has not ' +
       'happened yet. Look whether the broker is reachable: nothing is lost, consumers get them late.',
     place: 'Place',
     pack: 'Pack',

@@ -75,7 +75,6 @@ export function Graph() {
         rows={edges}
         rowId={(edge) => `${edge.waiter} ${edge.row?.resource} ${edge.row?.table} ${edge.row?.pk}`}
         columns={columns}
-        dense
         height={edges.length > 12 ? '380px' : 'auto'}
       />
     </>
