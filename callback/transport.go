@@ -37,9 +37,8 @@ type Transport struct {
 	// exchange makes one call; tests replace it.
 	exchange func(ctx context.Context, w *worker, c *call, trace string) outcome
 
-	calls sync.Pool     // calls that are told, to be used again
-	cut   atomic.Bool   // calls under way are given up
-	wake  chan struct{} // one slot: Run has something to do
+	cut  atomic.Bool   // calls under way are given up
+	wake chan struct{} // one slot: Run has something to do
 
 	// mu is a leaf: nothing outside of the package is called while it is held, and there is no I/O.
 	mu          sync.Mutex
@@ -145,11 +144,7 @@ func (t *Transport) Send(cmd txn.Command) error {
 	if !cmd.Kind.Called() || cmd.Call == nil || cmd.Call.URL(cmd.Op) == "" {
 		return fmt.Errorf("call branch %d of %s: it has no URL for %s", cmd.BranchID, cmd.XID, operation(&cmd))
 	}
-	c, _ := t.calls.Get().(*call)
-	if c == nil {
-		c = new(call)
-	}
-	c.cmd = cmd
+	c := &call{cmd: cmd}
 	if err := t.prepare(c); err != nil {
 		t.count(func(n *Numbers) { n.Blocked++ })
 		t.report(c, outcome{result: txn.ResultFailed, text: printable([]byte(err.Error()))}, nil)
@@ -252,8 +247,6 @@ func (t *Transport) count(do func(n *Numbers)) {
 func (t *Transport) work(ctx context.Context, w *worker, c *call) {
 	for c != nil {
 		t.attempt(ctx, w, c)
-		*c = call{}
-		t.calls.Put(c) // nobody else knows of it
 		c = t.take(w)
 	}
 }
