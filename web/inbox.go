@@ -260,12 +260,12 @@ func (s *Server) takeUp(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	one.Own = true
 	var was any
 	if version > 0 {
 		was = before.InboxClaim
 	}
 	note(c.Request.Context(), body.Item, was, one.InboxClaim)
+	one.Own = true
 	c.JSON(http.StatusOK, one.InboxClaim)
 }
 

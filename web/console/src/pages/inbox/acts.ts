@@ -51,16 +51,13 @@ export function approvalAction(asked: Approval, yes: boolean): Action {
       ).catch(() => undefined)
       return { ...plannedOf(now.plan, detail), digest: now.digest ?? '' }
     },
-    async send({ digest, reason }) {
+    async send({ digest, reason, key }) {
+      const once = { params: { path }, body: { digest, reason }, headers: { 'Idempotency-Key': key } }
       if (!yes) {
-        await ask(
-          api.POST('/api/v1/approvals/{approval}/reject', { params: { path }, body: { digest, reason } }),
-        )
+        await ask(api.POST('/api/v1/approvals/{approval}/reject', once))
         return { progress: doneAtOnce(say(words, 'rejectedDone')) }
       }
-      const done = await ask(
-        api.POST('/api/v1/approvals/{approval}/approve', { params: { path }, body: { digest, reason } }),
-      )
+      const done = await ask(api.POST('/api/v1/approvals/{approval}/approve', once))
       return followCarriedOut(done)
     },
   }
@@ -75,7 +72,11 @@ async function followCarriedOut(done: Approval): Promise<Sent> {
     return { progress: { ...progress, accepted: say(words, 'approvedDone') } }
   }
   const asked = askedOf(done.plan)
-  const before = await ask(api.GET('/api/v1/transactions/{xid}', { params: { path: { xid } } }))
+  // It is approved, whether the transaction can be read just now or not.
+  const before = await ask(api.GET('/api/v1/transactions/{xid}', { params: { path: { xid } } })).catch(
+    () => undefined,
+  )
+  if (!before) return { approval: done, follow: followApproval(done) }
   const tell = (now: Schemas['TransactionDetail']) => progressOf(followed(before, now, asked), now)
   return {
     progress: tell(before),

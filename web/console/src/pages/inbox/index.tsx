@@ -238,13 +238,13 @@ function columnsOf(t: Say<Word>, claims: ReadonlyMap<string, Claim>, narrow: boo
     {
       id: 'kind',
       header: t('kind'),
-      width: '172px',
+      width: '168px',
       cell: (item) => <Mark tone={kindTones[item.kind]} text={t(kindWord(item))} />,
     },
     {
       id: 'what',
       header: t('what'),
-      width: 'minmax(190px, 2fr)',
+      width: 'minmax(150px, 2fr)',
       cell: (item) => (
         <span className="clip" title={item.what}>
           <strong className={classes['what']}>{item.what}</strong>{' '}
@@ -255,20 +255,20 @@ function columnsOf(t: Say<Word>, claims: ReadonlyMap<string, Claim>, narrow: boo
     {
       id: 'why',
       header: t('why'),
-      width: 'minmax(220px, 3fr)',
+      width: 'minmax(130px, 3fr)',
       cell: (item) => <span title={item.why}>{item.why}</span>,
     },
     {
       id: 'application',
       header: t('application'),
-      width: '120px',
+      width: '104px',
       cell: (item) => item.application || <span className="dim">–</span>,
     },
-    { id: 'age', header: t('age'), width: '128px', cell: (item) => <When at={item.at} /> },
+    { id: 'age', header: t('age'), width: '122px', cell: (item) => <When at={item.at} /> },
     {
       id: 'owner',
       header: t('owner'),
-      width: '120px',
+      width: '96px',
       cell: (item) => <Owner claim={claims.get(nameOf(item))} />,
     },
   ]

@@ -142,7 +142,10 @@ export function useInbox() {
   // The words of items are in the language in which they were loaded.
   useEffect(() => void client.invalidateQueries({ queryKey: inboxKey }), [client, language])
   const stuck = useLive().numbers?.stuck
-  useEffect(() => void client.invalidateQueries({ queryKey: [...inboxKey, 'transaction'] }), [client, stuck])
+  useEffect(() => {
+    // What is being loaded goes on: where the number moves each second, the list would never come.
+    void client.invalidateQueries({ queryKey: [...inboxKey, 'transaction'] }, { cancelRefetch: false })
+  }, [client, stuck])
   const items = useMemo(
     () =>
       [transaction.data, approval.data, wait.data, letter.data, half.data].flatMap((one) => one?.items ?? []),

@@ -1,6 +1,6 @@
 import { Graph, layout as place } from '@dagrejs/dagre'
 import { ActionIcon } from '@mantine/core'
-import { useMemo, useState } from 'react'
+import { useMemo, useRef, useState } from 'react'
 import { useNavigate } from 'react-router'
 import { useWords } from '@/i18n'
 import { Icon } from '@/shared/Icon.tsx'
@@ -50,10 +50,17 @@ function layout(graph: LockGraph): Layout {
 const zooms = [0.35, 0.5, 0.7, 0.85, 1, 1.25, 1.6, 2]
 const usual = 4
 
+/** fitting is the step of the largest zoom that shows all, at most the usual one. */
+function fitting(ratio: number): number {
+  const found = zooms.findLastIndex((zoom) => zoom <= ratio)
+  return Math.max(0, Math.min(usual, found))
+}
+
 /** Drawing shows who waits for whom: transactions, and between them the rows. Cycles are red, dashed and named. */
 export default function Drawing({ graph, label }: { graph: LockGraph; label: string }) {
   const t = useWords(words)
   const [step, setStep] = useState(usual)
+  const canvas = useRef<HTMLDivElement>(null)
   const edges = graph.edges ?? []
   const shape = edges.map((e) => `${e.waiter} ${e.row?.pk} ${e.row?.table} ${e.holder} ${e.inCycle}`).join('|')
   const nodes = (graph.nodes ?? []).map((n) => `${n.xid} ${n.status}`).join('|')
@@ -61,6 +68,7 @@ export default function Drawing({ graph, label }: { graph: LockGraph; label: str
   // oxlint-disable-next-line react-hooks/exhaustive-deps
   const plan = useMemo(() => layout(graph), [shape, nodes])
   const zoom = zooms[step]!
+  const fit = () => setStep(fitting((canvas.current?.clientWidth ?? 0) / Math.max(1, plan.width)))
   const go = (by: number) => setStep((was) => Math.max(0, Math.min(zooms.length - 1, was + by)))
   return (
     <div className={classes['drawing']}>
@@ -68,7 +76,7 @@ export default function Drawing({ graph, label }: { graph: LockGraph; label: str
         <ActionIcon variant="default" aria-label={t('zoomOut')} disabled={step === 0} onClick={() => go(-1)}>
           <Icon path="M3 8h10" />
         </ActionIcon>
-        <ActionIcon variant="default" aria-label={t('fit')} onClick={() => setStep(usual)}>
+        <ActionIcon variant="default" aria-label={t('fit')} onClick={fit}>
           <Icon path="M3 6V3h3M10 3h3v3M13 10v3h-3M6 13H3v-3" />
         </ActionIcon>
         <ActionIcon
@@ -80,7 +88,7 @@ export default function Drawing({ graph, label }: { graph: LockGraph; label: str
           <Icon path="M3 8h10M8 3v10" />
         </ActionIcon>
       </div>
-      <div className={classes['canvas']} role="region" tabIndex={0} aria-label={label}>
+      <div ref={canvas} className={classes['canvas']} role="region" tabIndex={0} aria-label={label}>
         <svg
           width={plan.width * zoom}
           height={plan.height * zoom}
