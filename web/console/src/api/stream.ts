@@ -7,7 +7,7 @@ export interface StreamOptions<T> {
   /** Takes what came, the name of the event and its id. */
   onMessage: (value: T, event: string, id: string) => void
   onLiveness?: (state: Liveness) => void
-  /** Milliseconds of silence after which the stream counts as stale; heartbeats are not seen here. */
+  /** Milliseconds of silence after which the stream counts as lost; heartbeats are not seen here. */
   quietMs?: number
 }
 
@@ -30,14 +30,28 @@ export function openStream<T>(path: string, options: StreamOptions<T>): () => vo
     state = next
     options.onLiveness?.(next)
   }
+  const lost = () => {
+    source?.close()
+    clearTimeout(quiet)
+    if (closed) return
+    set('stale')
+    clearTimeout(retry)
+    retry = setTimeout(open, pause)
+    pause = Math.min(2 * pause, pauseMax)
+  }
+  // A connection that is gone without a word is silent, and no error tells of it.
+  const listen = () => {
+    clearTimeout(quiet)
+    if (options.quietMs) quiet = setTimeout(lost, options.quietMs)
+  }
   const heard = () => {
     pause = pauseFirst
     set('live')
-    clearTimeout(quiet)
-    if (options.quietMs) quiet = setTimeout(() => set('stale'), options.quietMs)
+    listen()
   }
   const open = () => {
     source = new EventSource(path)
+    listen()
     source.onopen = () => set('live')
     const take = (event: MessageEvent<string>) => {
       heard()
@@ -45,14 +59,7 @@ export function openStream<T>(path: string, options: StreamOptions<T>): () => vo
     }
     source.onmessage = take
     for (const name of options.events ?? []) source.addEventListener(name, take as EventListener)
-    source.onerror = () => {
-      source?.close()
-      if (closed) return
-      clearTimeout(quiet)
-      set('stale')
-      retry = setTimeout(open, pause)
-      pause = Math.min(2 * pause, pauseMax)
-    }
+    source.onerror = lost
   }
   set('connecting')
   open()

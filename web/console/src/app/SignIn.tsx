@@ -12,7 +12,8 @@ import { words } from './words.ts'
 
 /** inside returns an address of this console, and the first page for anything else. */
 export function inside(to: string | null): string {
-  return to && /^\/(?![/\\])/.test(to) && !to.startsWith('/sign-in') ? to : '/'
+  const own = to && /^\/(?![/\\])/.test(to) && !/\p{Cc}/u.test(to) // browsers leave out line breaks and tabs
+  return own && !to.startsWith('/sign-in') ? to : '/'
 }
 
 /** SignIn exchanges a key for a session, or sends people to their organisation, and then back to where they were. */

@@ -21,6 +21,8 @@ describe('the way back after the sign-in', () => {
     ['//evil.example', '/'],
     ['/\\evil.example', '/'],
     ['https://evil.example', '/'],
+    ['/\t/evil.example', '/'],
+    ['/\n\\evil.example', '/'],
     ['/sign-in?to=/', '/'],
     [null, '/'],
   ])('%s leads to %s', (to, path) => expect(inside(to)).toBe(path))

@@ -6,8 +6,8 @@ import { useMay } from '@/api/session.ts'
 import { useWords, type Say } from '@/i18n'
 import { absolute, count } from '@/i18n/format.ts'
 import classes from './ActionDialog.module.css'
-import { fieldProblem, reasonBytes, reasonBytesMax } from './actions/check.ts'
-import type { Action, Consequence, Line, Planned, Progress, Sent } from './actions/model.ts'
+import { fieldProblem, reasonBytes, reasonBytesMax, undecided } from './actions/check.ts'
+import type { Action, Consequence, Given, Line, Planned, Progress, Sent } from './actions/model.ts'
 import { words } from './actions/words.ts'
 import { ErrorBox } from './ErrorBox.tsx'
 import { Icon } from './Icon.tsx'
@@ -62,6 +62,8 @@ interface Flow {
   readonly changed: boolean
   readonly error: unknown
   readonly sending: boolean
+  /** Whether something was sent of which nobody knows whether it was carried out: it can only be sent again. */
+  readonly open: boolean
   readonly sent: Sent | undefined
   readonly progress: Progress | undefined
   readonly replan: () => void
@@ -77,6 +79,7 @@ function useFlow(action: Action, onAccepted: (() => void) | undefined): Flow {
   const [sending, setSending] = useState(false)
   const [sent, setSent] = useState<Sent>()
   const [progress, setProgress] = useState<Progress>()
+  const [open, setOpen] = useState<Given>()
   const key = useRef(idempotencyKey())
   useEffect(() => {
     const stop = new AbortController()
@@ -96,7 +99,8 @@ function useFlow(action: Action, onAccepted: (() => void) | undefined): Flow {
   const send = (reason: string, fields: Record<string, string>) => {
     setSending(true)
     setError(undefined)
-    action.send({ digest: planned?.digest ?? '', reason, fields, key: key.current }).then(
+    const given = open ?? { digest: planned?.digest ?? '', reason, fields, key: key.current }
+    action.send(given).then(
       (answer) => {
         setSending(false)
         setProgress('progress' in answer ? answer.progress : undefined)
@@ -105,18 +109,20 @@ function useFlow(action: Action, onAccepted: (() => void) | undefined): Flow {
       },
       (failure: unknown) => {
         setSending(false)
+        // The same key with anything else in it would be refused, and another key might do it twice.
+        setOpen(undecided(failure) ? given : undefined)
         if (failure instanceof Refused && failure.code === 'planChanged') {
           setChanged(true)
           replan()
           return
         }
         // A refusal has changed nothing, so that another try is another wish; silence leaves it open.
-        if (failure instanceof Refused && failure.status !== 0 && !failure.retryable) key.current = idempotencyKey()
+        if (!undecided(failure)) key.current = idempotencyKey()
         setError(failure)
       },
     )
   }
-  return { planned, changed, error, sending, sent, progress, replan, send }
+  return { planned, changed, error, sending, open: open !== undefined, sent, progress, replan, send }
 }
 
 interface Entered {
@@ -175,6 +181,7 @@ function Before({ action, flow, onClose }: { action: Action; flow: Flow; onClose
             description={field.help}
             required={field.required ?? false}
             value={entered.fields[field.name] ?? ''}
+            readOnly={flow.open}
             error={shown[`field ${field.name}`]}
             onChange={(e) => enter({ fields: { ...entered.fields, [field.name]: e.currentTarget.value } })}
             {...(field.kind === 'json' ? { classNames: { input: 'mono' } } : {})}
@@ -187,6 +194,7 @@ function Before({ action, flow, onClose }: { action: Action; flow: Flow; onClose
             description={t('reasonHelp')}
             required={action.reason === 'required'}
             value={entered.reason}
+            readOnly={flow.open}
             error={shown['reason']}
             onChange={(e) => enter({ reason: e.currentTarget.value })}
           />
@@ -206,7 +214,7 @@ function Before({ action, flow, onClose }: { action: Action; flow: Flow; onClose
         <Group justify="flex-end" gap="xs">
           {!may && <Text size="sm">{t('needsRole', { role: action.role })}</Text>}
           <Button variant="default" onClick={onClose}>
-            {t('cancel')}
+            {t(flow.sending ? 'closeFollow' : flow.open ? 'close' : 'cancel')}
           </Button>
           <Button
             type="submit"
@@ -226,11 +234,10 @@ function Before({ action, flow, onClose }: { action: Action; flow: Flow; onClose
 function Failure({ flow }: { flow: Flow }) {
   const t = useWords(words)
   if (!flow.error) return null
-  const silent = !!flow.planned && flow.error instanceof Refused && flow.error.status === 0
   return (
     <div>
       <ErrorBox error={flow.error} {...(flow.planned ? {} : { retry: flow.replan })} />
-      {silent && (
+      {flow.open && (
         <Text size="sm" mt={6}>
           {t('unknownSent')}
         </Text>

@@ -6,10 +6,13 @@ import {
   type RowData,
 } from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react'
+import {
+  useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject,
+} from 'react'
 import { useShortcuts } from '@/app/keys.ts'
 import { useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
+import { nowhere, whereabouts } from './cursor.ts'
 import classes from './DataTable.module.css'
 import { Empty } from './Empty.tsx'
 import { ErrorBox } from './ErrorBox.tsx'
@@ -223,7 +226,14 @@ function useCursor<Row>(
   { rows, rowId, onOpen, selection }: DataTableProps<Row>,
   show: (index: number) => void,
 ) {
-  const [at, setAt] = useState(-1)
+  const [held, setHeld] = useState(nowhere)
+  const at = useMemo(() => whereabouts(rows, rowId, held), [rows, rowId, held])
+  const latest = useRef({ rows, rowId })
+  latest.current = { rows, rowId }
+  const setAt = useCallback((index: number) => {
+    const row = latest.current.rows[index]
+    if (row !== undefined) setHeld({ id: latest.current.rowId(row), index })
+  }, [])
   const go = (to: number) => {
     const next = Math.max(0, Math.min(rows.length - 1, to))
     if (rows.length === 0) return
@@ -233,10 +243,11 @@ function useCursor<Row>(
     focusRow(id, 10)
   }
   useShortcuts({
-    j: () => go(at + 1),
-    k: () => go(at - 1),
-    ArrowDown: () => go(at + 1),
-    ArrowUp: () => go(at - 1),
+    // A row that has gone leaves its place to the one after it.
+    j: () => go(at < 0 ? held.index : at + 1),
+    k: () => go((at < 0 ? held.index : at) - 1),
+    ArrowDown: () => go(at < 0 ? held.index : at + 1),
+    ArrowUp: () => go((at < 0 ? held.index : at) - 1),
     Home: () => go(0),
     End: () => go(rows.length - 1),
     o: () => rows[at] && onOpen?.(rows[at]),
@@ -274,7 +285,7 @@ function toggled(ids: ReadonlySet<string>, id: string): ReadonlySet<string> {
 function SelectAll<Row>(props: { rows: readonly Row[]; rowId: (row: Row) => string; selection: Selection }) {
   const t = useWords(words)
   const { ids, onChange } = props.selection
-  const all = props.rows.length > 0 && ids.size >= props.rows.length
+  const all = props.rows.length > 0 && props.rows.every((row) => ids.has(props.rowId(row)))
   return (
     <div role="columnheader" className={classes['pick']}>
       <input

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { fieldProblem, reasonBytes } from './check.ts'
+import { Refused } from '@/api/client.ts'
+import { fieldProblem, reasonBytes, undecided } from './check.ts'
 
 it('counts a reason in bytes, as the server does', () => {
   expect(reasonBytes(' ticket 4711 ')).toBe(11)
@@ -21,4 +22,16 @@ it.each([
 
 it('misses what is required', () => {
   expect(fieldProblem({ name: 'n', label: 'l', kind: 'text', required: true }, ' ')).not.toBe('')
+})
+
+it.each([
+  [0, {}, true],
+  [500, { code: 'internal' }, true],
+  [504, {}, true],
+  [409, { code: 'requestUnderWay', retryable: true }, true],
+  [409, { code: 'planChanged' }, false],
+  [422, { code: 'idempotencyKeyReused' }, false],
+  [429, { retryable: true }, false],
+])('an answer %i %o leaves it open: %s', (status, body, open) => {
+  expect(undecided(new Refused(status, body))).toBe(open)
 })

@@ -1,3 +1,4 @@
+import { Refused } from '@/api/client.ts'
 import { say } from '@/i18n'
 import type { Field } from './model.ts'
 import { words } from './words.ts'
@@ -22,4 +23,11 @@ export function fieldProblem(field: Field, value: string): string {
   } catch (error) {
     return say(words, 'notJson', { why: error instanceof Error ? error.message : '' })
   }
+}
+
+/** undecided says whether a failure leaves open if what was sent is carried out: silence, an error of the server or of
+ * a proxy before it, or that it is at it still. A refusal has changed nothing. */
+export function undecided(failure: unknown): boolean {
+  if (!(failure instanceof Refused)) return true
+  return failure.status < 400 || failure.status >= 500 || failure.code === 'requestUnderWay'
 }
