@@ -135,6 +135,25 @@ describe('a draft', () => {
     expect(desk.text).toContain('title: U')
   })
 
+  it('whose answer is lost is no conflict with itself', async () => {
+    const desk = new Desk(text, false)
+    const mine = draft('"2-b"', text)
+    const asked = answers(
+      { status: 504, body: {} },
+      { status: 412, body: { status: 412, code: 'draftChanged' } },
+      { status: 200, body: { items: [mine] } },
+      { status: 200, body: mine },
+      { status: 200, body: draft('"3-c"', '') },
+    )
+    const saver = new Saver('x', desk, draft('"1-a"', 'saga: 1\n'), undefined, true, () => {})
+    expect(await saver.flush()).toBe(false)
+    desk.edit((e) => e.put(['title'], 'T'))
+    expect(await saver.flush()).toBe(false)
+    expect(saver.state.kind).toBe('unsaved')
+    expect(await saver.flush()).toBe(true)
+    expect(asked.at(-1)).toMatchObject({ match: '"2-b"', body: desk.text })
+  })
+
   it('that cannot be saved stays unsaved', async () => {
     answers({ status: 500, body: { status: 500, title: 'No disk.' } })
     const desk = new Desk(text, false)

@@ -41,6 +41,8 @@ export class Saver {
   /** What it is in when there is nothing to save. */
   rest: SaveState
   private under: Promise<boolean> | undefined
+  /** What was sent without an answer: it may be what the server has. */
+  private unheard: string | undefined
 
   constructor(
     readonly name: string,
@@ -83,23 +85,33 @@ export class Saver {
     this.set({ kind: 'saving' })
     try {
       const draft = await saveDraft(this.name, text, etag)
-      this.etag = draft.etag
-      this.stored = text
-      this.set(this.dirty ? { kind: 'unsaved' } : { kind: 'saved', at: draft.at, by: draft.by })
-      return !this.dirty
+      return this.settle(draft, text)
     } catch (error) {
-      if (error instanceof Refused && (error.status === 412 || error.status === 428)) await this.conflict()
-      else this.set({ kind: 'failed', error })
+      if (error instanceof Refused && (error.status === 412 || error.status === 428)) return this.conflict()
+      if (!(error instanceof Refused) || error.status === 0 || error.status >= 500) this.unheard = text
+      this.set({ kind: 'failed', error })
       return false
     }
   }
 
-  private async conflict(): Promise<void> {
+  private settle(draft: Draft, text: string): boolean {
+    this.unheard = undefined
+    this.etag = draft.etag
+    this.stored = text
+    this.set(this.dirty ? { kind: 'unsaved' } : { kind: 'saved', at: draft.at, by: draft.by })
+    return !this.dirty
+  }
+
+  private async conflict(): Promise<boolean> {
     try {
-      this.set({ kind: 'conflict', theirs: await loadDraft(this.name) })
+      const theirs = await loadDraft(this.name)
+      // Not theirs, but what was saved here when the answer was lost.
+      if (theirs && theirs.text === this.unheard) return this.settle(theirs, theirs.text)
+      this.set({ kind: 'conflict', theirs })
     } catch (error) {
       this.set({ kind: 'failed', error })
     }
+    return false
   }
 
   keepMine(): Promise<boolean> {
