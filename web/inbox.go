@@ -106,7 +106,7 @@ func (s *Server) listInboxWaits(c *gin.Context) {
 	if most == 0 {
 		most = orchestrator.PageItemsDefault
 	}
-	out := Page[InboxWait]{Items: []InboxWait{}}
+	out, hidden := Page[InboxWait]{Items: []InboxWait{}}, s.maskFor(c)
 	for range runPages {
 		q.Limit = most
 		page, err := s.o.Coordinator.List(c, q)
@@ -121,6 +121,9 @@ func (s *Server) listInboxWaits(c *gin.Context) {
 		if page.Next == "" || len(out.Items) >= most {
 			break
 		}
+	}
+	for i := range out.Items {
+		hidden.wait(&out.Items[i].SagaWait)
 	}
 	c.JSON(http.StatusOK, out)
 }

@@ -18,11 +18,19 @@ import (
 // maskText is shown in place of what a rule hides.
 const maskText = "•••"
 
+const (
+	// maskDepthMax is how deep JSON is looked into: what is deeper is not shown, by the rule maskDepth.
+	maskDepthMax = 200
+	maskDepth    = "depth"
+	// maskedMax is how many fields that are not shown are named.
+	maskedMax = 100
+)
+
 // MaskedField is a field that is not shown.
 type MaskedField struct {
 	// Path is where it is: names with dots between them; the places of lists do not count.
 	Path string `json:"path"`
-	// Rule is the one that hides it.
+	// Rule is the one that hides it, or depth.
 	Rule string `json:"rule"`
 }
 
@@ -105,10 +113,16 @@ type masking struct {
 	path   []string // in lower case
 	shown  []string // as written
 	hidden []MaskedField
+	depth  int
 }
 
 // value copies the next value.
 func (w *masking) value() error {
+	w.depth++
+	defer func() { w.depth-- }()
+	if w.depth > maskDepthMax {
+		return w.hide(maskDepth)
+	}
 	token, err := w.in.Token()
 	if err != nil {
 		return err
@@ -132,8 +146,7 @@ func (w *masking) within(text string) string {
 	}
 	inner, hidden := w.mask.text(text)
 	for _, h := range hidden {
-		h.Path = strings.Join(append(slices.Clone(w.shown), h.Path), ".")
-		w.hidden = append(w.hidden, h)
+		w.note(h.Rule, h.Path)
 	}
 	return inner
 }
@@ -186,15 +199,35 @@ func (w *masking) list() error {
 
 // hide leaves a value out.
 func (w *masking) hide(rule string) error {
-	var skipped json.RawMessage
-	if err := w.in.Decode(&skipped); err != nil {
-		return err
+	for open := 0; ; {
+		token, err := w.in.Token()
+		if err != nil {
+			return err
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			open++
+		case json.Delim('}'), json.Delim(']'):
+			open--
+		}
+		if open == 0 {
+			break
+		}
 	}
-	field := MaskedField{Path: strings.Join(w.shown, "."), Rule: rule}
+	w.note(rule)
+	return w.write(maskText)
+}
+
+// note names a field that is left out: the one that is copied, or one in the text of that.
+func (w *masking) note(rule string, within ...string) {
+	if len(w.hidden) >= maskedMax {
+		return
+	}
+	path := strings.Join(append(slices.Clone(w.shown), within...), ".")
+	field := MaskedField{Path: strings.TrimSuffix(path, "."), Rule: rule}
 	if !slices.Contains(w.hidden, field) {
 		w.hidden = append(w.hidden, field)
 	}
-	return w.write(maskText)
 }
 
 func (w *masking) write(v any) error {
@@ -242,6 +275,12 @@ func (m *mask) run(v *SagaRun) {
 		v.Steps[i].Answer = m.raw(v.Steps[i].Answer)
 	}
 	for i := range v.Waits {
-		v.Waits[i].Data = m.raw(v.Waits[i].Data)
+		m.wait(&v.Waits[i])
 	}
+}
+
+// wait hides fields of what a person is asked, and shown.
+func (m *mask) wait(v *SagaWait) {
+	v.Prompt, _ = m.text(v.Prompt)
+	v.Data = m.raw(v.Data)
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -37,6 +38,13 @@ func TestMaskHidesFields(t *testing.T) {
 		"broken JSON":        {`{"password":"x"`, `{"password":"x"`, nil},
 		"something after it": {`{"password":"x"} {}`, `{"password":"x"} {}`, nil},
 		"nothing":            {"", "", nil},
+		"what is deep below": {
+			`{"password":` + deep(`"x"`, 20_000) + `}`, `{"password":"•••"}`, []MaskedField{{"password", "password"}},
+		},
+		"too deep": {
+			`{"a":` + deep(`{"password":"x"}`, 20_000) + `}`, `{"a":` + deep(`"•••"`, maskDepthMax-1) + `}`,
+			[]MaskedField{{"a", maskDepth}},
+		},
 	} {
 		out, hidden := m.text(test.in)
 		if out != test.out {
@@ -51,6 +59,24 @@ func TestMaskHidesFields(t *testing.T) {
 	}
 	if newMask([]string{"", " "}) != nil {
 		t.Error("empty rules make a mask")
+	}
+}
+
+// deep is a value in lists in lists.
+func deep(value string, lists int) string {
+	return strings.Repeat("[", lists) + value + strings.Repeat("]", lists)
+}
+
+// What is hidden is named up to a bound, which is what keeps the cost of much of it in line with its size.
+func TestMaskNamesSomeOfMuch(t *testing.T) {
+	t.Parallel()
+	var in strings.Builder
+	for i := range 10 * maskedMax {
+		fmt.Fprintf(&in, `,"k%d":{"card":"visa"},"t%d":"[{\"card\":\"visa\"}]"`, i, i)
+	}
+	out, hidden := newMask([]string{"card"}).text("{" + in.String()[1:] + "}")
+	if strings.Contains(out, "visa") || len(hidden) != maskedMax || hidden[1].Path != "t0.card" {
+		t.Errorf("%d are named, %.200s", len(hidden), out)
 	}
 }
 
@@ -73,6 +99,23 @@ func TestPeopleDoNotSeeWhatIsMasked(t *testing.T) {
 		}
 		if hides && v.Data != `{"card":"•••","sum":5}` {
 			t.Errorf("%s sees the data as %s", role, v.Data)
+		}
+	}
+}
+
+// A run that waits for a person shows the same by itself and in the inbox.
+func TestApprovalsAreMasked(t *testing.T) {
+	t.Parallel()
+	r, g, href := guardedRuns(t, `{prompt: '{"card":"4111"}', data: {card: "4111", sum: 5}}`, func(o *Options) {
+		o.Mask = []string{"card"}
+	})
+	r.until(t, href, "asking", func(v SagaRun) bool { return len(v.Waits) == 1 })
+	viewer := g.withRoles(t, "viewer")
+	for _, path := range []string{href, "/api/v1/inbox/waits"} {
+		w := r.raw(t, http.MethodGet, path, "", "Authorization", viewer)
+		body := w.Body.String()
+		if w.Code != http.StatusOK || strings.Contains(body, "4111") || !strings.Contains(body, `{"card":"•••","sum":5}`) {
+			t.Errorf("%s: %d %s", path, w.Code, body)
 		}
 	}
 }
