@@ -38,10 +38,23 @@ export function csrfHeaders(): Record<string, string> {
   return csrf ? { 'X-CSRF-Token': csrf } : {}
 }
 
+let forged: () => void = () => {}
+
+/** whenForged has something done when the server says that the token is not the session's: somebody has signed in anew
+ * in another tab. */
+export function whenForged(act: () => void): void {
+  forged = act
+}
+
 const guard: Middleware = {
   onRequest({ request }) {
     if (csrf && request.method !== 'GET') request.headers.set('X-CSRF-Token', csrf)
     return request
+  },
+  async onResponse({ response }) {
+    if (response.status !== 403) return
+    const problem = asBody(await response.clone().json().catch(() => undefined))
+    if (problem['code'] === 'requestForged') forged()
   },
 }
 

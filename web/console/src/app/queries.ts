@@ -1,5 +1,6 @@
 import { QueryClient } from '@tanstack/react-query'
-import { Refused } from '@/api/client.ts'
+import { Refused, whenForged } from '@/api/client.ts'
+import { meKey } from '@/api/session.ts'
 
 /** queries holds all server state. What may succeed later is asked twice more; a refusal is shown at once. */
 export const queries = new QueryClient({
@@ -12,3 +13,6 @@ export const queries = new QueryClient({
     mutations: { retry: false },
   },
 })
+
+// Who is signed in, and the token that goes with it, are asked for again; what was refused can then be sent again.
+whenForged(() => void queries.invalidateQueries({ queryKey: meKey }))

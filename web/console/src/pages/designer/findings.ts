@@ -73,7 +73,7 @@ export function unreadable(source: Source): Finding[] {
   }))
 }
 
-/** misnamed is the finding that the text calls the saga otherwise than the draft is called, which cannot be published. */
+/** misnamed is the finding that the text calls the saga otherwise than the draft, which cannot be published. */
 export function misnamed(source: Source, draft: string, text: string, advice: string): Finding[] {
   const node = nodeAt(source.root, ['name'])
   const name = node?.toJSON() as unknown

@@ -27,7 +27,9 @@ export function JobDialog(props: JobDialogProps) {
   const [action, setAction] = useState(props.action)
   const [rate, setRate] = useState(200)
   const [reason, setReason] = useState('')
-  const plan = usePlan(action, props.target, rate)
+  // The list behind goes on, and takes out what is put right: the plan that is read stays as it is.
+  const [target] = useState(props.target)
+  const plan = usePlan(action, target, rate)
   const start = useStart()
   const job = plan.data
   const close = () => {
