@@ -99,6 +99,9 @@ func xidOf(event []byte) string {
 	return e.Subject
 }
 
+// keysBytesMax bounds the keys of a message, by which its decisions are found: all properties together have 32 KiB.
+const keysBytesMax = 24 << 10
+
 // properties of a pack's message. A delay or timer property never gets in: on a transactional message it would send
 // the half to the broker's schedule (section 1.5 of the reference), so only names of ours are set.
 func (l *Log) properties(p *pack) map[string]string {
@@ -116,7 +119,7 @@ func (l *Log) properties(p *pack) map[string]string {
 		PropertyContentType:    ContentType,
 		PropertySpecVersion:    "1.0",
 	}
-	if joined := strings.Join(keys, primitive.PropertyKeySeparator); len(joined) < 24<<10 {
+	if joined := strings.Join(keys, primitive.PropertyKeySeparator); len(joined) < keysBytesMax {
 		all[primitive.PropertyKeys] = joined
 	}
 	if from := origins(p); from != "" {

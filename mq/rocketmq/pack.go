@@ -227,7 +227,8 @@ func (l *Log) flush(ln *lane) {
 func (l *Log) take(ln *lane) *pack {
 	p := l.newPack(ln.key)
 	limit := l.bodyMax()
-	size := 2
+	size, keys := 2, 0
+	var scratch [128]byte
 	if l.taken == nil {
 		l.taken = map[int64]struct{}{}
 	}
@@ -237,8 +238,9 @@ func (l *Log) take(ln *lane) *pack {
 	for _, d := range ln.waiting {
 		id := d.change.Global.XID.ID
 		size += len(d.change.Event) + 1
+		keys += len(d.change.Global.XID.Append(scratch[:0])) + 1
 		_, twice := l.taken[id]
-		if n := len(p.members); n > 0 && (n == l.opts.PackMax || size > limit || twice) {
+		if n := len(p.members); n > 0 && (n == l.opts.PackMax || size > limit || keys > keysBytesMax || twice) {
 			break
 		}
 		l.taken[id] = struct{}{}

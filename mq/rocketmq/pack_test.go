@@ -2,8 +2,11 @@ package rocketmq
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -237,5 +240,27 @@ func TestClientsAreNotRebuiltAllTheTime(t *testing.T) {
 	}
 	if !p.may(false) {
 		t.Error("other masters do not wait")
+	}
+}
+
+// A decision is found by the keys of its message, so a pack has no more than these have room for.
+func TestAPackHasTheKeysOfAllItsDecisions(t *testing.T) {
+	t.Parallel()
+	l := formLog(t, Options{})
+	all := decisions(ids(1<<62, int64(l.opts.PackMax))...)
+	for i := range all {
+		xid := &all[i].change.Global.XID
+		xid.Prefix = strings.Repeat("host.", 20) + ":8091"
+		all[i].change.Event = []byte(`{"subject":"` + xid.String() + `"}`)
+	}
+	found := 0
+	for _, p := range l.enqueue(laneKey{"t", "g"}, all...) {
+		if n := len(strings.Fields(l.properties(p)[primitive.PropertyKeys])); n != len(p.entries) {
+			t.Errorf("a pack of %d has %d keys", len(p.entries), n)
+		}
+		found += len(p.entries)
+	}
+	if found == 0 || found+l.waiting != len(all) {
+		t.Errorf("%d of %d are in packs, %d wait", found, len(all), l.waiting)
 	}
 }
