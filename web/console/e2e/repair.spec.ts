@@ -66,11 +66,9 @@ test('a stuck transaction is put right from the inbox to its end, by keyboard al
     'it is not in the list any more',
     async () => (await page.getByRole('row', { name: /repair by keyboard/ }).count()) === 0,
   )
-  const { items } = await server
-    .client()
-    .get<{
-      items: { action: string; why: string; name: string }[]
-    }>(`/journal?action=transaction.operate&limit=10`)
+  const { items } = await server.client().get<{
+    items: { action: string; why: string; name: string }[]
+  }>(`/journal?action=transaction.operate&limit=10`)
   expect(items.some((one) => one.why === 'ticket 4711: it is open now' && one.name === 'operator')).toBe(true)
 })
 

@@ -64,10 +64,18 @@ describe('the list of runs', () => {
   test('says what the server says when it refuses', async () => {
     const page = await open('about:blank')
     expectNoise(page, /status of 503/)
-    await page.route('**/api/v1/sagas/runs?*', (route) => route.fulfill({
-      status: 503, contentType: 'application/problem+json',
-      body: JSON.stringify({ title: 'The store is away.', code: 'storeAway', status: 503, requestId: 'req-7' }),
-    }))
+    await page.route('**/api/v1/sagas/runs?*', (route) =>
+      route.fulfill({
+        status: 503,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({
+          title: 'The store is away.',
+          code: 'storeAway',
+          status: 503,
+          requestId: 'req-7',
+        }),
+      }),
+    )
     await page.goto(`${(await dev()).base}/runs`)
     await page.getByText('The store is away.').waitFor()
     await page.getByText('Request req-7').waitFor()
@@ -110,7 +118,7 @@ describe('one run', () => {
     await page.getByRole('region', { name: 'Input' }).getByText('12.5').waitFor()
   })
 
-  test('goes on before one\'s eyes when its signal is sent, by the keyboard alone', async () => {
+  test("goes on before one's eyes when its signal is sent, by the keyboard alone", async () => {
     const run = await seed.sagaWaiting('signal')
     const page = await open(`/runs/${run.id}`)
     await state(page, 'wait', 'waiting')
@@ -178,7 +186,8 @@ describe('one run', () => {
     await state(page, 'ship', 'done')
     await step(page, 'reserve').focus()
     const hand = keys(page)
-    const forward = (await step(page, 'price').boundingBox())!.y > (await step(page, 'reserve').boundingBox())!.y + 20
+    const forward =
+      (await step(page, 'price').boundingBox())!.y > (await step(page, 'reserve').boundingBox())!.y + 20
     const arrow = forward ? 'ArrowDown' : 'ArrowRight'
     await hand.press(arrow, arrow, 'Enter')
     await until('pay is chosen', () => new URL(page.url()).searchParams.get('step') === 'pay')
@@ -189,13 +198,16 @@ describe('one run', () => {
     const p = await participant()
     p.answer(`/${name}/reserve`, { status: 200, body: { id: 'r' } })
     const client = await api()
-    await client.post('/sagas/definitions', `saga: 1
+    await client.post(
+      '/sagas/definitions',
+      `saga: 1
 name: outer-${name}
 steps:
   - id: trip
     title: The whole trip
     subSaga: {saga: ${name}, input: {order: o-1, total: 5}}
-`)
+`,
+    )
     const { xid } = await client.post<{ xid: string }>('/sagas/runs', { saga: `outer-${name}` })
     await until('it is done', async () => (await seed.run(xid)).status === 'Committed')
     const page = await open(`/runs/${xid.slice(xid.lastIndexOf(':') + 1)}`)
@@ -222,7 +234,9 @@ steps:
     expect(await cancel.getAttribute('aria-disabled')).toBe('true')
     await cancel.focus()
     await page.getByText('This needs the role operator.').waitFor()
-    expect(await page.getByRole('button', { name: 'Send the signal' }).getAttribute('aria-disabled')).toBe('true')
+    expect(await page.getByRole('button', { name: 'Send the signal' }).getAttribute('aria-disabled')).toBe(
+      'true',
+    )
     await axe(page)
   })
 

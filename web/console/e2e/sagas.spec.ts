@@ -1,6 +1,18 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
-import { another, api, axe, dev, expectNoise, keys, open, participant, secured, seed, seedOn } from './harness.ts'
+import {
+  another,
+  api,
+  axe,
+  dev,
+  expectNoise,
+  keys,
+  open,
+  participant,
+  secured,
+  seed,
+  seedOn,
+} from './harness.ts'
 import { shot, until } from './harness.ts'
 
 /** order is a definition with the steps that are given. */
@@ -25,10 +37,16 @@ async function publish(text: string, note: string): Promise<void> {
 
 /** A state machine as Seata's designers write it. */
 const machine = JSON.stringify({
-  Name: 'takeGoods', Comment: 'Take the goods', StartState: 'Take',
+  Name: 'takeGoods',
+  Comment: 'Take the goods',
+  StartState: 'Take',
   States: {
     Take: {
-      Type: 'ServiceTask', ServiceName: 'stock', ServiceMethod: 'take', CompensateState: 'PutBack', Next: 'Done',
+      Type: 'ServiceTask',
+      ServiceName: 'stock',
+      ServiceMethod: 'take',
+      CompensateState: 'PutBack',
+      Next: 'Done',
     },
     PutBack: { Type: 'ServiceTask', ServiceName: 'stock', ServiceMethod: 'putBack' },
     Done: { Type: 'Succeed' },
@@ -37,7 +55,10 @@ const machine = JSON.stringify({
 
 beforeAll(async () => {
   await publish(order('shop-order', reserve + price + pay), 'the first one')
-  await publish(order('shop-order', reserve + pay.replace('payments', 'bank') + mail, 'deadline: 2h\n'), 'with a mail')
+  await publish(
+    order('shop-order', reserve + pay.replace('payments', 'bank') + mail, 'deadline: 2h\n'),
+    'with a mail',
+  )
   const { name } = await seed.saga()
   await seed.start(name)
   await secured() // whose keys take their time
@@ -73,10 +94,13 @@ describe('the list of definitions', () => {
   test('says what the server says when it refuses', async () => {
     const page = await open('about:blank')
     expectNoise(page, /status of 500/)
-    await page.route('**/api/v1/sagas/definitions?*', (route) => route.fulfill({
-      status: 500, contentType: 'application/problem+json',
-      body: JSON.stringify({ title: 'It went wrong.', code: 'internal', status: 500, requestId: 'req-9' }),
-    }))
+    await page.route('**/api/v1/sagas/definitions?*', (route) =>
+      route.fulfill({
+        status: 500,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({ title: 'It went wrong.', code: 'internal', status: 500, requestId: 'req-9' }),
+      }),
+    )
     await page.goto(`${(await dev()).base}/sagas`)
     await page.getByText('It went wrong.').waitFor()
     await page.getByText('Request req-9').waitFor()

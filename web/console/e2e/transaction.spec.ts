@@ -1,10 +1,30 @@
 import { expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
-import { api, axe, dev, expectNoise, fourEyes, keys, open, Refusal, seed, seedOn, shot, until } from './harness.ts'
+import {
+  api,
+  axe,
+  dev,
+  expectNoise,
+  fourEyes,
+  keys,
+  open,
+  Refusal,
+  seed,
+  seedOn,
+  shot,
+  until,
+} from './harness.ts'
 
-const fault = { status: 500, contentType: 'application/problem+json', body: JSON.stringify({
-  title: 'The store does not answer.', status: 500, code: 'storeAway', requestId: 'r-4711',
-}) }
+const fault = {
+  status: 500,
+  contentType: 'application/problem+json',
+  body: JSON.stringify({
+    title: 'The store does not answer.',
+    status: 500,
+    code: 'storeAway',
+    requestId: 'r-4711',
+  }),
+}
 
 /** lane is the row of the timeline with this title. */
 const lane = (page: Page, title: string) => page.locator('[data-lane]').filter({ hasText: title })
@@ -13,7 +33,10 @@ test('a stuck transaction says why, and shows each attempt', async () => {
   const stuck = await seed.stuck({ why: 'the warehouse is closed' })
   const page = await open(`/transactions/${stuck.id}`)
   await page.getByRole('heading', { name: `Transaction ${stuck.id}` }).waitFor()
-  await page.getByText(/the warehouse is closed/).first().waitFor()
+  await page
+    .getByText(/the warehouse is closed/)
+    .first()
+    .waitFor()
   await lane(page, 'Coordinator').waitFor()
   expect(await page.locator('[data-lane]').count()).toBeGreaterThanOrEqual(4)
   expect(await page.locator('[data-lane][data-failed="true"]').count()).toBe(1)
@@ -90,7 +113,9 @@ test('what is stored, published, given and done, tab by tab', async () => {
 test('what a rule hides is said, and not in the page', async () => {
   const client = await api()
   const { id } = await client.post<{ id: string }>('/transactions', {
-    name: 'pay', timeoutMs: 60_000, data: { customer: { name: 'Kim', card: '4111-1111' }, password: 'hunter2' },
+    name: 'pay',
+    timeoutMs: 60_000,
+    data: { customer: { name: 'Kim', card: '4111-1111' }, password: 'hunter2' },
   })
   const page = await open(`/transactions/${id}?tab=payload`)
   await page.locator('[data-masked]').getByText('customer.card').waitFor()
@@ -105,7 +130,10 @@ test('a retry is planned, explained, sent and followed, by keyboard alone', asyn
   const page = await open(`/transactions/${stuck.id}`)
   const k = keys(page)
   const retry = page.getByRole('button', { name: 'Retry now' })
-  await until('it is known that it can be done', async () => (await retry.getAttribute('aria-disabled')) === null)
+  await until(
+    'it is known that it can be done',
+    async () => (await retry.getAttribute('aria-disabled')) === null,
+  )
   await retry.focus()
   await k.press('Enter')
   const dialog = page.getByRole('dialog', { name: `Retry transaction ${stuck.id}` })
@@ -155,10 +183,13 @@ test('a plan that is not true any more is shown anew, and nothing is done', asyn
   let changed = 0
   await page.route(/\/operations$/, (route) => {
     changed++
-    return changed > 1 ? route.continue() : route.fulfill({
-      status: 412, contentType: 'application/problem+json',
-      body: JSON.stringify({ title: 'The transaction has moved on.', status: 412, code: 'planChanged' }),
-    })
+    return changed > 1
+      ? route.continue()
+      : route.fulfill({
+          status: 412,
+          contentType: 'application/problem+json',
+          body: JSON.stringify({ title: 'The transaction has moved on.', status: 412, code: 'planChanged' }),
+        })
   })
   expectNoise(page, /412/)
   await dialog.getByLabel(/^Type .* to confirm/).fill(stuck.id)
@@ -175,7 +206,10 @@ test('where two people are needed, the dialog says so and waits for the other', 
   const server = await fourEyes()
   const stuck = await seedOn(server).stuck()
   const branch = stuck.branches.find((one) => one.state === 'Refused')!.id
-  const page = await open(`/transactions/${stuck.id}?tab=branches&branch=${branch}`, { server, role: 'resolver' })
+  const page = await open(`/transactions/${stuck.id}?tab=branches&branch=${branch}`, {
+    server,
+    role: 'resolver',
+  })
   await page.getByRole('button', { name: 'Skip' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByLabel(/^Reason/).fill('booked by hand')
@@ -184,7 +218,9 @@ test('where two people are needed, the dialog says so and waits for the other', 
   await dialog.getByText('A second person is needed').waitFor()
   await shot(page, 'transaction-second-person')
   const admin = server.client('admin')
-  const waiting = await admin.get<{ items: { id: string; digest: string; xid?: string }[] }>('/approvals?state=pending')
+  const waiting = await admin.get<{ items: { id: string; digest: string; xid?: string }[] }>(
+    '/approvals?state=pending',
+  )
   const mine = waiting.items.find((one) => one.xid === stuck.xid)!
   await admin.post(`/approvals/${mine.id}/approve`, { digest: mine.digest, reason: 'checked' })
   await dialog.getByText(/Approved by .*, and carried out/).waitFor()
@@ -201,7 +237,9 @@ test('a viewer sees everything, is told why nothing can be done, and the API say
   await page.getByText('This needs the role operator.').waitFor()
   await keys(page).press('Enter')
   expect(await page.getByRole('dialog').count()).toBe(0)
-  const refused = await server.client('viewer').post(`/transactions/${stuck.id}/plan`, { action: 'retry' })
+  const refused = await server
+    .client('viewer')
+    .post(`/transactions/${stuck.id}/plan`, { action: 'retry' })
     .catch((error: unknown) => error)
   expect(refused).toBeInstanceOf(Refusal)
   await axe(page)
@@ -257,15 +295,36 @@ function large(): { detail: object; history: object } {
   const history = ids.flatMap((branch, n) => [
     { at: at(n), event: 'registered', branch },
     ...[1, 2, 3].map((attempt) => ({
-      at: at(2000 + attempt * 900 + n), event: 'attemptFailed', branch, attempt, tookMs: 40, text: 'status 500',
+      at: at(2000 + attempt * 900 + n),
+      event: 'attemptFailed',
+      branch,
+      attempt,
+      tookMs: 40,
+      text: 'status 500',
     })),
     { at: at(8000 + n), event: 'finished', branch, attempt: 4, tookMs: 12 },
   ])
   const detail = {
-    xid: '10.0.0.5:8091:5000', id: '5000', status: 'Committed', decision: 'commit', cause: 'requested', beganAt: at(0),
-    decidedAt: at(2000), endedAt: at(9000), timeoutMs: 60_000, application: 'shop', outcome: 'done', explanation: '',
-    branches: ids.map((id) => ({ id, kind: 'TCC', resource: `stock-${id}`, state: 'Finished', attempts: 4,
-      registeredAt: at(Number(id)) })),
+    xid: '10.0.0.5:8091:5000',
+    id: '5000',
+    status: 'Committed',
+    decision: 'commit',
+    cause: 'requested',
+    beganAt: at(0),
+    decidedAt: at(2000),
+    endedAt: at(9000),
+    timeoutMs: 60_000,
+    application: 'shop',
+    outcome: 'done',
+    explanation: '',
+    branches: ids.map((id) => ({
+      id,
+      kind: 'TCC',
+      resource: `stock-${id}`,
+      state: 'Finished',
+      attempts: 4,
+      registeredAt: at(Number(id)),
+    })),
   }
   return { detail, history: { items: history } }
 }
@@ -274,9 +333,18 @@ test('5,000 entries open within 300 ms', async () => {
   const page = await open('about:blank')
   const { detail, history } = large()
   const tx = '/api/v1/transactions/5000'
-  await page.route((url) => url.pathname === tx, (route) => route.fulfill({ json: detail }))
-  await page.route((url) => url.pathname === `${tx}/history`, (route) => route.fulfill({ json: history }))
-  await page.route((url) => url.pathname === `${tx}/why`, (route) => route.fulfill({ json: { sentence: 'done' } }))
+  await page.route(
+    (url) => url.pathname === tx,
+    (route) => route.fulfill({ json: detail }),
+  )
+  await page.route(
+    (url) => url.pathname === `${tx}/history`,
+    (route) => route.fulfill({ json: history }),
+  )
+  await page.route(
+    (url) => url.pathname === `${tx}/why`,
+    (route) => route.fulfill({ json: { sentence: 'done' } }),
+  )
   await page.route(/\/decisions\/5000$/, (route) => route.fulfill({ json: { published: [] } }))
   await page.goto(`${(await dev()).base}/transactions/5000`)
   await lane(page, 'Coordinator').waitFor()
@@ -285,13 +353,18 @@ test('5,000 entries open within 300 ms', async () => {
   for (let n = 0; n < 20 && (n < 3 || Math.min(...times) >= 300); n++) {
     await page.getByRole('tab', { name: 'Payload' }).click()
     await page.getByText('The client gave no data at the begin.').waitFor()
-    times.push(await page.evaluate(async () => {
-      const tab = [...document.querySelectorAll<HTMLElement>('[role="tab"]')].find((e) => /Timeline/.test(e.innerText))
-      const before = performance.now()
-      tab?.click()
-      while (!document.querySelector('[data-lane] svg rect')) await new Promise((drawn) => requestAnimationFrame(drawn))
-      return performance.now() - before
-    }))
+    times.push(
+      await page.evaluate(async () => {
+        const tab = [...document.querySelectorAll<HTMLElement>('[role="tab"]')].find((e) =>
+          /Timeline/.test(e.innerText),
+        )
+        const before = performance.now()
+        tab?.click()
+        while (!document.querySelector('[data-lane] svg rect'))
+          await new Promise((drawn) => requestAnimationFrame(drawn))
+        return performance.now() - before
+      }),
+    )
   }
   expect(await page.locator('[data-lane]').count()).toBeLessThan(60)
   process.stdout.write(`5,000 entries: ${times.map((ms) => ms.toFixed(0)).join(', ')} ms\n`)

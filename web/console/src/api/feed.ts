@@ -9,6 +9,13 @@ export function pushed<Row>(rows: readonly Row[], more: readonly Row[]): readonl
   return [...more.toReversed(), ...rows].slice(0, kept)
 }
 
+/** resumed is the path of a stream of rows from behind the row that has the id: a number in a log, or a place of which
+ * the server alone knows what it means. */
+export function resumed(path: string, id: string): string {
+  const from = /^\d+$/.test(id) ? String(BigInt(id) + 1n) : id
+  return `${path}${path.includes('?') ? '&' : '?'}from=${encodeURIComponent(from)}`
+}
+
 /** useFeed follows a stream while path is not empty. What comes while it is paused waits, as far as it is kept; what
  * comes is shown a few times a second, however much it is. A gap is what the server says of rows that are gone. */
 export function useFeed<Told, Row>(path: string, paused: boolean, read: (told: Told, id: string) => Row) {
@@ -24,6 +31,8 @@ export function useFeed<Told, Row>(path: string, paused: boolean, read: (told: T
     const close = openStream<Told>(path, {
       events: ['gap'],
       onLiveness: setState,
+      // What came while the stream was lost is not left out.
+      resume: resumed,
       onMessage: (told, name, id) => {
         if (name === 'gap') setGap(told)
         else buffer.current.push(latest.current.read(told, id))

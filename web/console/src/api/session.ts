@@ -28,7 +28,12 @@ async function fetchMe(signal?: AbortSignal): Promise<Schemas['Me']> {
 
 /** useMe returns who is signed in; its error has the code notSignedIn if nobody is. */
 export function useMe() {
-  return useQuery({ queryKey: meKey, queryFn: ({ signal }) => fetchMe(signal), staleTime: 60_000, retry: false })
+  return useQuery({
+    queryKey: meKey,
+    queryFn: ({ signal }) => fetchMe(signal),
+    staleTime: 60_000,
+    retry: false,
+  })
 }
 
 /** useMay says whether the person may do what needs a role. While that is not known the answer is no. */

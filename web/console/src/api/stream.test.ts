@@ -18,8 +18,8 @@ class Source {
     this.closed = true
   }
 
-  say(data: string): void {
-    this.onmessage?.(new MessageEvent('message', { data }))
+  say(data: string, lastEventId = ''): void {
+    this.onmessage?.(new MessageEvent('message', { data, lastEventId }))
   }
 }
 
@@ -35,7 +35,11 @@ afterEach(() => {
 
 it('opens a stream again that has opened and says nothing, or has fallen silent', () => {
   const states: string[] = []
-  const close = openStream('/s', { quietMs: 5000, onMessage: () => {}, onLiveness: (state) => states.push(state) })
+  const close = openStream('/s', {
+    quietMs: 5000,
+    onMessage: () => {},
+    onLiveness: (state) => states.push(state),
+  })
   Source.all[0]!.onopen?.()
   vi.advanceTimersByTime(5000)
   expect(states).toEqual(['connecting', 'live', 'stale'])
@@ -62,5 +66,17 @@ it('opens a stream once for each loss', () => {
   expect(Source.all).toHaveLength(2)
   vi.advanceTimersByTime(1)
   expect(Source.all).toHaveLength(3)
+  close()
+})
+
+it('goes on behind the last id that it has heard', () => {
+  const close = openStream('/s', { onMessage: () => {}, resume: (path, id) => `${path}?from=${id}` })
+  Source.all[0]!.say('{}', '7')
+  Source.all[0]!.say('{}')
+  Source.all[0]!.onerror?.()
+  vi.advanceTimersByTime(1000)
+  Source.all[1]!.onerror?.()
+  vi.advanceTimersByTime(2000)
+  expect(Source.all.map((source) => source.path)).toEqual(['/s', '/s?from=7', '/s?from=7'])
   close()
 })

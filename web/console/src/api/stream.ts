@@ -9,6 +9,8 @@ export interface StreamOptions<T> {
   onLiveness?: (state: Liveness) => void
   /** Milliseconds of silence after which the stream counts as lost; heartbeats are not seen here. */
   quietMs?: number
+  /** The path to open it again with after what has the id; absent: it is opened as at first. */
+  resume?: (path: string, id: string) => string
 }
 
 const pauseFirst = 1000
@@ -24,6 +26,7 @@ export function openStream<T>(path: string, options: StreamOptions<T>): () => vo
   let retry: ReturnType<typeof setTimeout> | undefined
   let quiet: ReturnType<typeof setTimeout> | undefined
   let state: Liveness | undefined
+  let last = ''
 
   const set = (next: Liveness) => {
     if (next === state) return
@@ -50,11 +53,12 @@ export function openStream<T>(path: string, options: StreamOptions<T>): () => vo
     listen()
   }
   const open = () => {
-    source = new EventSource(path)
+    source = new EventSource(last && options.resume ? options.resume(path, last) : path)
     listen()
     source.onopen = () => set('live')
     const take = (event: MessageEvent<string>) => {
       heard()
+      last = event.lastEventId || last
       options.onMessage(JSON.parse(event.data) as T, event.type, event.lastEventId)
     }
     source.onmessage = take

@@ -82,7 +82,10 @@ export function span(millis: number): string {
 export function relative(at: string | number | Date, now: number): string {
   const ms = now - new Date(at).getTime()
   if (Math.abs(ms) < 1000) return language() === 'zh' ? '刚刚' : 'now'
-  const text = span(Math.abs(ms) < 10_000 ? Math.floor(Math.abs(ms) / 1000) * 1000 : Math.abs(ms)).replace('.0', '')
+  const text = span(Math.abs(ms) < 10_000 ? Math.floor(Math.abs(ms) / 1000) * 1000 : Math.abs(ms)).replace(
+    '.0',
+    '',
+  )
   if (language() === 'zh') return ms > 0 ? `${text}前` : `${text}后`
   return ms > 0 ? `${text} ago` : `in ${text}`
 }

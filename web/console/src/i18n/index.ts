@@ -62,14 +62,21 @@ export interface Words<Key extends string> {
 }
 
 /** defineWords makes a page's dictionary. Texts may hold {name} for what is put in when they are shown. */
-export function defineWords<Key extends string>(en: Record<Key, string>, zh: Record<NoInfer<Key>, string>): Words<Key> {
+export function defineWords<Key extends string>(
+  en: Record<Key, string>,
+  zh: Record<NoInfer<Key>, string>,
+): Words<Key> {
   return { en, zh }
 }
 
 export type Say<Key extends string> = (key: Key, values?: Record<string, string | number>) => string
 
 /** say returns a text of a dictionary in the current language. */
-export function say<Key extends string>(words: Words<Key>, key: Key, values?: Record<string, string | number>): string {
+export function say<Key extends string>(
+  words: Words<Key>,
+  key: Key,
+  values?: Record<string, string | number>,
+): string {
   return fill(words[current][key], values)
 }
 

@@ -15,6 +15,8 @@ export function readDefinition(text: string | undefined): Record<string, unknown
 export function signalSchema(definition: Record<string, unknown> | undefined, step: string): unknown {
   const steps = definition?.['steps']
   if (!Array.isArray(steps)) return undefined
-  const found = (steps as ({ id?: unknown; signal?: { schema?: unknown } } | null)[]).find((each) => each?.id === step)
+  const found = (steps as ({ id?: unknown; signal?: { schema?: unknown } } | null)[]).find(
+    (each) => each?.id === step,
+  )
   return found?.signal?.schema
 }

@@ -29,14 +29,31 @@ export interface ActionDialogProps {
 export function ActionDialog({ action, onClose, onAccepted }: ActionDialogProps) {
   const t = useWords(words)
   return (
-    <Modal opened={!!action} onClose={onClose} size={620} title={action?.title ?? ''} returnFocus
-      closeButtonProps={{ 'aria-label': t('close') }} classNames={{ title: classes['title']! }}>
-      {action && <Body key={action.title} action={action} onClose={onClose} {...(onAccepted ? { onAccepted } : {})} />}
+    <Modal
+      opened={!!action}
+      onClose={onClose}
+      size={620}
+      title={action?.title ?? ''}
+      returnFocus
+      closeButtonProps={{ 'aria-label': t('close') }}
+      classNames={{ title: classes['title']! }}
+    >
+      {action && (
+        <Body key={action.title} action={action} onClose={onClose} {...(onAccepted ? { onAccepted } : {})} />
+      )}
     </Modal>
   )
 }
 
-function Body({ action, onClose, onAccepted }: { action: Action; onClose: () => void; onAccepted?: () => void }) {
+function Body({
+  action,
+  onClose,
+  onAccepted,
+}: {
+  action: Action
+  onClose: () => void
+  onAccepted?: () => void
+}) {
   const flow = useFlow(action, onAccepted)
   const { sent } = flow
   return (
@@ -132,7 +149,11 @@ interface Entered {
 }
 
 /** mistakes says what is wrong with what was entered, by the name of the field; empty where nothing is. */
-function mistakes(action: Action, entered: Entered, t: Say<keyof (typeof words)['en']>): Record<string, string> {
+function mistakes(
+  action: Action,
+  entered: Entered,
+  t: Say<keyof (typeof words)['en']>,
+): Record<string, string> {
   const size = reasonBytes(entered.reason)
   const found: Record<string, string> = {}
   if (size > reasonBytesMax) found['reason'] = t('reasonLong', { n: size })
@@ -149,7 +170,9 @@ function mistakes(action: Action, entered: Entered, t: Say<keyof (typeof words)[
 function Before({ action, flow, onClose }: { action: Action; flow: Flow; onClose: () => void }) {
   const t = useWords(words)
   const [entered, setEntered] = useState<Entered>(() => ({
-    reason: '', typed: '', fields: Object.fromEntries((action.fields ?? []).map((f) => [f.name, f.initial ?? ''])),
+    reason: '',
+    typed: '',
+    fields: Object.fromEntries((action.fields ?? []).map((f) => [f.name, f.initial ?? ''])),
   }))
   const [tried, setTried] = useState(false)
   const may = useMay(action.role)
@@ -316,7 +339,15 @@ function Items({ items }: { items: readonly string[] }) {
   )
 }
 
-function After({ sent, progress, onClose }: { sent: Sent; progress: Progress | undefined; onClose: () => void }) {
+function After({
+  sent,
+  progress,
+  onClose,
+}: {
+  sent: Sent
+  progress: Progress | undefined
+  onClose: () => void
+}) {
   const t = useWords(words)
   const button = useRef<HTMLButtonElement>(null)
   useEffect(() => button.current?.focus(), [])
@@ -328,7 +359,11 @@ function After({ sent, progress, onClose }: { sent: Sent; progress: Progress | u
         <div className={classes['notice']}>
           <strong>{t('approvalTitle')}</strong>
           <div>{t('approvalText', { at: absolute(approval.expiresAt ?? 0) })}</div>
-          <Anchor component={Link} size="sm" to={`/inbox?kind=approval&open=${encodeURIComponent(approval.id ?? '')}`}>
+          <Anchor
+            component={Link}
+            size="sm"
+            to={`/inbox?kind=approval&open=${encodeURIComponent(approval.id ?? '')}`}
+          >
             {t('approvalLink')}
           </Anchor>
         </div>
@@ -346,8 +381,14 @@ function After({ sent, progress, onClose }: { sent: Sent; progress: Progress | u
 type Dot = 'waiting' | 'working' | 'done' | 'none' | Tone
 
 const dots: Partial<Record<Dot, string>> = {
-  done: 'M3 8.5l3.5 3.5L13 5', good: 'M3 8.5l3.5 3.5L13 5', none: 'M4 8h8', bad: 'M4 4l8 8M12 4l-8 8',
-  warn: 'M8 3v6M8 12v.2', working: 'M8 4v4l3 2', work: 'M8 4v4l3 2', undo: 'M6 3L2.5 6.5 6 10M3 6.5h6a4 4 0 0 1 0 8H6',
+  done: 'M3 8.5l3.5 3.5L13 5',
+  good: 'M3 8.5l3.5 3.5L13 5',
+  none: 'M4 8h8',
+  bad: 'M4 4l8 8M12 4l-8 8',
+  warn: 'M8 3v6M8 12v.2',
+  working: 'M8 4v4l3 2',
+  work: 'M8 4v4l3 2',
+  undo: 'M6 3L2.5 6.5 6 10M3 6.5h6a4 4 0 0 1 0 8H6',
 }
 
 /** Steps shows how far it has come. It is read out when it changes. */
@@ -358,7 +399,11 @@ function Steps({ progress, waits }: { progress: Progress | undefined; waits: boo
     <div role="status" data-over={progress?.over ?? false}>
       <ol className={classes['steps']}>
         <Step dot={accepted} name={t('accepted')} text={progress?.accepted ?? t('approvalWaits')} />
-        <Step dot={progress?.attempted.state ?? 'waiting'} name={t('attempted')} text={progress?.attempted.text ?? ''}>
+        <Step
+          dot={progress?.attempted.state ?? 'waiting'}
+          name={t('attempted')}
+          text={progress?.attempted.text ?? ''}
+        >
           <Lines lines={progress?.lines ?? []} />
         </Step>
         <Step
@@ -389,7 +434,13 @@ function Step({ dot, name, text, children }: { dot: Dot; name: string; text: str
 }
 
 const tones: Record<Line['state'], Tone> = {
-  waiting: 'idle', asked: 'work', done: 'good', refused: 'bad', failed: 'bad', ongoing: 'work', left: 'warn',
+  waiting: 'idle',
+  asked: 'work',
+  done: 'good',
+  refused: 'bad',
+  failed: 'bad',
+  ongoing: 'work',
+  left: 'warn',
 }
 const linesShown = 50
 
@@ -410,7 +461,9 @@ function Lines({ lines }: { lines: readonly Line[] }) {
           {line.said && <span className={`${classes['said']} mono`}>{line.said}</span>}
         </li>
       ))}
-      {lines.length > linesShown && <li className="dim">{t('more', { n: count(lines.length - linesShown) })}</li>}
+      {lines.length > linesShown && (
+        <li className="dim">{t('more', { n: count(lines.length - linesShown) })}</li>
+      )}
     </ul>
   )
 }

@@ -7,7 +7,14 @@ import {
 } from '@tanstack/react-table'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import {
-  useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode, type RefObject,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type ReactNode,
+  type RefObject,
 } from 'react'
 import { useShortcuts } from '@/app/keys.ts'
 import { useWords } from '@/i18n'

@@ -6,14 +6,25 @@ import { piecesOf, prettyOf } from './json.ts'
 import classes from './JsonView.module.css'
 
 const words = defineWords(
-  { copy: 'Copy', copied: 'Copied', download: 'Download', all: 'Show all {n} lines', masked: 'hidden by a rule' },
+  {
+    copy: 'Copy',
+    copied: 'Copied',
+    download: 'Download',
+    all: 'Show all {n} lines',
+    masked: 'hidden by a rule',
+  },
   { copy: '复制', copied: '已复制', download: '下载', all: '显示全部 {n} 行', masked: '已被规则隐藏' },
 )
 
 const linesShown = 400
 
 /** JsonView shows a value, or a text that is JSON, for reading, copying and downloading. */
-export function JsonView({ value, label, file, maxHeight = 420 }: {
+export function JsonView({
+  value,
+  label,
+  file,
+  maxHeight = 420,
+}: {
   value: unknown
   label: string
   /** The name under which it is downloaded; without it, it is not. */
@@ -26,7 +37,8 @@ export function JsonView({ value, label, file, maxHeight = 420 }: {
   const lines = useMemo(() => text.split('\n').length, [text])
   const cut = !all && lines > linesShown
   const pieces = useMemo(
-    () => piecesOf(cut ? text.split('\n').slice(0, linesShown).join('\n') : text), [text, cut],
+    () => piecesOf(cut ? text.split('\n').slice(0, linesShown).join('\n') : text),
+    [text, cut],
   )
   return (
     <div className={classes['frame']}>
@@ -49,7 +61,11 @@ export function JsonView({ value, label, file, maxHeight = 420 }: {
           piece.kind === 'plain' ? (
             piece.text
           ) : (
-            <span key={i} className={classes[piece.kind]} title={piece.kind === 'masked' ? t('masked') : undefined}>
+            <span
+              key={i}
+              className={classes[piece.kind]}
+              title={piece.kind === 'masked' ? t('masked') : undefined}
+            >
               {piece.text}
             </span>
           ),

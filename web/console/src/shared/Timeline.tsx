@@ -5,8 +5,18 @@ import type { KeyboardEvent, ReactNode, RefObject } from 'react'
 import { useWords } from '@/i18n'
 import { absolute, count } from '@/i18n/format.ts'
 import { Icon } from './Icon.tsx'
-import { Drawn, pointShapes, rowHeight } from './timeline/Drawn.tsx'
-import { boundsOf, endOf, rowsOf, startOf, visibleItems, type Item, type Lane, type Row } from './timeline/model.ts'
+import { Drawn, rowHeight } from './timeline/Drawn.tsx'
+import { Legend } from './timeline/Legend.tsx'
+import {
+  boundsOf,
+  endOf,
+  rowsOf,
+  startOf,
+  visibleItems,
+  type Item,
+  type Lane,
+  type Row,
+} from './timeline/model.ts'
 import { gapScale, linearScale, panned, shownWith, ticksOf, whole, zoomed } from './timeline/scale.ts'
 import type { Scale, View } from './timeline/scale.ts'
 import { length, since } from './timeline/since.ts'
@@ -139,7 +149,10 @@ function find(rows: readonly Row[], id: string): Shown | undefined {
 
 /** useKeys goes through the items, and moves the view. */
 function useKeys(
-  rows: readonly Row[], { scale }: Drawing, state: TimelineState, onState: (change: Partial<TimelineState>) => void,
+  rows: readonly Row[],
+  { scale }: Drawing,
+  state: TimelineState,
+  onState: (change: Partial<TimelineState>) => void,
 ): (event: KeyboardEvent) => void {
   return (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return
@@ -193,7 +206,11 @@ function below(rows: readonly Row[], id: string, by: number): Shown | undefined 
 
 /** useMouse zooms with Control and the wheel, and moves by dragging. */
 function useMouse(
-  frame: RefObject<HTMLDivElement | null>, left: number, width: number, view: View, set: (view: View) => void,
+  frame: RefObject<HTMLDivElement | null>,
+  left: number,
+  width: number,
+  view: View,
+  set: (view: View) => void,
 ): void {
   const latest = useRef({ left, width, view, set })
   latest.current = { left, width, view, set }
@@ -255,12 +272,20 @@ function Bar({ lanes, names, state, onState, lead }: TimelineProps) {
         {button(t('later'), 'M6 3l5 5-5 5', panned(state.view, 0.4))}
         {button(t('fit'), 'M2 6V2h4M14 6V2h-4M2 10v4h4M14 10v4h-4', whole)}
       </span>
-      <Checkbox size="xs" label={t('failedOnly')} checked={state.failedOnly}
-        onChange={(event) => onState({ failedOnly: event.currentTarget.checked })} />
+      <Checkbox
+        size="xs"
+        label={t('failedOnly')}
+        checked={state.failedOnly}
+        onChange={(event) => onState({ failedOnly: event.currentTarget.checked })}
+      />
       <Tooltip label={t('shortGapsHelp')} multiline maw={280}>
         <div>
-          <Checkbox size="xs" label={t('shortGaps')} checked={state.shortGaps}
-            onChange={(event) => onState({ shortGaps: event.currentTarget.checked, view: whole })} />
+          <Checkbox
+            size="xs"
+            label={t('shortGaps')}
+            checked={state.shortGaps}
+            onChange={(event) => onState({ shortGaps: event.currentTarget.checked, view: whole })}
+          />
         </div>
       </Tooltip>
       <span className={classes['buttons']}>
@@ -269,40 +294,18 @@ function Bar({ lanes, names, state, onState, lead }: TimelineProps) {
           const next = new Set(state.folded)
           if (!next.delete(group)) next.add(group)
           return (
-            <Button key={group} size="compact-xs" variant={folded ? 'light' : 'subtle'} aria-pressed={folded}
-              onClick={() => onState({ folded: next })}>
+            <Button
+              key={group}
+              size="compact-xs"
+              variant={folded ? 'light' : 'subtle'}
+              aria-pressed={folded}
+              onClick={() => onState({ folded: next })}
+            >
               {t(folded ? 'unfold' : 'fold', { group: names[group] ?? group })}
             </Button>
           )
         })}
       </span>
-    </div>
-  )
-}
-
-function Legend() {
-  const t = useWords(words)
-  const points = [['durable', 'legendDurable'], ['person', 'legendPerson'], ['trouble', 'legendTrouble'],
-    ['planned', 'legendPlanned']] as const
-  return (
-    <div className={classes['legend']} aria-hidden="true">
-      {(['done', 'failed', 'running'] as const).map((outcome) => (
-        <span key={outcome}>
-          <svg width={22} height={12}>
-            <rect className={classes['attempt']} data-outcome={outcome} x={1} y={1} width={20} height={10} rx={2} />
-            {outcome === 'failed' && <path className={classes['cross']} d="M13 4l4 4M17 4l-4 4" />}
-          </svg>
-          {t(({ done: 'legendDone', failed: 'legendFailed', running: 'legendRunning' } as const)[outcome])}
-        </span>
-      ))}
-      {points.map(([kind, word]) => (
-        <span key={kind}>
-          <svg width={14} height={14}>
-            <path className={classes['point']} data-kind={kind} d={pointShapes[kind]} transform="translate(7 7)" />
-          </svg>
-          {t(word)}
-        </span>
-      ))}
     </div>
   )
 }
@@ -322,12 +325,24 @@ type LanesProps = TimelineProps & {
   readonly plotWidth: number
 }
 
-function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, origin, maxHeight = 476 }: LanesProps) {
+function Lanes({
+  rows,
+  scale: drawing,
+  labelWidth,
+  plotWidth,
+  state,
+  cursor,
+  origin,
+  maxHeight = 476,
+}: LanesProps) {
   const t = useWords(words)
   const { scale, moments } = drawing
   const scroller = useRef<HTMLDivElement>(null)
   const virtual = useVirtualizer({
-    count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => rowHeight, overscan: 6,
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowHeight,
+    overscan: 6,
     getItemKey: (i) => rows[i]!.id,
   })
   const { view } = state
@@ -337,8 +352,13 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
   const ticks = useMemo(() => ticksOf(scale, view, most, moments), [scale, view, most, moments])
   const from = scale.toTime(Math.min(Math.max(view.from, 0), 1))
   const to = scale.toTime(Math.min(Math.max(view.to, 0), 1))
-  const across = useMemo(() => rows.flatMap((row) => row.items).filter((i) => i.type === 'point' && i.across), [rows])
-  const chosenRow = state.chosen ? rows.findIndex((row) => row.items.some((item) => item.id === state.chosen)) : -1
+  const across = useMemo(
+    () => rows.flatMap((row) => row.items).filter((i) => i.type === 'point' && i.across),
+    [rows],
+  )
+  const chosenRow = state.chosen
+    ? rows.findIndex((row) => row.items.some((item) => item.id === state.chosen))
+    : -1
   useEffect(() => {
     if (state.chosen && chosenRow >= 0) virtual.scrollToIndex(chosenRow, { align: 'auto' })
   }, [state.chosen, chosenRow, virtual])
@@ -347,14 +367,16 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
       <div className={classes['axis']} aria-hidden="true">
         <div className={classes['corner']} style={{ width: labelWidth }} />
         <svg width={plotWidth} height={30}>
-          {ticks.filter((at) => x(at) < plotWidth - 44).map((at) => (
-            <g key={at}>
-              <line className={classes['tick']} x1={x(at)} x2={x(at)} y1={22} y2={30} />
-              <text className={classes['axisText']} x={x(at) + 4} y={17}>
-                {at === origin ? t('begin') : since(at - origin)}
-              </text>
-            </g>
-          ))}
+          {ticks
+            .filter((at) => x(at) < plotWidth - 44)
+            .map((at) => (
+              <g key={at}>
+                <line className={classes['tick']} x1={x(at)} x2={x(at)} y1={22} y2={30} />
+                <text className={classes['axisText']} x={x(at) + 4} y={17}>
+                  {at === origin ? t('begin') : since(at - origin)}
+                </text>
+              </g>
+            ))}
           {cursor !== undefined && (
             <path className={classes['cursorHead']} d="M-6 0H6L0 8Z" transform={`translate(${x(cursor)} 21)`} />
           )}
@@ -364,8 +386,13 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
         {virtual.getVirtualItems().map((item) => {
           const row = rows[item.index]!
           return (
-            <div key={item.key} className={classes['row']} data-lane={row.id} data-failed={row.failed}
-              style={{ top: item.start, height: rowHeight }}>
+            <div
+              key={item.key}
+              className={classes['row']}
+              data-lane={row.id}
+              data-failed={row.failed}
+              style={{ top: item.start, height: rowHeight }}
+            >
               <div className={classes['label']} style={{ width: labelWidth }} title={row.title}>
                 <span className={`${classes['name']} clip`}>{row.title}</span>
                 {(row.subtitle || row.folds > 0) && (
@@ -374,13 +401,25 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
                   </span>
                 )}
               </div>
-              <svg className={classes['plot']} data-plot width={plotWidth} height={rowHeight - 1} aria-hidden="true">
+              <svg
+                className={classes['plot']}
+                data-plot
+                width={plotWidth}
+                height={rowHeight - 1}
+                aria-hidden="true"
+              >
                 {ticks.map((at) => (
                   <line key={at} className={classes['tick']} x1={x(at)} x2={x(at)} y1={0} y2={rowHeight} />
                 ))}
                 {across.map((one) => (
-                  <line key={one.id} className={classes['across']} x1={x(startOf(one))} x2={x(startOf(one))} y1={0}
-                    y2={rowHeight} />
+                  <line
+                    key={one.id}
+                    className={classes['across']}
+                    x1={x(startOf(one))}
+                    x2={x(startOf(one))}
+                    y1={0}
+                    y2={rowHeight}
+                  />
                 ))}
                 {onTop(visibleItems(row.items, from, to, leastPixels, x)).map((one) => (
                   <Drawn key={one.id} item={one} x={x} chosen={one.id === state.chosen} />
@@ -397,8 +436,16 @@ function Lanes({ rows, scale: drawing, labelWidth, plotWidth, state, cursor, ori
   )
 }
 
-function Details({ shown, origin, absolute: dated, legend }: {
-  shown: Shown | undefined; origin: number; absolute: boolean; legend: boolean
+function Details({
+  shown,
+  origin,
+  absolute: dated,
+  legend,
+}: {
+  shown: Shown | undefined
+  origin: number
+  absolute: boolean
+  legend: boolean
 }) {
   const t = useWords(words)
   if (!shown) {

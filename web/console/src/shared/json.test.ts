@@ -11,7 +11,11 @@ describe('JSON for reading', () => {
 
   it('is taken apart without losing anything', () => {
     const text = prettyOf({ a: 'x "quoted" \\', n: -1.5e3, ok: true, none: null, list: [1, 'b'] })
-    expect(piecesOf(text).map((piece) => piece.text).join('')).toBe(text)
+    expect(
+      piecesOf(text)
+        .map((piece) => piece.text)
+        .join(''),
+    ).toBe(text)
   })
 
   it('tells keys from texts, and what is masked', () => {

@@ -30,7 +30,11 @@ export function piecesOf(text: string): Piece[] {
     if (quoted !== undefined && colon !== undefined) {
       out.push({ kind: 'key', text: quoted }, { kind: 'plain', text: colon })
     } else if (quoted === `"${maskText}"`) out.push({ kind: 'masked', text: maskText })
-    else out.push({ kind: quoted !== undefined ? 'string' : number !== undefined ? 'number' : 'word', text: whole })
+    else
+      out.push({
+        kind: quoted !== undefined ? 'string' : number !== undefined ? 'number' : 'word',
+        text: whole,
+      })
     end = found.index + whole.length
   }
   if (end < text.length) out.push({ kind: 'plain', text: text.slice(end) })

@@ -123,14 +123,26 @@ function Acts({ run, branch, onAct }: Omit<BranchProps, 'many'>) {
   const over = run.outcome !== 'running'
   const going = branch.undo ? undoing.has(branch.undo.state ?? '') : open.has(branch.state ?? '')
   if (over || !going) return null
-  const why = (action: string) => ((run.actions as string[] | undefined)?.includes(action) ? undefined : t('notNow'))
+  const why = (action: string) =>
+    (run.actions as string[] | undefined)?.includes(action) ? undefined : t('notNow')
   return (
     <Group gap="xs">
-      <MayButton size="xs" variant="default" role="operator" reason={why('retry')}
-        onClick={() => onAct('retry', branch)}>
+      <MayButton
+        size="xs"
+        variant="default"
+        role="operator"
+        reason={why('retry')}
+        onClick={() => onAct('retry', branch)}
+      >
         {t('retry')}
       </MayButton>
-      <MayButton size="xs" variant="default" role="resolver" reason={why('skip')} onClick={() => onAct('skip', branch)}>
+      <MayButton
+        size="xs"
+        variant="default"
+        role="resolver"
+        reason={why('skip')}
+        onClick={() => onAct('skip', branch)}
+      >
         {t('skip')}
       </MayButton>
     </Group>

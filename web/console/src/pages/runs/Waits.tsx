@@ -81,7 +81,10 @@ function SignalWait({ run, wait, text }: { run: Run; wait: Wait; text: string | 
   const answer = useAnswer(run, (data: unknown) =>
     ask(
       api.POST('/api/v1/sagas/runs/{xid}/signals/{signal}', {
-        params: { path: { xid: run.xid!, signal: wait.name! }, header: { 'Idempotency-Key': idempotencyKey() } },
+        params: {
+          path: { xid: run.xid!, signal: wait.name! },
+          header: { 'Idempotency-Key': idempotencyKey() },
+        },
         body: { step: wait.step!, ...(data === undefined ? {} : { data }) } as Schemas['SagaSignal'],
       }),
     ),
@@ -125,13 +128,25 @@ function ApprovalWait({ run, wait }: { run: Run; wait: Wait }) {
         <Text className={classes['prompt']}>{wait.prompt}</Text>
         <Facts facts={[[t('mayAnswer'), wait.by?.length ? wait.by.join(', ') : t('anyOperator')]]} />
         {wait.data !== undefined && <Json value={wait.data} label={t('shown')} />}
-        <TextInput label={t('comment')} value={comment} onChange={(event) => setComment(event.currentTarget.value)} />
+        <TextInput
+          label={t('comment')}
+          value={comment}
+          onChange={(event) => setComment(event.currentTarget.value)}
+        />
         <Group gap="xs">
-          <MayButton role="member" loading={answer.isPending && answer.variables} onClick={() => answer.mutate(true)}>
+          <MayButton
+            role="member"
+            loading={answer.isPending && answer.variables}
+            onClick={() => answer.mutate(true)}
+          >
             {t('approve')}
           </MayButton>
-          <MayButton role="member" variant="default" loading={answer.isPending && !answer.variables}
-            onClick={() => answer.mutate(false)}>
+          <MayButton
+            role="member"
+            variant="default"
+            loading={answer.isPending && !answer.variables}
+            onClick={() => answer.mutate(false)}
+          >
             {t('reject')}
           </MayButton>
           <Text size="xs" c="dimmed">

@@ -13,7 +13,12 @@ const run = {
   decidedAt: at(5),
   steps: [
     {
-      branch: '1', name: 'reserve', id: 'reserve', state: 'done', startedAt: at(0), endedAt: at(1),
+      branch: '1',
+      name: 'reserve',
+      id: 'reserve',
+      state: 'done',
+      startedAt: at(0),
+      endedAt: at(1),
       undo: { state: 'done', attempts: 2, endedAt: at(9) },
     },
     { branch: '2', name: 'pay', id: 'pay', state: 'refused', startedAt: at(1), endedAt: at(5) },
@@ -41,7 +46,11 @@ describe('bars of a run', () => {
   })
 
   it('stay open while a step goes on', () => {
-    const going = { ...run, decidedAt: undefined, steps: [{ ...run.steps![1], state: 'running', endedAt: undefined }] }
+    const going = {
+      ...run,
+      decidedAt: undefined,
+      steps: [{ ...run.steps![1], state: 'running', endedAt: undefined }],
+    }
     const [bar] = barsOf(going as Run)
     expect(bar!.forward).not.toHaveProperty('to')
     expect(scaleOf([bar!], ms(0), ms(60)).to).toBe(ms(60))

@@ -59,22 +59,45 @@ function Filters({ filter, set }: { filter: RunFilter; set: (next: RunFilter) =>
   const choose = (value: string) => set({ ...filter, stuck: value === 'stuck', live: value === 'live' })
   return (
     <form className={classes['filters']} onSubmit={submit} onBlur={submit}>
-      <SegmentedControl size="sm" value={which} onChange={choose} aria-label={t('status')}
-        data={(['all', 'live', 'stuck'] as const).map((value) => ({ value, label: t(value) }))} />
-      <TextInput aria-label={t('find')} placeholder={t('find')} value={saga} data-search
-        onChange={(event) => setSaga(event.currentTarget.value)} />
-      <TextInput aria-label={t('keyFind')} placeholder={t('keyFind')} value={key}
-        error={key && !saga ? t('keyNeedsSaga') : undefined} onChange={(event) => setKey(event.currentTarget.value)} />
-      <NativeSelect aria-label={t('status')} value={filter.status ?? ''}
+      <SegmentedControl
+        size="sm"
+        value={which}
+        onChange={choose}
+        aria-label={t('status')}
+        data={(['all', 'live', 'stuck'] as const).map((value) => ({ value, label: t(value) }))}
+      />
+      <TextInput
+        aria-label={t('find')}
+        placeholder={t('find')}
+        value={saga}
+        data-search
+        onChange={(event) => setSaga(event.currentTarget.value)}
+      />
+      <TextInput
+        aria-label={t('keyFind')}
+        placeholder={t('keyFind')}
+        value={key}
+        error={key && !saga ? t('keyNeedsSaga') : undefined}
+        onChange={(event) => setKey(event.currentTarget.value)}
+      />
+      <NativeSelect
+        aria-label={t('status')}
+        value={filter.status ?? ''}
         onChange={(event) => set({ ...filter, status: event.currentTarget.value })}
-        data={[{ value: '', label: t('anyStatus') }, ...statuses.map((each) => ({ value: each, label: each }))]} />
+        data={[{ value: '', label: t('anyStatus') }, ...statuses.map((each) => ({ value: each, label: each }))]}
+      />
       <button type="submit" hidden />
     </form>
   )
 }
 
 /** RunTable is the list itself; the page of a definition has it, too. */
-export function RunTable(props: { filter: RunFilter; onClear?: () => void; height?: string; noSaga?: boolean }) {
+export function RunTable(props: {
+  filter: RunFilter
+  onClear?: () => void
+  height?: string
+  noSaga?: boolean
+}) {
   const t = useWords(words)
   const { filter, onClear, height, noSaga } = props
   const navigate = useNavigate()

@@ -90,21 +90,45 @@ function Shown({ run, error, liveness }: { run: Run; error: unknown; liveness: L
           {loading ? (
             <Loading rows={8} />
           ) : (
-            <SagaGraph steps={steps} paint={paints} painted selected={path} label={t('graphOf', { id })} open={open}
-              onFold={fold} onSelect={(to) => set('step', to)} />
+            <SagaGraph
+              steps={steps}
+              paint={paints}
+              painted
+              selected={path}
+              label={t('graphOf', { id })}
+              open={open}
+              onFold={fold}
+              onSelect={(to) => set('step', to)}
+            />
           )}
           <aside className={classes['panel']} aria-label={t('step', { step: path ?? '' })}>
-            <StepPanel run={run} path={path} step={step} branches={branches.get(path ?? '') ?? []} onFold={fold}
-              onAct={act} />
+            <StepPanel
+              run={run}
+              path={path}
+              step={step}
+              branches={branches.get(path ?? '') ?? []}
+              onFold={fold}
+              onAct={act}
+            />
           </aside>
         </div>
       </Section>
-      <Happened run={run} selected={path} onSelect={(to) => set('step', to)} tab={search.get('tab')}
-        setTab={(to) => set('tab', to)} />
+      <Happened
+        run={run}
+        selected={path}
+        onSelect={(to) => set('step', to)}
+        tab={search.get('tab')}
+        setTab={(to) => set('tab', to)}
+      />
       <ActionDialog action={action} onClose={() => setAction(undefined)} />
       {moving && (
         <Suspense>
-          <MoveDialog saga={run.saga ?? ''} from={run.version ?? 0} xid={run.xid} onClose={() => setMoving(false)} />
+          <MoveDialog
+            saga={run.saga ?? ''}
+            from={run.version ?? 0}
+            xid={run.xid}
+            onClose={() => setMoving(false)}
+          />
         </Suspense>
       )}
     </Page>
@@ -134,7 +158,9 @@ function Top({ run }: { run: Run }) {
           {run.explanation}
         </p>
         {run.advice && <p className={classes['advice']}>{run.advice}</p>}
-        {run.failure && !run.explanation?.includes(run.failure) && <p className={classes['advice']}>{run.failure}</p>}
+        {run.failure && !run.explanation?.includes(run.failure) && (
+          <p className={classes['advice']}>{run.failure}</p>
+        )}
       </div>
       <Facts
         facts={[
@@ -166,8 +192,12 @@ function Actions(props: { run: Run; onAct: (action: Action) => void; onMove: () 
   const make = (action: 'cancel' | 'resume' | 'finish') => () => onAct(sagaAction(run.xid!, { action }))
   return (
     <>
-      <MayButton role="operator" variant="default" onClick={onMove}
-        reason={run.status === 'Active' ? undefined : t(over ? 'itHasEnded' : 'notNow')}>
+      <MayButton
+        role="operator"
+        variant="default"
+        onClick={onMove}
+        reason={run.status === 'Active' ? undefined : t(over ? 'itHasEnded' : 'notNow')}
+      >
         {t('move')}
       </MayButton>
       {run.status === 'Active' && run.stuck && (
@@ -197,7 +227,11 @@ function Happened({ run, selected, onSelect, tab, setTab }: HappenedProps) {
   const t = useWords(words)
   return (
     <Section title={t('happened')} flush>
-      <Tabs value={tab ?? 'time'} onChange={(to) => setTab(to === 'time' || !to ? undefined : to)} keepMounted={false}>
+      <Tabs
+        value={tab ?? 'time'}
+        onChange={(to) => setTab(to === 'time' || !to ? undefined : to)}
+        keepMounted={false}
+      >
         <Tabs.List px={8}>
           <Tabs.Tab value="time">{t('timeline')}</Tabs.Tab>
           <Tabs.Tab value="events">{t('events')}</Tabs.Tab>

@@ -82,7 +82,12 @@ describe('loops, turns, and sub-sagas', () => {
 
   it('paints a sub-saga by its steps, and these if it is unfolded', () => {
     const steps = stepsOf({ steps: [{ id: 'trip', subSaga: { saga: 'travel' } }] })
-    const inner = stepsOf({ steps: [{ id: 'flight', call: { url: 'u' } }, { id: 'hotel', call: { url: 'u' } }] })
+    const inner = stepsOf({
+      steps: [
+        { id: 'flight', call: { url: 'u' } },
+        { id: 'hotel', call: { url: 'u' } },
+      ],
+    })
     const now = run([branch('trip/flight', 'done'), branch('trip/hotel', 'retrying')])
     expect(Object.keys(paintsOf(now, steps))).toEqual(['trip'])
     expect(paintsOf(now, steps)['trip']).toMatchObject({ state: 'retrying', current: true })

@@ -1,5 +1,12 @@
 import type { Schemas } from '@/api/client.ts'
-import { modelOf, type GraphModel, type GraphStep, type Paint, type Paints, type PaintState } from '@/saga/graph'
+import {
+  modelOf,
+  type GraphModel,
+  type GraphStep,
+  type Paint,
+  type Paints,
+  type PaintState,
+} from '@/saga/graph'
 
 export type Run = Schemas['SagaRun']
 export type RunStep = Schemas['SagaRunStep']
@@ -39,7 +46,16 @@ export function stateOf(step: RunStep): PaintState {
 
 // Of the items of a loop, and the steps of a sub-saga, the one that comes first here says how the whole is.
 const worst: readonly PaintState[] = [
-  'undoRefused', 'refused', 'undoing', 'retrying', 'running', 'waiting', 'pending', 'unknown', 'abandoned', 'undone',
+  'undoRefused',
+  'refused',
+  'undoing',
+  'retrying',
+  'running',
+  'waiting',
+  'pending',
+  'unknown',
+  'abandoned',
+  'undone',
   'done',
 ]
 const busy = new Set<PaintState>(['running', 'retrying', 'waiting', 'pending', 'undoing', 'undoRefused'])
@@ -54,7 +70,8 @@ function paintBranches(branches: readonly RunStep[], run: Run): Paint {
   const first = branches[0]!
   const live = run.outcome === 'running'
   const back = run.status === 'RollingBack'
-  const stuck = run.stuck === true && (back ? state === 'undoRefused' : state === 'refused' || state === 'unknown')
+  const stuck =
+    run.stuck === true && (back ? state === 'undoRefused' : state === 'refused' || state === 'unknown')
   const looped = branches.length > 1 || /\[\d+\]/.test(first.name ?? '')
   const failed = branches.filter((each) => each.failure || each.undo?.failure)
   const failure = failed[0]?.undo?.failure ?? failed[0]?.failure
@@ -62,7 +79,9 @@ function paintBranches(branches: readonly RunStep[], run: Run): Paint {
   return {
     state,
     current: live && (stuck || (busy.has(state) && (!back || state.startsWith('undo')))),
-    attempts: Math.max(...branches.map((each) => (each.undo ? (each.undo.attempts ?? 0) : (each.attempts ?? 0)))),
+    attempts: Math.max(
+      ...branches.map((each) => (each.undo ? (each.undo.attempts ?? 0) : (each.attempts ?? 0))),
+    ),
     byHand: branches.some((each) => each.byHand || each.undo?.state === 'skipped'),
     ...(failure ? { failure } : {}),
     ...(took === undefined ? {} : { durationMs: took }),

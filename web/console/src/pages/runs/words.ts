@@ -61,7 +61,8 @@ export const words = defineWords(
     finish: 'Finish by hand',
     move: 'Move to a version',
     moveTitle: 'Move run {id} to another version',
-    moveText: 'It goes on by the version that is chosen, if that could have begun what has begun, and can undo it.',
+    moveText:
+      'It goes on by the version that is chosen, if that could have begun what has begun, and can undo it.',
     moveVerb: 'Move',
     notNow: 'That is not possible in the state in which the run is.',
     itHasEnded: 'The run has ended.',

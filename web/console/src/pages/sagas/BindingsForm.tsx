@@ -19,9 +19,17 @@ export function BindingsForm({ services, bindings, onBindings, raw, onRaw }: Bin
   const t = useWords(words)
   if (raw !== undefined) {
     return (
-      <Textarea label={t('bindingsRaw')} description={t('bindingsRawHelp')} value={raw} autosize minRows={4}
-        maxRows={12} spellCheck={false} classNames={{ input: 'mono' }}
-        onChange={(event) => onRaw(event.currentTarget.value)} />
+      <Textarea
+        label={t('bindingsRaw')}
+        description={t('bindingsRawHelp')}
+        value={raw}
+        autosize
+        minRows={4}
+        maxRows={12}
+        spellCheck={false}
+        classNames={{ input: 'mono' }}
+        onChange={(event) => onRaw(event.currentTarget.value)}
+      />
     )
   }
   const names = ['', ...services.map((service) => service.name)]
@@ -35,8 +43,13 @@ export function BindingsForm({ services, bindings, onBindings, raw, onRaw }: Bin
         <Table verticalSpacing={6}>
           <Table.Tbody>
             {names.map((name) => (
-              <Row key={name} name={name} service={services.find((each) => each.name === name)}
-                binding={bindings[name] ?? noBinding} onBinding={(next) => onBindings({ ...bindings, [name]: next })} />
+              <Row
+                key={name}
+                name={name}
+                service={services.find((each) => each.name === name)}
+                binding={bindings[name] ?? noBinding}
+                onBinding={(next) => onBindings({ ...bindings, [name]: next })}
+              />
             ))}
           </Table.Tbody>
         </Table>
@@ -67,25 +80,44 @@ function Row({ name, service, binding, onBinding }: RowProps) {
         </Text>
       </Table.Td>
       <Table.Td w={110}>
-        <NativeSelect size="xs" aria-label={t('kindOf', { service: shown })} value={binding.kind}
+        <NativeSelect
+          size="xs"
+          aria-label={t('kindOf', { service: shown })}
+          value={binding.kind}
           onChange={(event) => set({ kind: event.currentTarget.value as Binding['kind'] })}
-          data={(['call', 'worker', 'message'] as const).map((value) => ({ value, label: t(value) }))} />
+          data={(['call', 'worker', 'message'] as const).map((value) => ({ value, label: t(value) }))}
+        />
       </Table.Td>
       <Table.Td w={100}>
         {binding.kind === 'call' && (
-          <NativeSelect size="xs" aria-label={t('methodOf', { service: shown })} value={binding.method}
-            onChange={(event) => set({ method: event.currentTarget.value })} data={methods} />
+          <NativeSelect
+            size="xs"
+            aria-label={t('methodOf', { service: shown })}
+            value={binding.method}
+            onChange={(event) => set({ method: event.currentTarget.value })}
+            data={methods}
+          />
         )}
         {binding.kind === 'message' && (
-          <TextInput size="xs" aria-label={t('replyOf', { service: shown })} placeholder={t('reply')}
-            value={binding.reply} onChange={(event) => set({ reply: event.currentTarget.value })} />
+          <TextInput
+            size="xs"
+            aria-label={t('replyOf', { service: shown })}
+            placeholder={t('reply')}
+            value={binding.reply}
+            onChange={(event) => set({ reply: event.currentTarget.value })}
+          />
         )}
       </Table.Td>
       <Table.Td>
-        <TextInput size="xs" aria-label={t('targetOf', { service: shown })} value={binding.target}
-          classNames={{ input: 'mono' }} spellCheck={false}
+        <TextInput
+          size="xs"
+          aria-label={t('targetOf', { service: shown })}
+          value={binding.target}
+          classNames={{ input: 'mono' }}
+          spellCheck={false}
           placeholder={binding.kind === 'call' ? 'http://orders:8080/{service}/{method}' : ''}
-          onChange={(event) => set({ target: event.currentTarget.value })} />
+          onChange={(event) => set({ target: event.currentTarget.value })}
+        />
       </Table.Td>
       <Table.Td w={110}>
         {service?.target && <Mark tone="good" text={t('bound')} help={service.target} />}

@@ -42,11 +42,23 @@ export function Difference(props: DifferenceProps) {
   return (
     <>
       <div className={classes['compare']}>
-        <NativeSelect size="sm" label={t('compareWith')} value={String(other)} data={others.map(String)}
-          onChange={(event) => onOther(Number(event.currentTarget.value))} />
-        <SegmentedControl size="sm" value={how} aria-label={t('compare')}
+        <NativeSelect
+          size="sm"
+          label={t('compareWith')}
+          value={String(other)}
+          data={others.map(String)}
+          onChange={(event) => onOther(Number(event.currentTarget.value))}
+        />
+        <SegmentedControl
+          size="sm"
+          value={how}
+          aria-label={t('compare')}
           onChange={(value) => onHow(value as 'graph' | 'text')}
-          data={[{ value: 'graph', label: t('asGraph') }, { value: 'text', label: t('asText') }]} />
+          data={[
+            { value: 'graph', label: t('asGraph') },
+            { value: 'text', label: t('asText') },
+          ]}
+        />
       </div>
       {query.error && <ErrorBox error={query.error} retry={() => void query.refetch()} />}
       {query.isPending && <Loading rows={8} />}
@@ -71,7 +83,11 @@ function Compared(props: Omit<DifferenceProps, 'other'> & { other: Schemas['Saga
       {how === 'graph' ? (
         <SagaGraph steps={both} paint={paint} selected={selected} onSelect={onSelect} label={t('tabDiff')} />
       ) : (
-        <Sides older={was} newer={is} names={[`${older.name}@${older.version}`, `${newer.name}@${newer.version}`]} />
+        <Sides
+          older={was}
+          newer={is}
+          names={[`${older.name}@${older.version}`, `${newer.name}@${newer.version}`]}
+        />
       )}
     </>
   )

@@ -64,7 +64,8 @@ export function Report({ review: found }: { review: Schemas['SagaReview'] }) {
       />
       {explored ? (
         <Text>
-          {t(explored.exhaustive ? 'exhaustive' : 'notExhaustive')} {explored.failures?.length ? '' : t('soundText')}
+          {t(explored.exhaustive ? 'exhaustive' : 'notExhaustive')}{' '}
+          {explored.failures?.length ? '' : t('soundText')}
         </Text>
       ) : (
         <Text>{t('noReport')}</Text>

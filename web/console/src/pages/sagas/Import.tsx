@@ -41,7 +41,13 @@ export default function Import({ onClose }: { onClose: () => void }) {
     setBindings(read ?? {})
   }
   return (
-    <Modal opened onClose={onClose} size={980} title={t('importTitle')} closeButtonProps={{ 'aria-label': t('close') }}>
+    <Modal
+      opened
+      onClose={onClose}
+      size={980}
+      title={t('importTitle')}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       {send.data ? (
         <Sent sent={send.data} onClose={onClose} />
       ) : (
@@ -51,20 +57,37 @@ export default function Import({ onClose }: { onClose: () => void }) {
           {check.error && <ErrorBox error={check.error} />}
           {check.data && <Understood found={check.data} text={text} />}
           {language === 'seata' && check.data?.services?.length ? (
-            <BindingsForm services={check.data.services} bindings={bindings} onBindings={setBindings} raw={raw}
-              onRaw={setRaw} />
+            <BindingsForm
+              services={check.data.services}
+              bindings={bindings}
+              onBindings={setBindings}
+              raw={raw}
+              onRaw={setRaw}
+            />
           ) : null}
           {check.data && (
             <div className={classes['found']} data-old={!checked || undefined}>
               <Findings findings={check.data.findings} />
             </div>
           )}
-          <TextInput label={t('noteLabel')} description={t('noteHelp')} value={note} maxLength={1024}
-            onChange={(event) => setNote(event.currentTarget.value)} />
+          <TextInput
+            label={t('noteLabel')}
+            description={t('noteHelp')}
+            value={note}
+            maxLength={1024}
+            onChange={(event) => setNote(event.currentTarget.value)}
+          />
           {send.error && <Failed error={send.error} name={nameOf(text)} />}
-          <Buttons checked={checked} seata={language === 'seata'} name={nameOf(text)} busy={send.isPending}
-            checking={check.isPending} empty={text.trim() === ''} onCheck={() => check.mutate(whole)}
-            onSend={(draft) => send.mutate({ text: whole, note, draft: draft ? nameOf(text) : undefined })} />
+          <Buttons
+            checked={checked}
+            seata={language === 'seata'}
+            name={nameOf(text)}
+            busy={send.isPending}
+            checking={check.isPending}
+            empty={text.trim() === ''}
+            onCheck={() => check.mutate(whole)}
+            onSend={(draft) => send.mutate({ text: whole, note, draft: draft ? nameOf(text) : undefined })}
+          />
         </Stack>
       )}
     </Modal>
@@ -76,7 +99,10 @@ function Take({ text, onText }: { text: string; onText: (text: string) => void }
   return (
     <>
       <Group>
-        <FileButton accept=".json,.yaml,.yml,application/json" onChange={(file) => void file?.text().then(onText)}>
+        <FileButton
+          accept=".json,.yaml,.yml,application/json"
+          onChange={(file) => void file?.text().then(onText)}
+        >
           {(props) => (
             <Button variant="default" {...props}>
               {t('file')}
@@ -84,8 +110,16 @@ function Take({ text, onText }: { text: string; onText: (text: string) => void }
           )}
         </FileButton>
       </Group>
-      <Textarea label={t('paste')} value={text} autosize minRows={5} maxRows={12} spellCheck={false}
-        classNames={{ input: 'mono' }} onChange={(event) => onText(event.currentTarget.value)} />
+      <Textarea
+        label={t('paste')}
+        value={text}
+        autosize
+        minRows={5}
+        maxRows={12}
+        spellCheck={false}
+        classNames={{ input: 'mono' }}
+        onChange={(event) => onText(event.currentTarget.value)}
+      />
     </>
   )
 }
@@ -127,7 +161,12 @@ function Buttons({ checked, seata, name, busy, checking, empty, onCheck, onSend 
   const noDraft = seata ? t('draftSeata') : name === '' ? t('noName') : undefined
   return (
     <Group justify="flex-end" gap="xs">
-      <Button variant={checked?.sound ? 'default' : 'filled'} loading={checking} disabled={empty} onClick={onCheck}>
+      <Button
+        variant={checked?.sound ? 'default' : 'filled'}
+        loading={checking}
+        disabled={empty}
+        onClick={onCheck}
+      >
         {t('check')}
       </Button>
       <MayButton role="operator" variant="default" reason={noDraft} onClick={() => onSend(true)}>

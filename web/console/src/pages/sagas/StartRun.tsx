@@ -33,13 +33,22 @@ export default function StartRun({ saga, version: first, onClose }: StartRunProp
     staleTime: version ? Infinity : 2000,
   })
   return (
-    <Modal opened onClose={onClose} size={620} title={t('startTitle', { saga })}
-      closeButtonProps={{ 'aria-label': t('close') }}>
+    <Modal
+      opened
+      onClose={onClose}
+      size={620}
+      title={t('startTitle', { saga })}
+      closeButtonProps={{ 'aria-label': t('close') }}
+    >
       {shown.error && <ErrorBox error={shown.error} retry={() => void shown.refetch()} />}
       {shown.isPending && <Loading rows={5} />}
-      <NativeSelect label={t('whichVersion')} value={String(version ?? '')} mb="md"
+      <NativeSelect
+        label={t('whichVersion')}
+        value={String(version ?? '')}
+        mb="md"
         onChange={(event) => setVersion(Number(event.currentTarget.value) || undefined)}
-        data={[{ value: '', label: t('theNewest', { version: numbers[0] ?? '' }) }, ...numbers.map(String)]} />
+        data={[{ value: '', label: t('theNewest', { version: numbers[0] ?? '' }) }, ...numbers.map(String)]}
+      />
       {shown.data && (
         <Form key={shown.data.version} shown={shown.data} newest={version === undefined} onClose={onClose} />
       )}
@@ -47,7 +56,15 @@ export default function StartRun({ saga, version: first, onClose }: StartRunProp
   )
 }
 
-function Form({ shown, newest, onClose }: { shown: Schemas['SagaVersion']; newest: boolean; onClose: () => void }) {
+function Form({
+  shown,
+  newest,
+  onClose,
+}: {
+  shown: Schemas['SagaVersion']
+  newest: boolean
+  onClose: () => void
+}) {
   const t = useWords(words)
   const schema = useMemo(() => readDefinition(shown.text)?.['input'], [shown.text])
   const state = useData(schema)
@@ -73,12 +90,22 @@ function Form({ shown, newest, onClose }: { shown: Schemas['SagaVersion']; newes
       <Stack gap="md">
         <Text c="dimmed">{t('startText')}</Text>
         <SchemaForm state={state} label={t('input')} />
-        <TextInput label={t('key')} description={t('keyHelp')} value={given.key} maxLength={200}
-          onChange={enter('key')} />
+        <TextInput
+          label={t('key')}
+          description={t('keyHelp')}
+          value={given.key}
+          maxLength={200}
+          onChange={enter('key')}
+        />
         <Group grow align="flex-start">
           <TextInput label={t('application')} value={given.application} onChange={enter('application')} />
-          <TextInput label={t('timeout')} description={t('timeoutHelp')} value={given.timeout}
-            onChange={enter('timeout')} inputWrapperOrder={['label', 'input', 'description', 'error']} />
+          <TextInput
+            label={t('timeout')}
+            description={t('timeoutHelp')}
+            value={given.timeout}
+            onChange={enter('timeout')}
+            inputWrapperOrder={['label', 'input', 'description', 'error']}
+          />
         </Group>
         {start.error && <ErrorBox error={start.error} />}
         <Group justify="flex-end" gap="xs">

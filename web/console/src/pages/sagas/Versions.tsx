@@ -62,13 +62,22 @@ export function Versions({ saga, shown, rows, counts, more, onMore, onOpen }: Ve
         width: '130px',
         cell: (row) =>
           (row.version ?? 0) > 1 && (
-            <Link to={to('diff', `&version=${row.version}&with=${(row.version ?? 0) - 1}`)}>{t('compare')}</Link>
+            <Link to={to('diff', `&version=${row.version}&with=${(row.version ?? 0) - 1}`)}>
+              {t('compare')}
+            </Link>
           ),
       },
     ]
   }, [t, saga, shown, newest, counts])
   return (
-    <DataTable label={t('tabVersions')} rows={rows} rowId={(row) => String(row.version)} columns={columns} more={more}
-      onMore={onMore} onOpen={(row) => onOpen(row.version ?? 0)} />
+    <DataTable
+      label={t('tabVersions')}
+      rows={rows}
+      rowId={(row) => String(row.version)}
+      columns={columns}
+      more={more}
+      onMore={onMore}
+      onOpen={(row) => onOpen(row.version ?? 0)}
+    />
   )
 }

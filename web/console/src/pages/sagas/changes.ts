@@ -77,7 +77,9 @@ export function merged(older: readonly GraphStep[], newer: readonly GraphStep[])
 /** paintChanges marks the steps that differ. */
 export function paintChanges(changes: Changed): Paints {
   return Object.fromEntries(
-    (['added', 'removed', 'changed'] as const).flatMap((change) => changes[change].map((id) => [id, { change }])),
+    (['added', 'removed', 'changed'] as const).flatMap((change) =>
+      changes[change].map((id) => [id, { change }]),
+    ),
   )
 }
 

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { bindingsOf, bindingsText, fileName, languageOf, nameOf, noBinding, sourceOf, textWith } from './importing.ts'
+import {
+  bindingsOf,
+  bindingsText,
+  fileName,
+  languageOf,
+  nameOf,
+  noBinding,
+  sourceOf,
+  textWith,
+} from './importing.ts'
 
 const machine = '{"Name": "takeAway", "StartState": "Take", "States": {}}'
 
@@ -31,7 +40,10 @@ describe('bindings', () => {
     } as const
     expect(JSON.parse(bindingsText(bindings))).toEqual({
       default: { call: { url: 'http://orders/{service}/{method}' } },
-      bindings: { 'bank.pay': { worker: 'pay' }, 'mail.send': { message: { topic: 'mails', reply: 'answers' } } },
+      bindings: {
+        'bank.pay': { worker: 'pay' },
+        'mail.send': { message: { topic: 'mails', reply: 'answers' } },
+      },
     })
     expect(bindingsText({})).toBe('')
     expect(bindingsText(bindingsOf(bindingsText(bindings))!)).toBe(bindingsText(bindings))

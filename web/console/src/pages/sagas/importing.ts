@@ -35,7 +35,10 @@ export function sourceOf(text: string): { machine: string; bindings: string } {
     try {
       const envelope = JSON.parse(text) as { seata?: unknown; bindings?: unknown }
       if (typeof envelope.seata === 'string') {
-        return { machine: envelope.seata, bindings: typeof envelope.bindings === 'string' ? envelope.bindings : '' }
+        return {
+          machine: envelope.seata,
+          bindings: typeof envelope.bindings === 'string' ? envelope.bindings : '',
+        }
       }
     } catch {
       // The server will say what is wrong with it.
@@ -58,7 +61,10 @@ export function bindingsText(bindings: Bindings): string {
     if (name === '') other = targetOf(binding)
     else named[name] = targetOf(binding)
   }
-  const all = { ...(other ? { default: other } : {}), ...(Object.keys(named).length > 0 ? { bindings: named } : {}) }
+  const all = {
+    ...(other ? { default: other } : {}),
+    ...(Object.keys(named).length > 0 ? { bindings: named } : {}),
+  }
   return Object.keys(all).length > 0 ? JSON.stringify(all, null, 2) : ''
 }
 
@@ -86,11 +92,16 @@ export function bindingsOf(text: string): Bindings | undefined {
 }
 
 function bindingOf(value: unknown): Binding | undefined {
-  const found = value as { call?: Record<string, unknown>; worker?: unknown; message?: Record<string, unknown> } | null
+  const found = value as {
+    call?: Record<string, unknown>
+    worker?: unknown
+    message?: Record<string, unknown>
+  } | null
   if (!found || Object.keys(found).length !== 1) return undefined
   const { call, worker, message } = found
   if (typeof worker === 'string') return { ...noBinding, kind: 'worker', target: worker }
-  const only = (of: Record<string, unknown>, names: string[]) => Object.keys(of).every((key) => names.includes(key))
+  const only = (of: Record<string, unknown>, names: string[]) =>
+    Object.keys(of).every((key) => names.includes(key))
   if (call && only(call, ['url', 'method'])) {
     return { ...noBinding, target: String(call['url'] ?? ''), method: String(call['method'] ?? 'POST') }
   }

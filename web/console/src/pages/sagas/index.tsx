@@ -48,8 +48,14 @@ export default function Sagas() {
     <Page title={t('sagas')} text={t('text')} actions={<Actions onImport={() => set('import', 'true')} />}>
       <section className="card" aria-label={t('sagas')}>
         <div className={classes['filters']}>
-          <TextInput aria-label={t('find')} placeholder={t('find')} value={prefix} data-search w={280}
-            onChange={(event) => set('prefix', event.currentTarget.value)} />
+          <TextInput
+            aria-label={t('find')}
+            placeholder={t('find')}
+            value={prefix}
+            data-search
+            w={280}
+            onChange={(event) => set('prefix', event.currentTarget.value)}
+          />
         </div>
         <DataTable
           label={t('sagas')}
@@ -66,7 +72,11 @@ export default function Sagas() {
           empty={<None prefix={prefix} onImport={() => set('import', 'true')} />}
         />
       </section>
-      <OnlyDrafts drafts={drafts} published={pages.rows} whole={!pages.more && !pages.loading && prefix === ''} />
+      <OnlyDrafts
+        drafts={drafts}
+        published={pages.rows}
+        whole={!pages.more && !pages.loading && prefix === ''}
+      />
       <Suspense>
         {importing && <Import onClose={() => set('import', '')} />}
         {starting !== undefined && <StartRun saga={starting} onClose={() => setStarting(undefined)} />}
@@ -81,7 +91,9 @@ function useSagas(prefix: string) {
     every: 10_000,
     load: (cursor, signal) => {
       const query = { limit: 50, ...(prefix ? { prefix } : {}), ...(cursor ? { cursor } : {}) }
-      return ask(api.GET('/api/v1/sagas/definitions', { params: { query }, signal })) as Promise<{ items: Version[] }>
+      return ask(api.GET('/api/v1/sagas/definitions', { params: { query }, signal })) as Promise<{
+        items: Version[]
+      }>
     },
   })
 }
@@ -89,7 +101,8 @@ function useSagas(prefix: string) {
 function useDrafts(): readonly Draft[] {
   const query = useQuery({
     queryKey: ['sagas', 'drafts'],
-    queryFn: ({ signal }) => ask(api.GET('/api/v1/sagas/drafts', { params: { query: { limit: 200 } }, signal })),
+    queryFn: ({ signal }) =>
+      ask(api.GET('/api/v1/sagas/drafts', { params: { query: { limit: 200 } }, signal })),
     refetchInterval: 10_000,
   })
   return query.data?.items ?? []

@@ -56,18 +56,25 @@ export default function OneSaga() {
     refetchInterval: asked ? false : 15_000,
   })
   const set: Set = (changes) =>
-    setSearch((was) => {
-      const next = new URLSearchParams(was)
-      for (const [name, value] of Object.entries(changes)) {
-        if (value === undefined) next.delete(name)
-        else next.set(name, value)
-      }
-      return next
-    }, { replace: !('version' in changes || 'tab' in changes) })
+    setSearch(
+      (was) => {
+        const next = new URLSearchParams(was)
+        for (const [name, value] of Object.entries(changes)) {
+          if (value === undefined) next.delete(name)
+          else next.set(name, value)
+        }
+        return next
+      },
+      { replace: !('version' in changes || 'tab' in changes) },
+    )
   if (!shown.data) {
     return (
       <Page title={saga} trail={[{ text: t('sagas'), to: '/sagas' }]}>
-        {shown.error ? <ErrorBox error={shown.error} retry={() => void shown.refetch()} /> : <Loading rows={10} />}
+        {shown.error ? (
+          <ErrorBox error={shown.error} retry={() => void shown.refetch()} />
+        ) : (
+          <Loading rows={10} />
+        )}
       </Page>
     )
   }
@@ -101,10 +108,19 @@ function Shown({ saga, shown, search, set }: ShownProps) {
       }
       actions={<Actions shown={shown} onStart={() => setDialog('start')} onMove={() => setDialog('move')} />}
     >
-      <Top saga={saga} shown={shown} counts={counts} numbers={versions.rows.map((row) => row.version ?? 0)} set={set} />
+      <Top
+        saga={saga}
+        shown={shown}
+        counts={counts}
+        numbers={versions.rows.map((row) => row.version ?? 0)}
+        set={set}
+      />
       <section className="card" aria-label={t(tabWords[tab])}>
-        <Tabs value={tab} keepMounted={false}
-          onChange={(to) => set({ tab: to && to !== 'graph' ? to : undefined, step: undefined })}>
+        <Tabs
+          value={tab}
+          keepMounted={false}
+          onChange={(to) => set({ tab: to && to !== 'graph' ? to : undefined, step: undefined })}
+        >
           <Tabs.List px={8}>
             {tabs.map((each) => (
               <Tabs.Tab key={each} value={each}>
@@ -119,9 +135,15 @@ function Shown({ saga, shown, search, set }: ShownProps) {
       </section>
       <Suspense>
         {dialog === 'start' && (
-          <StartRun saga={saga} version={isNewest ? undefined : shown.version} onClose={() => setDialog(undefined)} />
+          <StartRun
+            saga={saga}
+            version={isNewest ? undefined : shown.version}
+            onClose={() => setDialog(undefined)}
+          />
         )}
-        {dialog === 'move' && <MoveDialog saga={saga} from={shown.version ?? 0} onClose={() => setDialog(undefined)} />}
+        {dialog === 'move' && (
+          <MoveDialog saga={saga} from={shown.version ?? 0} onClose={() => setDialog(undefined)} />
+        )}
       </Suspense>
     </Page>
   )
@@ -154,16 +176,28 @@ function Panel({ tab, saga, shown, search, set, counts, versions }: PanelProps) 
       return <Written shown={shown} />
     case 'versions':
       return (
-        <Versions saga={saga} shown={shown.version} rows={versions.rows} counts={counts} more={versions.more}
-          onMore={versions.onMore} onOpen={(version) => set({ version: String(version), tab: undefined })} />
+        <Versions
+          saga={saga}
+          shown={shown.version}
+          rows={versions.rows}
+          counts={counts}
+          more={versions.more}
+          onMore={versions.onMore}
+          onOpen={(version) => set({ version: String(version), tab: undefined })}
+        />
       )
     case 'diff':
       return (
-        <Difference shown={shown} versions={versions.rows.map((row) => row.version ?? 0)}
-          other={Number(search.get('with')) || undefined} onOther={(version) => set({ with: String(version) })}
+        <Difference
+          shown={shown}
+          versions={versions.rows.map((row) => row.version ?? 0)}
+          other={Number(search.get('with')) || undefined}
+          onOther={(version) => set({ with: String(version) })}
           how={search.get('how') === 'text' ? 'text' : 'graph'}
           onHow={(how) => set({ how: how === 'text' ? how : undefined })}
-          selected={step} onSelect={(to) => set({ step: to })} />
+          selected={step}
+          onSelect={(to) => set({ step: to })}
+        />
       )
     case 'explored':
       return <Explored text={shown.text ?? ''} digest={shown.digest ?? ''} />
@@ -172,7 +206,13 @@ function Panel({ tab, saga, shown, search, set, counts, versions }: PanelProps) 
   }
 }
 
-function Top(props: { saga: string; shown: Version; counts: LiveCounts | undefined; numbers: number[]; set: Set }) {
+function Top(props: {
+  saga: string
+  shown: Version
+  counts: LiveCounts | undefined
+  numbers: number[]
+  set: Set
+}) {
   const t = useWords(words)
   const { saga, shown, counts, numbers, set } = props
   const subs = Object.entries(shown.subs ?? {})
@@ -183,11 +223,21 @@ function Top(props: { saga: string; shown: Version; counts: LiveCounts | undefin
         facts={[
           [
             t('version'),
-            <NativeSelect key="v" size="xs" aria-label={t('showVersion')} value={String(shown.version)}
+            <NativeSelect
+              key="v"
+              size="xs"
+              aria-label={t('showVersion')}
+              value={String(shown.version)}
               data={all.map(String)}
-              onChange={(event) => set({ version: event.currentTarget.value, step: undefined })} />,
+              onChange={(event) => set({ version: event.currentTarget.value, step: undefined })}
+            />,
           ],
-          [t('name'), <span key="n" className="mono">{saga}</span>],
+          [
+            t('name'),
+            <span key="n" className="mono">
+              {saga}
+            </span>,
+          ],
           [t('published'), <When key="a" at={shown.at} />],
           [t('by'), shown.by],
           [t('note'), shown.note],
@@ -203,8 +253,11 @@ function Top(props: { saga: string; shown: Version; counts: LiveCounts | undefin
             t('subs'),
             subs.length > 0 &&
               subs.map(([name, version]) => (
-                <Link key={name} to={`/sagas/${encodeURIComponent(name)}?version=${version}`}
-                  className={classes['sub']!}>
+                <Link
+                  key={name}
+                  to={`/sagas/${encodeURIComponent(name)}?version=${version}`}
+                  className={classes['sub']!}
+                >
                   {name}@{version}
                 </Link>
               )),
@@ -278,10 +331,20 @@ function Graph({ shown, step, onStep }: GraphProps) {
     <>
       {!!error && <ErrorBox error={error} />}
       <div className={classes['work']}>
-        <SagaGraph steps={steps} open={open} onFold={fold} selected={step} onSelect={onStep}
-          label={t('graphOf', { saga: shown.name ?? '' })} />
+        <SagaGraph
+          steps={steps}
+          open={open}
+          onFold={fold}
+          selected={step}
+          onSelect={onStep}
+          label={t('graphOf', { saga: shown.name ?? '' })}
+        />
         <aside className={classes['panel']} aria-label={t('written')}>
-          {chosen ? <Chosen shown={shown} step={chosen} own={cut < 0} /> : <Text c="dimmed">{t('pickStep')}</Text>}
+          {chosen ? (
+            <Chosen shown={shown} step={chosen} own={cut < 0} />
+          ) : (
+            <Text c="dimmed">{t('pickStep')}</Text>
+          )}
         </aside>
       </div>
     </>
@@ -310,11 +373,18 @@ function Written({ shown }: { shown: Version }) {
   const t = useWords(words)
   const text = sourceOf(shown.text ?? '').machine
   return (
-    <pre className={classes['code']} tabIndex={0} role="region"
-      aria-label={t('textOf', { saga: shown.name ?? '', version: shown.version ?? 0 })}>
-      {text.replace(/\n$/, '').split('\n').map((line, i) => (
-        <span key={i}>{line || ' '}</span>
-      ))}
+    <pre
+      className={classes['code']}
+      tabIndex={0}
+      role="region"
+      aria-label={t('textOf', { saga: shown.name ?? '', version: shown.version ?? 0 })}
+    >
+      {text
+        .replace(/\n$/, '')
+        .split('\n')
+        .map((line, i) => (
+          <span key={i}>{line || ' '}</span>
+        ))}
     </pre>
   )
 }

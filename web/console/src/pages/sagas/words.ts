@@ -96,7 +96,8 @@ export const words = defineWords(
     close: 'Close',
     again: 'Start another',
     importTitle: 'Import definitions',
-    importText: 'A definition of Concord in YAML or JSON, or a state machine of Seata, of either designer, in JSON.',
+    importText:
+      'A definition of Concord in YAML or JSON, or a state machine of Seata, of either designer, in JSON.',
     file: 'Choose a file',
     paste: 'Or paste its text',
     check: 'Check',

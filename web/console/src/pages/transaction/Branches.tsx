@@ -21,8 +21,14 @@ type Branch = Schemas['Branch']
 type T = Say<keyof (typeof words)['en']>
 
 const tones: Record<NonNullable<Branch['state']>, Tone> = {
-  Registered: 'work', PhaseOneDone: 'work', PhaseOneFailed: 'bad', ReadOnly: 'good', Finished: 'good', Refused: 'bad',
-  Published: 'work', Skipped: 'warn',
+  Registered: 'work',
+  PhaseOneDone: 'work',
+  PhaseOneFailed: 'bad',
+  ReadOnly: 'good',
+  Finished: 'good',
+  Refused: 'bad',
+  Published: 'work',
+  Skipped: 'warn',
 }
 
 function State({ branch, t }: { branch: Branch; t: T }) {
@@ -32,42 +38,78 @@ function State({ branch, t }: { branch: Branch; t: T }) {
 }
 
 /** Branches lists the participants of a transaction, and shows all of the one that is chosen. */
-export function Branches({ detail, why, act }: {
-  detail: Detail; why: Schemas['Why'] | undefined; act: (op: Operation) => void
+export function Branches({
+  detail,
+  why,
+  act,
+}: {
+  detail: Detail
+  why: Schemas['Why'] | undefined
+  act: (op: Operation) => void
 }) {
   const t = useWords(words)
   const [params, setParams] = useSearchParams()
   const all = useMemo(() => detail.branches ?? [], [detail.branches])
-  const chosen = all.find((branch) => branch.id === params.get('branch')) ?? (all.length === 1 ? all[0] : undefined)
-  const columns = useMemo((): Column<Branch>[] => [
-    { id: 'name', header: t('branch'), width: 'minmax(180px, 2fr)', cell: (b) => <Name branch={b} /> },
-    { id: 'kind', header: t('kind'), width: '120px', cell: (b) => <span className="mono">{b.kind}</span> },
-    { id: 'state', header: t('state'), width: '160px', cell: (b) => <State branch={b} t={t} /> },
-    { id: 'attempts', header: t('attempts'), width: '90px', align: 'right', cell: (b) => count(b.attempts ?? 0) },
-    {
-      id: 'next', header: t('nextAttempt'), width: '130px',
-      cell: (b) => b.nextAttemptAt && <When at={b.nextAttemptAt} />,
-    },
-    {
-      id: 'rows', header: t('rows'), width: '80px', align: 'right',
-      cell: (b) => (b.lockedRows ? count(b.lockedRows) : ''),
-    },
-    {
-      id: 'error', header: t('lastError'), width: 'minmax(180px, 3fr)',
-      cell: (b) => <span className="mono" title={b.failure}>{b.failure}</span>,
-    },
-  ], [t])
+  const chosen =
+    all.find((branch) => branch.id === params.get('branch')) ?? (all.length === 1 ? all[0] : undefined)
+  const columns = useMemo(
+    (): Column<Branch>[] => [
+      { id: 'name', header: t('branch'), width: 'minmax(180px, 2fr)', cell: (b) => <Name branch={b} /> },
+      { id: 'kind', header: t('kind'), width: '120px', cell: (b) => <span className="mono">{b.kind}</span> },
+      { id: 'state', header: t('state'), width: '160px', cell: (b) => <State branch={b} t={t} /> },
+      {
+        id: 'attempts',
+        header: t('attempts'),
+        width: '90px',
+        align: 'right',
+        cell: (b) => count(b.attempts ?? 0),
+      },
+      {
+        id: 'next',
+        header: t('nextAttempt'),
+        width: '130px',
+        cell: (b) => b.nextAttemptAt && <When at={b.nextAttemptAt} />,
+      },
+      {
+        id: 'rows',
+        header: t('rows'),
+        width: '80px',
+        align: 'right',
+        cell: (b) => (b.lockedRows ? count(b.lockedRows) : ''),
+      },
+      {
+        id: 'error',
+        header: t('lastError'),
+        width: 'minmax(180px, 3fr)',
+        cell: (b) => (
+          <span className="mono" title={b.failure}>
+            {b.failure}
+          </span>
+        ),
+      },
+    ],
+    [t],
+  )
   if (all.length === 0) return <Empty title={t('noBranches')} text={t('noBranchesText')} />
   const choose = (branch: Branch) =>
-    setParams((was) => {
-      const next = new URLSearchParams(was)
-      next.set('branch', branch.id ?? '')
-      return next
-    }, { replace: true })
+    setParams(
+      (was) => {
+        const next = new URLSearchParams(was)
+        next.set('branch', branch.id ?? '')
+        return next
+      },
+      { replace: true },
+    )
   return (
     <>
-      <DataTable label={t('tabBranches')} rows={all} rowId={(branch) => branch.id ?? ''} columns={columns}
-        onOpen={choose} height={all.length > 9 ? '380px' : `${all.length * 38 + 40}px`} />
+      <DataTable
+        label={t('tabBranches')}
+        rows={all}
+        rowId={(branch) => branch.id ?? ''}
+        columns={columns}
+        onOpen={choose}
+        height={all.length > 9 ? '380px' : `${all.length * 38 + 40}px`}
+      />
       <div className={classes['replay']}>
         {chosen && <One branch={chosen} detail={detail} why={why} act={act} />}
         {!chosen && <div className="dim">{t('chooseBranch')}</div>}
@@ -86,8 +128,16 @@ function Name({ branch }: { branch: Branch }) {
 }
 
 /** One shows all that is known of a branch, and what can be done about it. */
-function One({ branch, detail, why, act }: {
-  branch: Branch; detail: Detail; why: Schemas['Why'] | undefined; act: (op: Operation) => void
+function One({
+  branch,
+  detail,
+  why,
+  act,
+}: {
+  branch: Branch
+  detail: Detail
+  why: Schemas['Why'] | undefined
+  act: (op: Operation) => void
 }) {
   const t = useWords(words)
   const id = branch.id
@@ -155,8 +205,14 @@ function facts(branch: Branch, t: T): [string, ReactNode][] {
     [t('registered'), <When key="r" at={branch.registeredAt} both />],
     [t('commitUrl'), text(branch.commitUrl)],
     [t('rollbackUrl'), text(branch.rollbackUrl)],
-    [t('callTimeout'), branch.commitUrl || branch.rollbackUrl
-      ? branch.timeoutMs ? span(branch.timeoutMs) : t('serverLimit') : undefined],
+    [
+      t('callTimeout'),
+      branch.commitUrl || branch.rollbackUrl
+        ? branch.timeoutMs
+          ? span(branch.timeoutMs)
+          : t('serverLimit')
+        : undefined,
+    ],
     [t('attempts'), <Attempts key="a" branch={branch} t={t} />],
     [t('nextAttempt'), branch.nextAttemptAt && <When key="n" at={branch.nextAttemptAt} both />],
     [t('lockedRows'), branch.lockedRows ? count(branch.lockedRows) : undefined],

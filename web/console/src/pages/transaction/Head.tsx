@@ -16,7 +16,15 @@ type Detail = Schemas['TransactionDetail']
 type Report = Schemas['DecisionReport'] | null | undefined
 
 /** Head says what a transaction is, how far it has come, and why it stands where it does. */
-export function Head({ detail, why, decision }: { detail: Detail; why: Schemas['Why'] | undefined; decision: Report }) {
+export function Head({
+  detail,
+  why,
+  decision,
+}: {
+  detail: Detail
+  why: Schemas['Why'] | undefined
+  decision: Report
+}) {
   const t = useWords(words)
   const cause = detail.cause ? `${t('cause')} ${t(`cause_${detail.cause}`)}` : undefined
   return (
@@ -26,7 +34,9 @@ export function Head({ detail, why, decision }: { detail: Detail; why: Schemas['
           {detail.application || '–'}
         </Fact>
         <Fact name={t(detail.saga ? 'saga' : 'name')} more={detail.sagaKey && `${t('key')} ${detail.sagaKey}`}>
-          {detail.saga && <Link to={`/sagas/${detail.saga}`}>{`${detail.saga} v${detail.sagaVersion ?? ''}`}</Link>}
+          {detail.saga && (
+            <Link to={`/sagas/${detail.saga}`}>{`${detail.saga} v${detail.sagaVersion ?? ''}`}</Link>
+          )}
           {!detail.saga && (detail.name || '–')}
         </Fact>
         <Fact name={t('began')}>
@@ -101,7 +111,10 @@ function Took({ detail }: { detail: Detail }) {
   const t = useWords(words)
   const decided = durationOf(detail.beganAt, detail.decidedAt)
   return (
-    <Fact name={t('took')} more={Number.isNaN(decided) ? undefined : t('untilDecision', { time: length(decided) })}>
+    <Fact
+      name={t('took')}
+      more={Number.isNaN(decided) ? undefined : t('untilDecision', { time: length(decided) })}
+    >
       {t('inAll', { time: length(durationOf(detail.beganAt, detail.endedAt)) })}
     </Fact>
   )

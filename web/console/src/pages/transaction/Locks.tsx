@@ -18,26 +18,51 @@ export function LocksTab({ detail }: { detail: Schemas['TransactionDetail'] }) {
   const viewer = useMay('viewer')
   const locks = useLocks(detail.xid ?? '', viewer && !!detail.lockCount)
   const rows: readonly Row[] = viewer ? (locks.data?.items ?? []) : (detail.locks ?? [])
-  const columns = useMemo((): Column<Row>[] => [
-    { id: 'resource', header: t('resource'), width: 'minmax(180px, 2fr)', cell: (row) => row.resource },
-    { id: 'table', header: t('lockTable'), width: 'minmax(120px, 1fr)', cell: (row) => row.table },
-    {
-      id: 'pk', header: t('lockKey'), width: 'minmax(120px, 1fr)',
-      cell: (row) => <span className="mono">{row.pk}</span>,
-    },
-    { id: 'branch', header: t('branch'), width: '150px', cell: (row) => <span className="mono">{row.branch}</span> },
-    { id: 'since', header: t('lockSince'), width: '130px', cell: (row) => row.since && <When at={row.since} /> },
-    {
-      id: 'waiters', header: t('lockWaiters'), width: '90px', align: 'right',
-      cell: (row) => (row.waiters ? count(row.waiters) : ''),
-    },
-  ], [t])
+  const columns = useMemo(
+    (): Column<Row>[] => [
+      { id: 'resource', header: t('resource'), width: 'minmax(180px, 2fr)', cell: (row) => row.resource },
+      { id: 'table', header: t('lockTable'), width: 'minmax(120px, 1fr)', cell: (row) => row.table },
+      {
+        id: 'pk',
+        header: t('lockKey'),
+        width: 'minmax(120px, 1fr)',
+        cell: (row) => <span className="mono">{row.pk}</span>,
+      },
+      {
+        id: 'branch',
+        header: t('branch'),
+        width: '150px',
+        cell: (row) => <span className="mono">{row.branch}</span>,
+      },
+      {
+        id: 'since',
+        header: t('lockSince'),
+        width: '130px',
+        cell: (row) => row.since && <When at={row.since} />,
+      },
+      {
+        id: 'waiters',
+        header: t('lockWaiters'),
+        width: '90px',
+        align: 'right',
+        cell: (row) => (row.waiters ? count(row.waiters) : ''),
+      },
+    ],
+    [t],
+  )
   if (!detail.lockCount) return <Empty title={t('noLocks')} text={t('noLocksText')} />
   return (
     <>
-      <DataTable label={t('tabLocks')} rows={rows} rowId={(row) => `${row.resource} ${row.table} ${row.pk}`}
-        columns={columns} loading={viewer && locks.isPending} error={locks.error} onRetry={() => void locks.refetch()}
-        height="420px" />
+      <DataTable
+        label={t('tabLocks')}
+        rows={rows}
+        rowId={(row) => `${row.resource} ${row.table} ${row.pk}`}
+        columns={columns}
+        loading={viewer && locks.isPending}
+        error={locks.error}
+        onRetry={() => void locks.refetch()}
+        height="420px"
+      />
       <div style={{ padding: '8px 16px' }}>
         <Link to={`/locks?holder=${encodeURIComponent(detail.xid ?? '')}`}>{t('openLocks')}</Link>
       </div>

@@ -18,7 +18,11 @@ export function Payload({ detail }: { detail: Schemas['TransactionDetail'] }) {
     <div className={classes['replay']} style={{ borderTop: 0 }}>
       <h3 className={classes['factName']}>{t('payloadTitle')}</h3>
       {detail.data ? (
-        <JsonView value={detail.data} label={t('payloadTitle')} file={`${numberOf(detail.xid ?? '')}-data.json`} />
+        <JsonView
+          value={detail.data}
+          label={t('payloadTitle')}
+          file={`${numberOf(detail.xid ?? '')}-data.json`}
+        />
       ) : (
         <div className="dim">{t('noPayload')}</div>
       )}

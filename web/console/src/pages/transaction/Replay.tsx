@@ -11,13 +11,28 @@ import classes from './transaction.module.css'
 import { words } from './words.ts'
 
 const tones: Record<BranchState, Tone> = {
-  absent: 'idle', registered: 'idle', reported: 'idle', running: 'work', trying: 'bad', stepDone: 'good',
-  stepRefused: 'bad', asked: 'work', finished: 'good', refused: 'bad', skipped: 'warn',
+  absent: 'idle',
+  registered: 'idle',
+  reported: 'idle',
+  running: 'work',
+  trying: 'bad',
+  stepDone: 'good',
+  stepRefused: 'bad',
+  asked: 'work',
+  finished: 'good',
+  refused: 'bad',
+  skipped: 'warn',
 }
 const branchesShown = 60
 
 /** ReplayPanel shows a transaction as it was at any moment of its history. */
-export function ReplayPanel({ detail, history, origin, at, onAt }: {
+export function ReplayPanel({
+  detail,
+  history,
+  origin,
+  at,
+  onAt,
+}: {
   detail: Schemas['TransactionDetail']
   history: readonly Schemas['HistoryEntry'][]
   origin: number
@@ -26,7 +41,10 @@ export function ReplayPanel({ detail, history, origin, at, onAt }: {
 }) {
   const t = useWords(words)
   const moments = useMemo(() => momentsOf(history), [history])
-  const then = useMemo(() => (at === undefined ? undefined : replay(detail, history, at)), [detail, history, at])
+  const then = useMemo(
+    () => (at === undefined ? undefined : replay(detail, history, at)),
+    [detail, history, at],
+  )
   if (moments.length === 0) return null
   // The moment that is shown: the last one that is not after the time.
   const found = at === undefined ? moments.length - 1 : moments.findLastIndex((one) => one <= at)
@@ -69,7 +87,9 @@ export function ReplayPanel({ detail, history, origin, at, onAt }: {
             <span className="num">{since(then.at - origin)}</span>
             <span className="dim num">{absolute(then.at)}</span>
             {entry && (
-              <span className="mono">{[entry.event, entry.branch, entry.text].filter(Boolean).join(' · ')}</span>
+              <span className="mono">
+                {[entry.event, entry.branch, entry.text].filter(Boolean).join(' · ')}
+              </span>
             )}
             {!entry && <span className="dim">{t('nothingThen')}</span>}
           </div>
@@ -84,10 +104,16 @@ export function ReplayPanel({ detail, history, origin, at, onAt }: {
                   {branch.failures > 0 && <span className="dim num"> ×{branch.failures}</span>}
                   {branch.locks && <span className="dim"> · {t('locksThen')}</span>}
                 </span>
-                {branch.said && <span className="mono clip dim" title={branch.said}>{branch.said}</span>}
+                {branch.said && (
+                  <span className="mono clip dim" title={branch.said}>
+                    {branch.said}
+                  </span>
+                )}
               </li>
             ))}
-            {then.branches.length > branchesShown && <li className="dim">+{then.branches.length - branchesShown}</li>}
+            {then.branches.length > branchesShown && (
+              <li className="dim">+{then.branches.length - branchesShown}</li>
+            )}
           </ul>
         </div>
       )}

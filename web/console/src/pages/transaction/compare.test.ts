@@ -5,10 +5,22 @@ const at = (ms: number) => new Date(1_700_000_000_000 + ms).toISOString()
 
 describe('two transactions', () => {
   const facts = factsOf(
-    { status: 'Committed', cause: 'requested', beganAt: at(0), decidedAt: at(20), endedAt: at(40),
-      branches: [{ attempts: 1 }] },
-    { status: 'RolledBack', cause: 'requested', beganAt: at(0), decidedAt: at(25), endedAt: at(4000),
-      branches: [{ attempts: 3, failure: 'down' }] },
+    {
+      status: 'Committed',
+      cause: 'requested',
+      beganAt: at(0),
+      decidedAt: at(20),
+      endedAt: at(40),
+      branches: [{ attempts: 1 }],
+    },
+    {
+      status: 'RolledBack',
+      cause: 'requested',
+      beganAt: at(0),
+      decidedAt: at(25),
+      endedAt: at(4000),
+      branches: [{ attempts: 3, failure: 'down' }],
+    },
   )
   const fact = (name: string) => facts.find((one) => one.name === name)!
 
@@ -34,18 +46,45 @@ describe('two transactions', () => {
 describe('their branches', () => {
   it('are paired by what they are called, whatever numbers are in it', () => {
     const pairs = pairsOf(
-      { branches: [{ id: '1', kind: 'HTTP', commitUrl: 'http://pay/17' }, { id: '2', step: 'ship' }] },
-      { branches: [{ id: '9', step: 'ship' }, { id: '8', kind: 'HTTP', commitUrl: 'http://pay/18' }] },
+      {
+        branches: [
+          { id: '1', kind: 'HTTP', commitUrl: 'http://pay/17' },
+          { id: '2', step: 'ship' },
+        ],
+      },
+      {
+        branches: [
+          { id: '9', step: 'ship' },
+          { id: '8', kind: 'HTTP', commitUrl: 'http://pay/18' },
+        ],
+      },
     )
-    expect(pairs.map((pair) => [pair.a?.id, pair.b?.id, pair.differs])).toEqual([['1', '8', false], ['2', '9', false]])
+    expect(pairs.map((pair) => [pair.a?.id, pair.b?.id, pair.differs])).toEqual([
+      ['1', '8', false],
+      ['2', '9', false],
+    ])
   })
 
   it('are told apart by order, and those that only one has are shown', () => {
     const pairs = pairsOf(
-      { branches: [{ id: '1', resource: 'r', state: 'Finished' }, { id: '2', resource: 'r' }] },
-      { branches: [{ id: '5', resource: 'r', state: 'Refused' }, { id: '6', resource: 'x' }] },
+      {
+        branches: [
+          { id: '1', resource: 'r', state: 'Finished' },
+          { id: '2', resource: 'r' },
+        ],
+      },
+      {
+        branches: [
+          { id: '5', resource: 'r', state: 'Refused' },
+          { id: '6', resource: 'x' },
+        ],
+      },
     )
-    expect(pairs.map((pair) => [pair.a?.id, pair.b?.id])).toEqual([['1', '5'], ['2', undefined], [undefined, '6']])
+    expect(pairs.map((pair) => [pair.a?.id, pair.b?.id])).toEqual([
+      ['1', '5'],
+      ['2', undefined],
+      [undefined, '6'],
+    ])
     expect(pairs.every((pair) => pair.differs)).toBe(true)
   })
 })

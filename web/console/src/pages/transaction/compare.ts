@@ -13,8 +13,20 @@ export interface Difference {
 }
 
 export type FactName =
-  | 'status' | 'cause' | 'stuckReason' | 'application' | 'group' | 'name' | 'saga' | 'untilDecision' | 'untilEnd'
-  | 'branches' | 'attempts' | 'failed' | 'heuristic' | 'timeout'
+  | 'status'
+  | 'cause'
+  | 'stuckReason'
+  | 'application'
+  | 'group'
+  | 'name'
+  | 'saga'
+  | 'untilDecision'
+  | 'untilEnd'
+  | 'branches'
+  | 'attempts'
+  | 'failed'
+  | 'heuristic'
+  | 'timeout'
 
 /** BranchPair is the same participant in two transactions, or one that only one of them has. */
 export interface BranchPair {

@@ -56,10 +56,23 @@ function Choose({ a, b }: { a: string; b: string }) {
       }}
     >
       <Group align="end" gap="sm">
-        <TextInput label={t('compareA')} placeholder={t('compareHelp')} w={300} value={first}
-          classNames={{ input: 'mono' }} onChange={(event) => setFirst(event.currentTarget.value)} />
-        <TextInput data-search label={t('compareB')} placeholder={t('compareHelp')} w={300} value={second}
-          classNames={{ input: 'mono' }} onChange={(event) => setSecond(event.currentTarget.value)} />
+        <TextInput
+          label={t('compareA')}
+          placeholder={t('compareHelp')}
+          w={300}
+          value={first}
+          classNames={{ input: 'mono' }}
+          onChange={(event) => setFirst(event.currentTarget.value)}
+        />
+        <TextInput
+          data-search
+          label={t('compareB')}
+          placeholder={t('compareHelp')}
+          w={300}
+          value={second}
+          classNames={{ input: 'mono' }}
+          onChange={(event) => setSecond(event.currentTarget.value)}
+        />
         <Button type="submit">{t('compareShow')}</Button>
         <Button variant="default" onClick={() => setParams({ a: second.trim(), b: first.trim() })}>
           {t('compareSwap')}
@@ -107,9 +120,19 @@ function Both({ a, b }: { a: string; b: string }) {
             <div style={{ padding: '10px 14px 0' }}>
               <SideHead detail={side.detail!} />
             </div>
-            <Timeline label={t('timelineOf', { id: numberOf(side.detail!.xid ?? '') })} lanes={side.lanes} names={names}
-              state={state} onState={onState} origin={0} bounds={bounds} absolute={false} bare={i > 0}
-              beside={(i > 0 ? left : right).lanes} maxHeight={290} />
+            <Timeline
+              label={t('timelineOf', { id: numberOf(side.detail!.xid ?? '') })}
+              lanes={side.lanes}
+              names={names}
+              state={state}
+              onState={onState}
+              origin={0}
+              bounds={bounds}
+              absolute={false}
+              bare={i > 0}
+              beside={(i > 0 ? left : right).lanes}
+              maxHeight={290}
+            />
           </div>
         ))}
       </Section>
@@ -137,8 +160,12 @@ function Facts({ a, b }: { a: Detail; b: Detail }) {
   const all = factsOf(a, b)
   const shown = only ? all.filter((fact) => fact.differs) : all.filter((fact) => fact.a || fact.b)
   const box = (
-    <Checkbox size="xs" label={t('differencesOnly')} checked={only}
-      onChange={(event) => setOnly(event.currentTarget.checked)} />
+    <Checkbox
+      size="xs"
+      label={t('differencesOnly')}
+      checked={only}
+      onChange={(event) => setOnly(event.currentTarget.checked)}
+    />
   )
   return (
     <Section title={t('compareTitle')} actions={box} flush>

@@ -41,7 +41,8 @@ export function useDetail(xid: string) {
 export function useHistory(xid: string) {
   return useQuery({
     queryKey: key(xid, 'history'),
-    queryFn: ({ signal }) => ask(api.GET('/api/v1/transactions/{xid}/history', { params: { path: { xid } }, signal })),
+    queryFn: ({ signal }) =>
+      ask(api.GET('/api/v1/transactions/{xid}/history', { params: { path: { xid } }, signal })),
     enabled: xid !== '',
   })
 }
@@ -50,7 +51,8 @@ export function useHistory(xid: string) {
 export function useWhy(xid: string) {
   return useQuery({
     queryKey: key(xid, 'why'),
-    queryFn: ({ signal }) => ask(api.GET('/api/v1/transactions/{xid}/why', { params: { path: { xid } }, signal })),
+    queryFn: ({ signal }) =>
+      ask(api.GET('/api/v1/transactions/{xid}/why', { params: { path: { xid } }, signal })),
     refetchInterval: (query) => (query.state.data?.endedAt ? false : 5000),
   })
 }

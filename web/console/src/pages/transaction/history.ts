@@ -2,7 +2,8 @@ import type { Schemas } from '@/api/client.ts'
 
 /** matching returns the entries in which all the words occur, each with its number. */
 export function matching(
-  entries: readonly Schemas['HistoryEntry'][], text: string,
+  entries: readonly Schemas['HistoryEntry'][],
+  text: string,
 ): { n: number; entry: Schemas['HistoryEntry'] }[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
   return entries

@@ -42,7 +42,11 @@ export default function TransactionPage() {
   if (!query.data) {
     return (
       <Page title={title} trail={trail}>
-        {query.error ? <ErrorBox error={query.error} retry={() => void query.refetch()} /> : <Loading rows={10} />}
+        {query.error ? (
+          <ErrorBox error={query.error} retry={() => void query.refetch()} />
+        ) : (
+          <Loading rows={10} />
+        )}
       </Page>
     )
   }
@@ -62,8 +66,18 @@ export default function TransactionPage() {
 const tabs = ['timeline', 'branches', 'payload', 'locks', 'history', 'messages', 'audit'] as const
 type Tab = (typeof tabs)[number]
 
-function One({ xid, detail, title, live, error }: {
-  xid: string; detail: Detail; title: string; live: 'live' | 'stale' | ''; error: unknown
+function One({
+  xid,
+  detail,
+  title,
+  live,
+  error,
+}: {
+  xid: string
+  detail: Detail
+  title: string
+  live: 'live' | 'stale' | ''
+  error: unknown
 }) {
   const t = useWords(words)
   const [params, setParams] = useSearchParams()
@@ -74,14 +88,18 @@ function One({ xid, detail, title, live, error }: {
   const whole = detail.xid ?? xid
   const act = (op: Operation) => setAction(transactionAction(whole, op))
   const setTab = (next: string | null) =>
-    setParams((was) => {
-      const params = new URLSearchParams(was)
-      if (next && next !== 'timeline') params.set('tab', next)
-      else params.delete('tab')
-      return params
-    }, { replace: true })
+    setParams(
+      (was) => {
+        const params = new URLSearchParams(was)
+        if (next && next !== 'timeline') params.set('tab', next)
+        else params.delete('tab')
+        return params
+      },
+      { replace: true },
+    )
   const counts: Partial<Record<Tab, number>> = {
-    branches: detail.branches?.length ?? 0, locks: detail.lockCount ?? 0,
+    branches: detail.branches?.length ?? 0,
+    locks: detail.lockCount ?? 0,
     messages: decision.data?.published?.length ?? 0,
   }
   return (
@@ -92,8 +110,11 @@ function One({ xid, detail, title, live, error }: {
         <>
           <StatusBadge status={detail.status} stuck={detail.stuck} heuristic={detail.heuristic} />
           {live && (
-            <Mark tone={live === 'live' ? 'good' : 'warn'} text={t(live)}
-              help={live === 'stale' ? t('staleHelp') : undefined} />
+            <Mark
+              tone={live === 'live' ? 'good' : 'warn'}
+              text={t(live)}
+              help={live === 'stale' ? t('staleHelp') : undefined}
+            />
           )}
         </>
       }
@@ -139,19 +160,34 @@ function One({ xid, detail, title, live, error }: {
           </Tabs.Panel>
         </Tabs>
       </section>
-      <ActionDialog action={action} onClose={() => setAction(undefined)} onAccepted={() => void why.refetch()} />
+      <ActionDialog
+        action={action}
+        onClose={() => setAction(undefined)}
+        onAccepted={() => void why.refetch()}
+      />
     </Page>
   )
 }
 
-function Actions({ detail, xid, why, act }: {
-  detail: Detail; xid: string; why: Schemas['Why'] | undefined; act: (op: Operation) => void
+function Actions({
+  detail,
+  xid,
+  why,
+  act,
+}: {
+  detail: Detail
+  xid: string
+  why: Schemas['Why'] | undefined
+  act: (op: Operation) => void
 }) {
   const t = useWords(words)
   const active = detail.status === 'Active'
-  const wished: Operation['action'][] = active && !detail.saga
-    ? ['commit', 'rollback']
-    : active ? ['retry', 'rollback', 'finish'] : ['retry', 'release']
+  const wished: Operation['action'][] =
+    active && !detail.saga
+      ? ['commit', 'rollback']
+      : active
+        ? ['retry', 'rollback', 'finish']
+        : ['retry', 'release']
   return (
     <>
       {detail.saga && (
@@ -177,8 +213,14 @@ function Actions({ detail, xid, why, act }: {
   )
 }
 
-function TimelineTab({ xid, detail, decision }: {
-  xid: string; detail: Detail; decision: Schemas['DecisionReport'] | undefined
+function TimelineTab({
+  xid,
+  detail,
+  decision,
+}: {
+  xid: string
+  detail: Detail
+  decision: Schemas['DecisionReport'] | undefined
 }) {
   const t = useWords(words)
   const [params, setParams] = useSearchParams()
@@ -199,32 +241,56 @@ function TimelineTab({ xid, detail, decision }: {
   if (history.error && !items) return <ErrorBox error={history.error} retry={() => void history.refetch()} />
   if (!items) return <Loading rows={8} />
   const put = (name: string, value: string | undefined) =>
-    setParams((was) => {
-      const next = new URLSearchParams(was)
-      if (value === undefined) next.delete(name)
-      else next.set(name, value)
-      return next
-    }, { replace: true, preventScrollReset: true })
+    setParams(
+      (was) => {
+        const next = new URLSearchParams(was)
+        if (value === undefined) next.delete(name)
+        else next.set(name, value)
+        return next
+      },
+      { replace: true, preventScrollReset: true },
+    )
   const lead = (
     <SegmentedControl
       size="xs"
       aria-label={t('showAs')}
       value={table ? 'table' : 'lanes'}
       onChange={(value) => put('as', value === 'table' ? 'table' : undefined)}
-      data={[{ value: 'lanes', label: t('lanes') }, { value: 'table', label: t('table') }]}
+      data={[
+        { value: 'lanes', label: t('lanes') },
+        { value: 'table', label: t('table') },
+      ]}
     />
   )
   return (
     <>
       {table ? (
-        <TimelineTable lead={lead} lanes={lanes} origin={origin} failedOnly={state.failedOnly}
-          onFailedOnly={(failedOnly) => onState({ failedOnly })} />
+        <TimelineTable
+          lead={lead}
+          lanes={lanes}
+          origin={origin}
+          failedOnly={state.failedOnly}
+          onFailedOnly={(failedOnly) => onState({ failedOnly })}
+        />
       ) : (
-        <Timeline label={t('timelineOf', { id: numberOf(xid) })} lanes={lanes} names={names} state={state}
-          onState={onState} origin={origin} cursor={at} lead={lead} />
+        <Timeline
+          label={t('timelineOf', { id: numberOf(xid) })}
+          lanes={lanes}
+          names={names}
+          state={state}
+          onState={onState}
+          origin={origin}
+          cursor={at}
+          lead={lead}
+        />
       )}
-      <ReplayPanel detail={detail} history={items} origin={origin} at={at}
-        onAt={(next) => put('at', next === undefined ? undefined : String(next - origin))} />
+      <ReplayPanel
+        detail={detail}
+        history={items}
+        origin={origin}
+        at={at}
+        onAt={(next) => put('at', next === undefined ? undefined : String(next - origin))}
+      />
     </>
   )
 }

@@ -14,10 +14,17 @@ const detail: Schemas['TransactionDetail'] = {
   ],
 }
 const history = [
-  entry(0, 'began'), entry(10, 'registered', '1'), entry(20, 'registered', '2'),
-  entry(30, 'reported', '2', 'PhaseOneDone'), entry(100, 'rollbackDecided', '', 'requested'),
-  entry(110, 'finished', '2'), entry(140, 'attemptFailed', '1', 'down'), entry(200, 'refused', '1', 'dirty'),
-  entry(300, 'retryRequested', '', 'kim: fixed'), entry(310, 'skipped', '1', 'kim: by hand'), entry(310, 'ended'),
+  entry(0, 'began'),
+  entry(10, 'registered', '1'),
+  entry(20, 'registered', '2'),
+  entry(30, 'reported', '2', 'PhaseOneDone'),
+  entry(100, 'rollbackDecided', '', 'requested'),
+  entry(110, 'finished', '2'),
+  entry(140, 'attemptFailed', '1', 'down'),
+  entry(200, 'refused', '1', 'dirty'),
+  entry(300, 'retryRequested', '', 'kim: fixed'),
+  entry(310, 'skipped', '1', 'kim: by hand'),
+  entry(310, 'ended'),
 ]
 const then = (ms: number) => replay(detail, history, t0 + ms)
 const states = (ms: number) => then(ms).branches.map((branch) => branch.state)
@@ -58,7 +65,12 @@ describe('a transaction as it was', () => {
   })
 
   it('frees rows at once if it commits', () => {
-    const commit = [entry(0, 'began'), entry(10, 'registered', '1'), entry(100, 'commitDecided'), entry(120, 'ended')]
+    const commit = [
+      entry(0, 'began'),
+      entry(10, 'registered', '1'),
+      entry(100, 'commitDecided'),
+      entry(120, 'ended'),
+    ]
     expect(replay(detail, commit, t0 + 100).branches[0]!.locks).toBe(false)
     expect(replay(detail, commit, t0 + 120).status).toBe('Committed')
   })
@@ -68,8 +80,13 @@ describe('a saga', () => {
   const pay = { id: '1', step: 'pay', registeredAt: iso(5) }
   const saga: Schemas['TransactionDetail'] = { saga: 'order', branches: [pay] }
   const told = [
-    entry(0, 'began'), entry(5, 'stepStarted', '1', 'pay'), entry(9, 'attemptFailed', '1', 'attempt 3: no answer'),
-    entry(20, 'stepDone', '1'), entry(30, 'rollbackDecided'), entry(40, 'finished', '1'), entry(40, 'ended'),
+    entry(0, 'began'),
+    entry(5, 'stepStarted', '1', 'pay'),
+    entry(9, 'attemptFailed', '1', 'attempt 3: no answer'),
+    entry(20, 'stepDone', '1'),
+    entry(30, 'rollbackDecided'),
+    entry(40, 'finished', '1'),
+    entry(40, 'ended'),
   ]
   const at = (ms: number) => replay(saga, told, t0 + ms).branches[0]!
 

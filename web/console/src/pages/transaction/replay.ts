@@ -6,8 +6,17 @@ type Entry = Schemas['HistoryEntry']
 
 /** BranchState is how a branch was at a moment. */
 export type BranchState =
-  | 'absent' | 'registered' | 'reported' | 'running' | 'trying' | 'stepDone' | 'stepRefused' | 'asked' | 'finished'
-  | 'refused' | 'skipped'
+  | 'absent'
+  | 'registered'
+  | 'reported'
+  | 'running'
+  | 'trying'
+  | 'stepDone'
+  | 'stepRefused'
+  | 'asked'
+  | 'finished'
+  | 'refused'
+  | 'skipped'
 
 /** BranchThen is a branch at a moment of the past. */
 export interface BranchThen {
@@ -52,7 +61,12 @@ interface Draft {
 export function replay(detail: Detail, history: readonly Entry[], at: number): Replayed {
   const drafts = new Map<string, Draft>()
   const kinds = new Map((detail.branches ?? []).map((branch) => [branch.id ?? '', branch.kind ?? '']))
-  const whole = { status: undefined as Schemas['Status'] | undefined, stuck: false, heuristic: false, index: -1 }
+  const whole = {
+    status: undefined as Schemas['Status'] | undefined,
+    stuck: false,
+    heuristic: false,
+    index: -1,
+  }
   for (const [i, entry] of history.entries()) {
     if (Date.parse(entry.at ?? '') > at) break
     whole.index = i
@@ -66,7 +80,8 @@ export function replay(detail: Detail, history: readonly Entry[], at: number): R
   const branches = (detail.branches ?? []).map((branch): BranchThen => {
     const draft = drafts.get(branch.id ?? '')
     const joined = Date.parse(branch.registeredAt ?? '') <= at
-    const rest = draft ?? { state: joined ? 'registered' : 'absent', failures: 0, said: '', locks: false } as Draft
+    const rest =
+      draft ?? ({ state: joined ? 'registered' : 'absent', failures: 0, said: '', locks: false } as Draft)
     return { id: branch.id ?? '', name: branchName(branch), kind: branch.kind ?? '', ...rest }
   })
   return { at, ...whole, branches }
@@ -74,7 +89,9 @@ export function replay(detail: Detail, history: readonly Entry[], at: number): R
 
 function tellWhole(
   whole: { status: Schemas['Status'] | undefined; stuck: boolean },
-  entry: Entry, detail: Detail, drafts: Map<string, Draft>,
+  entry: Entry,
+  detail: Detail,
+  drafts: Map<string, Draft>,
 ): void {
   switch (entry.event) {
     case 'began':
@@ -105,8 +122,12 @@ function tellWhole(
 function settle(draft: Draft, commit: boolean, saga: boolean): void {
   if (commit) draft.locks = false
   draft.failures = 0
-  const open = draft.state === 'registered' || draft.state === 'reported' || draft.state === 'stepDone' ||
-    draft.state === 'trying' || draft.state === 'running'
+  const open =
+    draft.state === 'registered' ||
+    draft.state === 'reported' ||
+    draft.state === 'stepDone' ||
+    draft.state === 'trying' ||
+    draft.state === 'running'
   if (open && !(saga && commit)) draft.state = 'asked'
 }
 

@@ -3,7 +3,13 @@ import { say } from '@/i18n'
 import { count } from '@/i18n/format.ts'
 import { branchName } from '@/shared/actions/follow.ts'
 import {
-  startOf, troubled, type Item, type Lane, type Outcome, type Point, type Span,
+  startOf,
+  troubled,
+  type Item,
+  type Lane,
+  type Outcome,
+  type Point,
+  type Span,
 } from '@/shared/timeline/model.ts'
 import { words } from './timelineWords.ts'
 
@@ -35,7 +41,8 @@ export function lanesOf(s: Sources): Lane[] {
   const out: Lane[] = [application(s, times), coordinator(s, times, of.get('') ?? [])]
   const people = peopleLane(s)
   if (people) out.push(people)
-  for (const branch of s.detail.branches ?? []) out.push(branchLane(s, times, branch, of.get(branch.id ?? '') ?? []))
+  for (const branch of s.detail.branches ?? [])
+    out.push(branchLane(s, times, branch, of.get(branch.id ?? '') ?? []))
   out.push(...messageLanes(s))
   return out
 }
@@ -43,7 +50,9 @@ export function lanesOf(s: Sources): Lane[] {
 /** groupNames are the names of the groups that lanes are folded into. */
 export function groupNames(): Record<string, string> {
   return {
-    whole: say(words, 'groupWhole'), branches: say(words, 'groupBranches'), messages: say(words, 'groupMessages'),
+    whole: say(words, 'groupWhole'),
+    branches: say(words, 'groupBranches'),
+    messages: say(words, 'groupMessages'),
   }
 }
 
@@ -59,7 +68,9 @@ const ms = (text: string | undefined) => (text ? Date.parse(text) : undefined)
 function timesOf({ detail, history }: Sources): Times {
   return {
     began: ms(detail.beganAt) ?? ms(history[0]?.at) ?? 0,
-    decided: ms(detail.decidedAt), ended: ms(detail.endedAt), deadline: ms(detail.deadline),
+    decided: ms(detail.decidedAt),
+    ended: ms(detail.endedAt),
+    deadline: ms(detail.deadline),
   }
 }
 
@@ -70,18 +81,31 @@ function lane(id: string, group: string, title: string, items: Item[], subtitle?
 
 function application(s: Sources, t: Times): Lane {
   const { detail } = s
-  const items: Item[] = [{ type: 'point', id: 'tm:begin', kind: 'mark', at: t.began, title: say(words, 'beginAsked') }]
+  const items: Item[] = [
+    { type: 'point', id: 'tm:begin', kind: 'mark', at: t.began, title: say(words, 'beginAsked') },
+  ]
   const asked = detail.cause === 'requested' || detail.cause === 'reported' || detail.cause === 'checked'
   if (t.decided !== undefined && detail.decision && asked) {
     const outcome = say(words, detail.decision)
     items.push({
-      type: 'point', id: 'tm:decide', kind: 'mark', at: t.decided, title: say(words, 'decideAsked', { outcome }),
+      type: 'point',
+      id: 'tm:decide',
+      kind: 'mark',
+      at: t.decided,
+      title: say(words, 'decideAsked', { outcome }),
     })
   }
-  if (t.deadline !== undefined && detail.saga === undefined && (t.decided === undefined || t.deadline <= t.decided)) {
+  if (
+    t.deadline !== undefined &&
+    detail.saga === undefined &&
+    (t.decided === undefined || t.deadline <= t.decided)
+  ) {
     const passed = t.deadline <= s.now
     items.push({
-      type: 'point', id: 'tm:deadline', kind: passed ? 'trouble' : 'planned', at: t.deadline,
+      type: 'point',
+      id: 'tm:deadline',
+      kind: passed ? 'trouble' : 'planned',
+      at: t.deadline,
       title: say(words, passed ? 'deadlinePassed' : 'deadline'),
     })
   }
@@ -92,15 +116,27 @@ function coordinator(s: Sources, t: Times, entries: readonly Entry[]): Lane {
   const items: Item[] = []
   const { detail } = s
   const open: Span = {
-    type: 'span', id: 'co:open', kind: 'phase', from: t.began, to: t.decided ?? s.now,
-    outcome: t.decided === undefined ? 'running' : 'done', startKnown: true, open: t.decided === undefined,
+    type: 'span',
+    id: 'co:open',
+    kind: 'phase',
+    from: t.began,
+    to: t.decided ?? s.now,
+    outcome: t.decided === undefined ? 'running' : 'done',
+    startKnown: true,
+    open: t.decided === undefined,
     title: say(words, detail.saga ? 'phaseSaga' : 'phaseOpen'),
   }
   items.push(open)
   if (t.decided !== undefined) {
     items.push({
-      type: 'span', id: 'co:end', kind: 'phase', from: t.decided, to: t.ended ?? s.now,
-      outcome: t.ended === undefined ? 'running' : 'done', startKnown: true, open: t.ended === undefined,
+      type: 'span',
+      id: 'co:end',
+      kind: 'phase',
+      from: t.decided,
+      to: t.ended ?? s.now,
+      outcome: t.ended === undefined ? 'running' : 'done',
+      startKnown: true,
+      open: t.ended === undefined,
       title: say(words, detail.decision === 'rollback' ? 'phaseRollingBack' : 'phaseCommitting'),
     })
   }
@@ -120,7 +156,9 @@ function wholePoint(detail: Detail, entry: Entry, i: number): Point | undefined 
       return { ...base, kind: 'durable', title: say(words, entry.event), across: true }
     case 'ended':
       return {
-        ...base, kind: 'durable', across: true,
+        ...base,
+        kind: 'durable',
+        across: true,
         title: say(words, detail.status === 'RolledBack' ? 'ended_RolledBack' : 'ended_Committed'),
       }
     case 'retriesUsedUp':
@@ -144,14 +182,24 @@ function peopleLane(s: Sources): Lane | undefined {
     if (!byPeople.has(entry.event ?? '')) return
     const event = entry.event as 'retryRequested' | 'skipped' | 'released' | 'signal' | 'moved'
     items.push({
-      type: 'point', id: `pe:${i}`, kind: 'person', at: ms(entry.at) ?? 0, title: say(words, event),
+      type: 'point',
+      id: `pe:${i}`,
+      kind: 'person',
+      at: ms(entry.at) ?? 0,
+      title: say(words, event),
       text: entry.text || undefined,
     })
   })
   if (s.detail.cause === 'operator' && s.detail.decidedAt) {
-    const decided = s.history.find((entry) => entry.event === 'commitDecided' || entry.event === 'rollbackDecided')
+    const decided = s.history.find(
+      (entry) => entry.event === 'commitDecided' || entry.event === 'rollbackDecided',
+    )
     items.push({
-      type: 'point', id: 'pe:decide', kind: 'person', at: Date.parse(s.detail.decidedAt), text: decided?.text,
+      type: 'point',
+      id: 'pe:decide',
+      kind: 'person',
+      at: Date.parse(s.detail.decidedAt),
+      text: decided?.text,
       title: say(words, 'decideAsked', { outcome: say(words, s.detail.decision ?? 'commit') }),
     })
   }
@@ -159,7 +207,11 @@ function peopleLane(s: Sources): Lane | undefined {
 }
 
 const ends: Record<string, Outcome> = {
-  attemptFailed: 'failed', finished: 'done', refused: 'refused', stepDone: 'done', stepRefused: 'refused',
+  attemptFailed: 'failed',
+  finished: 'done',
+  refused: 'refused',
+  stepDone: 'done',
+  stepRefused: 'refused',
 }
 
 /** Run collects the attempts at a branch one after the other. */
@@ -217,7 +269,10 @@ function take(run: Run, t: Times, entry: Entry, i: number): void {
       run.free = at
       break
     case 'reported':
-      point(/Failed/.test(entry.text ?? '') ? 'trouble' : 'mark', say(words, 'reported', { state: entry.text ?? '' }))
+      point(
+        /Failed/.test(entry.text ?? '') ? 'trouble' : 'mark',
+        say(words, 'reported', { state: entry.text ?? '' }),
+      )
       break
     case 'retriesUsedUp':
       point('trouble', say(words, 'retriesUsedUp'))
@@ -255,8 +310,16 @@ function attempt(run: Run, entry: Entry, outcome: Outcome, at: number, id: strin
   const startKnown = took !== undefined || (!run.tried && number <= 1)
   fill(run, from, number - run.last - 1, id, took === undefined && run.tried)
   run.items.push({
-    type: 'span', id, kind: 'attempt', from: took === undefined && run.tried ? at : from, to: at, outcome, text,
-    attempt: number, startKnown, title: title(outcome, number, operationOf(run)),
+    type: 'span',
+    id,
+    kind: 'attempt',
+    from: took === undefined && run.tried ? at : from,
+    to: at,
+    outcome,
+    text,
+    attempt: number,
+    startKnown,
+    title: title(outcome, number, operationOf(run)),
   })
   run.free = at
   run.last = number
@@ -270,7 +333,12 @@ function fill(run: Run, to: number, missing: number, id: string, unknownStart: b
   const end = Math.max(to, run.free)
   const base = { type: 'span', from: run.free, to: end, outcome: 'unknown', startKnown: true } as const
   if (missing > 0) {
-    run.items.push({ ...base, id: `${id}:untold`, kind: 'untold', title: say(words, 'untold', { n: count(missing) }) })
+    run.items.push({
+      ...base,
+      id: `${id}:untold`,
+      kind: 'untold',
+      title: say(words, 'untold', { n: count(missing) }),
+    })
   } else if (to > run.free) {
     run.items.push({ ...base, id: `${id}:wait`, kind: 'wait', title: say(words, 'wait') })
   }
@@ -297,8 +365,15 @@ function pending(run: Run, s: Sources): void {
     const missing = made - run.last - 1
     if (missing > 0) fill(run, Math.max(run.free, s.now), missing, `${id}:now`, true)
     run.items.push({
-      type: 'span', id: `${id}:now`, kind: 'attempt', from: missing > 0 ? s.now : run.free, to: s.now,
-      outcome: 'running', attempt: made, startKnown: !run.tried, open: true,
+      type: 'span',
+      id: `${id}:now`,
+      kind: 'attempt',
+      from: missing > 0 ? s.now : run.free,
+      to: s.now,
+      outcome: 'running',
+      attempt: made,
+      startKnown: !run.tried,
+      open: true,
       title: title('running', made, operationOf(run)),
       text: branch.failure || undefined,
     })
@@ -307,11 +382,23 @@ function pending(run: Run, s: Sources): void {
     if (missing > 0) fill(run, s.now, missing, `${id}:before`, true)
     else if (run.tried && next > run.free) {
       run.items.push({
-        type: 'span', id: `${id}:wait`, kind: 'wait', from: run.free, to: next, outcome: 'unknown', startKnown: true,
+        type: 'span',
+        id: `${id}:wait`,
+        kind: 'wait',
+        from: run.free,
+        to: next,
+        outcome: 'unknown',
+        startKnown: true,
         title: say(words, 'wait'),
       })
     }
-    run.items.push({ type: 'point', id: `${id}:next`, kind: 'planned', at: next, title: say(words, 'nextAttempt') })
+    run.items.push({
+      type: 'point',
+      id: `${id}:next`,
+      kind: 'planned',
+      at: next,
+      title: say(words, 'nextAttempt'),
+    })
   }
 }
 
@@ -319,8 +406,15 @@ function messageLanes(s: Sources): Lane[] {
   const copies = s.decision?.published ?? []
   if (copies.length === 0) return []
   const items: Item[] = copies.map((copy, i) => ({
-    type: 'point', id: `to:${i}`, kind: 'durable', at: ms(copy.at) ?? 0,
-    title: say(words, 'published', { topic: copy.topic ?? '', queue: copy.queue ?? 0, offset: copy.offset ?? 0 }),
+    type: 'point',
+    id: `to:${i}`,
+    kind: 'durable',
+    at: ms(copy.at) ?? 0,
+    title: say(words, 'published', {
+      topic: copy.topic ?? '',
+      queue: copy.queue ?? 0,
+      offset: copy.offset ?? 0,
+    }),
     text: copy.pack || undefined,
   }))
   const topics = [...new Set(copies.map((copy) => copy.topic ?? ''))]
@@ -329,7 +423,11 @@ function messageLanes(s: Sources): Lane[] {
   if (readers.length > 0) {
     const at = Math.max(...items.map(startOf))
     const marks: Item[] = readers.map((group, i) => ({
-      type: 'point', id: `cs:${i}`, kind: 'mark', at, title: say(words, 'consumer', { group: group.name ?? '' }),
+      type: 'point',
+      id: `cs:${i}`,
+      kind: 'mark',
+      at,
+      title: say(words, 'consumer', { group: group.name ?? '' }),
     }))
     const names = readers.map((group) => group.name ?? '').join(', ')
     out.push(lane('cs', 'messages', say(words, 'laneConsumers'), marks, names))

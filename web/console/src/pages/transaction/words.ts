@@ -8,7 +8,8 @@ export const words = defineWords(
     run: 'Open the run',
     live: 'live',
     stale: 'stale',
-    staleHelp: 'The stream of this transaction is interrupted; what you see may be old. It is tried again by itself.',
+    staleHelp:
+      'The stream of this transaction is interrupted; what you see may be old. It is tried again by itself.',
     application: 'Application',
     group: 'Group',
     name: 'Name',
@@ -110,7 +111,8 @@ export const words = defineWords(
     payloadTitle: 'What the client gave at the begin',
     noPayload: 'The client gave no data at the begin.',
     maskedTitle: 'Hidden by rules of the server',
-    maskedText: 'The setting access.mask names what is not shown to people. Participants and consumers get it whole.',
+    maskedText:
+      'The setting access.mask names what is not shown to people. Participants and consumers get it whole.',
     maskedLine: '{path} by the rule {rule}',
     branchData: 'Data of the branches',
     branchDataText: 'The server does not give the data of branches out; these are their lengths.',
@@ -163,7 +165,8 @@ export const words = defineWords(
     compareHelp: 'An xid, or the number at its end',
     compareShow: 'Compare',
     compareNone: 'Two transactions side by side',
-    compareNoneText: 'Give two xids. They are aligned by the time since their begin, and what differs is marked.',
+    compareNoneText:
+      'Give two xids. They are aligned by the time since their begin, and what differs is marked.',
     compareSwap: 'Swap',
     differs: 'differs',
     same: 'same',

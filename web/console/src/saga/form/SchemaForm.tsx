@@ -65,18 +65,40 @@ export function SchemaForm({ state, label }: { state: DataState; label: string }
   return (
     <Stack gap="sm" role="group" aria-label={label}>
       {fields && (
-        <SegmentedControl size="xs" value={json ? 'json' : 'form'} onChange={toggle} aria-label={t('how')}
+        <SegmentedControl
+          size="xs"
+          value={json ? 'json' : 'form'}
+          onChange={toggle}
+          aria-label={t('how')}
           style={{ alignSelf: 'start' }}
-          data={[{ value: 'form', label: t('asForm') }, { value: 'json', label: t('asJson') }]} />
+          data={[
+            { value: 'form', label: t('asForm') },
+            { value: 'json', label: t('asJson') },
+          ]}
+        />
       )}
       {json ? (
-        <Textarea label={label} autosize minRows={4} maxRows={14} spellCheck={false} value={data.text} error={wrong['']}
-          description={fields ? undefined : t('noData')} classNames={{ input: 'mono' }}
-          onChange={(event) => set({ ...data, text: event.currentTarget.value })} />
+        <Textarea
+          label={label}
+          autosize
+          minRows={4}
+          maxRows={14}
+          spellCheck={false}
+          value={data.text}
+          error={wrong['']}
+          description={fields ? undefined : t('noData')}
+          classNames={{ input: 'mono' }}
+          onChange={(event) => set({ ...data, text: event.currentTarget.value })}
+        />
       ) : (
         fields.map((field) => (
-          <Field key={field.name} field={field} value={data.entered[field.name]} error={wrong[field.name]}
-            onChange={(value) => set({ ...data, entered: { ...data.entered, [field.name]: value } })} />
+          <Field
+            key={field.name}
+            field={field}
+            value={data.entered[field.name]}
+            error={wrong[field.name]}
+            onChange={(value) => set({ ...data, entered: { ...data.entered, [field.name]: value } })}
+          />
         ))
       )}
       {!json && wrong[''] && (
@@ -103,22 +125,39 @@ function Field({ field, value = '', error, onChange }: FieldProps) {
   switch (field.kind) {
     case 'boolean':
       return (
-        <NativeSelect {...common} onChange={set}
+        <NativeSelect
+          {...common}
+          onChange={set}
           data={[
             { value: '', label: t('unset') },
             { value: 'true', label: t('yes') },
             { value: 'false', label: t('no') },
-          ]} />
+          ]}
+        />
       )
     case 'choice':
       return (
-        <NativeSelect {...common} onChange={set}
-          data={[{ value: '', label: t('unset') }, ...field.options.map((each) => ({ value: each, label: each }))]} />
+        <NativeSelect
+          {...common}
+          onChange={set}
+          data={[
+            { value: '', label: t('unset') },
+            ...field.options.map((each) => ({ value: each, label: each })),
+          ]}
+        />
       )
     case 'json':
       return (
-        <Textarea {...common} description={field.help || t('jsonHelp')} autosize minRows={1} maxRows={8}
-          spellCheck={false} classNames={{ input: 'mono' }} onChange={set} />
+        <Textarea
+          {...common}
+          description={field.help || t('jsonHelp')}
+          autosize
+          minRows={1}
+          maxRows={8}
+          spellCheck={false}
+          classNames={{ input: 'mono' }}
+          onChange={set}
+        />
       )
     default:
       return <TextInput {...common} onChange={set} inputMode={field.kind === 'text' ? 'text' : 'decimal'} />

@@ -59,7 +59,11 @@ it('sorts what the server says by field', () => {
     { path: '/parts/0', text: 'no number' },
     { path: '', text: 'too much' },
   ]
-  expect(complaintsOf(findings, fields)).toEqual({ total: 'too small', parts: '/parts/0 no number', '': 'too much' })
+  expect(complaintsOf(findings, fields)).toEqual({
+    total: 'too small',
+    parts: '/parts/0 no number',
+    '': 'too much',
+  })
   expect(complaintsOf(undefined, fields)).toEqual({})
 })
 

@@ -22,9 +22,12 @@ function record(value: unknown): Json | undefined {
 export function fieldsOf(schema: unknown): FormField[] | undefined {
   const root = record(schema)
   const properties = record(root?.['properties'])
-  if (!root || !properties || !allows(root['type'], 'object') || Object.keys(properties).length > 40) return undefined
+  if (!root || !properties || !allows(root['type'], 'object') || Object.keys(properties).length > 40)
+    return undefined
   const required = Array.isArray(root['required']) ? root['required'] : []
-  return Object.entries(properties).map(([name, each]) => field(name, record(each) ?? {}, required.includes(name)))
+  return Object.entries(properties).map(([name, each]) =>
+    field(name, record(each) ?? {}, required.includes(name)),
+  )
 }
 
 function allows(type: unknown, wanted: string): boolean {
@@ -132,7 +135,8 @@ export function complaintsOf(findings: unknown, fields: readonly FormField[]): R
   for (const finding of findings as Complaint[]) {
     const [, first = '', ...rest] = (finding.path ?? '').split('/')
     const name = fields.some((each) => each.name === first) ? first : ''
-    const text = name && rest.length === 0 ? (finding.text ?? '') : `${finding.path ?? ''} ${finding.text ?? ''}`.trim()
+    const text =
+      name && rest.length === 0 ? (finding.text ?? '') : `${finding.path ?? ''} ${finding.text ?? ''}`.trim()
     out[name] = out[name] ? `${out[name]}; ${text}` : text
   }
   return out

@@ -31,8 +31,7 @@ export function GraphTools({ list, onList, onTurn, onFit, onZoom, children }: Gr
           <Tool text={t('turn')} icon="M4 2v9M1.5 8.5L4 11l2.5-2.5M6 13.5h8M11.5 11l2.5 2.5" act={onTurn} />
         </>
       )}
-      <Tool text={t(list ? 'asGraph' : 'asList')} act={onList}
-        icon={list ? graphIcon : listIcon} />
+      <Tool text={t(list ? 'asGraph' : 'asList')} act={onList} icon={list ? graphIcon : listIcon} />
     </div>
   )
 }

@@ -14,7 +14,14 @@ import type { Paints } from './paint.ts'
 import classes from './SagaGraph.module.css'
 import { sizeOf } from './size.ts'
 import { StepList } from './StepList.tsx'
-import { GraphActsContext, GroupNode, MarkNode, StepNode, type GraphActs, type StepFlowNode } from './StepNode.tsx'
+import {
+  GraphActsContext,
+  GroupNode,
+  MarkNode,
+  StepNode,
+  type GraphActs,
+  type StepFlowNode,
+} from './StepNode.tsx'
 import { WayEdge, type WayFlowEdge } from './WayEdge.tsx'
 import { words } from './words.ts'
 
@@ -82,11 +89,18 @@ function Graph(props: SagaGraphProps) {
   const acts = useActs(props)
   const flow = useReactFlow()
   const touched = useFit(layout, direction, room, asList)
-  const onKeyDown = (event: KeyboardEvent) => moveByKey(event, { layout, box: box.current, flow, onOpen: props.onOpen })
+  const onKeyDown = (event: KeyboardEvent) =>
+    moveByKey(event, { layout, box: box.current, flow, onOpen: props.onOpen })
   const wheel = props.wheel ?? 'page'
   return (
-    <div ref={box} className={classes['graph']} role="group" aria-label={props.label ?? t('graph')}
-      data-list={asList || undefined} style={{ height: props.height }}>
+    <div
+      ref={box}
+      className={classes['graph']}
+      role="group"
+      aria-label={props.label ?? t('graph')}
+      data-list={asList || undefined}
+      style={{ height: props.height }}
+    >
       <GraphTools
         list={asList}
         onList={() => setAsList(!asList)}
@@ -104,8 +118,13 @@ function Graph(props: SagaGraphProps) {
       </GraphTools>
       {asList ? (
         <div className={classes['listBox']}>
-          <StepList steps={props.steps} paint={props.paint} selected={props.selected} onSelect={props.onSelect}
-            open={props.open} />
+          <StepList
+            steps={props.steps}
+            paint={props.paint}
+            selected={props.selected}
+            onSelect={props.onSelect}
+            open={props.open}
+          />
         </div>
       ) : (
         <div className={classes['canvas']} onKeyDown={onKeyDown}>
@@ -170,7 +189,12 @@ function useRoom(box: RefObject<HTMLElement | null>): Size | undefined {
 }
 
 /** useLayout places the steps, in the direction that was asked for or else in the one that fits better. */
-function useLayout({ steps, open }: SagaGraphProps, painted: boolean, asked: Direction | undefined, room?: Size) {
+function useLayout(
+  { steps, open }: SagaGraphProps,
+  painted: boolean,
+  asked: Direction | undefined,
+  room?: Size,
+) {
   const layouts = useMemo(() => {
     const make = (direction: Direction) =>
       layoutOf(steps, { direction, sizeOf: (step) => sizeOf(step, painted), ...(open ? { open } : {}) })
@@ -205,7 +229,12 @@ function useFit(layout: Layout, direction: Direction, room: Size | undefined, as
   return touched
 }
 
-function useNodes(props: SagaGraphProps, layout: Layout, direction: Direction, painted: boolean): StepFlowNode[] {
+function useNodes(
+  props: SagaGraphProps,
+  layout: Layout,
+  direction: Direction,
+  painted: boolean,
+): StepFlowNode[] {
   const language = useLanguage()
   const { paint, selected } = props
   return useMemo(() => {
@@ -312,7 +341,8 @@ function focusStep(layout: Layout, box: HTMLElement | null, flow: Keyed['flow'],
   const middle = { x: node.x + node.width / 2, y: node.y + Math.min(node.height, 80) / 2 }
   const on = flow.flowToScreenPosition(middle)
   const frame = box.getBoundingClientRect()
-  const inside = on.x > frame.left + 40 && on.x < frame.right - 40 && on.y > frame.top + 40 && on.y < frame.bottom - 30
+  const inside =
+    on.x > frame.left + 40 && on.x < frame.right - 40 && on.y > frame.top + 40 && on.y < frame.bottom - 30
   if (!inside) void flow.setCenter(middle.x, middle.y, { zoom: flow.getZoom() })
   const focus = () => {
     const button = box.querySelector<HTMLElement>(`[data-path="${CSS.escape(path)}"]`)

@@ -33,8 +33,12 @@ export function StepList({ steps, paint, selected, onSelect, open, prefix = '' }
           <li key={path}>
             <div className={classes['listRow']} data-chosen={selected === path || undefined}>
               <Icon path={iconOf(step.kind)} />
-              <button type="button" className={classes['listName']} aria-pressed={selected === path}
-                onClick={() => onSelect?.(path)}>
+              <button
+                type="button"
+                className={classes['listName']}
+                aria-pressed={selected === path}
+                onClick={() => onSelect?.(path)}
+              >
                 {step.title || step.id}
               </button>
               <span className="dim">
@@ -47,8 +51,14 @@ export function StepList({ steps, paint, selected, onSelect, open, prefix = '' }
               {joined(step.target, ...traits(step), ...paintTexts(painted, true))}
             </div>
             {sub && (
-              <StepList steps={sub} paint={paint} selected={selected} onSelect={onSelect} open={open}
-                prefix={`${path}/`} />
+              <StepList
+                steps={sub}
+                paint={paint}
+                selected={selected}
+                onSelect={onSelect}
+                open={open}
+                prefix={`${path}/`}
+              />
             )}
           </li>
         )

@@ -188,8 +188,11 @@ function Corner({ paint }: { paint: Paint | undefined }) {
         </span>
       )}
       {paint.findings && (
-        <span className={classes['finding']} data-finding={paint.findings.severity}
-          title={paint.findings.texts.join('\n')}>
+        <span
+          className={classes['finding']}
+          data-finding={paint.findings.severity}
+          title={paint.findings.texts.join('\n')}
+        >
           {t(paint.findings.severity)}
         </span>
       )}
@@ -224,11 +227,21 @@ export const GroupNode = memo(function GroupNode({ data }: NodeProps<StepFlowNod
   const t = useWords(words)
   const step = data.step!
   return (
-    <div className={classes['group']} data-chosen={data.chosen || undefined}
-      data-tone={data.paint?.state && paintTone(data.paint.state)}>
+    <div
+      className={classes['group']}
+      data-chosen={data.chosen || undefined}
+      data-tone={data.paint?.state && paintTone(data.paint.state)}
+    >
       <Ends direction={data.direction} connectable={acts.connectable} />
-      <button type="button" className={classes['groupHead']} data-path={data.path} tabIndex={data.tab ? 0 : -1}
-        aria-pressed={data.chosen} aria-label={data.label} onClick={() => acts.choose(data.path)}>
+      <button
+        type="button"
+        className={classes['groupHead']}
+        data-path={data.path}
+        tabIndex={data.tab ? 0 : -1}
+        aria-pressed={data.chosen}
+        aria-label={data.label}
+        onClick={() => acts.choose(data.path)}
+      >
         <Icon path={iconOf('subSaga')} size={14} />
         <span className="clip">{step.title || step.id}</span>
         <span className={classes['target']}>{step.target}</span>

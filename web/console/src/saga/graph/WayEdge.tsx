@@ -29,10 +29,17 @@ export const WayEdge = memo(function WayEdge({ id, data, markerEnd, selected }: 
       </g>
       {(text || extra) && (
         <EdgeLabelRenderer>
-          <div className={classes['wayLabel']}
-            style={{ transform: `translate(-50%, -50%) translate(${at.x}px, ${at.y}px)` }}>
+          <div
+            className={classes['wayLabel']}
+            style={{ transform: `translate(-50%, -50%) translate(${at.x}px, ${at.y}px)` }}
+          >
             {text && (
-              <span className={classes['wayText']} data-way={way.kind} data-taken={taken || undefined} title={text}>
+              <span
+                className={classes['wayText']}
+                data-way={way.kind}
+                data-taken={taken || undefined}
+                title={text}
+              >
                 {text}
               </span>
             )}

@@ -13,7 +13,10 @@ export function kindText(kind: string): string {
 
 /** describe says of a step what the graph shows of it, in words. */
 export function describe(step: GraphStep, paint: Paint | undefined): string {
-  const parts = [step.title && step.title !== step.id ? `${step.title} (${step.id})` : step.id, kindText(step.kind)]
+  const parts = [
+    step.title && step.title !== step.id ? `${step.title} (${step.id})` : step.id,
+    kindText(step.kind),
+  ]
   if (step.target) parts.push(step.target)
   if (step.pivot) parts.push(say(words, 'pivot'))
   if (step.when) parts.push(say(words, 'whenIs', { condition: step.when }))

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { bestDirection, endMark, layoutOf, neighbour, pathOf, startMark, type Layout, type Placed } from './layout.ts'
+import {
+  bestDirection,
+  endMark,
+  layoutOf,
+  neighbour,
+  pathOf,
+  startMark,
+  type Layout,
+  type Placed,
+} from './layout.ts'
 import type { GraphStep } from './model.ts'
 
 function step(id: string, after: string[], more: Partial<GraphStep> = {}): GraphStep {
@@ -37,7 +46,11 @@ describe('the layout', () => {
   })
 
   it('overlaps nothing, with sub-sagas unfolded into frames', () => {
-    const steps = [step('a', []), step('trip', ['a'], { kind: 'subSaga', target: 'travel' }), step('b', ['trip'])]
+    const steps = [
+      step('a', []),
+      step('trip', ['a'], { kind: 'subSaga', target: 'travel' }),
+      step('b', ['trip']),
+    ]
     const layout = layoutOf(steps, { direction: 'down', sizeOf, open: { trip: travel } })
     const frame = at(layout, 'trip')
     expect(frame.kind).toBe('group')
@@ -72,7 +85,9 @@ describe('arrow keys', () => {
   const { nodes } = layoutOf(travel, { direction: 'down', sizeOf })
 
   it('go to the nearest step in their direction, never to a mark', () => {
-    const row = ['flight', 'hotel', 'car'].sort((a, b) => at({ nodes } as Layout, a).x - at({ nodes } as Layout, b).x)
+    const row = ['flight', 'hotel', 'car'].sort(
+      (a, b) => at({ nodes } as Layout, a).x - at({ nodes } as Layout, b).x,
+    )
     expect(neighbour(nodes, row[0]!, 'ArrowRight')).toBe(row[1])
     expect(neighbour(nodes, row[2]!, 'ArrowLeft')).toBe(row[1])
     expect(neighbour(nodes, row[1]!, 'ArrowDown')).toBe('pay')
@@ -84,8 +99,24 @@ describe('arrow keys', () => {
 
 it('draws a line through all points', () => {
   expect(pathOf([], 'down')).toBe('')
-  expect(pathOf([{ x: 0, y: 0 }, { x: 10, y: 20 }], 'down')).toBe('M0 0C0 10 10 10 10 20')
-  expect(pathOf([{ x: 0, y: 0 }, { x: 20, y: 10 }], 'right')).toBe('M0 0C10 0 10 10 20 10')
+  expect(
+    pathOf(
+      [
+        { x: 0, y: 0 },
+        { x: 10, y: 20 },
+      ],
+      'down',
+    ),
+  ).toBe('M0 0C0 10 10 10 10 20')
+  expect(
+    pathOf(
+      [
+        { x: 0, y: 0 },
+        { x: 20, y: 10 },
+      ],
+      'right',
+    ),
+  ).toBe('M0 0C10 0 10 10 20 10')
 })
 
 it('turns what is too long to be read', () => {

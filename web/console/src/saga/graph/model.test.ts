@@ -33,15 +33,32 @@ describe('steps of a definition', () => {
   })
 
   it('begins at once where after is an empty list', () => {
-    expect(stepsOf({ steps: [{ id: 'a', timer: {} }, { id: 'b', after: [], timer: {} }] })[1]!.after).toEqual([])
+    expect(
+      stepsOf({
+        steps: [
+          { id: 'a', timer: {} },
+          { id: 'b', after: [], timer: {} },
+        ],
+      })[1]!.after,
+    ).toEqual([])
   })
 
   it('says what each step is', () => {
     const [hold, size, , , order, pay] = stepsOf(purchase)
-    expect(hold).toMatchObject({ kind: 'worker', target: 'hold', compensate: 'worker', onRefused: 'compensate' })
+    expect(hold).toMatchObject({
+      kind: 'worker',
+      target: 'hold',
+      compensate: 'worker',
+      onRefused: 'compensate',
+    })
     expect(size).toMatchObject({ kind: 'choice', cases: ['large', 'small'] })
     expect(order).toMatchObject({ kind: 'call', target: 'PUT http://shop/orders', pivot: true })
-    expect(pay).toMatchObject({ kind: 'message', target: 'payments', forEach: 'input.parts', when: 'input.pays' })
+    expect(pay).toMatchObject({
+      kind: 'message',
+      target: 'payments',
+      forEach: 'input.parts',
+      when: 'input.pays',
+    })
   })
 
   it.each([[undefined], [null], ['x'], [[]], [{}], [{ steps: 3 }], [{ steps: [null, 1, { id: 7 }, {}] }]])(
@@ -50,7 +67,12 @@ describe('steps of a definition', () => {
   )
 
   it('takes the first of two steps with one id', () => {
-    const steps = stepsOf({ steps: [{ id: 'a', timer: { for: '1s' } }, { id: 'a', call: { url: 'x' } }] })
+    const steps = stepsOf({
+      steps: [
+        { id: 'a', timer: { for: '1s' } },
+        { id: 'a', call: { url: 'x' } },
+      ],
+    })
     expect(steps).toHaveLength(1)
     expect(steps[0]).toMatchObject({ kind: 'timer', target: '1s' })
   })
@@ -86,9 +108,19 @@ describe('the model', () => {
   })
 
   it('orders steps behind their predecessors, and ends with cycles, too', () => {
-    const steps = stepsOf({ steps: [{ id: 'b', after: 'a', timer: {} }, { id: 'a', after: [], timer: {} }] })
+    const steps = stepsOf({
+      steps: [
+        { id: 'b', after: 'a', timer: {} },
+        { id: 'a', after: [], timer: {} },
+      ],
+    })
     expect(inOrder(modelOf(steps)).map((step) => step.id)).toEqual(['a', 'b'])
-    const circle = stepsOf({ steps: [{ id: 'a', after: 'b', timer: {} }, { id: 'b', after: 'a', timer: {} }] })
+    const circle = stepsOf({
+      steps: [
+        { id: 'a', after: 'b', timer: {} },
+        { id: 'b', after: 'a', timer: {} },
+      ],
+    })
     expect(inOrder(modelOf(circle)).map((step) => step.id)).toEqual(['a', 'b'])
   })
 })

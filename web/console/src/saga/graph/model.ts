@@ -71,7 +71,8 @@ function catches(steps: readonly Json[]): Map<string, string[]> {
   const out = new Map<string, string[]>()
   for (const step of steps) {
     const to = text(step['onRefused'])
-    if (to && to !== 'compensate' && to !== 'continue') out.set(to, [...(out.get(to) ?? []), String(step['id'])])
+    if (to && to !== 'compensate' && to !== 'continue')
+      out.set(to, [...(out.get(to) ?? []), String(step['id'])])
   }
   return out
 }
@@ -162,7 +163,9 @@ function edgeOf(after: string, to: string, byId: ReadonlyMap<string, GraphStep>)
   if (from) return { from: after, to, kind: from.onRefused === to ? 'refused' : 'next' }
   const dot = after.indexOf('.')
   const choice = after.slice(0, dot)
-  return dot > 0 && byId.has(choice) ? { from: choice, to, kind: 'case', label: after.slice(dot + 1) } : undefined
+  return dot > 0 && byId.has(choice)
+    ? { from: choice, to, kind: 'case', label: after.slice(dot + 1) }
+    : undefined
 }
 
 /** startsOf are the steps that begin at once, endsOf those after which nothing comes. */

@@ -3,7 +3,14 @@ import type { GraphStep } from './model.ts'
 
 /** hasTraits says whether a step has a line for what is special about it. */
 export function hasTraits(step: GraphStep): boolean {
-  return !!(step.pivot || step.when || step.forEach || step.repeat || step.onRefused === 'continue' || step.compensate)
+  return !!(
+    step.pivot ||
+    step.when ||
+    step.forEach ||
+    step.repeat ||
+    step.onRefused === 'continue' ||
+    step.compensate
+  )
 }
 
 const width = 228

@@ -24,7 +24,8 @@ export const words = defineWords(
     choice: 'choice',
     other: 'state',
     pivot: 'no way back',
-    pivotHelp: 'The pivot: when it is done nothing is compensated any more; what follows is tried until it is done.',
+    pivotHelp:
+      'The pivot: when it is done nothing is compensated any more; what follows is tried until it is done.',
     undo: 'undone by {kind}',
     undoShort: 'undo',
     readOnly: 'read-only',

@@ -43,17 +43,32 @@ export default function MoveDialog({ saga, from, xid, onClose }: MoveDialogProps
         <Text>{t('text')}</Text>
         <Group grow align="flex-start">
           {xid === undefined && (
-            <NativeSelect label={t('from')} value={String(source)} data={versions.map(String)}
-              onChange={(event) => changed(() => setSource(Number(event.currentTarget.value)))} />
+            <NativeSelect
+              label={t('from')}
+              value={String(source)}
+              data={versions.map(String)}
+              onChange={(event) => changed(() => setSource(Number(event.currentTarget.value)))}
+            />
           )}
-          <NativeSelect label={t('to')} value={String(to)}
+          <NativeSelect
+            label={t('to')}
+            value={String(to)}
             data={[{ value: '0', label: t('newest') }, ...others.map(String)]}
-            onChange={(event) => changed(() => setTo(Number(event.currentTarget.value)))} />
-          <Textarea label={t('mapping')} description={t('mappingHelp')} value={mapping} autosize minRows={1} maxRows={6}
-            classNames={{ input: 'mono' }} spellCheck={false}
+            onChange={(event) => changed(() => setTo(Number(event.currentTarget.value)))}
+          />
+          <Textarea
+            label={t('mapping')}
+            description={t('mappingHelp')}
+            value={mapping}
+            autosize
+            minRows={1}
+            maxRows={6}
+            classNames={{ input: 'mono' }}
+            spellCheck={false}
             inputWrapperOrder={['label', 'input', 'description', 'error']}
             error={'wrong' in read ? t('mappingWrong', { line: read.wrong }) : undefined}
-            onChange={(event) => changed(() => setMapping(event.currentTarget.value))} />
+            onChange={(event) => changed(() => setMapping(event.currentTarget.value))}
+          />
         </Group>
         {!!work.error && <ErrorBox error={work.error} />}
         {work.items && counts && <Verdicts items={work.items} moved={work.done} counts={counts} />}
@@ -63,8 +78,12 @@ export default function MoveDialog({ saga, from, xid, onClose }: MoveDialogProps
               {t('stop')}
             </Button>
           )}
-          <MayButton role="operator" variant={counts?.safe ? 'default' : 'filled'} loading={work.busy === 'check'}
-            onClick={() => 'mapping' in read && work.run(wish, true)}>
+          <MayButton
+            role="operator"
+            variant={counts?.safe ? 'default' : 'filled'}
+            loading={work.busy === 'check'}
+            onClick={() => 'mapping' in read && work.run(wish, true)}
+          >
             {t('check')}
           </MayButton>
           {!!counts?.safe && !work.done && !work.busy && (
@@ -125,7 +144,9 @@ function Verdicts(props: { items: readonly Moved[]; moved: boolean; counts: Retu
   return (
     <div>
       <Text fw={600} role="status" mb={6}>
-        {moved ? t('countsMoved', { moved: counts.moved, stayed: items.length - counts.moved }) : t('counts', counts)}
+        {moved
+          ? t('countsMoved', { moved: counts.moved, stayed: items.length - counts.moved })
+          : t('counts', counts)}
       </Text>
       <Table.ScrollContainer minWidth={480} maxHeight={320}>
         <Table stickyHeader verticalSpacing={6}>

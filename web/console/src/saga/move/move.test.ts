@@ -6,7 +6,9 @@ vi.mock('@/api/client.ts', async (original) => ({ ...(await original<object>()),
 
 describe('a mapping', () => {
   it('is read from lines', () => {
-    expect(mappingOf('reserve = book\n\n pay->charge ')).toEqual({ mapping: { reserve: 'book', pay: 'charge' } })
+    expect(mappingOf('reserve = book\n\n pay->charge ')).toEqual({
+      mapping: { reserve: 'book', pay: 'charge' },
+    })
     expect(mappingOf('')).toEqual({ mapping: {} })
     expect(mappingOf('reserve book')).toEqual({ wrong: 'reserve book' })
   })

@@ -40,7 +40,8 @@ export function followApproval(approval: Approval): Following {
       try {
         const now = await ask(
           api.GET('/api/v1/approvals/{approval}', {
-            params: { path: { approval: approval.id ?? '' } }, signal: stop.signal,
+            params: { path: { approval: approval.id ?? '' } },
+            signal: stop.signal,
           }),
         )
         const progress = approvalProgress(now)

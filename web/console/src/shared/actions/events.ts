@@ -41,9 +41,10 @@ export function letterAction(group: string, letter: string, what: 'replay' | 'di
     send: async ({ reason, key }) => {
       const body = { reason }
       const path = '/api/v1/events/groups/{group}/deadletters/{letter}' as const
-      const answer = what === 'replay'
-        ? await ask(api.POST(`${path}/replay`, { params, body, headers: { 'Idempotency-Key': key } }))
-        : await ask(api.DELETE(path, { params, body }))
+      const answer =
+        what === 'replay'
+          ? await ask(api.POST(`${path}/replay`, { params, body, headers: { 'Idempotency-Key': key } }))
+          : await ask(api.DELETE(path, { params, body }))
       return sentOf(answer, say(words, `${what}_done`))
     },
   }

@@ -44,7 +44,9 @@ describe('what came of an operation', () => {
   it('has ended', () => {
     const now: Branch = { id: '1', state: 'Finished', attempts: 3 }
     expect(followed(detail('Committing', asked), detail('Committed', now), ['1'])).toMatchObject({
-      attempted: 'done', outcome: 'ended', over: true,
+      attempted: 'done',
+      outcome: 'ended',
+      over: true,
     })
   })
 
@@ -58,18 +60,23 @@ describe('what came of an operation', () => {
     const before = detail('RollingBack', asked, second)
     const first: Branch = { id: '1', state: 'Finished', attempts: 3 }
     expect(followed(before, detail('RollingBack', first, second), ['1', '2'])).toMatchObject({
-      attempted: 'working', outcome: 'waiting',
+      attempted: 'working',
+      outcome: 'waiting',
     })
     const bad: Branch = { id: '1', state: 'Registered', attempts: 3, failure: 'no', nextAttemptAt: 'then' }
     expect(followed(before, detail('RollingBack', bad, second), ['1', '2'])).toMatchObject({
-      outcome: 'failed', over: true,
+      outcome: 'failed',
+      over: true,
     })
   })
 
   it('needs no attempt where nobody is asked', () => {
     const ended = followed(detail('Committing'), detail('Committed'), [])
     expect(ended).toMatchObject({ attempted: 'none', outcome: 'ended' })
-    expect(followed(detail('Committing'), detail('Committing'), [])).toMatchObject({ outcome: 'done', over: true })
+    expect(followed(detail('Committing'), detail('Committing'), [])).toMatchObject({
+      outcome: 'done',
+      over: true,
+    })
   })
 
   it('counts an attempt from 1 again after the budget was used up', () => {
@@ -82,9 +89,13 @@ describe('what came of an operation', () => {
     const before: Branch = { id: '1', step: 'pay', state: 'Registered', attempts: 1, inFlightUntil: 'soon' }
     const now: Branch = { id: '1', step: 'pay', state: 'PhaseOneDone', attempts: 1 }
     expect(followed(detail('Active', before), detail('Active', now), ['1']).lines[0]!.state).toBe('done')
-    expect(followed(detail('RollingBack', before), detail('RollingBack', now), ['1']).lines[0]!.state).not.toBe('done')
+    expect(followed(detail('RollingBack', before), detail('RollingBack', now), ['1']).lines[0]!.state).not.toBe(
+      'done',
+    )
     const failed: Branch = { ...now, state: 'PhaseOneFailed', failure: 'no money' }
-    expect(followed(detail('Active', before), detail('RollingBack', failed), ['1']).lines[0]!.state).toBe('refused')
+    expect(followed(detail('Active', before), detail('RollingBack', failed), ['1']).lines[0]!.state).toBe(
+      'refused',
+    )
   })
 })
 

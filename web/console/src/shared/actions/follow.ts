@@ -36,7 +36,8 @@ export function followed(answered: Detail, now: Detail, asked: readonly string[]
   const open = lines.filter((line) => line.state === 'asked' || line.state === 'waiting')
   const attempted = attemptedOf(lines)
   const failed = lines.some((line) => line.state === 'failed')
-  const refused = lines.some((line) => line.state === 'refused') || (now.stuckReason === 'refused' && open.length > 0)
+  const refused =
+    lines.some((line) => line.state === 'refused') || (now.stuckReason === 'refused' && open.length > 0)
   const asking = lines.some((line) => line.state === 'asked')
   const over = ended || open.length === 0 || ((failed || refused) && !asking)
   const outcome = outcomeOf({ over, ended, refused, failed, lines })
@@ -72,8 +73,12 @@ function attemptOf(before: Branch | undefined): number {
 }
 
 function lineOf(id: string, before: Branch | undefined, now: Branch | undefined, whole: Detail): Line {
-  const line = (state: Line['state'], rest: Partial<Line> = {}): Line =>
-    ({ id, name: branchName(now ?? before, id), state, ...rest })
+  const line = (state: Line['state'], rest: Partial<Line> = {}): Line => ({
+    id,
+    name: branchName(now ?? before, id),
+    state,
+    ...rest,
+  })
   if (!now) return line('left')
   const said = now.failure || undefined
   switch (now.state) {

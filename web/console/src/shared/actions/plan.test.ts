@@ -11,7 +11,8 @@ describe('a plan in words', () => {
     })
     expect(all).toEqual([
       {
-        kind: 'calls', text: 'Asks 2 participants to commit',
+        kind: 'calls',
+        text: 'Asks 2 participants to commit',
         items: ['1 · http://pay/confirm', '2 · jdbc:mysql://stock'],
       },
     ])
@@ -31,21 +32,28 @@ describe('a plan in words', () => {
       ],
     })
     expect(all.map((one) => one.text)).toEqual([
-      'Unlocks 3 rows at once', 'Unlocks 1,200 rows when the calls have succeeded',
+      'Unlocks 3 rows at once',
+      'Unlocks 1,200 rows when the calls have succeeded',
     ])
     expect(all[1]!.items).toEqual(['1,200 rows of b, branch 2'])
   })
 
   it('names messages by what they are about', () => {
     const [one] = consequencesOf({
-      messages: [{ topic: 'concord-commit', about: 'decision' }, { topic: 'mails', about: 'branch', branch: '3' }],
+      messages: [
+        { topic: 'concord-commit', about: 'decision' },
+        { topic: 'mails', about: 'branch', branch: '3' },
+      ],
     })
     expect(one!.items).toEqual(['concord-commit: the decision', 'mails: the message of branch 3'])
   })
 
   it('is empty if nothing happens', () => {
     expect(plannedOf({ status: 'Committing', resultingStatus: 'Committing', digest: 'd' })).toEqual({
-      from: 'Committing', to: 'Committing', digest: 'd', consequences: [],
+      from: 'Committing',
+      to: 'Committing',
+      digest: 'd',
+      consequences: [],
     })
   })
 })
@@ -54,7 +62,10 @@ it('knows whom a plan asks, by calls and by messages', () => {
   expect(
     askedOf({
       calls: [{ branch: '1' }, { branch: '1' }],
-      messages: [{ about: 'decision', topic: 't' }, { about: 'branch', branch: '2' }],
+      messages: [
+        { about: 'decision', topic: 't' },
+        { about: 'branch', branch: '2' },
+      ],
     }),
   ).toEqual(['1', '2'])
 })

@@ -29,7 +29,9 @@ export function consequencesOf(plan: Plan, detail?: Detail): Consequence[] {
     out.push({
       kind: 'calls',
       text: many(calls.length, `calls1_${operation}`, `calls_${operation}`),
-      items: calls.map((call) => [branch(call.branch ?? ''), call.url || call.resource].filter(Boolean).join(' · ')),
+      items: calls.map((call) =>
+        [branch(call.branch ?? ''), call.url || call.resource].filter(Boolean).join(' · '),
+      ),
     })
   }
   for (const now of [true, false]) {
@@ -41,7 +43,9 @@ export function consequencesOf(plan: Plan, detail?: Detail): Consequence[] {
       text: say(words, now ? 'freesNow' : 'freesLater', { n: count(rows) }),
       items: frees.map((free) =>
         say(words, 'rowsOf', {
-          n: count(free.rows ?? 0), resource: free.resource ?? '', branch: branch(free.branch ?? ''),
+          n: count(free.rows ?? 0),
+          resource: free.resource ?? '',
+          branch: branch(free.branch ?? ''),
         }),
       ),
     })
@@ -82,4 +86,3 @@ export function branchLabel(id: string, detail?: Detail): string {
 function many(n: number, one: keyof (typeof words)['en'], more: keyof (typeof words)['en']): string {
   return n === 1 ? say(words, one) : say(words, more, { n: count(n) })
 }
-

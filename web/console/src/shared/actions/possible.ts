@@ -37,13 +37,16 @@ const skipsTold = 18
 /** reasonAgainst says why an operation cannot be done now; empty if it can. What the server lists as possible counts
  * most; the rest is put into words here. */
 export function reasonAgainst(op: Operation, detail: Detail, why: Schemas['Why'] | undefined): string {
-  if (why?.actions?.some((one) => one.action === op.action && (one.branch ?? '') === (op.branch ?? ''))) return ''
+  if (why?.actions?.some((one) => one.action === op.action && (one.branch ?? '') === (op.branch ?? '')))
+    return ''
   const key = against(op, detail, why)
   return key && say(words, key)
 }
 
 function against(
-  op: Operation, detail: Detail, why: Schemas['Why'] | undefined,
+  op: Operation,
+  detail: Detail,
+  why: Schemas['Why'] | undefined,
 ): '' | keyof (typeof words)['en'] {
   if (detail.status === 'Committed' || detail.status === 'RolledBack') return 'ended'
   const active = detail.status === 'Active'

@@ -168,7 +168,10 @@ export function progressOf(f: Followed, now: Detail): Progress {
     accepted: say(words, 'acceptedOp'),
     attempted: { state: f.attempted, text: attempt },
     result: resultOf(f, now),
-    lines: f.lines.map((line) => ({ ...line, name: line.name === line.id ? line.id : `${line.name} (${line.id})` })),
+    lines: f.lines.map((line) => ({
+      ...line,
+      name: line.name === line.id ? line.id : `${line.name} (${line.id})`,
+    })),
     over: f.over,
   }
 }

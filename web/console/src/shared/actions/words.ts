@@ -118,7 +118,8 @@ export const words = defineWords(
     replay_title: 'Replay dead letter {letter}',
     replay_verb: 'Replay',
     replay_text: 'The group gets the event again, at once.',
-    replay_does: 'Gives the event to the group {group} again. Consumers that have handled it before get it once more.',
+    replay_does:
+      'Gives the event to the group {group} again. Consumers that have handled it before get it once more.',
     replay_done:
       'It is out of the dead letters and with the group again. If it fails as often as before, it comes back.',
     discard_title: 'Discard dead letter {letter}',

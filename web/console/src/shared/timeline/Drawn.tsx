@@ -48,8 +48,12 @@ export function Drawn({ item, x, chosen }: { item: Item; x: (at: number) => numb
 
 function Mark({ item, at }: { item: Point; at: number }) {
   return (
-    <path className={classes['point']} data-kind={item.kind} d={pointShapes[item.kind]}
-      transform={`translate(${at} ${middle})`} />
+    <path
+      className={classes['point']}
+      data-kind={item.kind}
+      d={pointShapes[item.kind]}
+      transform={`translate(${at} ${middle})`}
+    />
   )
 }
 
@@ -62,8 +66,15 @@ function Bar({ item, left, width }: { item: Span; left: number; width: number })
     case 'phase':
       return (
         <>
-          <rect className={classes['phase']} data-outcome={item.outcome} x={left} width={width} y={middle - 10}
-            height={20} rx={3} />
+          <rect
+            className={classes['phase']}
+            data-outcome={item.outcome}
+            x={left}
+            width={width}
+            y={middle - 10}
+            height={20}
+            rx={3}
+          />
           {width > 110 && (
             <text className={classes['inside']} x={left + 12} y={middle + 4}>
               {fitting(item.title, width - 24)}
@@ -81,8 +92,16 @@ function Attempt({ item, left, width }: { item: Span; left: number; width: numbe
   const top = middle - barHeight / 2
   return (
     <>
-      <rect className={classes['attempt']} data-outcome={item.outcome} x={left} width={width} y={top}
-        height={barHeight} rx={Math.min(3, width / 2)} opacity={item.startKnown ? 1 : 0.85} />
+      <rect
+        className={classes['attempt']}
+        data-outcome={item.outcome}
+        x={left}
+        width={width}
+        y={top}
+        height={barHeight}
+        rx={Math.min(3, width / 2)}
+        opacity={item.startKnown ? 1 : 0.85}
+      />
       {bad && width >= 14 && <Cross at={left + width - 8} />}
       {bad && width < 14 && <Cross at={left + width + 6} />}
       {width > 34 && item.attempt !== undefined && (

@@ -83,7 +83,9 @@ export interface Row extends Lane {
 
 /** rowsOf applies what people have chosen: only what failed, and which groups are folded. */
 export function rowsOf(
-  lanes: readonly Lane[], chosen: { failedOnly: boolean; folded: ReadonlySet<string> }, names: Record<string, string>,
+  lanes: readonly Lane[],
+  chosen: { failedOnly: boolean; folded: ReadonlySet<string> },
+  names: Record<string, string>,
 ): Row[] {
   const out: Row[] = []
   const seen = new Set<string>()
@@ -112,7 +114,11 @@ export function rowsOf(
  * of several items within less than `least` the weightiest stays. Failures are never left out for others. What is
  * near is measured where `place` puts a moment. */
 export function visibleItems(
-  items: readonly Item[], from: number, to: number, least: number, place: (at: number) => number = (at) => at,
+  items: readonly Item[],
+  from: number,
+  to: number,
+  least: number,
+  place: (at: number) => number = (at) => at,
 ): Item[] {
   const out: Item[] = []
   const last = new Map<string, { item: Item; start: number; short: boolean; index: number }>()

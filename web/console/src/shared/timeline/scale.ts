@@ -12,14 +12,20 @@ export interface Scale {
 export function linearScale(first: number, last: number): Scale {
   const width = Math.max(last - first, 1)
   return {
-    first, last: first + width, even: true, toU: (at) => (at - first) / width, toTime: (u) => first + u * width,
+    first,
+    last: first + width,
+    even: true,
+    toU: (at) => (at - first) / width,
+    toTime: (u) => first + u * width,
   }
 }
 
 /** gapScale draws gaps by their order of magnitude, so that milliseconds and hours fit onto one line. Between two
  * moments at which something happens it is true to time. */
 export function gapScale(moments: readonly number[], first: number, last: number): Scale {
-  const all = [...new Set([first, ...moments.filter((at) => at > first && at < last), Math.max(last, first + 1)])]
+  const all = [
+    ...new Set([first, ...moments.filter((at) => at > first && at < last), Math.max(last, first + 1)]),
+  ]
   all.sort((a, b) => a - b)
   const at: number[] = [0]
   for (let i = 1; i < all.length; i++) at.push(at[i - 1]! + Math.log2(2 + (all[i]! - all[i - 1]!)))
@@ -40,7 +46,9 @@ export function gapScale(moments: readonly number[], first: number, last: number
     return to[i]! + part * (to[i + 1]! - to[i]!)
   }
   return {
-    first, last: all.at(-1)!, even: false,
+    first,
+    last: all.at(-1)!,
+    even: false,
     toU: (time) => between(all, at, time) / total,
     toTime: (u) => between(at, all, u * total),
   }
@@ -87,7 +95,9 @@ function clamped(view: View): View {
 
 /** viewText writes a view for an address, viewOf reads it. */
 export function viewText(view: View): string | undefined {
-  return view.from === whole.from && view.to === whole.to ? undefined : `${digits(view.from)}~${digits(view.to)}`
+  return view.from === whole.from && view.to === whole.to
+    ? undefined
+    : `${digits(view.from)}~${digits(view.to)}`
 }
 
 function digits(n: number): string {
@@ -102,8 +112,8 @@ export function viewOf(text: string | null): View {
 }
 
 const steps = [
-  1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000,
-  900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000,
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000,
+  600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000,
 ]
 
 /** ticksOf returns moments for the axis, since the first moment, that are at least a part of the view apart. */

@@ -48,7 +48,8 @@ export function useTimelineState(): [TimelineState, (change: Partial<TimelineSta
     const timer = setTimeout(() => {
       const now = latest.current
       const next = stateInto(now.params, state)
-      if (next.toString() !== now.params.toString()) now.setParams(next, { replace: true, preventScrollReset: true })
+      if (next.toString() !== now.params.toString())
+        now.setParams(next, { replace: true, preventScrollReset: true })
     }, addressAfter)
     return () => clearTimeout(timer)
   }, [state])

@@ -4,16 +4,28 @@ import { stateInto, stateOf } from './state.ts'
 import { gapScale, linearScale, panned, shownWith, ticksOf, viewOf, viewText, whole, zoomed } from './scale.ts'
 
 const span = (id: string, from: number, to: number, outcome: 'done' | 'failed' = 'done'): Item => ({
-  type: 'span', id, kind: 'attempt', from, to, outcome, title: id, startKnown: true,
+  type: 'span',
+  id,
+  kind: 'attempt',
+  from,
+  to,
+  outcome,
+  title: id,
+  startKnown: true,
 })
 const point = (id: string, at: number): Item => ({ type: 'point', id, kind: 'mark', at, title: id })
 const lane = (id: string, group: string, failed: boolean, ...items: Item[]): Lane => ({
-  id, group, title: id, failed, items,
+  id,
+  group,
+  title: id,
+  failed,
+  items,
 })
 
 describe('rows', () => {
   const lanes = [
-    lane('tm', 'all', false, point('b', 0)), lane('b1', 'branches', true, span('x', 5, 9, 'failed')),
+    lane('tm', 'all', false, point('b', 0)),
+    lane('b1', 'branches', true, span('x', 5, 9, 'failed')),
     lane('b2', 'branches', false, span('y', 2, 3)),
   ]
   const names = { branches: 'Branches' }
@@ -25,7 +37,10 @@ describe('rows', () => {
 
   it('fold into one, in the order of time', () => {
     const rows = rowsOf(lanes, { failedOnly: false, folded: new Set(['branches']) }, names)
-    expect(rows.map((row) => [row.title, row.folds, row.failed])).toEqual([['tm', 0, false], ['Branches', 2, true]])
+    expect(rows.map((row) => [row.title, row.folds, row.failed])).toEqual([
+      ['tm', 0, false],
+      ['Branches', 2, true],
+    ])
     expect(rows[1]!.items.map((item) => item.id)).toEqual(['y', 'x'])
   })
 
@@ -47,7 +62,13 @@ describe('what is drawn', () => {
   })
 
   it('leaves out what cannot be told apart, but never a failure', () => {
-    const items = [span('a', 0, 1), span('b', 2, 3), span('bad', 4, 5, 'failed'), span('c', 6, 7), span('far', 90, 91)]
+    const items = [
+      span('a', 0, 1),
+      span('b', 2, 3),
+      span('bad', 4, 5, 'failed'),
+      span('c', 6, 7),
+      span('far', 90, 91),
+    ]
     expect(visibleItems(items, 0, 100, 10).map((item) => item.id)).toEqual(['bad', 'far'])
   })
 
@@ -137,7 +158,11 @@ describe('ticks', () => {
 describe('what is chosen', () => {
   it('is kept in the address beside what is there already', () => {
     const chosen = {
-      view: { from: 0.25, to: 0.5 }, failedOnly: true, shortGaps: false, folded: new Set(['branches']), chosen: 'b:1:2',
+      view: { from: 0.25, to: 0.5 },
+      failedOnly: true,
+      shortGaps: false,
+      folded: new Set(['branches']),
+      chosen: 'b:1:2',
     }
     const params = stateInto(new URLSearchParams('tab=locks'), chosen)
     expect(params.get('tab')).toBe('locks')
