@@ -184,7 +184,7 @@ func (s *Server) makeView(c *gin.Context) {
 func (s *Server) storeView(c *gin.Context, status int, v *storedView, body *viewBody, before uint64) {
 	v.List, v.Name, v.Query = body.List, clean(body.Name, viewNameMax), strings.TrimSpace(body.Query)
 	v.Columns, v.Shared, v.UpdatedAt = append([]string{}, body.Columns...), body.Shared, when(s.o.Clock.Now())
-	v.Own = true
+	v.Own = v.By == access.From(c).ID
 	if err := s.put(c, viewKind, savedViewKey(v.ID), before+1, v, 0); err != nil {
 		s.fail(c, err)
 		return

@@ -61,6 +61,9 @@ func TestViewsAreOnesOwnOrShared(t *testing.T) {
 	if status, got, _ := g.do(t, "PUT", path, change, "Authorization", kim); status != 200 || got["name"] != "all of us" {
 		t.Errorf("%d %v", status, got)
 	}
+	if status, got, _ := g.do(t, "PUT", path, change, "Authorization", admin); status != 200 || got["own"] != false {
+		t.Errorf("an admin changes it: %d %v", status, got)
+	}
 	if status, got, _ := g.do(t, "DELETE", path, "", "Authorization", admin); status != 200 {
 		t.Errorf("%d %v", status, got)
 	}

@@ -70,7 +70,6 @@ func (n *node) observeRequests() {
 	})
 }
 
-// collectors are the metrics that telemetry feeds.
 // latency is how long transactions took lately.
 func (n *node) latency() web.Latency {
 	r := n.telemetry.Recent()
@@ -79,6 +78,7 @@ func (n *node) latency() web.Latency {
 	}
 }
 
+// collectors are the metrics that telemetry feeds.
 func (n *node) collectors() []prometheus.Collector { return n.telemetry.Collectors() }
 
 // observeHalf tells the telemetry how a message of decisions went out.
