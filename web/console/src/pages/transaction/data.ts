@@ -7,6 +7,9 @@ import { followTransaction } from '@/shared/actions/transactions.ts'
 
 const key = (xid: string, what: string) => ['transaction', xid, what] as const
 
+/** Milliseconds after a change until what belongs to it is asked for again. */
+const renewAfter = 200
+
 /** hasEnded says whether nothing more will happen. */
 export function hasEnded(detail: Schemas['TransactionDetail'] | undefined): boolean {
   return detail?.status === 'Committed' || detail?.status === 'RolledBack'
@@ -24,15 +27,27 @@ export function useDetail(xid: string) {
   const follow = query.data !== undefined && !hasEnded(query.data)
   useEffect(() => {
     if (!follow) return
-    return followTransaction(xid, {
+    let later: ReturnType<typeof setTimeout> | undefined
+    const renew = () => {
+      later = undefined
+      for (const what of ['history', 'why', 'decision', 'locks', 'audit']) {
+        void client.invalidateQueries({ queryKey: key(xid, what) })
+      }
+    }
+    const stop = followTransaction(xid, {
       onLiveness: setLiveness,
       onState: (now) => {
         client.setQueryData(key(xid, 'detail'), now)
-        for (const what of ['history', 'why', 'decision', 'locks', 'audit']) {
-          void client.invalidateQueries({ queryKey: key(xid, what) })
-        }
+        // Many changes in a moment are one look.
+        later ??= setTimeout(renew, renewAfter)
       },
     })
+    return () => {
+      stop()
+      if (later === undefined) return
+      clearTimeout(later)
+      renew() // the last state ends it, and counts most
+    }
   }, [client, follow, xid])
   return { query, liveness, follow }
 }
