@@ -53,7 +53,12 @@ const guard: Middleware = {
   },
   async onResponse({ response }) {
     if (response.status !== 403) return
-    const problem = asBody(await response.clone().json().catch(() => undefined))
+    const problem = asBody(
+      await response
+        .clone()
+        .json()
+        .catch(() => undefined),
+    )
     if (problem['code'] === 'requestForged') forged()
   },
 }

@@ -24,7 +24,8 @@ it('asks once for what belongs to many changes, and again when it has ended', ()
     tell = on.onState
     return () => {}
   })
-  const wrapper = (props: { children: ReactNode }) => createElement(QueryClientProvider, { client }, props.children)
+  const wrapper = (props: { children: ReactNode }) =>
+    createElement(QueryClientProvider, { client }, props.children)
   renderHook(() => useDetail('x'), { wrapper })
   const histories = () => asked.mock.calls.filter(([of]) => of?.queryKey?.[2] === 'history').length
   act(() => {
