@@ -22,8 +22,9 @@ import (
 
 const (
 	viewKind = "view"
-	// savedViewsMax bounds the views of one list; viewQueryMax and viewColumnsMax those parts of one.
+	// savedViewsMax bounds the views of one list, ownViewsMax those of one owner; the others bound parts of a view.
 	savedViewsMax  = 500
+	ownViewsMax    = 200
 	viewNameMax    = 60
 	viewQueryMax   = 2000
 	viewColumnsMax = 40
@@ -72,6 +73,10 @@ var (
 		Status: http.StatusConflict, Code: "viewsTooMany",
 		Title: fmt.Sprintf("A list has at most %d saved views: delete one first.", savedViewsMax),
 	}
+	problemOwnViews = Problem{
+		Status: http.StatusConflict, Code: "viewsTooMany",
+		Title: fmt.Sprintf("Nobody has more than %d saved views: delete one first.", ownViewsMax),
+	}
 	problemViewOthers = Problem{
 		Status: http.StatusForbidden, Code: "viewOthers", Title: "The view belongs to somebody else.",
 	}
@@ -118,7 +123,7 @@ func (s *Server) listViews(c *gin.Context) {
 		s.fail(c, p.err)
 		return
 	}
-	all, err := s.views(c, list)
+	all, err := s.views(c, list+"/")
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -133,9 +138,9 @@ func (s *Server) listViews(c *gin.Context) {
 	c.JSON(http.StatusOK, out)
 }
 
-// views returns all views of a list.
-func (s *Server) views(ctx context.Context, list string) (all []storedView, err error) {
-	q := orchestrator.DocumentQuery{Kind: viewKind, Prefix: list + "/", Limit: orchestrator.PageItemsMax}
+// views returns the views whose keys have a prefix: all of a list, or of all lists.
+func (s *Server) views(ctx context.Context, prefix string) (all []storedView, err error) {
+	q := orchestrator.DocumentQuery{Kind: viewKind, Prefix: prefix, Limit: orchestrator.PageItemsMax}
 	for {
 		page, err := s.o.Documents.ListDocuments(ctx, q)
 		if err != nil || len(page) == 0 {
@@ -164,14 +169,27 @@ func (s *Server) makeView(c *gin.Context) {
 	}
 	var all []storedView
 	if err == nil {
-		all, err = s.views(c, body.List)
+		all, err = s.views(c, "")
 	}
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	if len(all) >= savedViewsMax {
+	there, own := 0, 0
+	for _, v := range all {
+		if v.List == body.List {
+			there++
+		}
+		if v.By == access.From(c).ID {
+			own++
+		}
+	}
+	switch {
+	case there >= savedViewsMax:
 		s.refuse(c, problemViews)
+		return
+	case own >= ownViewsMax:
+		s.refuse(c, problemOwnViews)
 		return
 	}
 	v := storedView{SavedView: SavedView{

@@ -96,7 +96,7 @@ func TestAListHasABoundOfViews(t *testing.T) {
 	g := guarded(t, nil)
 	bo := g.withRoles(t, "viewer")
 	for range savedViewsMax {
-		v := &storedView{SavedView: SavedView{ID: fmt.Sprintf("l-%d", g.nextID)}}
+		v := &storedView{SavedView: SavedView{ID: fmt.Sprintf("l-%d", g.nextID), List: "l"}}
 		g.nextID++
 		if err := g.server.put(t.Context(), viewKind, savedViewKey(v.ID), 1, v, 0); err != nil {
 			t.Fatal(err)
@@ -105,5 +105,28 @@ func TestAListHasABoundOfViews(t *testing.T) {
 	_, got, _ := g.do(t, "POST", "/api/v1/views", `{"list":"l","name":"one more"}`, "Authorization", bo)
 	if got["code"] != "viewsTooMany" {
 		t.Errorf("%v", got)
+	}
+}
+
+// Lists may be called as one likes, so that a bound of each of them would be none.
+func TestNobodyHasEndlessViews(t *testing.T) {
+	t.Parallel()
+	g := guarded(t, nil)
+	bo, kim := g.withRoles(t, "viewer"), g.withRoles(t, "operator")
+	made := func(token string, n int) (int, any) {
+		body := fmt.Sprintf(`{"list":"l%d","name":"x"}`, n)
+		status, got, _ := g.do(t, "POST", "/api/v1/views", body, "Authorization", token)
+		return status, got["code"]
+	}
+	for n := range ownViewsMax {
+		if status, code := made(bo, n); status != 201 {
+			t.Fatalf("%d: %d %v", n, status, code)
+		}
+	}
+	if status, code := made(bo, ownViewsMax); status != 409 || code != "viewsTooMany" {
+		t.Errorf("%d %v", status, code)
+	}
+	if status, code := made(kim, ownViewsMax); status != 201 {
+		t.Errorf("somebody else: %d %v", status, code)
 	}
 }
