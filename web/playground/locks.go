@@ -49,21 +49,27 @@ func locks(ctx context.Context, p *Playground, r *run) error {
 	return atOnce(todo)
 }
 
-// waiter is a transaction that has rows of its own and wants others, gets them at last or gives up, and ends.
+// waiter has rows of its own and wants others. Who is refused them gives up and begins anew, as an application does whose
+// request is repeated: the server lets a transaction wait once, and then sends it away at once for some time.
 func waiter(ctx context.Context, r *run, a *application, own, wanted string, within time.Duration) error {
-	xid, err := a.begin(ctx, "sell", within+time.Minute)
-	if err != nil {
-		return err
+	for until := time.Now().Add(within); ; {
+		xid, err := a.begin(ctx, "sell", time.Minute)
+		if err != nil {
+			return err
+		}
+		r.begun(xid)
+		got, err := a.lockSoon(ctx, xid, own, 5*time.Second)
+		if err == nil && got {
+			got, err = a.lock(ctx, xid, wanted)
+		}
+		if err != nil {
+			return err
+		}
+		err = a.end(ctx, xid, got)
+		if got || err != nil || time.Now().After(until) || !pause(ctx, 200*time.Millisecond) {
+			return err
+		}
 	}
-	r.begun(xid)
-	got, err := a.lockSoon(ctx, xid, own, within)
-	if err == nil && got {
-		got, err = a.lockSoon(ctx, xid, wanted, within)
-	}
-	if err != nil {
-		return err
-	}
-	return a.end(ctx, xid, got)
 }
 
 // cycles has two transactions wait for each other, again and again: the server refuses one of them each time.

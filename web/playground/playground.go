@@ -45,6 +45,7 @@ type Options struct {
 // Playground starts samples.
 type Playground struct {
 	o      Options
+	shaky  string // the base of those that may be silent
 	api    *client
 	starts chan *run
 	ended  chan struct{} // closed when Run returns
@@ -63,7 +64,7 @@ func New(o Options) *Playground {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Playground{
-		o: o, api: newClient(o.Base), starts: make(chan *run, RunsMax), ended: make(chan struct{}),
+		o: o, shaky: shakyOf(o.Base), api: newClient(o.Base), starts: make(chan *run, RunsMax), ended: make(chan struct{}),
 		published: map[string]bool{},
 	}
 }

@@ -257,3 +257,44 @@ func TestParticipantsDoWhatTheirURLSays(t *testing.T) {
 		t.Errorf("who is no coordinator gets %d", w.Code)
 	}
 }
+
+func TestSilentParticipantsHaveAnOriginOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	const steady, shaky = "http://127.0.0.1:8088" + Path, "http://localhost:8088" + Path
+	p := New(Options{Base: "http://127.0.0.1:8088"})
+	for failure, want := range map[string]string{
+		"": steady, None: steady, Refuse: steady, Stuck: steady,
+		Unknown: shaky, Slow: shaky, Timeout: shaky, Crash: shaky,
+	} {
+		if got := p.at("stock", failure, 2); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: %s", failure, got)
+		}
+	}
+	got := New(Options{Base: "http://127.0.0.2:1"}).at("stock", Crash, 2)
+	if !strings.HasPrefix(got, "http://127.0.0.2:1/") {
+		t.Errorf("no name leads to %s", got)
+	}
+	for _, s := range sagas() {
+		for _, file := range s.files {
+			text, err := definitions.ReadFile("sagas/" + file + ".yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(text)) {
+				if strings.Contains(line, ".failure ??") != strings.Contains(line, "SHAKY/") {
+					t.Errorf("%s: %s", file, line)
+				}
+			}
+		}
+	}
+}
+
+func TestSlowOnesOfAStreamAnswerInTime(t *testing.T) {
+	t.Parallel()
+	for timed, want := range map[bool]int{true: 2, false: 60} {
+		r := &run{scenario: &Scenario{Timed: timed}, wish: Wish{Seconds: 60}}
+		if got := r.slowness(); got != want {
+			t.Errorf("timed %v: %d", timed, got)
+		}
+	}
+}

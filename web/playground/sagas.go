@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// definitions are the sample sagas. BASE in them stands for where the participants are.
+// definitions are the sample sagas. BASE in them stands for where the participants are, SHAKY
+// for where those are that may be silent.
 //
 //go:embed sagas
 var definitions embed.FS
@@ -113,6 +114,7 @@ func (p *Playground) publish(ctx context.Context, s *sampleSaga) error {
 			return fmt.Errorf("sample saga %s: %w", file, err)
 		}
 		text = bytes.ReplaceAll(text, []byte("BASE"), []byte(p.o.Base+strings.TrimSuffix(Path, "/")))
+		text = bytes.ReplaceAll(text, []byte("SHAKY"), []byte(p.shaky+strings.TrimSuffix(Path, "/")))
 		if err := p.api.ask(ctx, "POST", "/sagas/definitions?note=playground", text, nil); err != nil {
 			return fmt.Errorf("publish the sample saga %s: %w", file, err)
 		}
@@ -134,10 +136,7 @@ func (p *Playground) saga(ctx context.Context, r *run, s *sampleSaga, failure st
 	if s.name != "sample-payroll" {
 		input["failure"] = fail
 	}
-	input["undo"], input["seconds"] = undo, r.wish.Seconds
-	if r.scenario.Timed {
-		input["seconds"] = 2
-	}
+	input["undo"], input["seconds"] = undo, r.slowness()
 	var g begun
 	err := p.api.ask(ctx, "POST", "/sagas/runs", map[string]any{
 		"saga": s.name, "application": "sample-shop", "input": input,

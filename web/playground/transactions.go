@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,17 +18,38 @@ type begun struct {
 	ID  string `json:"id"`
 }
 
-// at is the URL of a participant with which something goes wrong.
+// at is the URL of a participant with which something goes wrong. Those that are silent, late or broken have an origin of
+// their own: the coordinator leaves such an origin alone for a while, and the others are not to wait for that.
 func (p *Playground) at(service, failure string, seconds int) string {
-	address := p.o.Base + Path + service
-	if failure == "" || failure == None {
-		return address
+	base := p.o.Base
+	switch failure {
+	case "", None:
+		return base + Path + service
+	case Unknown, Slow, Timeout, Crash:
+		base = p.shaky
 	}
+	address := base + Path + service
 	q := url.Values{"fail": {failure}}
 	if failure == Slow {
 		q.Set("seconds", strconv.Itoa(seconds))
 	}
 	return address + "?" + q.Encode()
+}
+
+// shakyOf is another name of the same address, so that it counts as another origin; base itself if there is none.
+func shakyOf(base string) string {
+	if rest, ok := strings.CutPrefix(base, "http://127.0.0.1:"); ok {
+		return "http://localhost:" + rest
+	}
+	return base
+}
+
+// slowness is how many seconds slow ones take. Where the seconds are those of the run, it is less than anybody waits.
+func (r *run) slowness() int {
+	if r.scenario.Timed {
+		return 2
+	}
+	return r.wish.Seconds
 }
 
 // work is what an application does between begin and end: it takes some time.
@@ -74,7 +96,7 @@ func (p *Playground) order(ctx context.Context, r *run, failure string) error {
 				"payload": map[string]any{"order": number, "sku": "tea-" + strconv.Itoa(number%7), "pieces": 1 + number%3},
 			},
 			{
-				"kind": "tcc", "confirmUrl": p.at("payments/confirm", payment, r.wish.Seconds),
+				"kind": "tcc", "confirmUrl": p.at("payments/confirm", payment, r.slowness()),
 				"cancelUrl": p.at("payments/cancel", None, 0), "timeoutMs": 4000,
 				"retry":   map[string]any{"firstMs": 500, "maxMs": 3000},
 				"payload": map[string]any{"order": number, "amount": number%300 + 5, "card": "4111 1111 1111 1111"},
@@ -115,7 +137,7 @@ func (p *Playground) deliver(ctx context.Context, r *run, failure string) error 
 		"check": map[string]any{"url": p.at("shop/check", check, 0)},
 		"deliveries": []map[string]any{
 			{
-				"url": p.at("points/add", delivery, r.wish.Seconds), "timeoutMs": 4000,
+				"url": p.at("points/add", delivery, r.slowness()), "timeoutMs": 4000,
 				"payload": map[string]any{"order": number, "points": number % 50},
 			},
 			{"topic": "sample-mails", "payload": map[string]any{"order": number, "to": "customer@shop.example"}},
