@@ -54,7 +54,7 @@ func (k *known) step(b *txn.Branch, d CauseData) (c Cause, open bool) {
 	name, until := b.Step.Name, ""
 	if b.Step.Until != 0 {
 		d.Until = when(b.Step.Until)
-		until = ", until " + d.Until
+		until = ", until " + moment(b.Step.Until)
 	}
 	failed := b.State == txn.PhaseOneFailed || b.State == txn.Registered && b.Step.GaveUp
 	switch {

@@ -59,12 +59,31 @@ func (s *Server) showWhy(c *gin.Context) {
 	})
 }
 
+// decidedBy says who has decided, to people.
+func decidedBy(c txn.Cause) string {
+	return map[txn.Cause]string{
+		txn.CauseRequested: ", decided by whoever began it",
+		txn.CauseTimeout:   ", decided by its timeout",
+		txn.CauseReported:  ", decided by a report of its client",
+		txn.CauseOperator:  ", decided by a person",
+		txn.CauseChecked:   ", decided by what its sender answered when it was asked",
+		txn.CauseCompleted: ", decided by its steps, which were all done",
+		txn.CauseRefused:   ", decided by a step that could not be done",
+	}[c]
+}
+
+// moment is a time within a sentence, where the clock of who reads it is not known.
+func moment(m txn.Millis) string {
+	return m.Time().UTC().Format("2006-01-02 at 15:04:05 UTC")
+}
+
+// endSentence says how it has ended; the exact time is a field of its own.
 func endSentence(g *txn.Global) string {
 	end := "committed"
 	if g.Status == txn.RolledBack {
 		end = "rolled back"
 	}
-	end = "It has ended: " + end + " at " + when(g.EndedAt) + ", decided by " + g.Cause.String() + "."
+	end = "It has ended: " + end + " on " + moment(g.EndedAt) + decidedBy(g.Cause) + "."
 	if g.Heuristic {
 		end += " A person has given up that its effects are all or nothing."
 	}

@@ -297,7 +297,7 @@ func TestWhyOfWhatHasEndedIsTheOutcome(t *testing.T) {
 	status, got, _ := r.do(t, "GET", "/api/v1/transactions/7/why", "")
 	sentence := got["sentence"].(string)
 	if status != 200 || len(got["causes"].([]any)) != 0 || len(got["actions"].([]any)) != 0 ||
-		!strings.Contains(sentence, "rolled back at 2023-11-14T22:13:20.000Z, decided by timeout") ||
+		!strings.Contains(sentence, "rolled back on 2023-11-14 at 22:13:20 UTC, decided by its timeout") ||
 		!strings.Contains(sentence, "given up") {
 		t.Errorf("%d %v", status, got)
 	}
