@@ -33,8 +33,10 @@ type DecisionQuery struct {
 	Outcome txn.Outcome
 	// From and Until bound when they were published, as far as the log knows: from ≤ t < until; 0 is no bound.
 	From, Until txn.Millis
-	Limit       int
-	Cursor      string
+	// Newest asks for the newest first, where the log can be read so; it counts for cursors, too.
+	Newest bool
+	Limit  int
+	Cursor string
 }
 
 // PublishedDecision is one copy of a decision in the log.
@@ -127,9 +129,10 @@ func (s *Server) decisionRoutes(v1 *gin.RouterGroup) {
 
 // listDecisions answers GET /api/v1/decisions.
 func (s *Server) listDecisions(c *gin.Context, d Decisions) {
-	p := s.parameters(c, "xid", "outcome", "since", "until", "limit", "cursor")
+	p := s.parameters(c, "xid", "outcome", "since", "until", "limit", "cursor", "order")
 	q := DecisionQuery{
-		From: p.time("since"), Until: p.time("until"), Cursor: p.text("cursor"),
+		Newest: p.newest(),
+		From:   p.time("since"), Until: p.time("until"), Cursor: p.text("cursor"),
 		Limit: cmp.Or(p.limit(), orchestrator.PageItemsDefault),
 	}
 	switch text := p.text("outcome"); text {
@@ -287,30 +290,33 @@ func saysStored(event []byte, g *txn.Global) bool {
 // ownDecisions shows the decisions of a log that keeps its events itself.
 type ownDecisions struct{ log Events }
 
-// Decisions implements [Decisions]. The cursor is the number of an entry.
+// Decisions implements [Decisions]. The cursor is the number of an entry: the next one, or the one before which the
+// newest of the rest is.
 func (o ownDecisions) Decisions(_ context.Context, q DecisionQuery) (all []PublishedDecision, next string, err error) {
-	first, end := o.log.Bounds()
-	from := first
-	if q.Cursor != "" {
-		if from, err = strconv.ParseUint(q.Cursor, 10, 64); err != nil {
-			return nil, "", orchestrator.ErrCursor
-		}
-	} else if q.From > 0 {
-		if from, err = o.since(first, end, q.From.Add(-publishedBefore)); err != nil {
-			return nil, "", err
+	from, err := o.begin(&q)
+	if err != nil {
+		return nil, "", err
+	}
+	read := o.log.Read
+	if q.Newest {
+		read = func(before uint64, yield func(orchestrator.EventEntry) bool) error {
+			return readNewest(o.log, before, yield)
 		}
 	}
 	scanned, size, more := 0, 0, false
 	at := from
-	err = o.log.Read(from, func(x orchestrator.EventEntry) bool {
-		if q.Until > 0 && x.At >= q.Until.Add(publishedBefore) {
+	err = read(from, func(x orchestrator.EventEntry) bool {
+		if !q.Newest && q.Until > 0 && x.At >= q.Until.Add(publishedBefore) ||
+			q.Newest && q.From > 0 && x.At < q.From.Add(-publishedBefore) {
 			return false
 		}
 		if more = len(all) == q.Limit || scanned == scannedMax || size > pageBytesMax; more {
 			return false
 		}
 		scanned++
-		at = x.Seq + 1
+		if at = x.Seq + 1; q.Newest {
+			at = x.Seq
+		}
 		if d, ok := o.wants(&x, &q); ok {
 			size += len(d.Event)
 			all = append(all, d)
@@ -321,6 +327,26 @@ func (o ownDecisions) Decisions(_ context.Context, q DecisionQuery) (all []Publi
 		next = strconv.FormatUint(at, 10)
 	}
 	return all, next, err
+}
+
+// begin is the entry at which a query begins, or before which if the newest is first.
+func (o ownDecisions) begin(q *DecisionQuery) (uint64, error) {
+	first, end := o.log.Bounds()
+	switch {
+	case q.Cursor != "":
+		from, err := strconv.ParseUint(q.Cursor, 10, 64)
+		if err != nil {
+			return 0, orchestrator.ErrCursor
+		}
+		return from, nil
+	case q.Newest && q.Until > 0:
+		return o.since(first, end, q.Until.Add(publishedBefore))
+	case q.Newest:
+		return end, nil
+	case q.From > 0:
+		return o.since(first, end, q.From.Add(-publishedBefore))
+	}
+	return first, nil
 }
 
 // wants returns the decision of an entry if it is one that is asked for.

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,27 +52,33 @@ func TestDecisionsAreBrowsed(t *testing.T) {
 	t.Parallel()
 	r, _ := setupDecisions(t)
 	for query, want := range map[string]string{
-		"limit=3":                       "1 2 3",
-		"outcome=rollback":              "10 20 30 40 50 60 70 80 90",
-		"since=3m":                      "97 98 99",
-		"since=5m&until=3m":             "95 96",
-		"xid=h:1:42":                    "42",
-		"xid=42&outcome=rollback":       "",
-		"since=1h&until=2h":             "",
-		"outcome=rollback&limit=2":      "10 20",
-		"since=2023-11-14T22:12:20Z":    "99",
-		"cursor=100&outcome=commit":     "95 96 97 98 99",
-		"since=10m&outcome=rollback":    "90",
-		"xid=h:1:42&since=1s":           "",
-		"until=98m30s&since=999h":       "1",
-		"cursor=5&limit=2&until=97m30s": "1 2",
+		"limit=3":                               "1 2 3",
+		"outcome=rollback":                      "10 20 30 40 50 60 70 80 90",
+		"since=3m":                              "97 98 99",
+		"since=5m&until=3m":                     "95 96",
+		"xid=h:1:42":                            "42",
+		"xid=42&outcome=rollback":               "",
+		"since=1h&until=2h":                     "",
+		"outcome=rollback&limit=2":              "10 20",
+		"since=2023-11-14T22:12:20Z":            "99",
+		"cursor=100&outcome=commit":             "95 96 97 98 99",
+		"since=10m&outcome=rollback":            "90",
+		"xid=h:1:42&since=1s":                   "",
+		"until=98m30s&since=999h":               "1",
+		"cursor=5&limit=2&until=97m30s":         "1 2",
+		"order=newest&limit=3":                  "99 98 97",
+		"order=newest&since=3m":                 "99 98 97",
+		"order=newest&since=5m&until=3m":        "96 95",
+		"order=newest&outcome=rollback&limit=2": "90 80",
+		"order=newest&until=98m30s&since=999h":  "1",
+		"order=newest&xid=42":                   "42",
 	} {
 		status, got, _ := r.do(t, "GET", "/api/v1/decisions?"+query, "")
 		if status != 200 || xidsOf(got) != want {
 			t.Errorf("%s: %d %q, want %q", query, status, xidsOf(got), want)
 		}
 	}
-	for _, query := range []string{"outcome=maybe", "xid=x", "since=x", "limit=0", "nonsense=1", "cursor=x"} {
+	for _, query := range []string{"outcome=maybe", "xid=x", "since=x", "limit=0", "nonsense=1", "cursor=x", "order=x", "order=newest&cursor=x"} {
 		if status, got, _ := r.do(t, "GET", "/api/v1/decisions?"+query, ""); status != 400 {
 			t.Errorf("%s: %d %v", query, status, got)
 		}
@@ -80,21 +87,29 @@ func TestDecisionsAreBrowsed(t *testing.T) {
 
 func TestDecisionsGoOnAtTheirCursor(t *testing.T) {
 	t.Parallel()
-	r, _ := setupDecisions(t)
-	var all []string
-	for cursor, pages := "", 0; ; pages++ {
-		_, got, _ := r.do(t, "GET", "/api/v1/decisions?limit=7&cursor="+cursor, "")
-		all = append(all, xidsOf(got))
-		next, more := got["next"].(string)
-		if cursor = next; !more {
-			break
-		}
-		if pages > 100 {
-			t.Fatal("the pages never end")
-		}
+	r, log := setupDecisions(t)
+	for i := range int64(600) { // more than is read backwards at once
+		log.decided(101+i, txn.Commit, whyNow+txn.Millis(i))
 	}
-	if n := len(strings.Fields(strings.Join(all, " "))); n != 99 {
-		t.Errorf("%d decisions in %d pages", n, len(all))
+	for _, order := range []string{"oldest", "newest"} {
+		var all []string
+		for cursor, pages := "", 0; ; pages++ {
+			_, got, _ := r.do(t, "GET", "/api/v1/decisions?limit=7&order="+order+"&cursor="+cursor, "")
+			all = append(all, strings.Fields(xidsOf(got))...)
+			next, more := got["next"].(string)
+			if cursor = next; !more {
+				break
+			}
+			if pages > 1000 {
+				t.Fatal("the pages never end")
+			}
+		}
+		if order == "newest" {
+			slices.Reverse(all)
+		}
+		if len(all) != 699 || all[0] != "1" || all[98] != "99" || all[99] != "101" || all[698] != "700" {
+			t.Errorf("%s: %d decisions: %v", order, len(all), all)
+		}
 	}
 }
 

@@ -316,6 +316,13 @@ func TestEventsArePaged(t *testing.T) {
 		{"from=next", "", nil},
 		{"from=6&topics=concord-commit", "", []float64{6, 7}},
 		{"topics=stock,concord-rollback", "", []float64{8, 9}},
+		{"order=newest", "", []float64{9, 7, 6, 5}},
+		{"order=newest&limit=2", "7", []float64{9, 7}},
+		{"order=newest&limit=2&cursor=7", "", []float64{6, 5}},
+		{"order=newest&from=7", "", []float64{6, 5}},
+		{"order=newest&from=oldest", "", nil},
+		{"order=newest&from=9999&topics=stock", "", []float64{8}},
+		{"order=oldest&from=7", "", []float64{7, 9}},
 	} {
 		status, got, _ := r.do(t, "GET", "/api/v1/events?"+c.query, "")
 		var seqs []float64
@@ -327,7 +334,9 @@ func TestEventsArePaged(t *testing.T) {
 			t.Errorf("%s: %d %v next %q", c.query, status, seqs, next)
 		}
 	}
-	if status, _, _ := r.do(t, "GET", "/api/v1/events?from=there", ""); status != 400 {
-		t.Errorf("from=there: %d", status)
+	for _, query := range []string{"from=there", "order=random"} {
+		if status, _, _ := r.do(t, "GET", "/api/v1/events?"+query, ""); status != 400 {
+			t.Errorf("%s: %d", query, status)
+		}
 	}
 }

@@ -68,9 +68,15 @@ func (p *parameters) from(e Events, absent string) uint64 {
 
 // listEvents answers GET /api/v1/events.
 func (s *Server) listEvents(c *gin.Context, e Events) {
-	p := s.parameters(c, "from", "topics", "limit", "cursor")
-	limit, topics := cmp.Or(p.limit(), orchestrator.PageItemsDefault), p.topics()
-	from := p.from(e, fromOldest)
+	p := s.parameters(c, "from", "topics", "limit", "cursor", "order")
+	limit, topics, newest := cmp.Or(p.limit(), orchestrator.PageItemsDefault), p.topics(), p.newest()
+	from, read := p.from(e, fromOldest), e.Read
+	if newest { // its cursor is the entry before which it goes on
+		from = p.from(e, fromNext)
+		read = func(before uint64, yield func(orchestrator.EventEntry) bool) error {
+			return readNewest(e, before, yield)
+		}
+	}
 	if p.text("cursor") != "" {
 		from = p.number("cursor", 0)
 	}
@@ -81,12 +87,14 @@ func (s *Server) listEvents(c *gin.Context, e Events) {
 	out := Page[EventEntry]{Items: []EventEntry{}}
 	scanned, size, next, more := 0, 0, from, false
 	hidden := s.maskFor(c)
-	err := e.Read(from, func(x orchestrator.EventEntry) bool {
+	err := read(from, func(x orchestrator.EventEntry) bool {
 		if more = len(out.Items) == limit || scanned == scannedMax || size > pageBytesMax; more {
 			return false
 		}
 		scanned++
-		next = x.Seq + 1
+		if next = x.Seq + 1; newest {
+			next = x.Seq
+		}
 		if topics.wants(&x) {
 			entry := viewEntry(x)
 			entry.Event = hidden.raw(entry.Event)

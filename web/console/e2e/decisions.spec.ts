@@ -20,6 +20,17 @@ test('a decision is found by its xid, and compared with what was published', asy
   await page.waitForURL(new RegExp(`/transactions/${done.id}`))
 })
 
+test('the newest decisions are at the top', async () => {
+  const before = await seed.committed()
+  const last = await seed.rolledBack()
+  const page = await open('/decisions')
+  const rows = page.getByRole('row')
+  await page.getByRole('row', { name: new RegExp(last.id) }).waitFor()
+  const told = await rows.allInnerTexts()
+  const place = (id: string) => told.findIndex((text) => text.includes(id))
+  expect(place(last.id)).toBeLessThan(place(before.id))
+})
+
 test('decisions are followed as they come, and paused', async () => {
   const page = await open('/decisions?live=true')
   await page.getByText('Waiting for the next decision').waitFor()

@@ -2,13 +2,18 @@ import { expect, test } from 'vitest'
 import { api, axe, dev, expectNoise, open, secured, seed, seedOn, shot, until } from './harness.ts'
 import { failing, saysTrouble, telling } from './harness/states.ts'
 
-test('the log is browsed from an entry and followed', async () => {
-  await seed.committed()
-  const page = await open('/events')
-  await page
-    .getByRole('row', { name: /io\.concord\.decision\.commit/ })
-    .first()
-    .waitFor()
+test('the log opens with the newest, is browsed from an entry, and followed', async () => {
+  const before = await seed.committed()
+  const last = await seed.committed()
+  const page = await open('/events?from=oldest')
+  await page.getByRole('row', { name: new RegExp(before.id) }).waitFor()
+  await page.goto((await dev()).base + '/events')
+  const rows = page.getByRole('row', { name: /io\.concord\.decision\.commit/ })
+  await rows.first().waitFor()
+  const told = await rows.allInnerTexts()
+  const place = (id: string) => told.findIndex((text) => text.includes(id))
+  expect(place(last.id)).toBeGreaterThanOrEqual(0)
+  expect(place(last.id)).toBeLessThan(place(before.id))
   await axe(page)
   await page.keyboard.press('j')
   await page.keyboard.press('Enter')

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { axe, dev, expectNoise, open, shot } from './harness.ts'
-import { failing, hanging, saysTrouble } from './harness/states.ts'
+import { axe, dev, open, shot } from './harness.ts'
+import { failing, hanging, saysTrouble, telling } from './harness/states.ts'
 
 const setting = {
   key: 'limits.lockWait',
@@ -15,6 +15,10 @@ const setting = {
 test('what counts for the cluster is shown and changed', async () => {
   const page = await open('about:blank')
   let value = '2s'
+  await telling(page, /\/api\/v1\/cluster/, {
+    node: 'a',
+    nodes: [{ id: 'a', epoch: 3, state: 'alive', self: true }],
+  })
   await page.route(/\/api\/v1\/settings/, async (route) => {
     if (route.request().method() === 'PUT') value = (route.request().postDataJSON() as { value: string }).value
     await route.fulfill({
@@ -38,7 +42,6 @@ test('what counts for the cluster is shown and changed', async () => {
 
 test('one machine has none, and says where its settings are', async () => {
   const page = await open('about:blank')
-  expectNoise(page, /status of 409/) // how the server says that it is no cluster
   await page.goto((await dev()).base + '/settings')
   await page.getByText('This server runs on one machine').waitFor()
   await axe(page)
@@ -53,13 +56,12 @@ test('one machine has none, and says where its settings are', async () => {
 
 test('trouble, and what is under way', async () => {
   const page = await open('about:blank')
-  expectNoise(page, /status of 409/)
-  const go = await hanging(page, /\/api\/v1\/settings/)
+  const go = await hanging(page, /\/api\/v1\/cluster/)
   await page.goto((await dev()).base + '/settings')
   await page.getByRole('status', { name: 'Loading' }).first().waitFor()
   go()
   await page.getByText('This server runs on one machine').waitFor()
-  await failing(page, /\/api\/v1\/settings/)
+  await failing(page, /\/api\/v1\/cluster/)
   await page.reload()
   await saysTrouble(page)
 })

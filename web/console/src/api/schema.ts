@@ -1642,8 +1642,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Published events, oldest first, without a group.
-         * @description Answers eventsElsewhere (409), as all routes under /api/v1/events do but those of dead letters, if the server
+         * Published events without a group, oldest or newest first.
+         * @description With order=newest `from` is the entry before which it begins, next (the end of the log) if it is not said.
+         *     Answers eventsElsewhere (409), as all routes under /api/v1/events do but those of dead letters, if the server
          *     publishes on RocketMQ. A page may be short, even empty, and still have a next.
          */
         get: operations["listEvents"];
@@ -6810,6 +6811,8 @@ export interface operations {
                 since?: string;
                 /** @description Published before this time; a time or an age. */
                 until?: string;
+                /** @description Which comes first; RocketMQ's order is always its own. */
+                order?: "oldest" | "newest";
                 /** @description The number of items of a page, 50 if absent. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next` of the page before. */
@@ -6915,6 +6918,8 @@ export interface operations {
                 from?: components["parameters"]["from"];
                 /** @description Only what is on these topics, separated by commas; all decisions if absent. */
                 topics?: components["parameters"]["topics"];
+                /** @description Which comes first; a cursor belongs to its order. */
+                order?: "oldest" | "newest";
                 /** @description The number of items of a page, 50 if absent. */
                 limit?: components["parameters"]["limit"];
                 /** @description The `next` of the page before. */

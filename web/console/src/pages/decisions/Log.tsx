@@ -35,7 +35,7 @@ export function Log() {
     load: (cursor, signal) =>
       ask(
         api.GET('/api/v1/decisions', {
-          params: { query: { ...wanted, limit: 100, ...(cursor ? { cursor } : {}) } },
+          params: { query: { ...wanted, order: 'newest', limit: 100, ...(cursor ? { cursor } : {}) } },
           signal,
         }),
       ),

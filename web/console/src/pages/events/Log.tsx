@@ -47,7 +47,7 @@ export function Log() {
     <TextInput
       key={name}
       aria-label={t(name)}
-      placeholder={name === 'from' ? `${t('from')}: ${t('oldest')}` : t('topics')}
+      placeholder={name === 'from' ? `${t('from')}: ${t('newestFirst')}` : t('topics')}
       size="xs"
       defaultValue={value}
       data-search={name === 'topics' || undefined}
@@ -96,6 +96,8 @@ function wanted(topics: string, from: string, cursor: string | undefined) {
   return {
     limit: 100,
     ...(topics ? { topics } : {}),
+    // Without a place the newest come first; from a place on the log is read forwards.
+    ...(from ? {} : { order: 'newest' as const }),
     ...(from && !cursor ? { from } : {}),
     ...(cursor ? { cursor } : {}),
   }

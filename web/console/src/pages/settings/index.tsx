@@ -13,6 +13,7 @@ import { MayButton } from '@/shared/May.tsx'
 import { Page, Section } from '@/shared/Page.tsx'
 import { Mark } from '@/shared/StatusBadge.tsx'
 import { When } from '@/shared/When.tsx'
+import { alone } from './alone.ts'
 import { changeAction } from './change.ts'
 import classes from './settings.module.css'
 import { words } from './words.ts'
@@ -40,9 +41,16 @@ function Shared() {
   const t = useWords(words)
   const client = useQueryClient()
   const [action, setAction] = useState<Action>()
+  // One machine has no shared settings, so it is not asked for them.
+  const cluster = useQuery({
+    queryKey: ['settings', 'cluster'],
+    queryFn: ({ signal }) => ask(api.GET('/api/v1/cluster', { signal })),
+  })
+  const single = cluster.data !== undefined && alone(cluster.data)
   const settings = useQuery({
     queryKey: key,
     queryFn: ({ signal }) => ask(api.GET('/api/v1/settings', { signal })),
+    enabled: cluster.data !== undefined && !single,
     refetchInterval: (query) => (query.state.error ? false : 5000),
   })
   const columns = useMemo<readonly Column<Setting>[]>(
@@ -99,7 +107,8 @@ function Shared() {
     ],
     [t],
   )
-  if (settings.error instanceof Refused && settings.error.code === 'notACluster') {
+  const error = cluster.error ?? settings.error
+  if (single || (error instanceof Refused && error.code === 'notACluster')) {
     return (
       <Empty title={t('alone')} text={t('aloneHelp')}>
         <Link to="/cluster?tab=config">{t('config')}</Link>
@@ -114,8 +123,8 @@ function Shared() {
         rowId={(s) => s.key ?? ''}
         columns={columns}
         loading={settings.isPending}
-        error={settings.error}
-        onRetry={() => void settings.refetch()}
+        error={error}
+        onRetry={() => void (cluster.error ? cluster.refetch() : settings.refetch())}
         empty={<Empty title={t('none')} />}
       />
       <ActionDialog
