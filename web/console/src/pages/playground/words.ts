@@ -66,7 +66,9 @@ export const words = defineWords(
     delivery: 'A delivery with a signal',
     'delivery.help': 'It waits for a signal from outside, parcel-arrived.',
     locks: 'Row locks that are waited for',
-    'locks.help': 'Two applications lock the same rows: one holds, others wait, two wait for each other.',
+    'locks.help':
+      'Two applications lock the same rows: one holds them, others wait. Of two that would wait for each other ' +
+      'one is refused at once, so that no cycle lasts.',
     deadletters: 'Dead letters',
     'deadletters.help': 'A consumer cannot handle its events until they are put aside as dead letters.',
   },
@@ -130,7 +132,9 @@ export const words = defineWords(
     delivery: '等待信号的配送',
     'delivery.help': '等待外部信号 parcel-arrived。',
     locks: '等待行锁',
-    'locks.help': '两个应用锁定相同的行：一个持有，其他等待，其中两个互相等待。',
+    'locks.help':
+      '两个应用锁定相同的行：一个持有，其他等待。若两个事务将互相等待，其中一个会立即被拒绝，' +
+      '因此不会出现持续的环。',
     deadletters: '死信',
     'deadletters.help': '消费者无法处理事件，最终被放入死信。',
   },

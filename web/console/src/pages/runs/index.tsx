@@ -9,7 +9,7 @@ import { DataTable, type Column } from '@/shared/DataTable.tsx'
 import { Empty } from '@/shared/Empty.tsx'
 import { Page } from '@/shared/Page.tsx'
 import { StatusBadge } from '@/shared/StatusBadge.tsx'
-import { When } from '@/shared/When.tsx'
+import { useNow, When } from '@/shared/When.tsx'
 import { numberOf, Xid } from '@/shared/Xid.tsx'
 import { filterOf, paramsOf, statuses, type RunFilter } from './filter.ts'
 import classes from './runs.module.css'
@@ -171,7 +171,7 @@ function useColumns(noSaga: boolean): Column<Item>[] {
       },
       { id: 'application', header: t('application'), width: '120px', cell: (run) => run.application },
       { id: 'began', header: t('began'), width: '130px', cell: (run) => <When at={run.beganAt} /> },
-      { id: 'took', header: t('took'), width: '100px', align: 'right', cell: (run) => tookOf(run) },
+      { id: 'took', header: t('took'), width: '100px', align: 'right', cell: (run) => <Took run={run} /> },
       {
         id: 'failure',
         header: t('failure'),
@@ -187,6 +187,14 @@ function marks(run: Item) {
   return { status: run.status, stuck: run.stuck, heuristic: run.heuristic }
 }
 
-function tookOf(run: Item): string {
-  return run.endedAt && run.beganAt ? span(Date.parse(run.endedAt) - Date.parse(run.beganAt)) : ''
+/** Took is how long a run took, or how old it is if it goes on. */
+function Took({ run }: { run: Item }) {
+  const now = useNow()
+  if (!run.beganAt) return null
+  const began = Date.parse(run.beganAt)
+  return run.endedAt ? (
+    <span>{span(Date.parse(run.endedAt) - began)}</span>
+  ) : (
+    <span className={classes['age']}>{span(Math.max(0, now - began))}</span>
+  )
 }

@@ -131,7 +131,7 @@ function Both({ a, b }: { a: string; b: string }) {
               absolute={false}
               bare={i > 0}
               beside={(i > 0 ? left : right).lanes}
-              maxHeight={290}
+              maxHeight={640}
             />
           </div>
         ))}
