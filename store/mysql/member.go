@@ -245,11 +245,11 @@ func (s *Store) renew(ctx context.Context) {
 }
 
 const (
-	// selectExpired and selectLiving read all of a small table.
+	// selectExpired and selectLiving read all of a small table. The second begins with those that are not drained.
 	selectExpired = `SELECT id, epoch FROM concord_node WHERE fenced = 0 AND id <> ?
 	AND lease_until < CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)`
-	selectLiving = `SELECT id FROM concord_node WHERE fenced = 0 AND draining = 0
-	AND lease_until > CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) ORDER BY id`
+	selectLiving = `SELECT id, draining FROM concord_node WHERE fenced = 0
+	AND lease_until > CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) ORDER BY draining, id`
 	// fenceNode ends a membership unless it was renewed meanwhile. By the primary key.
 	fenceNode = `UPDATE concord_node SET fenced = 1 WHERE id = ? AND epoch = ? AND fenced = 0
 	AND lease_until < CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)`
@@ -291,12 +291,17 @@ func (s *Store) fenceOthers(ctx context.Context) error {
 	return nil
 }
 
-// findSlice finds out which part of the due work is this node's own.
+// findSlice finds out which part of the due work is this node's own. Drained nodes have none while there are others:
+// those may end, and somebody has to do it.
 func (s *Store) findSlice(ctx context.Context) error {
-	rank, n := int64(-1), int64(0)
+	rank, n, others := int64(-1), int64(0), false
 	err := each(ctx, s.keeper, func(rows *sql.Rows) error {
 		var id sql.RawBytes
-		err := rows.Scan(&id)
+		var draining bool
+		err := rows.Scan(&id, &draining)
+		if others = others || !draining; draining && others {
+			return err
+		}
 		if string(id) == s.opts.Node.ID {
 			rank = n
 		}

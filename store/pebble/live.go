@@ -108,11 +108,15 @@ func (l *liveTable) add(g *txn.Global) uint32 {
 	return ref
 }
 
+// linkMax bounds how far a record is put before those that were linked earlier. Only after the clock was set back would
+// it be more; the list is not quite in order then, until they have ended.
+const linkMax = 1000
+
 // link puts a record into its place by age: nearly always it is the newest, or a few before that.
 func (l *liveTable) link(ref uint32) {
 	r := l.at(ref)
 	r.older, r.newer = l.newest, noRecord
-	for r.older != noRecord && l.at(r.older).began > r.began {
+	for n := 0; n < linkMax && r.older != noRecord && l.at(r.older).began > r.began; n++ {
 		r.older, r.newer = l.at(r.older).older, r.older
 	}
 	*l.newerOf(r.older), *l.olderOf(r.newer) = ref, ref
