@@ -5,6 +5,7 @@ import { NavLink, Outlet, useLocation, useNavigate } from 'react-router'
 import { Refused } from '@/api/client.ts'
 import { useMay, useMe } from '@/api/session.ts'
 import { useWords } from '@/i18n'
+import { count } from '@/i18n/format.ts'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { Icon } from '@/shared/Icon.tsx'
 import { Loading } from '@/shared/Loading.tsx'
@@ -30,7 +31,8 @@ export function Shell() {
     if (signedOut)
       navigate(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`, { replace: true })
   }, [signedOut, navigate, location])
-  if (signedOut || me.isPending) return <Loading />
+  // What is shown stays until the address has changed, so that a page can ask first: a draft may be unsaved.
+  if ((signedOut && !me.data) || me.isPending) return <Loading />
   if (!me.data) {
     return (
       <div className={classes['alone']}>
@@ -156,9 +158,16 @@ function Navigation() {
 
 /** Badge is the number of things behind a link that want a person. */
 function Badge({ path }: { path: string }) {
+  const t = useWords(words)
   const { numbers } = useLive()
   const n = path === '/inbox' ? (numbers?.stuck ?? 0) : 0
-  return n > 0 ? <span className={classes['badge']}>{n > 999 ? '999+' : n}</span> : null
+  if (n === 0) return null
+  const text = t('badgeStuck', { n: count(n) })
+  return (
+    <span className={classes['badge']} role="img" title={text} aria-label={text}>
+      {n > 999 ? '999+' : n}
+    </span>
+  )
 }
 
 function Marks() {
