@@ -154,7 +154,11 @@ func (s *Server) developer(c *gin.Context) (*access.Principal, error) {
 	if s.crossing.Check(c.Request) != nil {
 		return nil, &problemCrossSite
 	}
-	name := cmp.Or(clean(c.GetHeader(actorHeader), 64), "cli")
+	client := "cli"
+	if c.GetHeader("Sec-Fetch-Site") != "" { // browsers alone say so
+		client = "console"
+	}
+	name := cmp.Or(clean(c.GetHeader(actorHeader), 64), client)
 	return &access.Principal{Kind: access.Developer, ID: "dev", Name: name, Roles: access.RolesOf(access.Admin)}, nil
 }
 

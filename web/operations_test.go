@@ -62,9 +62,10 @@ func TestOperatorsSeeThePlanFirst(t *testing.T) {
 	if diff := cmp.Diff(messages, skip["messages"]); diff != "" || skip["heuristic"] != true {
 		t.Error(diff)
 	}
-	status, got = operate(`{"action":"skip","branch":"102","digest":"` + skip["digest"].(string) + `","reason":"x"}`)
-	if status != 200 || got["heuristic"] != true {
-		t.Errorf("skip: %d %v", status, got)
+	status, got = operate(`{"action":"skip","branch":"102","digest":"`+skip["digest"].(string)+`","reason":"x"}`,
+		"Sec-Fetch-Site", "same-origin")
+	if status != 200 || got["heuristic"] != true || r.actor != "console: x" {
+		t.Errorf("skip: %d %v by %q", status, got, r.actor)
 	}
 	status, got = operate(`{"action":"skip","branch":"102","digest":"` + skip["digest"].(string) + `","reason":"x"}`)
 	if status != 409 || got["code"] != "branchDone" {

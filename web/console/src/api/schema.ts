@@ -4306,7 +4306,7 @@ export interface components {
         limit: number;
         /** @description The `next` of the page before. */
         cursor: string;
-        /** @description Who asks, for the history; "cli" if absent. */
+        /** @description Who asks, for the history; if absent, "console" from a browser and "cli" otherwise. */
         actor: string;
         /**
          * @description Makes the request safe to repeat: whoever sends it again with the same key within a day gets the stored reply,
@@ -4831,7 +4831,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Who asks, for the history; "cli" if absent. */
+                /** @description Who asks, for the history; if absent, "console" from a browser and "cli" otherwise. */
                 "Concord-Actor"?: components["parameters"]["actor"];
                 /**
                  * @description Makes the request safe to repeat: whoever sends it again with the same key within a day gets the stored reply,
@@ -4979,7 +4979,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Who asks, for the history; "cli" if absent. */
+                /** @description Who asks, for the history; if absent, "console" from a browser and "cli" otherwise. */
                 "Concord-Actor"?: components["parameters"]["actor"];
                 /**
                  * @description Makes the request safe to repeat: whoever sends it again with the same key within a day gets the stored reply,
