@@ -439,6 +439,7 @@ const tones: Record<Line['state'], Tone> = {
   done: 'good',
   refused: 'bad',
   failed: 'bad',
+  unasked: 'warn',
   ongoing: 'work',
   left: 'warn',
 }

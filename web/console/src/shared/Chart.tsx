@@ -5,6 +5,7 @@ import 'uplot/dist/uPlot.min.css'
 import { useLanguage } from '@/i18n'
 import { clock, useZone } from '@/i18n/format.ts'
 import classes from './Chart.module.css'
+import { distinct } from './ticks.ts'
 
 /** Line is one series of a chart. */
 export interface Line {
@@ -56,7 +57,7 @@ function optionsOf(props: ChartProps, width: number): uPlot.Options {
         size: 26,
         values: (_, at) => at.map((t) => clock(t * 1000).split(' ')[0] ?? ''),
       },
-      { ...text, grid, ticks: { show: false }, size: 52, values: (_, at) => at.map(props.format) },
+      { ...text, grid, ticks: { show: false }, size: 52, values: (_, at) => distinct(at.map(props.format)) },
     ],
     series: [
       {},

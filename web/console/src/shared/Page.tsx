@@ -26,10 +26,10 @@ export function Page({ title, trail, mark, actions, text, children }: PageProps)
       <header className={classes['head']} role="presentation">
         {trail && (
           <nav aria-label={title} className={classes['trail']}>
-            {trail.map((step) => (
+            {trail.map((step, i) => (
               <span key={step.to}>
                 <Link to={step.to}>{step.text}</Link>
-                <span aria-hidden="true"> / </span>
+                {i < trail.length - 1 && <span aria-hidden="true"> / </span>}
               </span>
             ))}
           </nav>

@@ -31,6 +31,8 @@ export function JobDialog(props: JobDialogProps) {
   const [target] = useState(props.target)
   const plan = usePlan(action, target, rate)
   const start = useStart()
+  const [tried, setTried] = useState(false)
+  const reasonBox = useRef<HTMLTextAreaElement>(null)
   const job = plan.data
   const close = () => {
     plan.discard()
@@ -38,6 +40,11 @@ export function JobDialog(props: JobDialogProps) {
   }
   const begin = () => {
     if (!job) return
+    if (!reason.trim()) {
+      setTried(true)
+      reasonBox.current?.focus()
+      return
+    }
     plan.keep()
     start.mutate(
       { job, reason: reason.trim() },
@@ -74,13 +81,7 @@ export function JobDialog(props: JobDialogProps) {
       </Modal>
     )
   }
-  const why = !job
-    ? t('planning')
-    : job.total === 0
-      ? t('nothing')
-      : reason.trim()
-        ? undefined
-        : t('reasonMissing')
+  const why = !job ? t('planning') : job.total === 0 ? t('nothing') : undefined
   return (
     <Modal
       opened
@@ -119,6 +120,8 @@ export function JobDialog(props: JobDialogProps) {
           <Loading rows={4} />
         )}
         <Textarea
+          ref={reasonBox}
+          error={tried && !reason.trim() ? t('reasonMissing') : undefined}
           label={t('reason')}
           placeholder={t('reasonHint')}
           value={reason}

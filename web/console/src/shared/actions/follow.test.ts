@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Schemas } from '@/api/client.ts'
 import { branchName, followed } from './follow.ts'
+import { progressOf } from './transactions.ts'
 
 type Branch = Schemas['Branch']
 
@@ -32,6 +33,26 @@ describe('what came of an operation', () => {
   it('tells that a participant is still at it from a failure', () => {
     const now: Branch = { id: '1', state: 'Registered', attempts: 3, nextAttemptAt: 'then' }
     expect(followed(detail('Committing', asked), detail('Committing', now), ['1']).outcome).toBe('ongoing')
+  })
+
+  it('does not say that somebody was asked where nobody is sent', () => {
+    const said = 'http://h:1 does not answer, so nobody is sent there for a while: refused'
+    const now: Branch = { id: '1', state: 'Registered', attempts: 3, failure: said, nextAttemptAt: 'then' }
+    const f = followed(detail('Committing', asked), detail('Committing', now), ['1'])
+    expect(f).toMatchObject({ attempted: 'unasked', outcome: 'unasked', over: true })
+    expect(f.lines[0]).toMatchObject({ state: 'unasked', said, again: 'then' })
+    const told = progressOf(f, detail('Committing', now))
+    expect(told.attempted.text).toMatch(/^Not asked/)
+    expect(told.result.text).not.toMatch(/answered|failed/)
+  })
+
+  it('says that the end is heuristic', () => {
+    const skipped: Branch = { id: '1', state: 'Skipped', attempts: 3 }
+    const now = { ...detail('Committed', skipped), heuristic: true }
+    expect(progressOf(followed(detail('Committing', asked), now, ['1']), now).result).toMatchObject({
+      state: 'warn',
+      text: expect.stringMatching(/committed.*heuristic/),
+    })
   })
 
   it('is refused for good', () => {

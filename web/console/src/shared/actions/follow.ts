@@ -7,8 +7,8 @@ type Branch = Schemas['Branch']
 /** How the participants that an operation asks are doing. */
 export interface Followed {
   readonly lines: readonly Line[]
-  readonly attempted: 'waiting' | 'working' | 'done' | 'none'
-  readonly outcome: 'waiting' | 'ended' | 'done' | 'failed' | 'refused' | 'ongoing' | 'left'
+  readonly attempted: 'waiting' | 'working' | 'done' | 'unasked' | 'none'
+  readonly outcome: 'waiting' | 'ended' | 'done' | 'failed' | 'unasked' | 'refused' | 'ongoing' | 'left'
   readonly over: boolean
 }
 
@@ -36,11 +36,12 @@ export function followed(answered: Detail, now: Detail, asked: readonly string[]
   const open = lines.filter((line) => line.state === 'asked' || line.state === 'waiting')
   const attempted = attemptedOf(lines)
   const failed = lines.some((line) => line.state === 'failed')
+  const unasked = lines.some((line) => line.state === 'unasked')
   const refused =
     lines.some((line) => line.state === 'refused') || (now.stuckReason === 'refused' && open.length > 0)
   const asking = lines.some((line) => line.state === 'asked')
-  const over = ended || open.length === 0 || ((failed || refused) && !asking)
-  const outcome = outcomeOf({ over, ended, refused, failed, lines })
+  const over = ended || open.length === 0 || ((failed || unasked || refused) && !asking)
+  const outcome = outcomeOf({ over, ended, refused, failed, unasked, lines })
   return { lines, attempted, outcome, over }
 }
 
@@ -48,6 +49,7 @@ function attemptedOf(lines: readonly Line[]): Followed['attempted'] {
   if (lines.length === 0) return 'none'
   const waiting = lines.filter((line) => line.state === 'waiting').length
   if (waiting === lines.length) return 'waiting'
+  if (lines.every((line) => line.state === 'unasked' || line.state === 'waiting')) return 'unasked'
   return waiting > 0 || lines.some((line) => line.state === 'asked') ? 'working' : 'done'
 }
 
@@ -56,15 +58,20 @@ function outcomeOf(seen: {
   ended: boolean
   refused: boolean
   failed: boolean
+  unasked: boolean
   lines: readonly Line[]
 }): Followed['outcome'] {
   if (!seen.over) return 'waiting'
   if (seen.ended) return 'ended'
   if (seen.refused) return 'refused'
   if (seen.failed) return 'failed'
+  if (seen.unasked) return 'unasked'
   if (seen.lines.some((line) => line.state === 'ongoing')) return 'ongoing'
   return seen.lines.length > 0 && seen.lines.every((line) => line.state === 'left') ? 'left' : 'done'
 }
+
+/** notSent is what the server says instead of asking while the circuit of an address is open. */
+const notSent = /does not answer, so nobody is sent there/
 
 /** The attempt that the operation itself has begun, or the next one if it has begun none. */
 function attemptOf(before: Branch | undefined): number {
@@ -98,6 +105,7 @@ function lineOf(id: string, before: Branch | undefined, now: Branch | undefined,
   const wanted = attemptOf(before)
   const made = now.attempts ?? 0
   const known = made > wanted || (made === wanted && !now.inFlightUntil && now.state !== 'Published')
+  if (known && said && notSent.test(said)) return line('unasked', { said, again: now.nextAttemptAt })
   if (known && said) return line('failed', { said, again: now.nextAttemptAt })
   if (known && now.nextAttemptAt) return line('ongoing', { again: now.nextAttemptAt })
   return line(made >= wanted ? 'asked' : 'waiting')

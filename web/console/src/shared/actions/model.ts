@@ -24,7 +24,7 @@ export interface Planned {
 export interface Line {
   readonly id: string
   readonly name: string
-  readonly state: 'waiting' | 'asked' | 'done' | 'refused' | 'failed' | 'ongoing' | 'left'
+  readonly state: 'waiting' | 'asked' | 'done' | 'refused' | 'failed' | 'unasked' | 'ongoing' | 'left'
   /** What it said, verbatim. */
   readonly said?: string | undefined
   /** When it is asked again. */

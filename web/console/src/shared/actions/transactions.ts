@@ -162,11 +162,12 @@ export function progressOf(f: Followed, now: Detail): Progress {
     none: say(words, 'attemptNone'),
     waiting: say(words, 'attemptWaiting'),
     working: say(words, 'attemptWorking', { done: known, all }),
+    unasked: say(words, 'attemptUnasked'),
     done: all === 1 ? say(words, 'attemptDone1') : say(words, 'attemptDone', { all }),
   }[f.attempted]
   return {
     accepted: say(words, 'acceptedOp'),
-    attempted: { state: f.attempted, text: attempt },
+    attempted: { state: f.attempted === 'unasked' ? 'none' : f.attempted, text: attempt },
     result: resultOf(f, now),
     lines: f.lines.map((line) => ({
       ...line,
@@ -181,6 +182,12 @@ function resultOf(f: Followed, now: Detail): Progress['result'] {
     case 'waiting':
       return { state: 'waiting', text: say(words, 'resultWaiting') }
     case 'ended':
+      if (now.heuristic) {
+        return {
+          state: 'warn',
+          text: say(words, now.status === 'Committed' ? 'heuristicCommitted' : 'heuristicRolledBack'),
+        }
+      }
       return now.status === 'Committed'
         ? { state: 'good', text: say(words, 'resultCommitted') }
         : { state: 'undo', text: say(words, 'resultRolledBack') }
@@ -188,6 +195,8 @@ function resultOf(f: Followed, now: Detail): Progress['result'] {
       return { state: 'good', text: say(words, f.lines.length > 0 ? 'resultDone' : 'resultSettled') }
     case 'failed':
       return { state: 'bad', text: say(words, 'resultFailed') }
+    case 'unasked':
+      return { state: 'warn', text: say(words, 'resultUnasked') }
     case 'refused':
       return { state: 'bad', text: say(words, 'resultRefused') }
     case 'ongoing':
