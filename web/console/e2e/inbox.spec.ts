@@ -32,6 +32,16 @@ test('it has all kinds, the oldest first, counted', async () => {
   )
 })
 
+test('the opened row is marked, and a kind that there is not is said', async () => {
+  const page = await open('/inbox?kind=mistaken')
+  await page.getByText('There is no kind “mistaken” of items').waitFor()
+  const rows = page.getByRole('row', { name: /place order/ })
+  await rows.first().click()
+  await page.getByRole('complementary', { name: 'The chosen item' }).waitFor()
+  expect(await page.locator('main [data-row][aria-current="true"]').count()).toBe(1)
+  await shot(page, 'inbox-opened')
+})
+
 test('in Chinese and narrow', async () => {
   const page = await open('/inbox', { lang: 'zh', width: 900 })
   await page.getByRole('row', { name: /死信/ }).first().waitFor()

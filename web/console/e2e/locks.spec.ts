@@ -8,6 +8,8 @@ test('rows are searched, and one says who holds it, who waits, and what can be d
     .getByRole('row', { name: /stock 1/ })
     .first()
     .waitFor()
+  await page.goto(page.url().replace(/\/locks.*/, '/locks?tab=mistaken'))
+  await page.getByText('This page has no part “mistaken”').waitFor()
   await page.getByRole('textbox', { name: 'Table' }).fill('stock')
   await keys(page).press('Enter')
   await until('the address has it', () => new URL(page.url()).searchParams.get('table') === 'stock')

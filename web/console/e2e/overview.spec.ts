@@ -25,7 +25,11 @@ test('numbers, charts, health and hottest keys, each leading to its list', async
   await page.getByText('15 min', { exact: true }).click()
   await until('the window is in the address', () => Promise.resolve(page.url().includes('minutes=15')))
   await stuck.click()
-  await page.waitForURL(/\/inbox\?kind=stuck/)
+  await page.waitForURL(/\/inbox\?kind=transaction/)
+  await page.getByRole('button', { name: /^Stuck/, pressed: true }).waitFor()
+  await page.goto((await dev()).base)
+  await page.getByRole('link', { name: /^Lock waits/ }).click()
+  await page.getByRole('tab', { name: 'Wait graph', selected: true }).waitFor()
 })
 
 test('charts are filled after a reload, from what the node has kept', async () => {

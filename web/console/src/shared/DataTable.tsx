@@ -66,6 +66,8 @@ export interface DataTableProps<Row> {
   readonly dense?: boolean
   /** Rows that are shown dimmed, because they are not what was asked for any more. */
   readonly dimmed?: ReadonlySet<string>
+  /** The row that is shown in whole beside the table. */
+  readonly opened?: string
   /** In the line below the rows, at its end. */
   readonly foot?: ReactNode
 }
@@ -154,6 +156,7 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
                   tracks={tracks}
                   columns={columns}
                   acts={acts}
+                  opened={props.opened === id}
                   opens={props.onOpen !== undefined}
                   current={item.index === at}
                   reached={item.index === at || (at < 0 && item.index === 0)}

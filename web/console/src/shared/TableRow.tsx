@@ -21,6 +21,7 @@ export interface TableRowProps<Row> {
   columns: readonly Column<Row>[]
   acts: RowActs<Row>
   opens: boolean
+  opened: boolean
   current: boolean
   reached: boolean
   dimmed: boolean
@@ -35,6 +36,7 @@ function TableRowPlain<Row>(props: TableRowProps<Row>): ReactNode {
       role="row"
       aria-rowindex={index + 2}
       aria-selected={selected}
+      aria-current={props.opened || undefined}
       data-row={id}
       data-current={props.current || undefined}
       data-opens={props.opens || undefined}

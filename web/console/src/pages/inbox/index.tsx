@@ -63,6 +63,11 @@ export default function Inbox() {
         <div className={`card ${classes['list']}`}>
           <Kinds items={inbox.items} kind={kind} put={address.put} />
           <Filters address={address} />
+          {address.unknown && (
+            <div className={classes['failed']} role="status">
+              {t('noKind', { kind: address.unknown })}
+            </div>
+          )}
           {inbox.failed.map(({ kind: part, error }) => (
             <div key={part} className={classes['failed']}>
               <span>{t('partly', { what: t(part) })}</span>
@@ -79,6 +84,7 @@ export default function Inbox() {
             columns={columns}
             loading={inbox.loading}
             selection={{ ids: picked, onChange: setPicked }}
+            {...(open ? { opened: nameOf(open) } : {})}
             onOpen={(item) => address.put('open', nameOf(item))}
             empty={<Nothing all={inbox.items.length} failed={inbox.failed.length > 0} clear={address.clear} />}
             foot={inbox.more ? <span>{t('more')}</span> : undefined}
@@ -116,7 +122,8 @@ function focusOn(name: string): void {
 /** useAddress keeps what is shown in the address. */
 function useAddress() {
   const [query, setQuery] = useSearchParams()
-  const kind = kinds.find((one) => one === query.get('kind'))
+  const wanted = query.get('kind')
+  const kind = kinds.find((one) => one === wanted)
   const opened = query.get('open') ?? ''
   const open = useMemo(() => splitName(opened, kind), [opened, kind])
   const owned = query.get('owner')
@@ -136,6 +143,7 @@ function useAddress() {
   const clear = useCallback(() => setQuery({}, { replace: true }), [setQuery])
   return {
     kind,
+    unknown: wanted && !kind ? wanted : undefined,
     open,
     text: query.get('q') ?? '',
     owner: (owned === 'mine' || owned === 'nobody' ? owned : '') as Wanted['owner'],
@@ -246,9 +254,11 @@ function columnsOf(t: Say<Word>, claims: ReadonlyMap<string, Claim>, narrow: boo
       header: t('what'),
       width: 'minmax(150px, 2fr)',
       cell: (item) => (
-        <span className="clip" title={item.what}>
-          <strong className={classes['what']}>{item.what}</strong>{' '}
-          {item.xid && item.kind !== 'approval' && <span className="mono dim">{numberOf(item.xid)}</span>}
+        <span className={classes['named']} title={`${item.what} ${item.xid ?? ''}`}>
+          <strong className={classes['what']}>{item.what}</strong>
+          {item.xid && item.kind !== 'approval' && (
+            <span className={`mono dim ${classes['xid']}`}>{numberOf(item.xid)}</span>
+          )}
         </span>
       ),
     },

@@ -14,9 +14,11 @@ const tabs = ['held', 'graph', 'hottest'] as const
 export default function Locks() {
   const t = useWords(words)
   const [query, setQuery] = useSearchParams()
-  const tab = tabs.find((each) => each === query.get('tab')) ?? 'held'
+  const wanted = query.get('tab')
+  const tab = tabs.find((each) => each === wanted) ?? 'held'
   return (
     <Page title={t('title')} text={t('intro')}>
+      {wanted !== null && wanted !== tab && <p role="status">{t('noTab', { tab: wanted })}</p>}
       <Tabs
         value={tab}
         keepMounted={false}

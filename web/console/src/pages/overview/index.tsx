@@ -82,7 +82,7 @@ function Tiles({ numbers: n }: { numbers: Schemas['Overview'] }) {
       <Tile
         name={t('stuck')}
         value={count(stuck)}
-        to="/inbox?kind=stuck"
+        to="/inbox?kind=transaction"
         tone={stuck > 0 ? 'bad' : undefined}
         text={t(stuck > 0 ? 'stuckSome' : 'stuckNone')}
       />
@@ -105,7 +105,7 @@ function Tiles({ numbers: n }: { numbers: Schemas['Overview'] }) {
       <Tile
         name={t('waits')}
         value={count(n.lockWaiters ?? 0)}
-        to="/locks?tab=waits"
+        to="/locks?tab=graph"
         text={t('waitsSplit', { locks: count(n.locks ?? 0) })}
       />
       <Tile
