@@ -78,7 +78,9 @@ func TestDecisionsAreBrowsed(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", query, status, xidsOf(got), want)
 		}
 	}
-	for _, query := range []string{"outcome=maybe", "xid=x", "since=x", "limit=0", "nonsense=1", "cursor=x", "order=x", "order=newest&cursor=x"} {
+	for _, query := range []string{"outcome=maybe", "xid=x", "since=x", "limit=0", "nonsense=1", "cursor=x", "order=x",
+		"order=newest&cursor=x",
+	} {
 		if status, got, _ := r.do(t, "GET", "/api/v1/decisions?"+query, ""); status != 400 {
 			t.Errorf("%s: %d %v", query, status, got)
 		}

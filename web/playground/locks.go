@@ -49,8 +49,8 @@ func locks(ctx context.Context, p *Playground, r *run) error {
 	return atOnce(todo)
 }
 
-// waiter has rows of its own and wants others. Who is refused them gives up and begins anew, as an application does whose
-// request is repeated: the server lets a transaction wait once, and then sends it away at once for some time.
+// waiter has rows of its own and wants others. Who is refused them gives up and begins anew, as an application does
+// whose request is repeated: the server lets a transaction wait once, and then sends it away at once for some time.
 func waiter(ctx context.Context, r *run, a *application, own, wanted string, within time.Duration) error {
 	for until := time.Now().Add(within); ; {
 		xid, err := a.begin(ctx, "sell", time.Minute)

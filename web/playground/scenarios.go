@@ -73,7 +73,7 @@ func scenarios() []*Scenario {
 	all = append(all,
 		&Scenario{
 			Name: "locks", Kind: "locks", Title: "Row locks that are waited for", Timed: true, Seconds: 30, CountMax: 1,
-			Description: "Two applications of Seata lock the same rows: one holds, others wait; of two in a cycle one is refused at once.",
+			Description: "Two applications of Seata lock the same rows: one holds, others wait; a cycle is refused at once.",
 			Failures:    []string{None}, do: locks, seata: true, Count: 1,
 		},
 		&Scenario{

@@ -18,8 +18,8 @@ type begun struct {
 	ID  string `json:"id"`
 }
 
-// at is the URL of a participant with which something goes wrong. Those that are silent, late or broken have an origin of
-// their own: the coordinator leaves such an origin alone for a while, and the others are not to wait for that.
+// at is the URL of a participant with which something goes wrong. Those that are silent, late or broken have an origin
+// of their own: the coordinator leaves such an origin alone for a while, and the others are not to wait for that.
 func (p *Playground) at(service, failure string, seconds int) string {
 	base := p.o.Base
 	switch failure {
