@@ -249,8 +249,9 @@ test('it is honest while it loads, when it fails, and where there is nothing', a
   const page = await open('about:blank')
   const base = (await dev()).base
   let answer: () => void = () => {}
+  const answered = new Promise<void>((resolve) => (answer = resolve))
   await page.route(/\/api\/v1\/transactions\/4711$/, async (route) => {
-    await new Promise<void>((resolve) => (answer = resolve))
+    await answered
     await route.fulfill(fault)
   })
   expectNoise(page, /500/)
