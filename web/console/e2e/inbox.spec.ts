@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import { another, axe, dev, expectNoise, keys, open, seed, shot, until } from './harness.ts'
+import { hanging } from './harness/states.ts'
 
 beforeAll(async () => {
   await Promise.all([
@@ -123,14 +124,10 @@ test('a part that fails is named with the words of the server, and the others ar
 
 test('while nothing is there yet it says so', async () => {
   const page = await open('about:blank')
-  const held: (() => void)[] = []
-  await page.route(/\/api\/v1\/(transactions\?|approvals|inbox|events|decisions)/, (route) =>
-    new Promise<void>((go) => held.push(go)).then(() => route.continue()),
-  )
+  const go = await hanging(page, /\/api\/v1\/(transactions\?|approvals|inbox|events|decisions)/)
   await page.goto(`${(await dev()).base}/inbox`)
   await page.getByRole('status', { name: 'Loading' }).first().waitFor()
-  await page.unroute(/\/api\/v1\/(transactions\?|approvals|inbox|events|decisions)/)
-  held.forEach((go) => go())
+  go()
   await page.getByRole('row', { name: /stuck/ }).first().waitFor()
 })
 
