@@ -100,7 +100,16 @@ function List({ group }: { group: string }) {
         {...pages}
         empty={<Empty title={t('lettersNone')} text={t('lettersNoneHelp')} />}
       />
-      {opened && <One letter={opened} onClose={() => setOpened(undefined)} act={(what) => act(opened, what)} />}
+      {opened && (
+        <One
+          letter={opened}
+          onClose={() => setOpened(undefined)}
+          act={(what) => {
+            setOpened(undefined) // the dialog would stand below it
+            act(opened, what)
+          }}
+        />
+      )}
       <ActionDialog
         action={action}
         onClose={() => {
