@@ -237,7 +237,7 @@ function Before({ action, flow, onClose }: { action: Action; flow: Flow; onClose
         <Group justify="flex-end" gap="xs">
           {!may && <Text size="sm">{t('needsRole', { role: action.role })}</Text>}
           <Button variant="default" onClick={onClose}>
-            {t(flow.sending ? 'closeFollow' : flow.open ? 'close' : 'cancel')}
+            {t(flow.sending ? 'closeFollow' : flow.open ? 'close' : 'back')}
           </Button>
           <Button
             type="submit"

@@ -84,41 +84,6 @@ async function followCarriedOut(done: Approval): Promise<Sent> {
   }
 }
 
-/** waitAction answers what a saga asks a person. */
-export function waitAction(wait: Schemas['InboxWait'], yes: boolean): Action {
-  const xid = wait.xid ?? ''
-  const values = { step: wait.step ?? '', saga: wait.saga ?? '' }
-  const does: Consequence[] = yes
-    ? [{ kind: 'does', text: say(words, 'yesDoes') }]
-    : [
-        { kind: 'does', text: say(words, 'noText') },
-        { kind: 'warns', text: say(words, 'noDoes') },
-      ]
-  return {
-    title: say(words, yes ? 'yesTitle' : 'noTitle', values),
-    text: wait.prompt || say(words, yes ? 'yesText' : 'noText'),
-    verb: say(words, yes ? 'approveVerb' : 'rejectVerb'),
-    subject: xid,
-    role: 'member',
-    reason: 'optional',
-    plan: () => Promise.resolve({ consequences: does }),
-    async send({ reason, key }) {
-      const run = await ask(
-        api.POST('/api/v1/sagas/runs/{xid}/approvals/{step}', {
-          params: { path: { xid, step: wait.step ?? '' }, header: { 'Idempotency-Key': key } },
-          body: { approve: yes, ...(reason ? { comment: reason } : {}) } as Schemas['SagaAnswer'],
-        }),
-      )
-      const tell = (status: Schemas['Status'] | undefined) =>
-        doneAtOnce(say(words, yes ? 'yesDone' : 'noDone', { status: say(words, status ?? 'Active') }))
-      return {
-        progress: tell(run.status),
-        follow: (hear) => followTransaction(xid, { onState: (now) => hear(tell(now.status)) }),
-      }
-    },
-  }
-}
-
 /** How many milliseconds lie between two letters at a rate; a rate that is none is 10 a second. */
 export function pauseOf(rate: string): number {
   const n = Number(rate)

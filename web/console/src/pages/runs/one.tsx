@@ -1,4 +1,5 @@
 import { Tabs } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
 import { Link, useParams, useSearchParams } from 'react-router'
 import { useWords } from '@/i18n'
@@ -7,6 +8,7 @@ import { Facts } from '@/saga/Facts.tsx'
 import { SagaGraph } from '@/saga/graph'
 import { Json } from '@/saga/Json.tsx'
 import { useSubs } from '@/saga/useSubs.ts'
+import { useVersionNumbers } from '@/saga/useVersions.ts'
 import { ActionDialog } from '@/shared/ActionDialog.tsx'
 import { sagaAction } from '@/shared/actions/transactions.ts'
 import type { Action } from '@/shared/actions/model.ts'
@@ -23,6 +25,7 @@ import { Events } from './Events.tsx'
 import { branchesOf, paintsOf, type Run, type RunStep } from './paint.ts'
 import classes from './runs.module.css'
 import { StepPanel } from './StepPanel.tsx'
+import { whyNotMove } from './moving.ts'
 import { useDefinition, useRun } from './useRun.ts'
 import { Waits } from './Waits.tsx'
 import { words } from './words.ts'
@@ -47,6 +50,7 @@ export default function OneRun() {
 
 function Shown({ run, error, liveness }: { run: Run; error: unknown; liveness: Liveness | undefined }) {
   const t = useWords(words)
+  const client = useQueryClient()
   const id = numberOf(run.xid ?? '')
   const [search, setSearch] = useSearchParams()
   const { version, steps, readable, loading } = useDefinition(run)
@@ -83,7 +87,7 @@ function Shown({ run, error, liveness }: { run: Run; error: unknown; liveness: L
     >
       {!!error && <ErrorBox error={error} stale />}
       <Top run={run} />
-      <Waits run={run} text={version?.text} />
+      <Waits run={run} text={version?.text} onAct={setAction} />
       <Section title={t('graph')} flush>
         {!readable && <p className={`dim ${classes['filters']}`}>{t('notReadable')}</p>}
         <div className={classes['work']}>
@@ -120,7 +124,11 @@ function Shown({ run, error, liveness }: { run: Run; error: unknown; liveness: L
         tab={search.get('tab')}
         setTab={(to) => set('tab', to)}
       />
-      <ActionDialog action={action} onClose={() => setAction(undefined)} />
+      <ActionDialog
+        action={action}
+        onAccepted={() => void client.invalidateQueries({ queryKey: ['run'] })}
+        onClose={() => setAction(undefined)}
+      />
       {moving && (
         <Suspense>
           <MoveDialog
@@ -189,15 +197,11 @@ function Actions(props: { run: Run; onAct: (action: Action) => void; onMove: () 
   const allowed = new Set<string>(run.actions ?? [])
   const over = run.status === 'Committed' || run.status === 'RolledBack'
   const why = (action: string) => (allowed.has(action) ? undefined : t(over ? 'itHasEnded' : 'notNow'))
+  const stays = whyNotMove(run, useVersionNumbers(run.saga ?? ''))
   const make = (action: 'cancel' | 'resume' | 'finish') => () => onAct(sagaAction(run.xid!, { action }))
   return (
     <>
-      <MayButton
-        role="operator"
-        variant="default"
-        onClick={onMove}
-        reason={run.status === 'Active' ? undefined : t(over ? 'itHasEnded' : 'notNow')}
-      >
+      <MayButton role="operator" variant="default" onClick={onMove} reason={stays && t(stays)}>
         {t('move')}
       </MayButton>
       {run.status === 'Active' && run.stuck && (

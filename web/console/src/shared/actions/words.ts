@@ -43,7 +43,7 @@ export const words = defineWords(
     unknownSent:
       'Nobody knows whether the server has it. Send it again: it carries the same key, so it is carried out once.',
     sending: 'Sending …',
-    cancel: 'Cancel',
+    back: 'Back',
     close: 'Close',
     closeFollow: 'Close; it goes on without you',
     accepted: 'Accepted',
@@ -183,7 +183,7 @@ export const words = defineWords(
     planChanged: '事务在计划生成后已发生变化，因此没有执行任何操作。以下是新的计划。',
     unknownSent: '无法确定服务器是否已收到。请再次发送：请求带有相同的键，只会执行一次。',
     sending: '正在发送…',
-    cancel: '取消',
+    back: '返回',
     close: '关闭',
     closeFollow: '关闭（操作会继续）',
     accepted: '已受理',
