@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"sort"
 	"strconv"
@@ -21,7 +23,7 @@ import (
 // Decisions is what the API needs to show what was published.
 type Decisions interface {
 	// Decisions returns published decisions in the order of the log; next is "" at the end. A page may be short, even
-	// empty, and still have a next. Errors: orchestrator.ErrCursor, ErrUnavailable, faults.
+	// empty, and still have a next. Errors: orchestrator.ErrCursor, ErrUnavailable, faults, [*PlaceError].
 	Decisions(ctx context.Context, q DecisionQuery) (page []PublishedDecision, next string, err error)
 }
 
@@ -33,11 +35,19 @@ type DecisionQuery struct {
 	Outcome txn.Outcome
 	// From and Until bound when they were published, as far as the log knows: from ≤ t < until; 0 is no bound.
 	From, Until txn.Millis
+	// Place is where in the log to begin, in the words of the log; "" is its beginning. A cursor goes before it.
+	Place string
 	// Newest asks for the newest first, where the log can be read so; it counts for cursors, too.
 	Newest bool
 	Limit  int
 	Cursor string
 }
+
+// PlaceError says what a log takes for a place in it.
+type PlaceError struct{ Text string }
+
+// Error says it.
+func (e *PlaceError) Error() string { return e.Text }
 
 // PublishedDecision is one copy of a decision in the log.
 type PublishedDecision struct {
@@ -129,10 +139,10 @@ func (s *Server) decisionRoutes(v1 *gin.RouterGroup) {
 
 // listDecisions answers GET /api/v1/decisions.
 func (s *Server) listDecisions(c *gin.Context, d Decisions) {
-	p := s.parameters(c, "xid", "outcome", "since", "until", "limit", "cursor", "order")
+	p := s.parameters(c, "xid", "outcome", "since", "until", "from", "limit", "cursor", "order")
 	q := DecisionQuery{
 		Newest: p.newest(),
-		From:   p.time("since"), Until: p.time("until"), Cursor: p.text("cursor"),
+		From:   p.time("since"), Until: p.time("until"), Place: p.text("from"), Cursor: p.text("cursor"),
 		Limit: cmp.Or(p.limit(), orchestrator.PageItemsDefault),
 	}
 	switch text := p.text("outcome"); text {
@@ -159,6 +169,9 @@ func (s *Server) listDecisions(c *gin.Context, d Decisions) {
 		q.Key = s.keyOf(c, q.XID, p.text("xid"))
 	}
 	all, next, err := d.Decisions(c, q)
+	if wrong, ok := errors.AsType[*PlaceError](err); ok {
+		err = &argumentError{wrong.Text}
+	}
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -339,6 +352,8 @@ func (o ownDecisions) begin(q *DecisionQuery) (uint64, error) {
 			return 0, orchestrator.ErrCursor
 		}
 		return from, nil
+	case q.Place != "":
+		return o.place(q, first, end)
 	case q.Newest && q.Until > 0:
 		return o.since(first, end, q.Until.Add(publishedBefore))
 	case q.Newest:
@@ -347,6 +362,21 @@ func (o ownDecisions) begin(q *DecisionQuery) (uint64, error) {
 		return o.since(first, end, q.From.Add(-publishedBefore))
 	}
 	return first, nil
+}
+
+// place is where a query begins that names an entry. With the newest first that entry is the first one shown, too.
+func (o ownDecisions) place(q *DecisionQuery, first, end uint64) (uint64, error) {
+	at, err := strconv.ParseUint(q.Place, 10, 64)
+	if err != nil {
+		return 0, &PlaceError{fmt.Sprintf("from is the number of an entry of the log, such as %d, not %q", first, q.Place)}
+	}
+	rest := *q
+	if rest.Place = ""; q.Newest {
+		before, err := o.begin(&rest)
+		return min(before, min(at, end)+1), err
+	}
+	from, err := o.begin(&rest)
+	return max(from, at), err
 }
 
 // wants returns the decision of an entry if it is one that is asked for.

@@ -72,6 +72,16 @@ func TestDecisionsAreBrowsed(t *testing.T) {
 		"order=newest&outcome=rollback&limit=2": "90 80",
 		"order=newest&until=98m30s&since=999h":  "1",
 		"order=newest&xid=42":                   "42",
+		"from=102":                              "97 98 99",
+		"from=102&limit=1":                      "97",
+		"from=102&since=2m":                     "98 99",
+		"from=6&until=97m30s&cursor=2":          "1 2",
+		"from=0&limit=2":                        "1 2",
+		"from=4711":                             "",
+		"from=90&outcome=rollback":              "90",
+		"order=newest&from=8&limit=9":           "3 2 1",
+		"order=newest&from=4711&limit=1":        "99",
+		"order=newest&from=50&until=98m30s":     "1",
 	} {
 		status, got, _ := r.do(t, "GET", "/api/v1/decisions?"+query, "")
 		if status != 200 || xidsOf(got) != want {
@@ -79,7 +89,7 @@ func TestDecisionsAreBrowsed(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"outcome=maybe", "xid=x", "since=x", "limit=0", "nonsense=1", "cursor=x", "order=x",
-		"order=newest&cursor=x",
+		"order=newest&cursor=x", "from=x", "from=-1", "order=newest&from=topic/b/0/1",
 	} {
 		if status, got, _ := r.do(t, "GET", "/api/v1/decisions?"+query, ""); status != 400 {
 			t.Errorf("%s: %d %v", query, status, got)
@@ -175,7 +185,7 @@ func TestDecisionsOfAnotherLog(t *testing.T) {
 	t.Parallel()
 	log := &otherLog{}
 	r := setup(t, func(o *Options) { o.Decisions = log })
-	_, got, _ := r.do(t, "GET", "/api/v1/decisions?xid=7&cursor=c&limit=4&outcome=rollback", "")
+	_, got, _ := r.do(t, "GET", "/api/v1/decisions?xid=7&cursor=c&limit=4&outcome=rollback&from=t/b/3/8", "")
 	want := map[string]any{"next": "more", "items": []any{map[string]any{
 		"xid": "h:1:7", "outcome": "rollback", "at": "2023-11-14T22:13:20.000Z", "topic": "t", "broker": "b", "queue": 3.0,
 		"offset": 9.0, "pack": "p", "event": map[string]any{},
@@ -183,7 +193,8 @@ func TestDecisionsOfAnotherLog(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]DecisionQuery{{XID: 7, Outcome: txn.Rollback, Limit: 4, Cursor: "c"}}, log.asked); diff != "" {
+	asked := DecisionQuery{XID: 7, Outcome: txn.Rollback, Limit: 4, Place: "t/b/3/8", Cursor: "c"}
+	if diff := cmp.Diff([]DecisionQuery{asked}, log.asked); diff != "" {
 		t.Error(diff)
 	}
 	r = setup(t, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,8 @@ func (d *topicDecisions) Decisions(
 			return nil, "", orchestrator.ErrCursor
 		}
 		from = &p
+	} else if from, err = d.placeOf(&q); err != nil {
+		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, topicWaitWithin)
 	defer cancel()
@@ -84,6 +87,20 @@ func (d *topicDecisions) Decisions(
 		next = place.String()
 	}
 	return all, next, nil
+}
+
+// placeOf is where a query begins that names a place, nil if it names none.
+func (d *topicDecisions) placeOf(q *web.DecisionQuery) (*rocketmq.Place, error) {
+	if q.Place == "" {
+		return nil, nil
+	}
+	topics := d.optionsFor(q).Topics
+	p, ok := rocketmq.ParsePlace(q.Place)
+	if !ok || p.Broker == "" || !slices.Contains(topics, p.Topic) {
+		return nil, &web.PlaceError{Text: fmt.Sprintf(
+			"from is TOPIC/BROKER/QUEUE/OFFSET with the topic %s, not %q", strings.Join(topics, " or "), q.Place)}
+	}
+	return &p, nil
 }
 
 // optionsFor are those of a query.

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/concord-tx/concord/internal/config"
 	"github.com/concord-tx/concord/mq"
@@ -12,6 +15,37 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/web"
 )
+
+func TestDecisionsBeginAtAPlace(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	d := newTopicDecisions(&c)
+	commit, rollback := mq.TopicCommit, mq.TopicRollback
+	for text, want := range map[string]*rocketmq.Place{
+		"":                      nil,
+		commit + "/b/3/17":      {Topic: commit, Broker: "b", Queue: 3, Offset: 17},
+		rollback + "/b-1/0/0":   {Topic: rollback, Broker: "b-1"},
+		commit + "/broker/2/01": {Topic: commit, Broker: "broker", Queue: 2, Offset: 1},
+	} {
+		got, err := d.placeOf(&web.DecisionQuery{Place: text})
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%q: %v %s", text, err, diff)
+		}
+	}
+	for _, text := range []string{
+		"17", "orders/b/0/1", commit + "/b/0", commit + "/b/0/x", commit + "/b/-1/0", commit + "//0/1", commit + "/b/0/-1",
+	} {
+		_, _, err := d.Decisions(t.Context(), web.DecisionQuery{Place: text})
+		wrong, ok := errors.AsType[*web.PlaceError](err)
+		if !ok || !strings.Contains(wrong.Text, "TOPIC/BROKER/QUEUE/OFFSET with the topic "+commit+" or "+rollback) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	_, err := d.placeOf(&web.DecisionQuery{Place: commit + "/b/0/1", Outcome: txn.Rollback})
+	if err == nil || !strings.Contains(err.Error(), "with the topic "+rollback+",") {
+		t.Errorf("a place among the others: %v", err)
+	}
+}
 
 func TestDecisionsOfAMessageAreFiltered(t *testing.T) {
 	t.Parallel()

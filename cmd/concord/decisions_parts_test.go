@@ -123,6 +123,7 @@ func TestDecisionsOnABrokerAreListedAndFollowed(t *testing.T) {
 	if got := b.listed("--xid", "10.0.0.1:8091:777777"); len(got) != 0 || time.Since(began) > 20*time.Second {
 		t.Errorf("nobody's, after %v: %v", time.Since(began), got)
 	}
+	fromAPlace(t, a, second)
 	status, code, text := a.api("GET", "/decisions/stream?from=nowhere", "")
 	if status != 400 || code != "cursorMalformed" {
 		t.Errorf("%d %s", status, text)
@@ -153,6 +154,28 @@ func (s *site) givesUp(group string) {
 }
 
 // TestDeadLettersOnABrokerAreHandledFromTheCommandLine: as those of one machine are, on whichever node.
+// fromAPlace expects the one rollback at its place, and not behind it.
+func fromAPlace(t *testing.T, a *process, second string) {
+	t.Helper()
+	var page web.Page[web.DecisionEntry]
+	status, _, text := a.api("GET", "/decisions?outcome=rollback", "")
+	if err := json.Unmarshal([]byte(text), &page); err != nil || status != 200 || len(page.Items) != 1 {
+		t.Fatalf("%d %s %v", status, text, err)
+	}
+	at := page.Items[0]
+	for offset, want := range map[int64]int{at.Offset: 1, at.Offset + 1: 0} {
+		place := rocketmq.Place{Topic: at.Topic, Broker: at.Broker, Queue: at.Queue, Offset: offset}
+		status, _, text := a.api("GET", "/decisions?outcome=rollback&from="+place.String(), "")
+		if status != 200 || strings.Count(text, `"`+second+`"`) < want || want == 0 && strings.Contains(text, second) {
+			t.Errorf("from %v: %d %s", place, status, text)
+		}
+	}
+	status, code, text := a.api("GET", "/decisions?from=17", "")
+	if status != 400 || !strings.Contains(text, "TOPIC/BROKER/QUEUE/OFFSET") {
+		t.Errorf("%d %s %s", status, code, text)
+	}
+}
+
 func TestDeadLettersOnABrokerAreHandledFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, shared)

@@ -6811,6 +6811,11 @@ export interface operations {
                 since?: string;
                 /** @description Published before this time; a time or an age. */
                 until?: string;
+                /**
+                 * @description The place in the log at which to begin, by what a decision says of its own: the number of an entry (offset) on
+                 *     one machine, TOPIC/BROKER/QUEUE/OFFSET on RocketMQ. Nobody needs to be there; then it is what comes next.
+                 */
+                from?: string;
                 /** @description Which comes first; RocketMQ's order is always its own. */
                 order?: "oldest" | "newest";
                 /** @description The number of items of a page, 50 if absent. */
