@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { axe, dev, open, seed, shot, until } from './harness.ts'
+import { axe, dev, expectNoise, open, seed, shot, until } from './harness.ts'
 import { failing, hanging, saysTrouble, telling } from './harness/states.ts'
 
 test('a decision is found by its xid, and compared with what was published', async () => {
@@ -44,6 +44,29 @@ test('decisions are followed as they come, and paused', async () => {
   await page.getByRole('row', { name: new RegExp(second.id) }).waitFor()
   await axe(page)
   await shot(page, 'decisions')
+})
+
+test('the log is read from an offset on', async () => {
+  const first = await seed.committed()
+  const second = await seed.rolledBack()
+  const page = await open(`/decisions?xid=${first.id}`)
+  const row = page.getByRole('row', { name: new RegExp(first.id) })
+  await row.waitFor()
+  const place = (await row.getByText(/^[\w-]+ \/ \d+$/).innerText()).trim()
+  await page.getByRole('textbox', { name: 'Xid or its number' }).fill('')
+  const from = page.getByRole('textbox', { name: 'From offset or place' })
+  await from.fill(place)
+  await from.press('Enter')
+  const offset = place.replace(/.*\//, '').trim()
+  await page.waitForURL((url) => url.searchParams.get('from') === offset && !url.searchParams.has('xid'))
+  await page.getByRole('row', { name: new RegExp(second.id) }).waitFor()
+  const told = await page.getByRole('row').allInnerTexts()
+  expect(told.findIndex((text) => text.includes(first.id))).toBe(1)
+  await axe(page)
+  expectNoise(page, /status of 400/)
+  await from.fill('nowhere')
+  await from.press('Enter')
+  await page.getByText(/from is the number of an entry of the log/).waitFor()
 })
 
 test('half messages: none on one machine; those of a cluster with what they mean', async () => {

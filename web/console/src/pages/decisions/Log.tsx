@@ -14,7 +14,7 @@ import { When } from '@/shared/When.tsx'
 import { Xid } from '@/shared/Xid.tsx'
 import { One } from './One.tsx'
 import classes from './decisions.module.css'
-import { dataOf, decisionOf, placeOf, type CloudEvent, type Decision } from './feed.ts'
+import { dataOf, decisionOf, placeOf, placeText, type CloudEvent, type Decision } from './feed.ts'
 import { words } from './words.ts'
 
 type Word = keyof (typeof words)['en']
@@ -35,7 +35,14 @@ export function Log() {
     load: (cursor, signal) =>
       ask(
         api.GET('/api/v1/decisions', {
-          params: { query: { ...wanted, order: 'newest', limit: 100, ...(cursor ? { cursor } : {}) } },
+          params: {
+            query: {
+              ...wanted,
+              order: wanted.from ? 'oldest' : 'newest',
+              limit: 100,
+              ...(cursor ? { cursor } : {}),
+            },
+          },
           signal,
         }),
       ),
@@ -89,13 +96,15 @@ function useWanted(query: URLSearchParams) {
   const xid = query.get('xid') ?? ''
   const outcome = query.get('outcome')
   const since = query.get('since') ?? ''
+  const from = query.get('from') ?? ''
   return useMemo(
     () => ({
       ...(xid ? { xid } : {}),
       ...(outcome === 'commit' || outcome === 'rollback' ? { outcome: outcome as 'commit' | 'rollback' } : {}),
       ...(since ? { since } : {}),
+      ...(from ? { from } : {}),
     }),
-    [xid, outcome, since],
+    [xid, outcome, since, from],
   )
 }
 
@@ -142,6 +151,17 @@ function Bar({ query, put, live, children }: BarProps) {
         value={query.get('since') ?? ''}
         onChange={(event) => put('since', event.currentTarget.value)}
         data={[{ value: '', label: t('anyTime') }, ...ranges.map((value) => ({ value, label: range(value) }))]}
+      />
+      <TextInput
+        aria-label={t('fromFind')}
+        placeholder={t('fromFind')}
+        title={t('fromHelp')}
+        size="xs"
+        disabled={live}
+        className={classes['from']!}
+        defaultValue={query.get('from') ?? ''}
+        onKeyDown={(event) => event.key === 'Enter' && put('from', placeText(event.currentTarget.value))}
+        onBlur={(event) => put('from', placeText(event.currentTarget.value))}
       />
       <span className={classes['live']}>
         {children}

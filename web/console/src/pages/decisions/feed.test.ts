@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { dataOf, decisionOf, placeOf } from './feed.ts'
+import { dataOf, decisionOf, placeOf, placeText } from './feed.ts'
 
 it('reads an event', () => {
   const row = decisionOf({
@@ -19,4 +19,12 @@ it('says where it is', () => {
     'concord-commit / b / 3 / 7',
   )
   expect(placeOf({})).toBe('')
+})
+
+it('reads a place as people write it', () => {
+  expect(placeText(' 17 ')).toBe('17')
+  expect(placeText('concord-commit / 7')).toBe('7')
+  expect(placeText('concord-commit / b / 3 / 7')).toBe('concord-commit/b/3/7')
+  expect(placeText('')).toBe('')
+  expect(placeText('anything')).toBe('anything')
 })

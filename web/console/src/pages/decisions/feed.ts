@@ -27,6 +27,12 @@ export function placeOf(row: Decision): string {
     .join(' / ')
 }
 
+/** placeText is a place as the server reads it: what placeOf shows may be pasted. On one machine the number counts. */
+export function placeText(text: string): string {
+  const parts = text.split('/').map((part) => part.trim())
+  return (parts.length === 2 ? parts[1] : parts.join('/')) ?? ''
+}
+
 interface Data {
   application?: string
   name?: string

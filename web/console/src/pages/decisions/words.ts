@@ -16,6 +16,9 @@ export const words = defineWords(
     rollback: 'rollback',
     undecided: 'undecided',
     since: 'Since',
+    fromFind: 'From offset or place',
+    fromHelp:
+      'The number of an entry, or on RocketMQ topic/broker/queue/offset. What is there and behind it is shown.',
     anyTime: 'as long as it is kept',
     lastMinutes: 'last {n} min',
     lastHours: 'last {n} h',
@@ -74,6 +77,8 @@ export const words = defineWords(
     rollback: '回滚',
     undecided: '未决',
     since: '时间范围',
+    fromFind: '起始偏移量或位置',
+    fromHelp: '单机为条目编号，RocketMQ 为 主题/broker/队列/偏移量。从该处开始往后显示。',
     anyTime: '全部保留期',
     lastMinutes: '最近 {n} 分钟',
     lastHours: '最近 {n} 小时',
