@@ -76,7 +76,7 @@ describe('what came of an operation', () => {
     expect(followed(detail('Committing', asked), detail('Committing', now), ['1']).outcome).toBe('done')
   })
 
-  it('waits for branches that have not had their turn, until one before them fails', () => {
+  it('waits for branches that have not had their turn, also after one before them has failed', () => {
     const second: Branch = { id: '2', state: 'Registered', attempts: 0 }
     const before = detail('RollingBack', asked, second)
     const first: Branch = { id: '1', state: 'Finished', attempts: 3 }
@@ -85,7 +85,19 @@ describe('what came of an operation', () => {
       outcome: 'waiting',
     })
     const bad: Branch = { id: '1', state: 'Registered', attempts: 3, failure: 'no', nextAttemptAt: 'then' }
-    expect(followed(before, detail('RollingBack', bad, second), ['1', '2'])).toMatchObject({
+    const third: Branch = { ...second, id: '3' }
+    const so = followed(before, detail('RollingBack', bad, second, third), ['1', '2', '3'])
+    expect(so).toMatchObject({ attempted: 'working', outcome: 'failedSoFar', over: false })
+    expect(progressOf(so, detail('RollingBack')).result).toMatchObject({
+      state: 'warn',
+      text: expect.stringMatching(/so far; 2 wait/),
+    })
+    const one = followed(before, detail('RollingBack', bad, second), ['1', '2'])
+    expect(progressOf(one, detail('RollingBack')).result.text).toMatch(/so far; 1 waits/)
+    const stuck = { ...detail('RollingBack', bad, second), stuck: true }
+    expect(followed(before, stuck, ['1', '2'])).toMatchObject({ outcome: 'failed', over: true })
+    const again: Branch = { id: '2', state: 'Registered', attempts: 1, failure: 'no', nextAttemptAt: 'then' }
+    expect(followed(before, detail('RollingBack', bad, again), ['1', '2'])).toMatchObject({
       outcome: 'failed',
       over: true,
     })

@@ -8,7 +8,16 @@ type Branch = Schemas['Branch']
 export interface Followed {
   readonly lines: readonly Line[]
   readonly attempted: 'waiting' | 'working' | 'done' | 'unasked' | 'none'
-  readonly outcome: 'waiting' | 'ended' | 'done' | 'failed' | 'unasked' | 'refused' | 'ongoing' | 'left'
+  readonly outcome:
+    | 'waiting'
+    | 'ended'
+    | 'done'
+    | 'failed'
+    | 'failedSoFar'
+    | 'unasked'
+    | 'refused'
+    | 'ongoing'
+    | 'left'
   readonly over: boolean
 }
 
@@ -40,8 +49,9 @@ export function followed(answered: Detail, now: Detail, asked: readonly string[]
   const refused =
     lines.some((line) => line.state === 'refused') || (now.stuckReason === 'refused' && open.length > 0)
   const asking = lines.some((line) => line.state === 'asked')
-  const over = ended || open.length === 0 || ((failed || unasked || refused) && !asking)
-  const outcome = outcomeOf({ over, ended, refused, failed, unasked, lines })
+  // Those that wait behind a failure have their turn once it has been tried again, unless nothing is any more.
+  const over = ended || open.length === 0 || ((refused || (failed && now.stuck === true)) && !asking)
+  const outcome = outcomeOf({ over, ended, refused, failed, unasked, asking, lines })
   return { lines, attempted, outcome, over }
 }
 
@@ -59,8 +69,11 @@ function outcomeOf(seen: {
   refused: boolean
   failed: boolean
   unasked: boolean
+  asking: boolean
   lines: readonly Line[]
 }): Followed['outcome'] {
+  if (!seen.over && !seen.asking && seen.failed) return 'failedSoFar'
+  if (!seen.over && !seen.asking && seen.unasked) return 'unasked'
   if (!seen.over) return 'waiting'
   if (seen.ended) return 'ended'
   if (seen.refused) return 'refused'

@@ -195,6 +195,10 @@ function resultOf(f: Followed, now: Detail): Progress['result'] {
       return { state: 'good', text: say(words, f.lines.length > 0 ? 'resultDone' : 'resultSettled') }
     case 'failed':
       return { state: 'bad', text: say(words, 'resultFailed') }
+    case 'failedSoFar': {
+      const n = f.lines.filter((line) => line.state === 'waiting').length
+      return { state: 'warn', text: say(words, n === 1 ? 'resultSoFar1' : 'resultSoFar', { n }) }
+    }
     case 'unasked':
       return { state: 'warn', text: say(words, 'resultUnasked') }
     case 'refused':
