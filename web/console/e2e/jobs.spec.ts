@@ -48,7 +48,7 @@ describe('a job', () => {
     await start.click()
     await until('the job', () => path(page).startsWith('/jobs/'))
     await page.locator('main').getByText(t.done, { exact: true }).first().waitFor()
-    // Carried out is not the end: one of them is refused again.
+    // Accepted is not the end: one of them is refused again, and the heading counts it.
     await until('how they are now', async () => {
       const rows = await page.locator('main [data-row]').allTextContents()
       const now = rows.map((row) =>
@@ -56,6 +56,10 @@ describe('a job', () => {
       )
       return now.toSorted().join() === 'done,done,stuck'
     })
+    expect(await page.locator('main [data-row]').getByText(t.resultDone).count()).toBe(3)
+    await page.getByText(t.nowOf.replace('{n}', '3')).waitFor()
+    await page.getByText(`1 ${t.stuckAgain}`).waitFor()
+    await page.getByText(`2 ${shared.en.Committed}`).waitFor()
     await axe(page)
     await shot(page, 'job')
     await page.getByText('the warehouse is open again').waitFor()

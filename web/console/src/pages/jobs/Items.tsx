@@ -1,8 +1,8 @@
 import { Button, Menu, SegmentedControl } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
-import { useMemo } from 'react'
+import { useQueries, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useMemo } from 'react'
 import { useNavigate, useSearchParams } from 'react-router'
-import { api, ask } from '@/api/client.ts'
+import { api, ask, type Schemas } from '@/api/client.ts'
 import { usePages } from '@/api/pages.ts'
 import { useLanguage, useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
@@ -10,11 +10,24 @@ import { DataTable, type Column } from '@/shared/DataTable.tsx'
 import { Empty } from '@/shared/Empty.tsx'
 import { Icon } from '@/shared/Icon.tsx'
 import { Section } from '@/shared/Page.tsx'
-import { Mark, StatusBadge } from '@/shared/StatusBadge.tsx'
+import { Mark, StatusBadge, type Tone } from '@/shared/StatusBadge.tsx'
+import { words as shared } from '@/shared/words.ts'
 import { numberOf, RowXid } from '@/shared/Xid.tsx'
 import classes from './jobs.module.css'
-import { numbersOf, results, resultTones, type Job, type JobItem, type Result } from './progress.ts'
+import {
+  lookAgainMs,
+  numbersOf,
+  results,
+  resultTones,
+  standingsOf,
+  type Job,
+  type JobItem,
+  type Result,
+  type Standing,
+} from './progress.ts'
 import { words, type Word } from './words.ts'
+
+type Detail = Schemas['TransactionDetail']
 
 const names: Readonly<Record<Result, Word>> = {
   done: 'resultDone',
@@ -44,6 +57,10 @@ export function Items({ job }: { job: Job }) {
       ),
     every: job.state === 'running' ? 2000 : false,
   })
+  // The last results come with the end of the job, after which nobody asks for them any more.
+  const client = useQueryClient()
+  const { id, state } = job
+  useEffect(() => void client.invalidateQueries({ queryKey: ['job-items', id] }), [client, id, state])
   const columns = useMemo<readonly Column<JobItem>[]>(
     () => [
       { id: 'xid', header: t('colXid'), width: '200px', cell: (item) => <RowXid xid={item.xid ?? ''} /> },
@@ -65,7 +82,7 @@ export function Items({ job }: { job: Job }) {
           />
         ),
       },
-      { id: 'now', header: t('colNow'), width: '230px', cell: (item) => <Now xid={item.xid ?? ''} /> },
+      { id: 'now', header: t('colNow'), width: '230px', cell: (item) => <NowCell xid={item.xid ?? ''} /> },
       {
         id: 'why',
         header: t('colWhy'),
@@ -109,6 +126,7 @@ export function Items({ job }: { job: Job }) {
   )
   return (
     <Section title={t('results')} actions={actions} flush>
+      <Standings job={job} items={list.rows} />
       <DataTable
         label={t('results')}
         rows={list.rows}
@@ -135,18 +153,56 @@ function Tab({ text, n }: { text: string; n: number }) {
   )
 }
 
-/** Now is how a transaction is at present: that an operation was carried out says nothing of its end. */
-function Now({ xid }: { xid: string }) {
+/** nowQuery asks how a transaction is at present, until it has come to rest. */
+function nowQuery(xid: string) {
   const id = numberOf(xid)
-  const one = useQuery({
+  return {
     queryKey: ['transaction-now', id],
-    queryFn: ({ signal }) =>
+    queryFn: ({ signal }: { signal: AbortSignal }) =>
       ask(api.GET('/api/v1/transactions/{xid}', { params: { path: { xid: id } }, signal })),
     staleTime: 2000,
-    refetchInterval: (query) => (query.state.data?.endedAt ? false : 5000),
+    refetchInterval: (query: { state: { data?: Detail | undefined } }) => lookAgainMs(query.state.data),
     retry: false,
+  }
+}
+
+/** NowCell is how a transaction is: that an operation was accepted says nothing of its end. */
+function NowCell({ xid }: { xid: string }) {
+  const { data } = useQuery(nowQuery(xid))
+  return <StatusBadge status={data?.status} stuck={data?.stuck} heuristic={data?.heuristic} />
+}
+
+const countedMost = 50
+
+/** Standings counts what has become of the transactions of which the operation was accepted. */
+function Standings({ job, items }: { job: Job; items: readonly JobItem[] }) {
+  const t = useWords(words)
+  const word = useWords(shared)
+  const accepted = items.filter((item) => item.result === 'done').slice(0, countedMost)
+  const known = useQueries({
+    queries: accepted.map((item) => nowQuery(item.xid ?? '')),
+    combine: (all) => all.flatMap((one) => (one.data ? [one.data] : [])),
   })
-  return <StatusBadge status={one.data?.status} stuck={one.data?.stuck} heuristic={one.data?.heuristic} />
+  if (known.length === 0) return null
+  const whole = known.length >= numbersOf(job).done
+  return (
+    <div className={classes['standings']} role="status">
+      <span className="dim">{t(whole ? 'nowOf' : 'nowOfFirst', { n: count(known.length) })}</span>
+      {standingsOf(known).map(({ state, n }) => {
+        const name = state === 'stuck' && job.action === 'retry' ? t('stuckAgain') : word(state)
+        return <Mark key={state} tone={standingTones[state]} text={`${count(n)} ${name}`} />
+      })}
+    </div>
+  )
+}
+
+const standingTones: Readonly<Record<Standing['state'], Tone>> = {
+  stuck: 'bad',
+  Active: 'work',
+  Committing: 'work',
+  RollingBack: 'undo',
+  Committed: 'good',
+  RolledBack: 'undo',
 }
 
 function ExportResults({ job, result }: { job: Job; result: Result | undefined }) {

@@ -76,7 +76,7 @@ function Numbers({ job }: { job: Job }) {
   const numbers = numbersOf(job)
   return (
     <dl className={classes['facts']}>
-      <Fact name={t('resultDone')} value={count(numbers.done)} tone={numbers.done ? 'good' : undefined} />
+      <Fact name={t('resultDone')} value={count(numbers.done)} />
       <Fact name={t('resultMoved')} value={count(numbers.moved)} tone={numbers.moved ? 'warn' : undefined} />
       <Fact name={t('resultFailed')} value={count(numbers.failed)} tone={numbers.failed ? 'bad' : undefined} />
       <Fact name={t('resultPending')} value={count(numbers.pending)} />

@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { changesOf, numbersOf, paceOf, startableAt, toneOf, type Job } from './progress.ts'
+import {
+  changesOf,
+  lookAgainMs,
+  numbersOf,
+  paceOf,
+  resultTones,
+  standingsOf,
+  startableAt,
+  toneOf,
+  type Job,
+} from './progress.ts'
 
 const at = (seconds: number) => new Date(1_700_000_000_000 + seconds * 1000).toISOString()
 const job = (more: Partial<Job>): Job => ({
@@ -26,10 +36,37 @@ describe('a job', () => {
     expect(paceOf(job({ startedAt: at(0), updatedAt: at(0) }))).toBeUndefined()
   })
 
-  it('is good only if all of it was done', () => {
+  it('is never shown faster than was asked for', () => {
+    const five = { total: 5, done: 5, moved: 0, failed: 0, ratePerSecond: 200 }
+    const short = job({ ...five, state: 'done', startedAt: at(0), endedAt: at(0.024) })
+    expect(paceOf(short)?.perSecond).toBe(200)
+    expect(paceOf({ ...short, endedAt: at(1) })?.perSecond).toBe(5)
+  })
+
+  it('says what became of what was accepted, and looks until it is at rest', () => {
+    expect(
+      standingsOf([
+        { status: 'Committed', endedAt: at(1) },
+        { status: 'Committing', stuck: true },
+        { status: 'Committing' },
+        { status: 'Committing', stuck: true },
+      ]),
+    ).toEqual([
+      { state: 'stuck', n: 2 },
+      { state: 'Committing', n: 1 },
+      { state: 'Committed', n: 1 },
+    ])
+    expect(lookAgainMs({ status: 'Committed', endedAt: at(1) })).toBe(false)
+    expect(lookAgainMs({ status: 'Committing', stuck: true })).toBeGreaterThan(
+      lookAgainMs({ status: 'Committing' }) as number,
+    )
+    expect(resultTones.done).not.toBe('good')
+  })
+
+  it('is not good because all of it was accepted', () => {
     expect(toneOf(job({ state: 'done' }))).toBe('bad')
     expect(toneOf(job({ state: 'done', failed: 0 }))).toBe('warn')
-    expect(toneOf(job({ state: 'done', failed: 0, moved: 0 }))).toBe('good')
+    expect(toneOf(job({ state: 'done', failed: 0, moved: 0 }))).toBe('idle')
     expect(toneOf(job({ state: 'interrupted' }))).toBe('warn')
   })
 

@@ -30,13 +30,13 @@ export function attemptedOf(job: Job): number {
   return (job.total ?? 0) - numbersOf(job).pending
 }
 
-/** toneOf is the tone of a job: one that is done is good only if nothing has failed. */
+/** toneOf is the tone of a job. One that has ended is never good by that alone: what was accepted may be refused. */
 export function toneOf(job: Job): Tone {
   switch (job.state) {
     case 'running':
       return 'work'
     case 'done':
-      return (job.failed ?? 0) > 0 ? 'bad' : (job.moved ?? 0) > 0 ? 'warn' : 'good'
+      return (job.failed ?? 0) > 0 ? 'bad' : (job.moved ?? 0) > 0 ? 'warn' : 'idle'
     case 'interrupted':
       return 'warn'
     default:
@@ -44,9 +44,9 @@ export function toneOf(job: Job): Tone {
   }
 }
 
-/** resultTones are the tones of results. */
+/** resultTones are the tones of results. What is done by the job is accepted, of which nobody knows the end yet. */
 export const resultTones: Readonly<Record<Result, Tone>> = {
-  done: 'good',
+  done: 'work',
   moved: 'warn',
   failed: 'bad',
   pending: 'idle',
@@ -58,18 +58,51 @@ export interface Pace {
   readonly leftMs: number | undefined
 }
 
-/** paceOf is the pace since a job was started, as the server's own times have it. */
+/** paceOf is the pace since a job was started, as the server's own times have it. The first are sent at once, so that a
+ * short job seems to go faster than was asked for: its time is taken as long as its rate needs for them. */
 export function paceOf(job: Job): Pace | undefined {
   if (!job.startedAt) return undefined
   const until = Date.parse(job.endedAt ?? job.updatedAt ?? job.startedAt)
   const seconds = (until - Date.parse(job.startedAt)) / 1000
   const attempted = attemptedOf(job)
   if (seconds <= 0 || attempted === 0) return undefined
-  const perSecond = attempted / seconds
+  const perSecond = attempted / Math.max(seconds, attempted / (job.ratePerSecond || Infinity))
   return {
     perSecond,
     leftMs: job.state === 'running' ? (numbersOf(job).pending / perSecond) * 1000 : undefined,
   }
+}
+
+/** Now is how a transaction of a job is at present. */
+export type Now = Pick<Schemas['TransactionDetail'], 'status' | 'stuck' | 'endedAt'>
+
+/** lookAgainMs is when it is looked at again how a transaction is: never once it has ended, and seldom while it is stuck,
+ * where it stays until a person does something. */
+export function lookAgainMs(now: Now | undefined): number | false {
+  if (now?.endedAt) return false
+  return now?.stuck ? 15_000 : 3000
+}
+
+/** Standing is how many of a job's transactions are in a state now. */
+export interface Standing {
+  readonly state: NonNullable<Now['status']> | 'stuck'
+  readonly n: number
+}
+
+const states: readonly Standing['state'][] = [
+  'stuck',
+  'Active',
+  'Committing',
+  'RollingBack',
+  'Committed',
+  'RolledBack',
+]
+
+/** standingsOf counts what has become of transactions, what needs a person first. */
+export function standingsOf(all: readonly Now[]): Standing[] {
+  return states
+    .map((state) => ({ state, n: all.filter((now) => (now.stuck ? 'stuck' : now.status) === state).length }))
+    .filter(({ n }) => n > 0)
 }
 
 /** takesMs is how long a job takes at least. */
