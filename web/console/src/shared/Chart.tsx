@@ -5,7 +5,7 @@ import 'uplot/dist/uPlot.min.css'
 import { useLanguage } from '@/i18n'
 import { clock, useZone } from '@/i18n/format.ts'
 import classes from './Chart.module.css'
-import { distinct } from './ticks.ts'
+import { distinct, sizeOf, timeOf } from './ticks.ts'
 
 /** Line is one series of a chart. */
 export interface Line {
@@ -34,9 +34,20 @@ function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 }
 
+const font = '11px "Inter Variable", system-ui, sans-serif'
+let pen: CanvasRenderingContext2D | null | undefined
+
+/** widthOf measures a label of an axis. */
+function widthOf(label: string): number {
+  pen ??= document.createElement('canvas').getContext('2d')
+  if (!pen) return 7 * label.length
+  pen.font = font
+  return pen.measureText(label).width
+}
+
 function optionsOf(props: ChartProps, width: number): uPlot.Options {
   const grid = { stroke: color('--c-line'), width: 1 }
-  const text = { stroke: color('--mantine-color-dimmed'), font: '11px "Inter Variable", system-ui, sans-serif' }
+  const text = { stroke: color('--mantine-color-dimmed'), font }
   const { from, to } = props
   return {
     width,
@@ -55,9 +66,15 @@ function optionsOf(props: ChartProps, width: number): uPlot.Options {
         ticks: { show: false },
         space: 90,
         size: 26,
-        values: (_, at) => at.map((t) => clock(t * 1000).split(' ')[0] ?? ''),
+        values: (_, at) => at.map((t) => timeOf(clock(t * 1000))),
       },
-      { ...text, grid, ticks: { show: false }, size: 52, values: (_, at) => distinct(at.map(props.format)) },
+      {
+        ...text,
+        grid,
+        ticks: { show: false },
+        size: (_, labels) => sizeOf(labels, widthOf),
+        values: (_, at) => distinct(at.map(props.format)),
+      },
     ],
     series: [
       {},

@@ -82,6 +82,9 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
   const { acts, said } = useActs(desk, select, selected)
   const reviewed = useReview(source.problems.length === 0 ? source.text : undefined)
   const found = reviewed.data
+  const broken = source.problems.length > 0
+  // What came of another text says nothing about one that cannot be read.
+  const explored = broken ? undefined : found?.explored
   const odd = t('misnamed', { name })
   const oddHelp = t('misnamedHelp')
   const findings = useMemo(() => {
@@ -92,7 +95,7 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
   const checked = source.problems.length > 0 || reviewed.of === source.text
   useDiagnostics(desk, findings)
   const steps = useMemo(() => stepsOf(sound.value), [sound])
-  const counter = useCounterExample(found?.explored, steps, dock === 'explored')
+  const counter = useCounterExample(explored, steps, dock === 'explored')
   const sim = useSimulation(desk, shown.revision, steps, dock === 'simulate')
   const paint = useMemo(
     () => paintFindings(sound, findings, counter.paints ?? sim.paints ?? {}),
@@ -198,6 +201,12 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
             behind={selected}
             onInsert={(kind) => acts.insert(kind, { after: selected })}
           />
+          {broken && (
+            <p className={classes['outdated']} role="status">
+              <Icon path="M8 2.5l6 11H2zM8 7v3M8 12v.2" size={14} />
+              {t('outdated')}
+            </p>
+          )}
           <Canvas
             source={sound}
             steps={steps}
@@ -260,7 +269,7 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
             <Tabs.Tab value="findings" rightSection={<Counts counts={counts} checked={checked} />}>
               {t('findings')}
             </Tabs.Tab>
-            <Tabs.Tab value="explored" rightSection={<ExploredCount n={found?.explored?.failures?.length} />}>
+            <Tabs.Tab value="explored" rightSection={<ExploredCount n={explored?.failures?.length} />}>
               {t('exploration')}
             </Tabs.Tab>
             <Tabs.Tab value="simulate">{t('simulation')}</Tabs.Tab>
@@ -281,7 +290,8 @@ export function Designer({ name, text, draft, base, banner }: DesignerProps) {
           </Tabs.Panel>
           <Tabs.Panel value="explored" className={classes['dockPanel']!}>
             <ExploredPane
-              explored={found?.explored}
+              explored={explored}
+              broken={broken}
               checking={!checked}
               chosen={counter.chosen}
               onChoose={counter.choose}

@@ -45,7 +45,7 @@ export function PublishDialog(props: PublishProps) {
       if (!done.draftKept) saving.forget(text)
     },
   })
-  const errors = countsOf(findings).error
+  const { error: errors, warning } = countsOf(findings)
   const bad = props.explored?.failures?.length ?? 0
   return (
     <Modal
@@ -62,7 +62,7 @@ export function PublishDialog(props: PublishProps) {
           <Group gap="xs">
             {errors > 0 && <Mark tone="bad" text={t('errorsN', { n: errors })} />}
             {bad > 0 && <Mark tone="bad" text={t('endsBadly', { n: bad })} />}
-            {errors === 0 && bad === 0 && props.checked && <Mark tone="good" text={t('sound')} />}
+            {errors === 0 && bad === 0 && props.checked && <Sound warnings={warning} />}
             {newest.data && <Mark tone="idle" text={t('newestIs', { version: newest.data.version ?? 0 })} />}
             {newest.isSuccess && !newest.data && <Mark tone="idle" text={t('firstVersion')} />}
           </Group>
@@ -92,7 +92,7 @@ export function PublishDialog(props: PublishProps) {
             (publish.error instanceof Refused ? (
               <ErrorBox error={publish.error} />
             ) : (
-              <Alert color="red" role="alert" title={publish.error.message} />
+              <Alert className="error-box" variant="outline" role="alert" title={publish.error.message} />
             ))}
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={props.onClose}>
@@ -110,6 +110,13 @@ export function PublishDialog(props: PublishProps) {
       )}
     </Modal>
   )
+}
+
+/** Sound says that nothing stands in the way, and whether there is something to think about all the same. */
+export function Sound({ warnings }: { warnings: number }) {
+  const t = useWords(words)
+  if (warnings === 0) return <Mark tone="good" text={t('sound')} />
+  return <Mark tone="warn" text={warnings === 1 ? t('soundWarned1') : t('soundWarned', { n: warnings })} />
 }
 
 function Published({ done, onClose }: { done: Schemas['SagaPublication']; onClose: () => void }) {

@@ -11,6 +11,8 @@ import { words } from './words.ts'
 export interface ExploredProps {
   readonly explored: Schemas['SagaExplored'] | undefined
   readonly checking: boolean
+  /** Whether the text cannot be read at the moment. */
+  readonly broken: boolean
   /** The counter-example that is shown, and its moments. */
   readonly chosen: number | undefined
   readonly onChoose: (index: number | undefined) => void
@@ -26,7 +28,7 @@ export function ExploredPane(props: ExploredProps) {
   if (!explored)
     return (
       <p className={classes['none']} role="status">
-        {t(props.checking ? 'checking' : 'notExplored')}
+        {t(props.broken ? 'notReadable' : props.checking ? 'checking' : 'notExplored')}
       </p>
     )
   const failures = explored.failures ?? []

@@ -7,6 +7,7 @@ import { Empty } from '@/shared/Empty.tsx'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { Loading } from '@/shared/Loading.tsx'
 import { Page } from '@/shared/Page.tsx'
+import { useAgain } from './again.ts'
 import { Designer } from './Designer.tsx'
 import { loadDraft, loadVersion } from './server.ts'
 import { templateNames, templateText } from './templates.ts'
@@ -33,6 +34,7 @@ export function One({ name }: { name: string }) {
     refetchOnWindowFocus: false,
     refetchOnMount: 'always',
   })
+  useAgain({ error: opened.error, busy: opened.isFetching, act: () => void opened.refetch() })
   const trail = [{ text: t('designer'), to: '/designer' }]
   if (opened.error)
     return (

@@ -2,6 +2,7 @@ import { useMutation, useQuery } from '@tanstack/react-query'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { useBlocker } from 'react-router'
 import type { GraphStep } from '@/saga/graph/model.ts'
+import { useAgain } from './again.ts'
 import type { Desk } from './desk.ts'
 import { convert } from './emit.ts'
 import type { Finding } from './findings.ts'
@@ -28,6 +29,7 @@ export function useReview(text: string | undefined) {
     refetchOnWindowFocus: false,
     placeholderData: (was) => was,
   })
+  useAgain({ error: query.error, busy: query.isFetching, act: () => void query.refetch() })
   return {
     data: query.data?.review,
     of: query.data?.of,

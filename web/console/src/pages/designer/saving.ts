@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react'
 import { Refused } from '@/api/client.ts'
+import { useAgain } from './again.ts'
 import type { Desk } from './desk.ts'
 import { loadDraft, saveDraft, type Draft } from './server.ts'
 
@@ -170,6 +171,11 @@ export function useSaving(options: {
       clearTimeout(timer.current)
     }
   }, [saver, desk])
+  useAgain({
+    error: saver.state.kind === 'failed' ? saver.state.error : undefined,
+    busy: saver.state.kind === 'saving',
+    act: () => void saver.flush(),
+  })
   useEffect(() => {
     const warn = (event: BeforeUnloadEvent) => {
       if (saver.dirty) event.preventDefault()

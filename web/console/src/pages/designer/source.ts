@@ -40,7 +40,7 @@ export interface Source {
 export function readSource(text: string): Source {
   const begins = text.trimStart().startsWith('{')
   const json = begins ? jsonOf(text) : undefined
-  const doc = parseDocument(text, { prettyErrors: false, keepSourceTokens: false })
+  const doc = parseDocument(text, { prettyErrors: false, keepSourceTokens: false, logLevel: 'error' })
   // JSON may be indented by tabs, which YAML has something against.
   const errors = json?.ok ? [] : doc.errors
   const format: Format = begins && (json?.ok || errors.length > 0) ? 'json' : 'yaml'
