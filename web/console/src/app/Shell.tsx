@@ -10,6 +10,7 @@ import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { Icon } from '@/shared/Icon.tsx'
 import { Loading } from '@/shared/Loading.tsx'
 import { Mark } from '@/shared/StatusBadge.tsx'
+import { Behind } from './Behind.tsx'
 import { AccountMenu, useToggleScheme } from './AccountMenu.tsx'
 import { usePlayground } from './features.ts'
 import { useShortcuts } from './keys.ts'
@@ -98,6 +99,7 @@ function Frame() {
         <Navigation />
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1} className={classes['main']!}>
+        <Behind />
         <Suspense fallback={<Loading />}>
           <Outlet />
         </Suspense>
