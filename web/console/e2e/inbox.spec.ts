@@ -43,6 +43,24 @@ test('the opened row is marked, and a kind that there is not is said', async () 
   await shot(page, 'inbox-opened')
 })
 
+test('what is open is not opened twice, and Back leads to its row', async () => {
+  const page = await open('/inbox?kind=transaction')
+  await page.locator('[data-row]').first().waitFor()
+  await keys(page).press('j', 'o')
+  const panel = page.getByRole('complementary', { name: 'The chosen item' })
+  await panel.waitFor()
+  const row = await page.locator('[data-row][aria-current="true"]').getAttribute('data-row')
+  const deep = await page.evaluate(() => history.length)
+  await keys(page).press('o', 'o')
+  expect(await page.evaluate(() => history.length)).toBe(deep)
+  await page.goBack()
+  await until('the panel is closed', async () => (await panel.count()) === 0)
+  await until(
+    'its row has the focus',
+    async () => (await page.evaluate(() => document.activeElement?.getAttribute('data-row'))) === row,
+  )
+})
+
 test('in Chinese and narrow', async () => {
   const page = await open('/inbox', { lang: 'zh', width: 900 })
   await page.getByRole('row', { name: /死信/ }).first().waitFor()

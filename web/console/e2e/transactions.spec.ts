@@ -313,6 +313,48 @@ describe('the keyboard', () => {
     await page.getByText(t.selectedSome.replace('{count}', '1')).waitFor({ state: 'hidden' })
     await keys(page).press('o')
     await until('the transaction', () => new URL(page.url()).pathname === `/transactions/${ids[0]}`)
+    // Back is where one was.
+    await page.goBack()
+    await until('the row has the focus again', async () => (await current()) === ids[0])
+    await keys(page).press('j')
+    await until('the row after it', async () => (await current()) === ids[1])
+  })
+
+  test('has room for how long it took, and says that it can be scrolled sideways', async () => {
+    const page = await open('about:blank', { width: 900 })
+    const begun = Date.UTC(2026, 0, 2)
+    await page.route(/\/api\/v1\/transactions(\?|$)/, (route) =>
+      route.fulfill({
+        json: {
+          items: [
+            {
+              xid: 'a:1:7',
+              id: '7',
+              status: 'Committed',
+              name: 'place order',
+              application: 'shop',
+              beganAt: new Date(begun).toISOString(),
+              endedAt: new Date(begun + 635_000).toISOString(),
+            },
+          ],
+        },
+      }),
+    )
+    await page.goto(`${(await dev()).base}/transactions`)
+    const cell = page.getByRole('cell', { name: '10 min 35 s' })
+    await cell.waitFor()
+    expect(await cell.evaluate((it) => it.scrollWidth <= it.clientWidth)).toBe(true)
+    const frame = page.locator('main div:has(> div > [role="table"])').last()
+    const more = (side: string): Promise<boolean> =>
+      frame.evaluate((it, name) => it.hasAttribute(`data-more-${name}`), side)
+    await until('there is more at the right', () => more('right'))
+    expect(await more('left')).toBe(false)
+    await shot(page, 'transactions-narrow')
+    await frame.locator('> div').evaluate((it) => it.scrollTo({ left: it.scrollWidth }))
+    await until('there is more at the left', () => more('left'))
+    await until('nothing is left at the right', async () => !(await more('right')))
+    await page.setViewportSize({ width: 2200, height: 900 })
+    await until('all of it is shown', async () => !(await more('left')) && !(await more('right')))
   })
 })
 

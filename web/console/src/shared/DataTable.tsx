@@ -20,7 +20,9 @@ import { useShortcuts } from '@/app/keys.ts'
 import { useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
 import { nowhere, whereabouts } from './cursor.ts'
+import { keep, kept } from './kept.ts'
 import classes from './DataTable.module.css'
+import { Edged } from './Edged.tsx'
 import { Empty } from './Empty.tsx'
 import { ErrorBox } from './ErrorBox.tsx'
 import { Loading } from './Loading.tsx'
@@ -109,11 +111,7 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
   return (
     <>
       {!!props.error && <ErrorBox error={props.error} {...retryOf(props)} stale />}
-      <div
-        ref={scroller}
-        className={classes['scroller']}
-        style={props.height ? { height: props.height } : undefined}
-      >
+      <Edged scroller={scroller} height={props.height}>
         <div
           role="table"
           aria-label={props.label}
@@ -167,7 +165,7 @@ export function DataTable<Row extends RowData>(props: DataTableProps<Row>) {
             })}
           </div>
         </div>
-      </div>
+      </Edged>
       <div className={classes['foot']} role="status">
         {props.loadingMore
           ? t('loadingMore')
@@ -206,7 +204,7 @@ function useActs<Row>(props: DataTableProps<Row>, focus: (index: number) => void
   return useMemo(
     () => ({
       focus,
-      open: (row) => latest.current.onOpen?.(row),
+      open: (row) => openKept(latest.current, row),
       toggle: (id) => {
         const { selection } = latest.current
         selection?.onChange(toggled(selection.ids, id))
@@ -232,11 +230,9 @@ function useMore<Row>({ rows, more, loadingMore, onMore, error }: DataTableProps
 }
 
 /** useCursor moves through the rows by keys. */
-function useCursor<Row>(
-  { rows, rowId, onOpen, selection }: DataTableProps<Row>,
-  show: (index: number) => void,
-) {
-  const [held, setHeld] = useState(nowhere)
+function useCursor<Row>(props: DataTableProps<Row>, show: (index: number) => void) {
+  const { rows, rowId, selection, label } = props
+  const [held, setHeld] = useState(() => kept(label))
   const at = useMemo(() => whereabouts(rows, rowId, held), [rows, rowId, held])
   const latest = useRef({ rows, rowId })
   latest.current = { rows, rowId }
@@ -244,6 +240,7 @@ function useCursor<Row>(
     const row = latest.current.rows[index]
     if (row !== undefined) setHeld({ id: latest.current.rowId(row), index })
   }, [])
+  useReturn(props, held === nowhere ? -1 : at, show)
   const go = (to: number) => {
     const next = Math.max(0, Math.min(rows.length - 1, to))
     if (rows.length === 0) return
@@ -260,13 +257,43 @@ function useCursor<Row>(
     ArrowUp: () => go((at < 0 ? held.index : at) - 1),
     Home: () => go(0),
     End: () => go(rows.length - 1),
-    o: () => rows[at] && onOpen?.(rows[at]),
+    o: () => rows[at] && openKept(props, rows[at]),
     x: () => {
       if (!selection || !rows[at]) return
       selection.onChange(toggled(selection.ids, rowId(rows[at])))
     },
   })
   return { at, setAt }
+}
+
+/** openKept opens a row, of which the history remembers that one was on it. */
+function openKept<Row>({ label, rows, rowId, onOpen }: DataTableProps<Row>, row: Row): void {
+  if (!onOpen) return
+  const id = rowId(row)
+  keep(label, { id, index: rows.findIndex((each) => rowId(each) === id) })
+  onOpen(row)
+}
+
+/** useReturn puts the focus on the row from which one has come back, if it is still there and nothing else has the
+ * focus: when the table is shown again, and when what was opened beside it is closed. */
+function useReturn<Row>(
+  { rows, rowId, opened, label }: DataTableProps<Row>,
+  at: number,
+  show: (index: number) => void,
+): void {
+  const pending = useRef(true)
+  const before = useRef(opened)
+  useEffect(() => {
+    if (before.current && !opened) pending.current = true
+    before.current = opened
+    if (!pending.current || rows.length === 0) return
+    pending.current = false
+    const row = rows[at]
+    const free = !document.activeElement || document.activeElement === document.body
+    if (row === undefined || opened || !free || kept(label).id !== rowId(row)) return
+    show(at)
+    focusRow(rowId(row), 10)
+  })
 }
 
 /** useRoom lets the table be as high as there is room below it in the window, and not lower than half of that. */

@@ -128,7 +128,9 @@ function useAddress() {
   const open = useMemo(() => splitName(opened, kind), [opened, kind])
   const owned = query.get('owner')
   const put = useCallback(
-    (name: string, value: string) =>
+    (name: string, value: string) => {
+      // What is open already is not opened once more: Back would lead to itself.
+      if (name === 'open' && value === opened) return
       setQuery(
         (was) => {
           if (value) was.set(name, value)
@@ -137,8 +139,9 @@ function useAddress() {
           return was
         },
         { replace: name !== 'open' },
-      ),
-    [setQuery],
+      )
+    },
+    [setQuery, opened],
   )
   const clear = useCallback(() => setQuery({}, { replace: true }), [setQuery])
   return {

@@ -171,7 +171,7 @@ function useColumns(noSaga: boolean): Column<Item>[] {
       },
       { id: 'application', header: t('application'), width: '120px', cell: (run) => run.application },
       { id: 'began', header: t('began'), width: '130px', cell: (run) => <When at={run.beganAt} /> },
-      { id: 'took', header: t('took'), width: '100px', align: 'right', cell: (run) => <Took run={run} /> },
+      { id: 'took', header: t('took'), width: '116px', align: 'right', cell: (run) => <Took run={run} /> },
       {
         id: 'failure',
         header: t('failure'),

@@ -46,7 +46,7 @@ const widths: Readonly<Record<ColumnId, string>> = {
   name: 'minmax(120px, 2fr)',
   application: 'minmax(112px, 1fr)',
   began: '116px',
-  took: '92px',
+  took: '116px',
   branches: '80px',
   cause: 'minmax(100px, 1fr)',
   next: '116px',
