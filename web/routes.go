@@ -76,6 +76,7 @@ func rules() map[string]rule {
 		"GET " + v1 + "/waits":            viewing,
 		"GET " + v1 + "/sessions":         viewing,
 		"GET " + v1 + "/nodes":            viewing,
+		"GET " + v1 + "/queues":           viewing,
 		"GET " + v1 + "/settings":         viewing,
 
 		"POST " + v1 + "/nodes/:node/drain": {role: access.Admin, action: "node.drain"},

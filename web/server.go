@@ -101,6 +101,8 @@ type Options struct {
 	Letters Letters
 	// Halves are the half messages without an end. Nil: there can be none.
 	Halves func(ctx context.Context) (Halves, error)
+	// Queues asks brokers how their queues are. Nil: the log among Events, if there is one.
+	Queues func(ctx context.Context) (Queues, error)
 	// CheckTopic says why a branch cannot have a topic, for people. Nil: it may have any.
 	CheckTopic func(topic string) error
 	// CheckURL says why a branch cannot have a URL, for people. Nil: it may have any.
@@ -192,7 +194,8 @@ type Server struct {
 	pulses    pulses
 	answers   buffers
 	waits     waits
-	jobs      atomic.Int64  // jobs that this node runs
+	jobs      atomic.Int64 // jobs that this node runs
+	queues    queueCache
 	closing   chan struct{} // closed when Run begins to shut down
 	// playground is nil where there is none.
 	playground *playground.Playground
@@ -220,6 +223,7 @@ func New(o Options) *Server {
 	s := &Server{
 		o: o, rules: rules(), byRoute: map[route]rule{}, crossing: http.NewCrossOriginProtection(),
 		closing: make(chan struct{}), mask: newMask(o.Mask),
+		queues: queueCache{token: make(chan struct{}, 1)},
 	}
 	for name, r := range s.rules {
 		method, path, _ := strings.Cut(name, " ")
@@ -294,6 +298,7 @@ func (s *Server) routes() {
 	v1.GET("/waits", s.listWaits)
 	v1.GET("/sessions", s.listSessions)
 	v1.GET("/nodes", s.listNodes)
+	v1.GET("/queues", s.listQueues)
 	v1.POST("/nodes/:node/drain", s.drain)
 	v1.GET("/settings", s.listSettings)
 	v1.PUT("/settings/:key", s.putSetting)

@@ -181,6 +181,22 @@ func (d *topicDecisions) wanted(m *rocketmq.Message, q *web.DecisionQuery) (all 
 	return all
 }
 
+// queues asks all brokers how their queues are.
+func (d *topicDecisions) queues(ctx context.Context) (q web.Queues, err error) {
+	q.Group = rocketmq.Group(d.options.Prefix)
+	all, silent, err := rocketmq.Queues(ctx, d.options, q.Group)
+	for _, x := range all {
+		q.Queues = append(q.Queues, web.Queue{
+			Topic: x.Topic, Broker: x.Broker, Number: x.Queue, Oldest: x.Oldest, End: x.End, Committed: x.Committed,
+			Lag: x.Lag(),
+		})
+	}
+	for _, x := range silent {
+		q.Silent = append(q.Silent, web.SilentBroker{Broker: x.Broker, Reason: x.Reason})
+	}
+	return q, noBroker(err)
+}
+
 // halves are those without an end.
 func (m *cluster) halves(ctx context.Context) (web.Halves, error) {
 	n, oldest, err := m.store.OutboxState(ctx)

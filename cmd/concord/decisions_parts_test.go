@@ -124,6 +124,7 @@ func TestDecisionsOnABrokerAreListedAndFollowed(t *testing.T) {
 		t.Errorf("nobody's, after %v: %v", time.Since(began), got)
 	}
 	fromAPlace(t, a, second)
+	queuesAreTold(t, b)
 	status, code, text := a.api("GET", "/decisions/stream?from=nowhere", "")
 	if status != 400 || code != "cursorMalformed" {
 		t.Errorf("%d %s", status, text)
@@ -154,6 +155,27 @@ func (s *site) givesUp(group string) {
 }
 
 // TestDeadLettersOnABrokerAreHandledFromTheCommandLine: as those of one machine are, on whichever node.
+// queuesAreTold expects all queues of both topics, with Concord's own group in them and three decisions.
+func queuesAreTold(t *testing.T, b *process) {
+	t.Helper()
+	var view web.QueuesView
+	status, _, text := b.api("GET", "/queues", "")
+	if err := json.Unmarshal([]byte(text), &view); err != nil || status != 200 || view.Partial || view.At == "" {
+		t.Fatalf("%d %s %v", status, text, err)
+	}
+	topics, messages := map[string]bool{}, int64(0)
+	for _, q := range view.Items {
+		if q.Group == "" || q.Broker == "" || q.Lag == nil || *q.Lag > q.End-q.Oldest {
+			t.Errorf("%s", text)
+		}
+		topics[q.Topic] = true
+		messages += q.End - q.Oldest
+	}
+	if len(topics) != 2 || messages < 2 || messages > 3 {
+		t.Errorf("%s", text)
+	}
+}
+
 // fromAPlace expects the one rollback at its place, and not behind it.
 func fromAPlace(t *testing.T, a *process, second string) {
 	t.Helper()

@@ -54,6 +54,7 @@ func (m *cluster) webViews(o *web.Options) {
 	if m.decisions != nil {
 		d := newTopicDecisions(m.config)
 		o.Publication, o.Halves, o.Decisions, o.DecisionStream = m.publication, m.halves, d, d
+		o.Queues = d.queues
 		o.Letters = topicLetters{rocketmq.NewDeadLetters(d.options, m.store)}
 	}
 }

@@ -1617,6 +1617,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where the queues of decisions begin and end, and how far consumers are behind.
+         * @description On RocketMQ there is a row for each topic, broker and queue, with the place of Concord's own consumer group. An
+         *     answer is kept for two seconds; it is partial if brokers have not answered in time. On one machine the first row
+         *     is the log, and each other one is a consumer group. Answers decisionsNotPublished (409) if nothing is published.
+         */
+        get: operations["listQueues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decisions/{xid}": {
         parameters: {
             query?: never;
@@ -2732,6 +2754,36 @@ export interface components {
             storedAt?: string;
             /** @description How often the broker has asked what became of it. */
             checks?: number;
+        };
+        Queues: {
+            /**
+             * Format: date-time
+             * @description When the answer is from.
+             */
+            at: string;
+            items: components["schemas"]["Queue"][];
+            /** @description Queues of the silent brokers may be missing. */
+            partial: boolean;
+            silent: components["schemas"]["SilentBroker"][];
+        };
+        Queue: {
+            topic?: string;
+            broker?: string;
+            queue: number;
+            /** @description The consumer group; absent for the log of one machine itself. */
+            group?: string;
+            /** @description The offset of the oldest entry that is there. */
+            oldest: number;
+            /** @description The offset after the newest entry. */
+            end: number;
+            /** @description The offset at which the group goes on; absent if it has none. */
+            committed?: number;
+            /** @description How many entries the group has not read, or not settled. */
+            lag?: number;
+        };
+        SilentBroker: {
+            broker: string;
+            reason: string;
         };
         Overview: {
             /** Format: date-time */
@@ -6887,6 +6939,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Halves"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listQueues: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queues"];
                 };
             };
             default: components["responses"]["Problem"];
