@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { axe, dev, open, shot } from './harness.ts'
+import { axe, dev, open, seed, shot } from './harness.ts'
 import { failing, hanging, saysTrouble, telling } from './harness/states.ts'
 
 const three = {
@@ -47,7 +47,14 @@ test('nodes, their leases and what can be done', async () => {
 test('one machine, its participants and its configuration', async () => {
   const page = await open('/cluster')
   await page.getByText('This server runs on one machine').waitFor()
-  for (const tab of ['Sessions', 'Applications', 'Resources', 'Participants called', 'Configuration']) {
+  for (const tab of [
+    'Sessions',
+    'Applications',
+    'Resources',
+    'Participants called',
+    'Queues',
+    'Configuration',
+  ]) {
     await page.getByRole('tab', { name: tab }).click()
     await page.getByRole('tabpanel').getByText(/./).first().waitFor()
     await axe(page)
@@ -61,6 +68,57 @@ test('one machine, its participants and its configuration', async () => {
   await page.getByPlaceholder('Search keys, values and meanings').fill('')
   await page.getByRole('row', { name: /data/ }).first().waitFor()
   await shot(page, 'cluster-config')
+})
+
+test('queues of brokers: their bounds, what is not read, and a broker that does not answer', async () => {
+  const page = await open('about:blank')
+  const row = (topic: string, queue: number, committed: number | undefined, lag: number) => ({
+    topic,
+    broker: 'broker-a',
+    queue,
+    group: 'concord-coordinator',
+    oldest: 1200,
+    end: 98_765,
+    ...(committed === undefined ? {} : { committed }),
+    lag,
+  })
+  await telling(page, /\/api\/v1\/queues/, {
+    at: new Date().toISOString(),
+    partial: true,
+    silent: [{ broker: 'broker-b', reason: 'ask 10.0.0.8:10911: context deadline exceeded' }],
+    items: [
+      row('concord-commit', 0, 98_765, 0),
+      row('concord-commit', 1, 98_700, 65),
+      row('concord-rollback', 0, undefined, 97_565),
+    ],
+  })
+  await page.goto((await dev()).base + '/cluster?tab=queues')
+  await page.getByText('Broker broker-b does not answer').waitFor()
+  await page.getByText('context deadline exceeded').waitFor()
+  await page.getByRole('row', { name: /concord-commit.*broker-a.*0.*98,765.*all read/ }).waitFor()
+  await page.getByRole('row', { name: /concord-commit.*broker-a.*1.*98,700.*65/ }).waitFor()
+  await page.getByRole('row', { name: /concord-rollback.*–.*97,565/ }).waitFor()
+  await axe(page)
+  await shot(page, 'cluster-queues')
+})
+
+test('queues of one machine: the log and its groups', async () => {
+  await seed.committed()
+  const server = await dev()
+  const group = await fetch(`${server.base}/api/v1/events/groups/ledger`, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ from: 'oldest' }),
+  })
+  expect(group.ok).toBe(true)
+  await seed.committed()
+  const page = await open('/cluster?tab=queues')
+  await page.getByRole('row', { name: /The log itself/ }).waitFor()
+  await page.getByRole('row', { name: /ledger.*[1-9]$/ }).waitFor()
+  await axe(page)
+  await failing(page, /\/api\/v1\/queues/)
+  await page.reload()
+  await saysTrouble(page)
 })
 
 test('trouble, and what is under way', async () => {

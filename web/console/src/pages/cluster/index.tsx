@@ -13,11 +13,12 @@ import classes from './cluster.module.css'
 import { Config } from './Config.tsx'
 import { Nodes } from './Nodes.tsx'
 import { Applications, Resources } from './Places.tsx'
+import { Queues } from './Queues.tsx'
 import { Sessions } from './Sessions.tsx'
 import { Targets } from './Targets.tsx'
 import { words } from './words.ts'
 
-const tabs = ['nodes', 'sessions', 'applications', 'resources', 'targets', 'config'] as const
+const tabs = ['nodes', 'sessions', 'applications', 'resources', 'targets', 'queues', 'config'] as const
 type Tab = (typeof tabs)[number]
 
 /** Cluster shows the nodes and everything that is connected to them. */
@@ -61,6 +62,9 @@ export default function Cluster() {
             <Resources />
           </Tabs.Panel>
           <Tabs.Panel value="targets">{data && <Targets targets={data.targets ?? []} />}</Tabs.Panel>
+          <Tabs.Panel value="queues">
+            <Queues />
+          </Tabs.Panel>
           <Tabs.Panel value="config">
             <Config />
           </Tabs.Panel>
