@@ -61,7 +61,8 @@ export interface Words<Key extends string> {
   readonly zh: Readonly<Record<Key, string>>
 }
 
-/** defineWords makes a page's dictionary. Texts may hold {name} for what is put in when they are shown. */
+/** defineWords makes a page's dictionary. Texts may hold {name} for what is put in when they are shown. What {n} counts
+ * has a text of its own for one where a name with 1 behind it is defined: rows, and rows1. */
 export function defineWords<Key extends string>(
   en: Record<Key, string>,
   zh: Record<NoInfer<Key>, string>,
@@ -77,7 +78,16 @@ export function say<Key extends string>(
   key: Key,
   values?: Record<string, string | number>,
 ): string {
-  return fill(words[current][key], values)
+  return textOf(words[current], key, values)
+}
+
+function textOf<Key extends string>(
+  texts: Readonly<Record<Key, string>>,
+  key: Key,
+  values?: Record<string, string | number>,
+): string {
+  const one: string | undefined = String(values?.['n']) === '1' ? texts[`${key}1` as Key] : undefined
+  return fill(one ?? texts[key], values)
 }
 
 function fill(text: string, values?: Record<string, string | number>): string {
@@ -87,5 +97,5 @@ function fill(text: string, values?: Record<string, string | number>): string {
 /** useWords returns how to say the texts of a dictionary in the current language. */
 export function useWords<Key extends string>(words: Words<Key>): Say<Key> {
   const which = useLanguage()
-  return (key, values) => fill(words[which][key], values)
+  return (key, values) => textOf(words[which], key, values)
 }

@@ -58,6 +58,7 @@ export const words = defineWords(
     around: 'besides: {keys}',
     nothingChanged: 'no step differs',
     skippedLines: '{n} lines are the same',
+    skippedLines1: '1 line is the same',
     asGraph: 'On the graph',
     asText: 'As text',
     explore:
@@ -195,6 +196,7 @@ export const words = defineWords(
     around: '其他：{keys}',
     nothingChanged: '步骤没有差异',
     skippedLines: '{n} 行相同',
+    skippedLines1: '{n} 行相同',
     asGraph: '流程图对比',
     asText: '文本对比',
     explore: '尝试所有可能发生的情况：每个步骤完成、被拒绝或丢失，服务器在任意时刻崩溃。',

@@ -51,6 +51,7 @@ export const words = defineWords(
     wait: 'Pause before the next attempt',
     waitTurn: 'Waits for its turn',
     untold: '{n} attempts of which the history keeps no entry each',
+    untold1: '1 attempt of which the history keeps no entry',
     other: '{event}',
   },
   {
@@ -103,6 +104,7 @@ export const words = defineWords(
     wait: '下次尝试前的等待',
     waitTurn: '等待轮到它',
     untold: '{n} 次尝试没有各自的历史记录',
+    untold1: '{n} 次尝试没有各自的历史记录',
     other: '{event}',
   },
 )
