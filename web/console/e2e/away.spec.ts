@@ -5,7 +5,7 @@ import { words as desk } from '../src/pages/designer/wordsEn.ts'
 import { words as locks } from '../src/pages/locks/words.ts'
 import { words as shared } from '../src/shared/words.ts'
 import { words as transactions } from '../src/pages/transactions/words.ts'
-import { another, axe, expectNoise, keys, open, shot, until } from './harness.ts'
+import { another, axe, expectNoise, keys, open, secured, shot, until } from './harness.ts'
 import { brick, node, plain, saved, tab, text } from './harness/desk.ts'
 
 const en = words.en
@@ -78,4 +78,25 @@ test('a text that cannot be read logs nothing, and neither the graph nor the exp
   expect(await count.count()).toBe(0)
   await axe(page)
   await shot(page, 'designer-broken')
+})
+
+test.each(['dark', 'light'] as const)('a refused sign-in looks like an error in %s', async (theme) => {
+  const page = await open('/sign-in', { server: await secured(), theme })
+  expectNoise(page, /status of 401/)
+  await page.getByLabel(en.keyLabel).first().fill('no-such-key')
+  await page.getByRole('button', { name: en.signIn, exact: true }).click()
+  const alert = page.getByRole('alert')
+  await alert.waitFor()
+  const colours = await alert.evaluate((box) => {
+    const probe = box.appendChild(document.createElement('i'))
+    probe.style.color = 'var(--c-bad)'
+    const bad = getComputedStyle(probe).color
+    probe.remove()
+    const { borderTopColor, borderTopWidth } = getComputedStyle(box)
+    const icon = box.querySelector('svg')
+    return { bad, outline: borderTopColor, width: borderTopWidth, icon: icon && getComputedStyle(icon).color }
+  })
+  expect(colours).toEqual({ bad: colours.bad, outline: colours.bad, width: '1px', icon: colours.bad })
+  await axe(page)
+  await shot(page, 'sign-in-refused')
 })
