@@ -1,7 +1,7 @@
 import { nowhere, type Held } from './cursor.ts'
 
-/** keep has the entry of the history that is shown remember on which row of a table one is, for when one comes back. What
- * else the entry remembers stays. */
+/** keep has the entry of the history that is shown remember on which row of a table one is, for when one comes back.
+ * What else the entry remembers stays. */
 export function keep(label: string, held: Held): void {
   history.replaceState({ ...(history.state as object | null), row: { label, ...held } }, '')
 }

@@ -76,8 +76,8 @@ export function paceOf(job: Job): Pace | undefined {
 /** Now is how a transaction of a job is at present. */
 export type Now = Pick<Schemas['TransactionDetail'], 'status' | 'stuck' | 'endedAt'>
 
-/** lookAgainMs is when it is looked at again how a transaction is: never once it has ended, and seldom while it is stuck,
- * where it stays until a person does something. */
+/** lookAgainMs is when it is looked at again how a transaction is: never once it has ended, and seldom while it is
+ * stuck, where it stays until a person does something. */
 export function lookAgainMs(now: Now | undefined): number | false {
   if (now?.endedAt) return false
   return now?.stuck ? 15_000 : 3000
