@@ -27,8 +27,8 @@ function Thrown({ error }: { error: unknown }) {
   )
 }
 
-/** Unloaded stands for a page that could not be fetched, and waits for the server. The document is loaded anew only once that answers: otherwise the browser would put
- * an error of its own in place of the console. */
+/** Unloaded stands for a page that could not be fetched, and waits for the server. The document is loaded anew only
+ * once that answers: otherwise the browser would put an error of its own in place of the console. */
 export function Unloaded({ error, at }: { error: unknown; at: number }) {
   const t = useWords(words)
   const { state, again } = useLive()

@@ -75,7 +75,7 @@ export const words = defineWords(
     reload: 'Load again',
     unloaded: 'The server does not answer',
     unloadedHelp:
-      'This page has not been loaded yet. It opens by itself as soon as the server answers; pages that were open before can be opened.',
+      'This page has not been loaded yet. It opens by itself once the server answers. Pages opened before still open.',
     tryAgain: 'Try again',
     oldSince: 'No answer for {span}; what is shown is from {time}.',
     oldNothing: 'No answer for {span}; nothing has come yet.',
