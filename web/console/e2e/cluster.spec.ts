@@ -119,6 +119,15 @@ test('queues of one machine: the log and its groups', async () => {
   await failing(page, /\/api\/v1\/queues/)
   await page.reload()
   await saysTrouble(page)
+  await page.unrouteAll()
+  await telling(page, /\/api\/v1\/queues/, {
+    at: new Date().toISOString(),
+    partial: false,
+    silent: [],
+    items: [],
+  })
+  await page.reload()
+  await page.getByText('Nothing is known of any queue').waitFor()
 })
 
 test('trouble, and what is under way', async () => {
