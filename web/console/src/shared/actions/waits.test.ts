@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { rejecting, signalAction, toldProgress, undoneBy, waitAction } from './waits.ts'
+import { linesOf, rejecting, signalAction, toldProgress, undoneBy, waitAction } from './waits.ts'
 
 const wait = { xid: 'a:1:7', saga: 'order', step: 'wait', name: 'paid' }
 const given = { digest: '', reason: '', fields: {}, key: 'k' }
@@ -82,7 +82,9 @@ describe('a signal', () => {
     const asked = answering(200, run)
     const action = signalAction(wait, { amount: 12 })
     const plan = await action.plan(new AbortController().signal)
-    expect(plan.consequences[0]!.items?.join('')).toContain('"amount": 12')
+    expect(plan.consequences[0]!.items).toEqual(['"amount": 12'])
+    expect(linesOf([1, 2])).toEqual(['[1,2]'])
+    expect(linesOf(undefined)).toEqual([])
     expect(asked.map((one) => one.method)).toEqual(['GET'])
     await action.send(given)
     expect(asked[1]).toMatchObject({ method: 'POST', key: 'k', body: { step: 'wait', data: { amount: 12 } } })

@@ -113,13 +113,20 @@ export function waitAction(wait: Waiting, yes: boolean): Action {
   }
 }
 
+/** linesOf is data in lines: one for each field of an object, or the whole. */
+export function linesOf(data: unknown): string[] {
+  if (data === undefined) return []
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return [JSON.stringify(data)]
+  return Object.entries(data).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`)
+}
+
 /** signalAction gives a step of a saga the signal that it waits for, with data that has been read already; what the
  * server finds wrong in the data is told to complain. */
 export function signalAction(wait: Waiting, data: unknown, complain?: (findings: unknown) => void): Action {
   const xid = wait.xid ?? ''
   const step = wait.step ?? ''
   const name = wait.name ?? ''
-  const items = data === undefined ? [] : JSON.stringify(data, null, 1).split('\n')
+  const items = linesOf(data)
   const text = say(words, data === undefined ? 'signalNoData' : 'signalDoes', { step })
   return {
     title: say(words, 'signalTitle', { name, saga: wait.saga ?? '' }),
