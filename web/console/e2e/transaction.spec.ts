@@ -197,7 +197,7 @@ test('a plan that is not true any more is shown anew, and nothing is done', asyn
   await dialog.getByText(/This is the new plan/).waitFor()
   expect((await seed.transaction(stuck.id)).status).toBe('Committing')
   await dialog.getByRole('button', { name: 'Skip it' }).click()
-  await dialog.getByText('It has ended: committed.').waitFor()
+  await dialog.getByText(/It has ended: committed, heuristic/).waitFor()
   await page.keyboard.press('Escape')
   await page.getByText('heuristic').first().waitFor()
 })

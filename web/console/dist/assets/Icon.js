@@ -1,0 +1,1 @@
+import{k as e}from"./vendor-react.js";var t=e();function n({path:e,size:n=16}){return(0,t.jsx)(`svg`,{width:n,height:n,viewBox:`0 0 16 16`,fill:`none`,stroke:`currentColor`,strokeWidth:`1.5`,strokeLinecap:`round`,strokeLinejoin:`round`,"aria-hidden":`true`,focusable:`false`,children:(0,t.jsx)(`path`,{d:e})})}export{n as t};
