@@ -44,7 +44,8 @@ describe('the list of runs', () => {
     await page.getByText('No run fits').waitFor()
     await page.getByRole('button', { name: 'Show all' }).click()
     await until('no filter', () => new URL(page.url()).search === '')
-    expect(await page.getByPlaceholder('Name of a saga').inputValue()).toBe('')
+    const field = page.getByPlaceholder('Name of a saga')
+    await until('the form is empty', async () => (await field.inputValue()) === '')
   })
 
   test('opens a run by the keyboard', async () => {
