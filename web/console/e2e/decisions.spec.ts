@@ -34,6 +34,7 @@ test('the newest decisions are at the top', async () => {
 test('decisions are followed as they come, and paused', async () => {
   const page = await open('/decisions?live=true')
   await page.getByText('Waiting for the next decision').waitFor()
+  await page.getByRole('main').getByText('live', { exact: true }).waitFor()
   const first = await seed.committed()
   await page.getByRole('row', { name: new RegExp(first.id) }).waitFor()
   await page.getByRole('button', { name: 'Pause' }).click()

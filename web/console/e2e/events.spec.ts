@@ -20,6 +20,7 @@ test('the log opens with the newest, is browsed from an entry, and followed', as
   await page.getByRole('dialog').getByText('specversion').waitFor()
   await page.keyboard.press('Escape')
   await page.getByLabel('Follow live').click()
+  await page.getByRole('main').getByText('live', { exact: true }).waitFor()
   const next = await seed.committed()
   await page.getByRole('row', { name: new RegExp(next.id) }).waitFor()
   await shot(page, 'events')

@@ -17,7 +17,7 @@ test('one click brings every screen to life', async () => {
     ['/events?tab=letters', /mailbox/],
   ] as const) {
     await page.goto((await dev()).base + path)
-    await page.getByRole('main').getByText(sign).first().waitFor()
+    await page.getByRole('main').getByText(sign).first().waitFor({ timeout: 60_000 }) // letters take some attempts
   }
   await page.goto((await dev()).base + '/playground')
   await page.getByRole('button', { name: /^Stop/ }).first().click()
