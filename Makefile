@@ -27,6 +27,11 @@ web: ## build the console into web/console/dist, checked and tested; needs Node.
 	.ci/parts/node.sh install
 	.ci/web build
 
+screenshots: build ## take the pictures of the console anew, by its tests in a browser; look at them before you commit
+	.ci/parts/node.sh install
+	.ci/parts/chromium.sh install
+	.ci/web screenshots
+
 test: ## install what is missing (as root), then run every test there is, real clients and databases included
 	.ci/test
 

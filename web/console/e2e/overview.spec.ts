@@ -13,7 +13,12 @@ test('a server on which nothing has happened leads to the playground', async () 
 
 test('numbers, charts, health and hottest keys, each leading to its list', async () => {
   await seed.everything()
-  const page = await open('/')
+  const client = (await dev()).client()
+  await until('a chart has something to show', async () => {
+    const told = await client.get<{ items: { committed: number }[] }>('/overview/history')
+    return told.items.filter((point) => point.committed > 0).length > 15
+  })
+  const page = await open('/?minutes=1')
   await page.getByRole('figure', { name: 'Transactions per second by outcome' }).waitFor()
   const stuck = page.getByRole('link', { name: /^Stuck/ })
   await until('stuck ones are counted', async () => !/Stuck\s*0/.test((await stuck.textContent()) ?? ''))
