@@ -18,7 +18,10 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+// TestMain does not count what net/http does for half a second after an answer to a request that was not read whole.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 const patience = 60 * time.Second // how long a test waits for what must happen
 
