@@ -263,6 +263,16 @@ steps:
     await axe(page)
   })
 
+  test('asks nobody who may not answer', async () => {
+    const waiting = await seedOn(await secured()).sagaWaiting('approval')
+    const page = await open(`/runs/${waiting.id}`, { role: 'viewer' })
+    const approve = page.getByRole('button', { name: 'Approve' })
+    await approve.waitFor()
+    expect(await approve.getAttribute('aria-disabled')).toBe('true')
+    await approve.focus()
+    await page.getByText(/Only .* may answer this/).waitFor()
+  })
+
   test('says to a viewer why nothing can be done', async () => {
     const run = await seedOn(await secured()).sagaWaiting('signal')
     const page = await open(`/runs/${run.id}`, { role: 'viewer' })

@@ -7,7 +7,6 @@ import {
   kindOfAll,
   letterItem,
   letterOf,
-  mayAnswer,
   nameOf,
   splitName,
   transactionItem,
@@ -15,6 +14,7 @@ import {
   waitOf,
   type Claim,
 } from './items.ts'
+import { mayAnswer } from '@/shared/actions/waits.ts'
 
 const stuck = transactionItem({
   xid: 'a:1:7',

@@ -1,4 +1,3 @@
-import { hasRole, type Role } from '@/api/session.ts'
 import type { Schemas } from '@/api/client.ts'
 import { say } from '@/i18n'
 import { count } from '@/i18n/format.ts'
@@ -169,12 +168,4 @@ export function counted(items: readonly Item[]): Record<Kind, number> {
 export function kindOfAll(items: readonly Item[]): Kind | undefined {
   const first = items[0]?.kind
   return items.every((item) => item.kind === first) ? first : undefined
-}
-
-/** mayAnswer says whether somebody may answer what a saga asks; the server decides. */
-export function mayAnswer(me: Schemas['Me'] | undefined, by: readonly string[] | undefined): boolean {
-  if (!me) return false
-  const roles = me.roles ?? []
-  if (!by?.length) return hasRole(roles, 'operator') || hasRole(roles, 'service')
-  return by.some((one) => one === me.name || hasRole(roles, one as Role))
 }

@@ -1,13 +1,14 @@
 import { Group, Stack, Text } from '@mantine/core'
 import { useMemo, type ReactNode } from 'react'
 import type { Schemas } from '@/api/client.ts'
+import { useMe } from '@/api/session.ts'
 import { useWords } from '@/i18n'
 import { Facts } from '@/saga/Facts.tsx'
 import { SchemaForm, useData } from '@/saga/form/SchemaForm.tsx'
 import { Json } from '@/saga/Json.tsx'
 import { readDefinition, signalSchema } from '@/saga/text.ts'
 import type { Action } from '@/shared/actions/model.ts'
-import { signalAction, waitAction, type Waiting } from '@/shared/actions/waits.ts'
+import { mayAnswer, signalAction, waitAction, type Waiting } from '@/shared/actions/waits.ts'
 import { Icon } from '@/shared/Icon.tsx'
 import { MayButton } from '@/shared/May.tsx'
 import { Section } from '@/shared/Page.tsx'
@@ -102,18 +103,22 @@ function SignalWait({ run, wait, text, onAct }: OneProps) {
 
 function ApprovalWait({ run, wait, onAct }: OneProps) {
   const t = useWords(words)
+  const me = useMe()
+  const who = wait.by?.join(', ') || t('anyOperator')
+  const why = mayAnswer(me.data, wait.by) ? undefined : t('othersAnswer', { who })
   return (
     <Frame wait={wait}>
       <Stack gap="sm" mt={4} maw={640}>
         <Text className={classes['prompt']}>{wait.prompt}</Text>
-        <Facts facts={[[t('mayAnswer'), wait.by?.length ? wait.by.join(', ') : t('anyOperator')]]} />
+        <Facts facts={[[t('mayAnswer'), who]]} />
         {wait.data !== undefined && <Json value={wait.data} label={t('shown')} />}
         <Group gap="xs">
-          <MayButton role="member" onClick={() => onAct(waitAction(askedOf(run, wait), true))}>
+          <MayButton role="member" reason={why} onClick={() => onAct(waitAction(askedOf(run, wait), true))}>
             {t('approve')}
           </MayButton>
           <MayButton
             role="member"
+            reason={why}
             variant="default"
             onClick={() => onAct(waitAction(askedOf(run, wait), false))}
           >

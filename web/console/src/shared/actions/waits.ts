@@ -1,4 +1,5 @@
 import { api, ask, Refused, type Schemas } from '@/api/client.ts'
+import { hasRole, type Role } from '@/api/session.ts'
 import { say } from '@/i18n'
 import { count } from '@/i18n/format.ts'
 import type { Action, Consequence, Progress, Sent } from './model.ts'
@@ -152,4 +153,12 @@ export function signalAction(wait: Waiting, data: unknown, complain?: (findings:
       }
     },
   }
+}
+
+/** mayAnswer says whether somebody may answer what a saga asks; the server decides. */
+export function mayAnswer(me: Schemas['Me'] | undefined, by: readonly string[] | undefined): boolean {
+  if (!me) return false
+  const roles = me.roles ?? []
+  if (!by?.length) return hasRole(roles, 'operator') || hasRole(roles, 'service')
+  return by.some((one) => one === me.name || hasRole(roles, one as Role))
 }
