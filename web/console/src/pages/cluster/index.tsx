@@ -1,12 +1,11 @@
-import { Tabs } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { useSearchParams } from 'react-router'
 import { api, ask, type Schemas } from '@/api/client.ts'
 import { useWords } from '@/i18n'
 import { count, span } from '@/i18n/format.ts'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { Loading } from '@/shared/Loading.tsx'
 import { Page } from '@/shared/Page.tsx'
+import { Sections } from '@/shared/Sections.tsx'
 import { Mark } from '@/shared/StatusBadge.tsx'
 import { useNow } from '@/shared/When.tsx'
 import classes from './cluster.module.css'
@@ -18,14 +17,9 @@ import { Sessions } from './Sessions.tsx'
 import { Targets } from './Targets.tsx'
 import { words } from './words.ts'
 
-const tabs = ['nodes', 'sessions', 'applications', 'resources', 'targets', 'queues', 'config'] as const
-type Tab = (typeof tabs)[number]
-
 /** Cluster shows the nodes and everything that is connected to them. */
 export default function Cluster() {
   const t = useWords(words)
-  const [query, setQuery] = useSearchParams()
-  const tab: Tab = tabs.find((each) => each === query.get('tab')) ?? 'nodes'
   const cluster = useQuery({
     queryKey: ['cluster'],
     queryFn: ({ signal }) => ask(api.GET('/api/v1/cluster', { signal })),
@@ -38,38 +32,24 @@ export default function Cluster() {
       {cluster.isPending && <Loading />}
       {data && <Reasons cluster={data} />}
       {data && <Summary cluster={data} />}
-      <Tabs
-        value={tab}
-        keepMounted={false}
-        onChange={(next) => setQuery((was) => (next ? { ...Object.fromEntries(was), tab: next } : was))}
-      >
-        <Tabs.List aria-label={t('sections')}>
-          {tabs.map((each) => (
-            <Tabs.Tab key={each} value={each}>
-              {t(each)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        <div className={`card ${classes['panel']}`}>
-          <Tabs.Panel value="nodes">{data && <Nodes nodes={data.nodes ?? []} />}</Tabs.Panel>
-          <Tabs.Panel value="sessions">
-            <Sessions address={data?.nodes?.find((n) => n.self)?.advertise ?? ''} />
-          </Tabs.Panel>
-          <Tabs.Panel value="applications">
-            <Applications />
-          </Tabs.Panel>
-          <Tabs.Panel value="resources">
-            <Resources />
-          </Tabs.Panel>
-          <Tabs.Panel value="targets">{data && <Targets targets={data.targets ?? []} />}</Tabs.Panel>
-          <Tabs.Panel value="queues">
-            <Queues />
-          </Tabs.Panel>
-          <Tabs.Panel value="config">
-            <Config />
-          </Tabs.Panel>
-        </div>
-      </Tabs>
+      <Sections
+        label={t('sections')}
+        first="nodes"
+        address={(chosen, was) => ({ ...Object.fromEntries(was), tab: chosen })}
+        sections={[
+          { id: 'nodes', name: t('nodes'), show: data && <Nodes nodes={data.nodes ?? []} /> },
+          {
+            id: 'sessions',
+            name: t('sessions'),
+            show: <Sessions address={data?.nodes?.find((n) => n.self)?.advertise ?? ''} />,
+          },
+          { id: 'applications', name: t('applications'), show: <Applications /> },
+          { id: 'resources', name: t('resources'), show: <Resources /> },
+          { id: 'targets', name: t('targets'), show: data && <Targets targets={data.targets ?? []} /> },
+          { id: 'queues', name: t('queues'), show: <Queues /> },
+          { id: 'config', name: t('config'), show: <Config /> },
+        ]}
+      />
     </Page>
   )
 }
