@@ -15,6 +15,7 @@ export default defineConfig({
     testTimeout: 180_000, // on a machine that others use, too
     hookTimeout: 180_000,
     teardownTimeout: 20_000,
+    retry: 1, // browsers on busy machines; .ci/web names what needed a second turn
     reporters: ['default'],
   },
 })

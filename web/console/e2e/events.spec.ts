@@ -72,6 +72,22 @@ test('dead letters are read, and replayed one by one or many at once', async () 
   await page.getByText(/\d+ of \d+ replayed, 0 refused/).waitFor()
 })
 
+test('a page that was opened before the first letter shows it when it comes', async () => {
+  const page = await open('about:blank')
+  const letters = (items: object[]) => telling(page, /\/groups\/mail\/deadletters/, { items })
+  await telling(page, /\/api\/v1\/events\/deadletters/, {
+    items: [
+      { group: 'books', letters: 0 },
+      { group: 'mail', letters: 1 },
+    ],
+  })
+  await letters([])
+  await page.goto((await dev()).base + '/events?tab=letters')
+  await page.getByText('There are no dead letters').waitFor()
+  await letters([{ id: '1', type: 'committed', attempts: 4, reason: 'no such mailbox' }])
+  await page.getByRole('row', { name: /mailbox/ }).waitFor()
+})
+
 test('on a broker the groups are its own', async () => {
   const page = await open('about:blank')
   await page.route(/\/api\/v1\/events\/groups/, (route) =>

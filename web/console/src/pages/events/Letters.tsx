@@ -31,7 +31,7 @@ export function Letters() {
     refetchInterval: 5000,
   })
   const all = groups.data?.items ?? []
-  const group = query.get('group') ?? all[0]?.group ?? ''
+  const group = query.get('group') ?? (all.find((each) => each.letters) ?? all[0])?.group ?? ''
   if (groups.isPending) return <Loading rows={4} />
   if (groups.error && !groups.data) return <ErrorBox error={groups.error} retry={() => void groups.refetch()} />
   if (!group) return <Empty title={t('lettersNone')} text={t('lettersNoneHelp')} />
@@ -69,6 +69,7 @@ function List({ group }: { group: string }) {
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set())
   const pages = usePages<Letter>({
     key: ['events', 'letters', group],
+    every: 5000, // a page that was opened before the first letter shows it, too
     load: (cursor, signal) =>
       ask(
         api.GET('/api/v1/events/groups/{group}/deadletters', {
