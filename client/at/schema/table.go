@@ -56,8 +56,10 @@ type Column struct {
 	// and year is a date.
 	Type int
 	// MySQLType is the whole type in lower case but for the members of enum and set: "bigint(20) unsigned".
-	MySQLType     string
-	Nullable      bool
+	MySQLType string
+	Nullable  bool
+	// DefaultNull columns are NULL where a statement does not say otherwise.
+	DefaultNull   bool
 	AutoIncrement bool
 	// Generated columns are computed by the database; they cannot be written.
 	Generated bool
