@@ -238,7 +238,9 @@ func TestAnswersHaveABound(t *testing.T) {
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	thief := serve(t, says(200, `{}`))
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL, http.StatusTemporaryRedirect) })
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, thief.URL, http.StatusTemporaryRedirect)
+	})
 	_, err := open(t, api.Options{Endpoints: []string{s.URL}, Key: "secret"}).Do(t.Context(), post(), nil)
 	if err == nil || len(thief.requests()) != 0 {
 		t.Errorf("%v, the other server got %d requests", err, len(thief.requests()))

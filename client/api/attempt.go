@@ -27,7 +27,8 @@ type attempt struct {
 // final reports whether the server has said what became of the request, this time or any time before: it has a key, or
 // the same twice is the same.
 func (a *attempt) final() bool {
-	return a.problem != nil && !a.problem.Retryable && !a.problem.unknown() && a.problem.Status != http.StatusTooManyRequests
+	p := a.problem
+	return p != nil && !p.Retryable && !p.unknown() && p.Status != http.StatusTooManyRequests
 }
 
 // again reports whether the request may be sent again, and may then succeed.

@@ -104,10 +104,8 @@ func problemOf(status int, contentType string, body []byte) *Problem {
 		p.Status, p.Body = status, body
 		return p
 	}
-	return &Problem{
-		Status: status, Title: "The server answered " + strings.TrimSpace(fmt.Sprint(status, " ", http.StatusText(status))) + ".",
-		Detail: excerpt(body), Body: nil,
-	}
+	title := strings.TrimSpace(fmt.Sprint("The server answered ", status, " ", http.StatusText(status)))
+	return &Problem{Status: status, Title: title + ".", Detail: excerpt(body)}
 }
 
 // excerpt is the begin of an answer, for people.

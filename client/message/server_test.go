@@ -1,0 +1,264 @@
+package message_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/client/api"
+	"github.com/concord-tx/concord/client/clienttest"
+	"github.com/concord-tx/concord/client/message"
+)
+
+// world is a real coordinator, a database, and who gets messages.
+type world struct {
+	t       *testing.T
+	server  *clienttest.Process
+	api     *api.Client
+	ledger  *ledger
+	check   *httptest.Server
+	target  *httptest.Server
+	mu      sync.Mutex
+	arrived []string
+}
+
+func setup(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, ledger: newLedger()}
+	w.server = clienttest.Run(t, "--retry-first", "100ms", "--retry-max", "500ms")
+	w.check = httptest.NewServer(message.CheckHandler(w.ledger, message.CheckOptions{}))
+	w.target = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.arrived = append(w.arrived, string(body))
+	}))
+	t.Cleanup(w.check.Close)
+	t.Cleanup(w.target.Close)
+	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	w.api = w.client(nil)
+	return w
+}
+
+func (w *world) client(transport http.RoundTripper) *api.Client {
+	w.t.Helper()
+	c, err := api.New(api.Options{
+		Endpoints: []string{w.server.URL()}, Transport: transport, Patience: 200 * time.Millisecond,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func (w *world) sender(c *api.Client) *message.Sender {
+	w.t.Helper()
+	s, err := message.New(message.Options{
+		API: c, Store: w.ledger, CheckURL: w.check.URL, Application: "shop", EndTimeout: 300 * time.Millisecond,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) message(text string) message.Message {
+	return message.Message{
+		Name: "order placed", Timeout: time.Second, Data: map[string]string{"case": text},
+		Deliveries: []message.Delivery{{URL: w.target.URL, Payload: text}},
+	}
+}
+
+// quiet waits until the coordinator has nothing to do any more.
+func (w *world) quiet() {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
+		var page struct {
+			Items []struct{ XID, Status string }
+		}
+		r := api.Request{Method: http.MethodGet, Path: "/transactions", Query: map[string][]string{"live": {"true"}}}
+		if _, err := w.api.Do(w.t.Context(), r, &page); err != nil {
+			w.t.Fatal(err)
+		}
+		if len(page.Items) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("still live: %v\n%s", page.Items, w.server.Log())
+		}
+	}
+}
+
+// delivered returns the messages that have arrived, each once.
+func (w *world) delivered() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := slices.Clone(w.arrived)
+	slices.Sort(got)
+	return slices.Compact(got)
+}
+
+// insert is the work of a local transaction.
+func insert(row string) func(*sql.Tx) error {
+	return func(tx *sql.Tx) error {
+		_, err := tx.Exec(row)
+		return err
+	}
+}
+
+// TestASenderMayDieAtEachStep has a sender killed before and behind everything that leaves its process. Whatever it got
+// done: what its database has committed is delivered, and nothing else is.
+func TestASenderMayDieAtEachStep(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	steps := 0
+	for ; ; steps++ {
+		d := &death{left: steps}
+		db := w.ledger.open(d.next, commits)
+		row := fmt.Sprintf("case %02d", steps)
+		err := w.sender(w.client(d)).Do(t.Context(), db, w.message(row), insert(row))
+		_ = db.Close()
+		if d.survived() {
+			if err != nil {
+				t.Errorf("it lived, and got %v", err)
+			}
+			break
+		}
+		switch outcome := message.OutcomeOf(err); { // what a process that is cut off, but lives, would have been told
+		case outcome == message.Sent && !w.ledger.has(row):
+			t.Errorf("step %d: told sent, but it was not committed", steps)
+		case outcome == message.RolledBack && w.ledger.has(row):
+			t.Errorf("step %d: told rolled back, but it was committed: %v", steps, err)
+		}
+	}
+	w.quiet()
+	var want []string
+	for i := range steps + 1 {
+		if row := fmt.Sprintf("case %02d", i); w.ledger.has(row) {
+			want = append(want, row)
+		}
+	}
+	if got := w.delivered(); !slices.Equal(got, want) || len(want) < 3 || len(want) > steps-3 {
+		t.Errorf("of %d cases these were committed: %v\nand these delivered: %v", steps, want, got)
+	}
+}
+
+func TestTheWorkDecides(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.sender(w.api)
+	db := w.ledger.open(lives, commits)
+	defer func() { _ = db.Close() }()
+	if err := s.Do(t.Context(), db, w.message("good"), insert("good")); err != nil {
+		t.Error(err)
+	}
+	refusal := errors.New("no money")
+	err := s.Do(t.Context(), db, w.message("bad"), func(tx *sql.Tx) error { return errors.Join(insert("bad")(tx), refusal) })
+	if message.OutcomeOf(err) != message.RolledBack || !errors.Is(err, refusal) {
+		t.Error(err)
+	}
+	func() {
+		defer func() {
+			if r := recover(); r != "boom" {
+				t.Errorf("recovered %v", r)
+			}
+		}()
+		_ = s.Do(t.Context(), db, w.message("panic"), func(tx *sql.Tx) error { _ = insert("panic")(tx); panic("boom") })
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	err = s.Do(ctx, db, w.message("cancelled"), func(tx *sql.Tx) error { cancel(); return insert("cancelled")(tx) })
+	if message.OutcomeOf(err) != message.RolledBack || !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	w.quiet()
+	if got := w.delivered(); !slices.Equal(got, []string{"good"}) || w.ledger.has("bad") || w.ledger.has("panic") {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+// TestALostAnswerToCommitIsFoundOut has the answer to COMMIT lost, where it has worked and where it has not.
+func TestALostAnswerToCommitIsFoundOut(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.sender(w.api)
+	lost := errors.New("the connection is gone")
+	done := w.ledger.open(lives, func(apply func()) error { apply(); return lost })
+	undone := w.ledger.open(lives, func(func()) error { return lost })
+	defer func() { _, _ = done.Close(), undone.Close() }()
+	if err := s.Do(t.Context(), done, w.message("done"), insert("done")); err != nil {
+		t.Errorf("committed: %v", err)
+	}
+	err := s.Do(t.Context(), undone, w.message("undone"), insert("undone"))
+	if message.OutcomeOf(err) != message.RolledBack || !errors.Is(err, lost) {
+		t.Errorf("not committed: %v", err)
+	}
+	w.quiet()
+	if got := w.delivered(); !slices.Equal(got, []string{"done"}) {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+// TestACoordinatorThatDiesBeforeTheSubmitAsks kills it between the local transaction and the submit.
+func TestACoordinatorThatDiesBeforeTheSubmitAsks(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	db := w.ledger.open(lives, func(apply func()) error { w.server.Kill(); apply(); return nil })
+	defer func() { _ = db.Close() }()
+	if err := w.sender(w.api).Do(t.Context(), db, w.message("kept"), insert("kept")); err != nil {
+		t.Error(err)
+	}
+	w.server.Restart()
+	w.quiet()
+	if got := w.delivered(); !slices.Equal(got, []string{"kept"}) {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+func TestSubmitAfterAWithdrawalIsRefused(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	s := w.sender(w.api)
+	m := w.message("never")
+	m.Key = "order-7"
+	xid, err := s.Prepare(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.Prepare(t.Context(), m); err != nil || again != xid {
+		t.Errorf("prepared with the same key: %s, not %s: %v", again, xid, err)
+	}
+	for range 2 {
+		if err := s.Withdraw(t.Context(), xid); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Submit(t.Context(), xid); message.OutcomeOf(err) != message.Withdrawn {
+		t.Error(err)
+	}
+	w.quiet()
+	if got := w.delivered(); len(got) != 0 {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+func TestWithoutACoordinatorNothingHappens(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.server.Kill()
+	db := w.ledger.open(lives, commits)
+	defer func() { _ = db.Close() }()
+	err := w.sender(w.api).Do(t.Context(), db, w.message("x"), insert("x"))
+	if message.OutcomeOf(err) != message.RolledBack || !errors.Is(err, api.ErrUnreachable) || w.ledger.has("x") {
+		t.Error(err)
+	}
+}
