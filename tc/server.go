@@ -13,6 +13,7 @@ import (
 
 	getty "github.com/apache/dubbo-getty"
 
+	"github.com/concord-tx/concord/internal/gettylog"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/tc/seata"
@@ -69,7 +70,7 @@ type Server struct {
 // Listen binds the address and returns a server. It is a transport at once; connections wait until [Server.Run] is
 // called. A server that will not run must be closed. The error is that of the network.
 func Listen(o Options) (*Server, error) {
-	silenceGetty()
+	gettylog.Silence()
 	s := newServer(o)
 	if err := s.listen(o.Address, o.TLS); err != nil {
 		return nil, err
@@ -94,23 +95,6 @@ func newServer(o Options) *Server {
 	s.commands.init()
 	return s
 }
-
-// silenceGetty replaces getty's logger, of which there is one per process. By default it writes a line per frame, and
-// dumps frames whose write failed. This is the package's one global: setting the logger again while another server's
-// sessions use it would be a data race.
-var silenceGetty = sync.OnceFunc(func() { getty.SetLogger(silence{}) })
-
-// silence is a getty.Logger that discards: what is worth a line is logged by this package.
-type silence struct{}
-
-func (silence) Info(...any)           {}
-func (silence) Warn(...any)           {}
-func (silence) Error(...any)          {}
-func (silence) Debug(...any)          {}
-func (silence) Infof(string, ...any)  {}
-func (silence) Warnf(string, ...any)  {}
-func (silence) Errorf(string, ...any) {}
-func (silence) Debugf(string, ...any) {}
 
 // tlsBuilder hands a configuration to getty.
 type tlsBuilder struct{ config *tls.Config }

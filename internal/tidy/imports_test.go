@@ -31,7 +31,7 @@ func edges() []struct {
 		}},
 		{"saga", adapter},
 		{"tc/seata", nil},
-		{"tc", adapter},
+		{"tc", append([]string{"internal/gettylog"}, adapter...)},
 		{"callback", adapter},
 		{"mq", append([]string{"internal/deflate"}, adapter...)},
 		{"store", append([]string{"migrations", "internal/deflate"}, adapter...)},
@@ -42,7 +42,12 @@ func edges() []struct {
 		{"audit", adapter},
 		{"web/playground", []string{"tc/seata"}}, // it has an application that speaks Seata's protocol
 		{"web", append([]string{"saga"}, adapter...)},
-		{"client", []string{"tc/seata", "saga/definition"}},
+		{"client/clienttest", []string{
+			"client", "internal/config", "mq", "mq/embedded", "orchestrator", "orchestrator/txn", "store/pebble", "tc",
+			"tc/seata",
+		}}, // it runs a coordinator; only tests import it, see TestOnlyTestsImportTheTestServers
+		{"client", []string{"tc/seata", "saga/definition", "migrations", "internal/gettylog"}},
+		{"internal/gettylog", nil},
 		{"internal/config", adapter},
 		{"internal/deflate", nil},
 		{"internal/tidy", nil},
@@ -62,6 +67,20 @@ func TestImportsPointOneWay(t *testing.T) {
 				if ours && !mayImport(s.dir, target) {
 					f.add(s.path, s.path+" "+target, "%s may not import %s; see docs/ARCHITECTURE.md, \"Rooms\"", s.dir, target)
 				}
+			}
+		}
+	})
+}
+
+func TestOnlyTestsImportTheTestServers(t *testing.T) {
+	t.Parallel()
+	check(t, "test servers", func(f *findings) {
+		for _, s := range sources(t) {
+			if s.test || s.dir == "client/clienttest" {
+				continue
+			}
+			if slices.Contains(s.imports(), module+"/client/clienttest") {
+				f.add(s.path, s.path, "only tests import client/clienttest")
 			}
 		}
 	})

@@ -1,0 +1,221 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/concord-tx/concord/tc/seata"
+)
+
+// request is one attempt to have a message answered by one coordinator.
+type request struct {
+	id     int32
+	msg    seata.Message
+	merges bool          // may travel with others, since it is answered at once
+	done   chan struct{} // closed when reply and err are there
+
+	reply seata.Message // nil: the peer could not encode its answer
+	err   error
+
+	// Guarded by the link's mu.
+	sent    bool // the writer has taken it
+	over    bool // answered, given up or lost; it is finished by who set this, if anybody waits
+	batch   *batch
+	batchID int32
+}
+
+// finish hands over the result. It is called once.
+func (r *request) finish(reply seata.Message, err error) {
+	r.reply, r.err = reply, err
+	close(r.done)
+}
+
+// lostError means that no answer came. Without sent the coordinator has certainly not seen the request.
+type lostError struct {
+	sent  bool
+	cause error
+}
+
+func (e *lostError) Error() string { return "no answer: " + e.cause.Error() }
+
+func (e *lostError) Unwrap() error { return e.cause }
+
+// roundTrip sends a message and waits for the answer. The error is a *lostError, or says that the message cannot be
+// sent at all. It waits while too many requests are under way.
+func (l *link) roundTrip(ctx context.Context, msg seata.Message, merges bool) (seata.Message, error) {
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		select {
+		case l.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, &lostError{cause: ctx.Err()}
+		case <-l.done:
+			return nil, &lostError{cause: l.cause}
+		}
+	}
+	defer func() { <-l.slots }()
+	r := &request{id: l.client.nextID(), msg: msg, merges: merges, done: make(chan struct{})}
+	l.mu.Lock()
+	if l.dead {
+		l.mu.Unlock()
+		return nil, &lostError{cause: l.cause}
+	}
+	l.queue = append(l.queue, r)
+	l.mu.Unlock()
+	l.signal()
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if lost := l.giveUp(r, ctx.Err()); lost != nil {
+			return nil, lost
+		}
+		<-r.done
+	}
+	return r.reply, r.err
+}
+
+// giveUp has nobody wait for a request any more. It returns nil if the result is there, or about to be.
+func (l *link) giveUp(r *request, cause error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.over {
+		return nil
+	}
+	if r.sent {
+		l.take(r.id)
+	}
+	r.over = true
+	return &lostError{sent: r.sent, cause: cause}
+}
+
+// drop fails a request that cannot be encoded.
+func (l *link) drop(r *request, err error) {
+	l.mu.Lock()
+	found := l.take(r.id)
+	l.mu.Unlock()
+	if found != nil {
+		r.finish(nil, err)
+	}
+}
+
+// gone reports whether the link is dead.
+func (l *link) gone() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// question is what is asked of whichever coordinator can answer it.
+type question struct {
+	op, xid    string
+	msg        seata.Message
+	repeatable bool // the coordinator may get it twice
+	merges     bool
+}
+
+// attemptsMax is how often a repeatable request is sent.
+const attemptsMax = 5
+
+// errNoAnswer means that the coordinator said that it cannot say.
+var errNoAnswer = errors.New("coordinator does not know the outcome either")
+
+// ask has a question answered: by the coordinator that the xid names, or by any. What was certainly not sent is tried
+// elsewhere; what was sent only if it is repeatable.
+func (c *Client) ask(ctx context.Context, q question) (seata.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.RequestTimeout)
+	defer cancel()
+	var except *link
+	var unknown error // why an attempt that was sent has no answer
+	pause := c.backoff()
+	for sent := 0; ; {
+		l, err := c.await(ctx, q.xid, except)
+		if err != nil {
+			return nil, q.failed(unknown, err)
+		}
+		reply, err := l.roundTrip(ctx, q.msg, q.merges)
+		var lost *lostError
+		switch {
+		case err == nil && q.answeredBy(reply):
+			return reply, nil
+		case err == nil:
+			lost = &lostError{sent: true, cause: errNoAnswer}
+		case !errors.As(err, &lost):
+			return nil, fmt.Errorf("%s: %w", q, err)
+		}
+		if lost.sent {
+			sent++
+			unknown = lost.cause
+			if !q.repeatable || sent >= attemptsMax {
+				return nil, q.failed(unknown, nil)
+			}
+		}
+		if ctx.Err() != nil {
+			return nil, q.failed(unknown, lost.cause)
+		}
+		except = l
+		if sent > 1 && !pause.wait(ctx, nil) {
+			return nil, q.failed(unknown, ctx.Err())
+		}
+	}
+}
+
+// await returns a connection, and waits for one if there is none.
+func (c *Client) await(ctx context.Context, xid string, except *link) (*link, error) {
+	var late <-chan time.Time
+	for {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		l, changed, err := c.pick(xid, except)
+		if l != nil || err != nil {
+			return l, err
+		}
+		if late == nil {
+			timer := time.NewTimer(c.o.NodeWait)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-late:
+			return nil, c.trouble()
+		}
+	}
+}
+
+func (q question) String() string {
+	if q.xid == "" {
+		return q.op
+	}
+	return q.op + " " + q.xid
+}
+
+// failed says what is known: unknown is why something that was sent has no answer, err why nothing more was sent.
+func (q question) failed(unknown, err error) error {
+	switch {
+	case unknown != nil && err != nil && !errors.Is(unknown, err):
+		return fmt.Errorf("%s: %w: %w; %w", q, ErrUnknown, unknown, err)
+	case unknown != nil:
+		return fmt.Errorf("%s: %w: %w", q, ErrUnknown, unknown)
+	case errors.Is(err, ErrClosed), errors.Is(err, ErrNoCoordinator):
+		return fmt.Errorf("%s: %w", q, err)
+	}
+	return fmt.Errorf("%s: %w: %w", q, ErrNoCoordinator, err)
+}
+
+// answeredBy reports whether a reply is one to the question. A coordinator that cannot tell the outcome of a commit or
+// rollback says so by answering another question, which Java clients take for an error.
+func (q question) answeredBy(reply seata.Message) bool {
+	if reply == nil {
+		return false
+	}
+	return reply.TypeCode() == q.msg.TypeCode()+1
+}
