@@ -1,4 +1,5 @@
-// Package migrations holds the SQL files that make and change Concord's tables, embedded in the binary.
+// Package migrations holds the SQL files that make and change Concord's tables, embedded in the binary, and those of
+// the tables that services have in databases of their own.
 //
 // # Invariants
 //
@@ -9,5 +10,5 @@
 //
 // # Where to start reading
 //
-// mysql/0001_cluster.sql: the tables of store/mysql and what each column means.
+// mysql/0001_cluster.sql: the tables of store/mysql and what each column means. client/ has what services need.
 package migrations

@@ -33,8 +33,8 @@ func (k Key) Check() error {
 func (k Key) String() string { return fmt.Sprintf("%s/%d", k.XID, k.Branch) }
 
 // EventKey returns the key of an event for one consumer: several consumers may share a table. The consumer's name and
-// the id are readable in it if they are short and databases cannot take them for others, which compare without regard to
-// case or to trailing blanks; otherwise it holds their sum.
+// the id are readable in it if they are short and databases cannot take them for others, which compare without regard
+// to case or to trailing blanks; otherwise it holds their sum.
 func EventKey(consumer, id string) Key {
 	text := consumer + "|" + id
 	if len(text) > XIDBytesMax || !plain(consumer) || !plain(id) {
@@ -94,8 +94,8 @@ func undo(e Event) Event {
 // Is makes every RefusedError an [ErrRefused].
 func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
 
-// Final reports whether the same request will be refused for ever. A confirm for which nothing is recorded is not: a try
-// that somebody has given up waiting for may still be under way.
+// Final reports whether the same request will be refused for ever. A confirm for which nothing is recorded is not: a
+// try that somebody has given up waiting for may still be under way.
 func (e *RefusedError) Final() bool { return e.State != Absent }
 
 // Barrier runs work behind a fence. Packages sqlfence and redisfence have some.

@@ -27,7 +27,9 @@ func TestKeysOfEventsAreDistinct(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, consumer := range []string{"mail", "Mail", "a|b", "a", ""} {
-		for _, id := range []string{"b|c", "c", "C", "c ", "10.0.0.5:8091:7/3", "", "é", strings.Repeat("x", 200), strings.Repeat("y", 200)} {
+		for _, id := range []string{
+			"b|c", "c", "C", "c ", "10.0.0.5:8091:7/3", "", "é", strings.Repeat("x", 200), strings.Repeat("y", 200),
+		} {
 			k := fence.EventKey(consumer, id)
 			if err := k.Check(); err != nil {
 				t.Errorf("%q, %q: %v", consumer, id, err)

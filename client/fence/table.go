@@ -161,8 +161,8 @@ var table = [states][events]next{
 }
 
 // Decide says what follows when an event comes and s is recorded: what is to be recorded then, and what becomes of the
-// work. It is a pure function. The state changes only with Run, or from Absent with Skip; both must become durable in the
-// same local transaction as what the work writes. States and events that do not exist are refused.
+// work. It is a pure function. The state changes only with Run, or from Absent with Skip; both must become durable in
+// the same local transaction as what the work writes. States and events that do not exist are refused.
 func Decide(s State, e Event) (State, Verdict) {
 	if s >= states || e >= events || table[s][e].verdict == 0 {
 		return s, Refuse
