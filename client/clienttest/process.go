@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// Build returns the path of a concord binary that is made from the sources as they are. All test processes share it, and
-// whoever comes first builds it.
+// Build returns the path of a concord binary that is made from the sources as they are. All test processes share it,
+// and whoever comes first builds it.
 func Build(t testing.TB) string {
 	t.Helper()
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/concord-tx/concord").Output()

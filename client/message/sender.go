@@ -95,8 +95,8 @@ func New(o Options) (*Sender, error) {
 	return &Sender{o: o}, nil
 }
 
-// Prepare has the coordinator keep a message, durably, until it is submitted or withdrawn, and returns its xid. After an
-// error there may be a message all the same; it is asked about, and forgotten since nothing was recorded for it.
+// Prepare has the coordinator keep a message, durably, until it is submitted or withdrawn, and returns its xid. After
+// an error there may be a message all the same; it is asked about, and forgotten since nothing was recorded for it.
 func (s *Sender) Prepare(ctx context.Context, m Message) (xid string, err error) {
 	body, err := s.body(m)
 	if err != nil {

@@ -163,7 +163,9 @@ func TestTheWorkDecides(t *testing.T) {
 		t.Error(err)
 	}
 	refusal := errors.New("no money")
-	err := s.Do(t.Context(), db, w.message("bad"), func(tx *sql.Tx) error { return errors.Join(insert("bad")(tx), refusal) })
+	err := s.Do(t.Context(), db, w.message("bad"), func(tx *sql.Tx) error {
+		return errors.Join(insert("bad")(tx), refusal)
+	})
 	if message.OutcomeOf(err) != message.RolledBack || !errors.Is(err, refusal) {
 		t.Error(err)
 	}
