@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -231,6 +232,20 @@ func (c *Client) Close() error {
 	c.cancel()
 	c.running.Wait()
 	return nil
+}
+
+// Connected returns the addresses of the coordinators that are connected at the moment, sorted: for health checks.
+func (c *Client) Connected() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	addresses := make([]string, 0, len(c.links))
+	for _, l := range c.links {
+		if !l.gone() {
+			addresses = append(addresses, l.node.address)
+		}
+	}
+	slices.Sort(addresses)
+	return addresses
 }
 
 // nextID returns an id for a request: positive, and not used again before two thousand million others.

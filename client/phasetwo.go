@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,66 +93,70 @@ func (p *phaseTwo) close() {
 
 func (p *phaseTwo) commit(l *link, id int32, m *seata.BranchCommitRequest) {
 	b := Branch{XID: m.XID, ID: m.BranchID, Type: m.BranchType, Resource: m.ResourceID, Data: m.ApplicationData}
-	answer := func(s seata.BranchStatus) {
+	answer := func(s seata.BranchStatus, why error) {
 		p.answer(l, outgoing{kind: seata.Response, id: id, msg: &seata.BranchCommitResponse{
-			Result: resultOf(s == seata.BranchCommitted), XID: b.XID, BranchID: b.ID, Status: s,
+			Result: resultOf(why), XID: b.XID, BranchID: b.ID, Status: s,
 		}})
 	}
 	if !p.submit(func() { answer(p.do(b, "commit", Resource.Commit, seata.BranchCommitFailedRetryable)) }) {
-		answer(seata.BranchCommitFailedRetryable)
+		answer(seata.BranchCommitFailedRetryable, errBusy)
 	}
 }
 
 func (p *phaseTwo) rollback(l *link, id int32, m *seata.BranchRollbackRequest) {
 	b := Branch{XID: m.XID, ID: m.BranchID, Type: m.BranchType, Resource: m.ResourceID, Data: m.ApplicationData}
-	answer := func(s seata.BranchStatus) {
+	answer := func(s seata.BranchStatus, why error) {
 		p.answer(l, outgoing{kind: seata.Response, id: id, msg: &seata.BranchRollbackResponse{
-			Result: resultOf(s == seata.BranchRollbacked), XID: b.XID, BranchID: b.ID, Status: s,
+			Result: resultOf(why), XID: b.XID, BranchID: b.ID, Status: s,
 		}})
 	}
 	if !p.submit(func() { answer(p.do(b, "rollback", Resource.Rollback, seata.BranchRollbackFailedRetryable)) }) {
-		answer(seata.BranchRollbackFailedRetryable)
+		answer(seata.BranchRollbackFailedRetryable, errBusy)
 	}
 }
 
-func resultOf(done bool) seata.Result {
-	if done {
+// Why a second phase is not done.
+var (
+	errBusy      = errors.New("too many second phases wait here, or the client is closing")
+	errNotServed = errors.New("resource is not served here")
+	errSilentEnd = errors.New("resource returned neither status nor error")
+)
+
+// resultOf tells the coordinator, and who looks there, why a second phase is not done.
+func resultOf(why error) seata.Result {
+	if why == nil {
 		return seata.Succeeded()
 	}
-	return seata.FailedWith(seata.ExceptionUnknown, "second phase is not done")
+	return seata.FailedWith(seata.ExceptionUnknown, why.Error())
 }
 
-// do does one second phase and returns the status to answer.
+// do does one second phase and returns the status to answer, and why it is not better.
 func (p *phaseTwo) do(
 	b Branch, op string, method func(Resource, context.Context, Branch) (seata.BranchStatus, error),
 	retry seata.BranchStatus,
-) (status seata.BranchStatus) {
+) (status seata.BranchStatus, err error) {
 	ctx, cancel := p.deadline()
 	defer cancel()
 	log := p.client.log.With("op", op, "xid", b.XID, "branch", b.ID, "resource", b.Resource)
 	defer func() {
 		if v := recover(); v != nil {
 			log.Error("second phase panicked, to be repeated", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			status = retry
+			status, err = retry, fmt.Errorf("panic: %v", v)
 		}
 	}()
 	r := p.client.resource(resourceKey{b.Type, b.Resource})
 	if r == nil {
 		log.Warn("second phase of a resource that is not served here, to be repeated", "type", b.Type.String())
-		return retry
+		return retry, errNotServed
 	}
-	status, err := method(r, ctx, b)
-	switch {
-	case err == nil && status == 0:
-		err = errors.New("resource returned neither status nor error")
-		fallthrough
-	case err != nil && status == 0:
-		log.Warn("second phase failed, to be repeated", "err", err)
-		return retry
-	case err != nil:
-		log.Warn("second phase did not end well", "status", status.String(), "err", err)
+	status, err = method(r, ctx, b)
+	if err == nil && status == 0 {
+		err = errSilentEnd
 	}
-	return status
+	if err != nil {
+		log.Warn("second phase did not end well", "status", cmp.Or(status, retry).String(), "err", err)
+	}
+	return cmp.Or(status, retry), err
 }
 
 // answer sends the answer on the link that the command came by, or on another one to the same coordinator.

@@ -1,6 +1,7 @@
 package clienttest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -83,7 +84,7 @@ func (s *Server) start() {
 		s.t.Fatal(err)
 	}
 	s.address = r.server.Addr().String()
-	oo.Transport, oo.Advertise = r.server, s.address
+	oo.Transport, oo.Advertise = r.server, cmp.Or(oo.Advertise, s.address)
 	if r.coordinator, err = orchestrator.New(ctx, oo); err != nil {
 		s.t.Fatal(err)
 	}
