@@ -8,8 +8,8 @@
 // # Invariants
 //
 //   - The row is written, and thereby locked, before the work looks at anything. Whoever comes with the same key waits.
-//   - A row that is missing is never looked for with a lock: two that do so lock each other's gap, and one of
-//     them dies.
+//   - A row that is missing is written before it is looked at, and not looked for with a lock first: two that do so
+//     lock each other's gap, and one of them dies. Confirm alone looks first, and ends if there is none.
 //   - After any error the local transaction is rolled back, whoever has begun it.
 //   - Rows are deleted in slices, by age, and never while their transaction is under way.
 //
