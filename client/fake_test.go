@@ -102,6 +102,10 @@ func (f *fakeTC) take(conn *fakeConn, frame seata.Frame) {
 		f.frames = append(f.frames, frame)
 	}
 	f.mu.Unlock()
+	select {
+	case f.came <- struct{}{}:
+	default:
+	}
 	switch m := frame.Message.(type) {
 	case *seata.RegisterTMRequest:
 		conn.send(seata.Response, frame.Header.ID, &seata.RegisterTMResponse{Identified: !refuse, Version: "2.2.0"})
@@ -115,10 +119,6 @@ func (f *fakeTC) take(conn *fakeConn, frame seata.Frame) {
 		if answer != nil {
 			answer(conn, frame)
 		}
-	}
-	select {
-	case f.came <- struct{}{}:
-	default:
 	}
 }
 

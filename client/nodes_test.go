@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/tc/seata"
+)
+
+// changing are nodes that a test changes.
+type changing chan []string
+
+// Watch implements Nodes. A nil list is a failure.
+func (c changing) Watch(ctx context.Context, update func([]string)) error {
+	for {
+		select {
+		case addresses := <-c:
+			if addresses == nil {
+				return errors.New("registry is away")
+			}
+			update(addresses)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func TestConnectionsFollowTheNodes(t *testing.T) {
+	t.Parallel()
+	status := func(conn *fakeConn, f seata.Frame) { conn.send(seata.Response, f.Header.ID, statusOf(f.Message)) }
+	one, two := newFake(t, status), newFake(t, status)
+	first, second := one.listener.Addr().String(), two.listener.Addr().String()
+	nodes := make(changing, 1)
+	nodes <- []string{first, "nonsense", first}
+	c := open(t, Options{Nodes: nodes, RequestTimeout: patience})
+	is := func(want ...string) {
+		t.Helper()
+		slices.Sort(want)
+		eventually(t, "connected as told", func() bool { return slices.Equal(c.Connected(), want) })
+	}
+	is(first)
+	nodes <- []string{second, first}
+	is(first, second)
+	nodes <- nil // the watch fails and is begun anew; what is known stays
+	nodes <- []string{}
+	nodes <- []string{second}
+	is(second)
+	if _, err := c.Status(t.Context(), first+":1"); err != nil {
+		t.Error(err)
+	}
+	if n := len(two.seen()); n != 1 {
+		t.Errorf("the node that is left was asked %d times", n)
+	}
+	nodes <- []string{first}
+	is(first)
+}
+
+func TestANodeThatLeavesAnswersWhatItWasAsked(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	one := newFake(t, func(conn *fakeConn, f seata.Frame) {
+		<-release
+		conn.send(seata.Response, f.Header.ID, &seata.GlobalCommitResponse{
+			Result: seata.Succeeded(), Status: seata.GlobalCommitted,
+		})
+	})
+	two := newFake(t, nil)
+	nodes := make(changing, 1)
+	nodes <- []string{one.listener.Addr().String()}
+	c := open(t, Options{Nodes: nodes})
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Commit(t.Context(), "a:1:1")
+		done <- err
+	}()
+	one.wait("the commit", func(frames []seata.Frame) bool { return len(frames) == 1 })
+	nodes <- []string{two.listener.Addr().String()}
+	eventually(t, "the other one is used", func() bool {
+		return slices.Equal(c.Connected(), []string{two.listener.Addr().String()})
+	})
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	good := Options{Application: "a", Nodes: Static("h:1")}
+	for name, change := range map[string]func(*Options){
+		"no application": func(o *Options) { o.Application = "" },
+		"colon":          func(o *Options) { o.Application = "a:b" },
+		"no nodes":       func(o *Options) { o.Nodes = nil },
+		"empty nodes":    func(o *Options) { o.Nodes = Static() },
+		"no port":        func(o *Options) { o.Nodes = Static("host") },
+		"half a key":     func(o *Options) { o.AccessKey = "k" },
+		"negative limit": func(o *Options) { o.MergeMax = -1 },
+		"negative time":  func(o *Options) { o.CloseWait = -1 },
+	} {
+		o := good
+		change(&o)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+		if _, err := Open(ctx, o); err == nil || errors.Is(err, ErrNoCoordinator) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+	if err := good.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPausesGrowAndDiffer(t *testing.T) {
+	t.Parallel()
+	b := &backoff{first: 2 * time.Millisecond, most: 8 * time.Millisecond, next: 2 * time.Millisecond}
+	for _, most := range []time.Duration{2, 4, 8, 8} {
+		began := time.Now()
+		if !b.wait(t.Context(), nil) {
+			t.Fatal("interrupted")
+		}
+		if d := time.Since(began); d < most*time.Millisecond/2 {
+			t.Errorf("waited %s of %s to %s", d, most*time.Millisecond/2, most*time.Millisecond)
+		}
+	}
+	stop := make(chan struct{})
+	close(stop)
+	b.first, b.next = time.Hour, time.Hour
+	if b.wait(t.Context(), stop) {
+		t.Error("not interrupted")
+	}
+}
