@@ -125,8 +125,8 @@ type verdict struct {
 	refused  bool               // a coordinator answered that it does not do it
 }
 
-// ask asks for an outcome until it is known what became of the transaction, or ctx ends. It repeats the request only
-// while it is not known whether it was done.
+// ask asks for an outcome until it is known what became of the transaction, or ctx ends. It repeats a commit only while
+// it is not known whether it was done; a rollback also when it was refused, since there is nothing else to be done.
 func (t *Transaction) ask(ctx context.Context, wanted Outcome) verdict {
 	v := verdict{outcome: Unknown}
 	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
@@ -148,8 +148,17 @@ func (t *Transaction) ask(ctx context.Context, wanted Outcome) verdict {
 			v.err = err
 		}
 		t.commitSent = t.commitSent || wanted == Committed && mayHaveArrived(err)
-		if v.refused = errors.As(err, &refusal); v.refused || errors.Is(err, client.ErrClosed) {
+		v.refused = errors.As(err, &refusal)
+		if v.refused && wanted == Committed || errors.Is(err, client.ErrClosed) {
 			return v
+		}
+		if v.refused { // an end is the only way on; perhaps it is there already
+			if status, err := t.Status(ctx); err == nil {
+				v.status = status
+				if v.outcome, v.progress = Classify(status); v.outcome != Unknown {
+					return v
+				}
+			}
 		}
 		if !wait(ctx, pause/2+rand.N(pause/2)) {
 			return v
@@ -165,12 +174,16 @@ func (t *Transaction) request(ctx context.Context, wanted Outcome) (seata.Global
 		return t.m.c.Rollback(ctx, t.xid)
 	}
 	status, err := t.m.c.Commit(ctx, t.xid)
-	if t.commitSent && err == nil && status == seata.GlobalTimeoutRollbacking {
-		// Seata DefaultCore.commit answers so whenever the timeout has passed, even if the transaction commits since an
-		// earlier request. Its answer for the status is the true one.
-		return t.m.c.Status(ctx, t.xid)
+	if err != nil || status != seata.GlobalTimeoutRollbacking {
+		return status, err
 	}
-	return status, err
+	// Seata DefaultCore.commit answers so to every commit after the timeout, even if the transaction commits since an
+	// earlier request. Its answer for the status is the true one.
+	now, err := t.Status(ctx)
+	if err == nil && now == seata.GlobalBegin && !t.commitSent {
+		return status, nil // it is about to be rolled back: Seata refuses to commit it from now on
+	}
+	return now, err
 }
 
 // mayHaveArrived reports whether the request that ended with err may have been done, or may yet be.

@@ -27,7 +27,9 @@ func TestEndRequestsAreRepeatedOnlyWhileTheirOutcomeIsNotKnown(t *testing.T) {
 		{[]fault{fine, hangs, hangsDone}, tm.Committed, "[begin commit commit commit]"},
 		{[]fault{fine, refused}, tm.RolledBack, "[begin commit rollback]"},
 		{[]fault{fine, lostReply, refused}, tm.Committed, "[begin commit commit rollback]"},
-		{[]fault{fine, refused, refused}, tm.Unknown, "[begin commit rollback]"},
+		{[]fault{fine, refused, refused}, tm.RolledBack, "[begin commit rollback status rollback]"},
+		{[]fault{fine, lostReply, refused, refused}, tm.Committed, "[begin commit commit rollback status]"},
+		{[]fault{fine, refused, shut}, tm.Unknown, "[begin commit rollback]"},
 		{[]fault{fine, shut}, tm.Unknown, "[begin commit]"},
 		{[]fault{fine, lost, shut}, tm.Unknown, "[begin commit commit]"},
 	} {
@@ -46,7 +48,7 @@ func TestEndRequestsAreRepeatedOnlyWhileTheirOutcomeIsNotKnown(t *testing.T) {
 
 func TestEndRequestsAreBounded(t *testing.T) {
 	t.Parallel()
-	for _, what := range []fault{unsent, lost, lostReply, hangs, hangsDone, unclear} {
+	for _, what := range []fault{unsent, lost, lostReply, hangs, hangsDone, unclear, refused} {
 		for _, failed := range []error{nil, errNoStock} {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(fine)
@@ -61,10 +63,13 @@ func TestEndRequestsAreBounded(t *testing.T) {
 				}
 				var e *tm.UnknownError
 				wanted := map[bool]tm.Outcome{true: tm.Committed, false: tm.RolledBack}[failed == nil]
+				if what == refused {
+					wanted = tm.RolledBack // the only way on
+				}
 				if !errors.As(err, &e) || e.Asked != wanted || e.XID == "" || failed != nil && !errors.Is(err, failed) {
 					t.Errorf("%s: %#v", what, err)
 				}
-				if n := strings.Count(f.made(), " "); n > 30 || n < 4 {
+				if n := strings.Count(f.made(), " "); n > 40 || n < 4 {
 					t.Errorf("%s: %d requests", what, n)
 				}
 			})
