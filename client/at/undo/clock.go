@@ -14,9 +14,18 @@ const (
 	layoutFine = "2006-01-02 15:04:05.999999999"
 )
 
-// sqlOldest is the first day for which java.sql.Date and Timestamp count like everybody else in every zone: before it
-// java.util has neither the local mean times that zones had, nor, before 1582, our calendar.
-var sqlOldest = time.Date(1900, time.January, 2, 0, 0, 0, 0, time.UTC)
+// Bounds of what can be written or read as a moment, in milliseconds since 1970.
+const (
+	// sqlOldest is 2 January 1900, the first day for which java.sql.Date and Timestamp count like everybody else in
+	// every zone: before it java.util does not have the local mean times that zones had.
+	sqlOldest = -2_208_902_400_000
+	// gregorian is 15 October 1582, from which on java.util counts by our calendar.
+	gregorian = -12_219_292_800_000
+	// firstMilli is 1 January of the year 1.
+	firstMilli = -62_135_596_800_000
+	// lastMilli is 2 January 10000, a day behind the last date of MySQL.
+	lastMilli = 253_402_387_200_000
+)
 
 // wall reads what the wall clock shows in a zone as a moment. It is false for what is no moment, or not one that
 // leads back to the same text: the zero dates of MySQL, and the hour that is left out in spring.

@@ -237,7 +237,7 @@ func (w *writer) date(d Date) {
 	if len(d) > len(layoutDate) { // not Java's way, but it has been read
 		t, ok = wall(string(d), w.o.Location)
 	}
-	if !ok || t.Before(sqlOldest) {
+	if !ok || t.UnixMilli() < sqlOldest {
 		w.text(string(d))
 		return
 	}
@@ -250,7 +250,7 @@ func (w *writer) date(d Date) {
 // Seata rm/datasource/undo/parser/JacksonUndoLogParser.java: TimestampSerializer, LocalDateTimeSerializer.
 func (w *writer) moment(class, text string) {
 	t, ok := wall(text, w.o.Location)
-	if !ok || class == "java.sql.Timestamp" && t.Before(sqlOldest) {
+	if !ok || class == "java.sql.Timestamp" && t.UnixMilli() < sqlOldest {
 		w.text(text)
 		return
 	}

@@ -1,8 +1,10 @@
 package undo
 
 import (
+	"log/slog"
 	"time"
 
+	"github.com/concord-tx/concord/client/at/schema"
 	"github.com/concord-tx/concord/tc/seata"
 )
 
@@ -44,6 +46,20 @@ type Options struct {
 	BytesMax int
 	// Table is where undo logs are, without schema or with it; empty is DefaultTable.
 	Table string
+	// Logger hears of deletions that have to be tried again; nil is nobody.
+	Logger *slog.Logger
+}
+
+// table returns the table's name for SQL.
+func (o Options) table() (string, error) {
+	s, table, err := schema.Split(o.Table)
+	if err != nil {
+		return "", err
+	}
+	if s != "" {
+		return schema.Quote(s) + "." + schema.Quote(table), nil
+	}
+	return schema.Quote(table), nil
 }
 
 // filled returns the options with their defaults.
@@ -65,6 +81,9 @@ func (o Options) filled() Options {
 	}
 	if o.Table == "" {
 		o.Table = DefaultTable
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
 }

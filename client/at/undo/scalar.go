@@ -12,12 +12,6 @@ import (
 	"unicode/utf8"
 )
 
-// gregorian is the day from which on java.util counts by our calendar. Java's moments before it would need another.
-var gregorian = time.Date(1582, time.October, 15, 0, 0, 0, 0, time.UTC).UnixMilli()
-
-// lastMilli is the end of the year 9999, behind which MySQL has no dates.
-var lastMilli = time.Date(10000, time.January, 2, 0, 0, 0, 0, time.UTC).UnixMilli()
-
 // reader reads values that were written in a zone.
 type reader struct{ zone *time.Location }
 
@@ -162,9 +156,9 @@ func (r *reader) moment(raw json.RawMessage, java bool) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	oldest := gregorian
+	oldest := int64(gregorian)
 	if !java {
-		oldest = time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+		oldest = firstMilli
 	}
 	if ms < oldest || ms >= lastMilli {
 		return time.Time{}, errors.New("a moment out of range")
