@@ -1,0 +1,201 @@
+package statement
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/concord-tx/concord/client/at/schema"
+	"github.com/concord-tx/concord/client/at/undo"
+)
+
+// EscapedError says that a statement changed rows which its images do not show: another transaction came in between, or
+// the database stored something else than it was given. The caller rolls the local transaction back; it may try again.
+type EscapedError struct {
+	Statement string
+	// Why has the counts that do not fit.
+	Why string
+}
+
+// Error returns one sentence for people.
+func (e *EscapedError) Error() string {
+	return fmt.Sprintf("the images of a statement do not show all that it changed (%s): %.200q", e.Why, e.Statement)
+}
+
+// Check compares the images with what the database said about the statement. Each slice has the images of the
+// statement's tables. An error is an *EscapedError: the local transaction must be rolled back.
+//
+// With Result.FoundRows the database counts matched rows, by which fewer mistakes are found under READ COMMITTED;
+// under REPEATABLE READ and SERIALIZABLE the locks of the before image leave none.
+func (s *Statement) Check(t Tables, before, after []undo.Records, r Result) error {
+	if !s.kind.Changes() {
+		return nil
+	}
+	old, now := index(t, before), index(t, after)
+	changed, added := 0, 0
+	for key, row := range now {
+		was, ok := old[key]
+		switch {
+		case !ok:
+			added++
+		case !same(was, row):
+			changed++
+		}
+	}
+	lost := 0
+	for key := range old {
+		if _, ok := now[key]; !ok {
+			lost++
+		}
+	}
+	affected := int(r.Affected)
+	escaped := func(wrong bool, what string) error {
+		if !wrong {
+			return nil
+		}
+		return &EscapedError{Statement: s.text, Why: fmt.Sprintf("%s: %d affected, before %d, after %d, changed %d, new %d",
+			what, affected, len(old), len(now), changed, added)}
+	}
+	switch s.kind {
+	case Delete:
+		return escaped(affected > len(old), "deleted more rows")
+	case Update, UpdateJoin:
+		bound := changed
+		if r.FoundRows {
+			bound = len(old)
+		}
+		return escaped(lost > 0 || added > 0 || affected > bound, "updated other rows")
+	case Insert:
+		n := len(s.insert.rows)
+		return escaped(affected != n || len(now) != n, "inserted other rows")
+	}
+	n := len(s.insert.rows)
+	least := added + 2*changed
+	most := least
+	if n > added+len(old) {
+		most = added + 2*(n-added) // a row may collide with one of the same statement
+	} else if r.FoundRows {
+		most += n - added - changed
+	}
+	return escaped(lost > 0 || affected < least || affected > most, "inserted or updated other rows")
+}
+
+// index returns the rows of images by table and key.
+func index(t Tables, images []undo.Records) map[string]undo.Row {
+	rows := make(map[string]undo.Row)
+	for _, records := range images {
+		for _, row := range records.Rows {
+			rows[records.Table+"\x00"+keyText(row)] = row
+		}
+	}
+	return rows
+}
+
+// keyText spells a row's key such that no two keys of one table are spelled alike.
+func keyText(row undo.Row) string {
+	var b strings.Builder
+	for _, f := range row.Fields {
+		if f.Key {
+			fmt.Fprintf(&b, "%T %q ", f.Value, fmt.Sprint(f.Value))
+		}
+	}
+	return b.String()
+}
+
+// same tells whether two images of a row have the same values.
+func same(a, b undo.Row) bool {
+	if len(a.Fields) != len(b.Fields) {
+		return false
+	}
+	for i := range a.Fields {
+		x, y := a.Fields[i].Value, b.Fields[i].Value
+		bytesX, okX := x.([]byte)
+		bytesY, okY := y.([]byte)
+		if okX && okY {
+			if !bytes.Equal(bytesX, bytesY) {
+				return false
+			}
+			continue
+		}
+		if okX != okY || x != y {
+			return false
+		}
+	}
+	return true
+}
+
+// Undo makes of images what the undo log needs, in the order of the tables: nothing for a table without changed rows.
+// INSERT ... ON DUPLICATE KEY UPDATE becomes an UPDATE of the rows that were there and an INSERT of the others, and
+// each table of a join an UPDATE of its own, so that every version of Seata's Java client can undo them.
+func (s *Statement) Undo(t Tables, before, after []undo.Records) []undo.Statement {
+	old := index(t, before)
+	now := index(t, after)
+	var undos []undo.Statement
+	for _, table := range s.changedTables(t) {
+		b, a := pick(table, before), pick(table, after)
+		update := undo.Statement{Type: undo.SQLUpdate, Table: s.undoName(t, table), Before: undo.Records{Table: table.Name}}
+		update.After.Table = table.Name
+		added := undo.Statement{
+			Type: undo.SQLInsert, Table: update.Table, Before: undo.Records{Table: table.Name},
+			After: undo.Records{Table: table.Name},
+		}
+		gone := undo.Statement{
+			Type: undo.SQLDelete, Table: update.Table, Before: undo.Records{Table: table.Name},
+			After: undo.Records{Table: table.Name},
+		}
+		for _, row := range b {
+			key := table.Name + "\x00" + keyText(row)
+			if later, ok := now[key]; ok {
+				update.Before.Rows = append(update.Before.Rows, row)
+				update.After.Rows = append(update.After.Rows, later)
+			} else {
+				gone.Before.Rows = append(gone.Before.Rows, row)
+			}
+		}
+		for _, row := range a {
+			if _, ok := old[table.Name+"\x00"+keyText(row)]; !ok {
+				added.After.Rows = append(added.After.Rows, row)
+			}
+		}
+		for _, u := range []undo.Statement{update, added, gone} {
+			if len(u.Before.Rows)+len(u.After.Rows) > 0 {
+				undos = append(undos, u)
+			}
+		}
+	}
+	return undos
+}
+
+// changedTables returns the tables that the statement changes.
+func (s *Statement) changedTables(t Tables) []*schema.Table {
+	targets, err := s.targets(t)
+	if err != nil || !s.kind.Changes() {
+		return nil
+	}
+	tables := make([]*schema.Table, len(targets))
+	for i := range targets {
+		tables[i] = targets[i].table
+	}
+	return tables
+}
+
+// undoName returns the table's name as the undo log has it: qualified where the statement qualifies it.
+func (s *Statement) undoName(t Tables, table *schema.Table) string {
+	for _, r := range s.refs {
+		if t[r.full()] == table && r.schema != "" {
+			return table.Quoted()
+		}
+	}
+	return table.Name
+}
+
+// pick returns the rows of a table.
+func pick(table *schema.Table, images []undo.Records) []undo.Row {
+	var rows []undo.Row
+	for _, records := range images {
+		if records.Table == table.Name {
+			rows = append(rows, records.Rows...)
+		}
+	}
+	return rows
+}
