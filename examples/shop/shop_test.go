@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/concord-tx/concord/client/clienttest"
+)
+
+// sold is what a test shop did.
+type sold struct {
+	told *history
+	out  string
+}
+
+// sell runs a shop in this process on a coordinator in its own, and judges what came of it.
+func sell(t *testing.T, m mode, d *databases, l load, kill time.Duration) sold {
+	t.Helper()
+	coordinator := clienttest.Run(t, "--retry-first", "100ms", "--retry-max", "1s", "--retry-unreachable", "200ms")
+	s := newShop(m, coordinator.Seata, coordinator.URL(), d)
+	s.patience = 4 * time.Second
+	if err := s.start(t.Context(), everywhere()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	told, out := newHistory(), &bytes.Buffer{}
+	trouble, calm := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if kill > 0 {
+			s.trouble(trouble, kill, out)
+		}
+	})
+	l.run(t.Context(), s.services[orderService].url(), told)
+	calm()
+	running.Wait()
+	if err := settled(t.Context(), s.peers(), told, time.Minute); err != nil {
+		t.Errorf("goods or money are missing: %v\n%v", err, coordinator.Log())
+	}
+	t.Logf("%s: %d orders are committed, %d rolled back, %d without outcome; %s", m.name, told.count(committed),
+		told.count(rolledBack), len(told.told)-told.count(committed)-told.count(rolledBack), told.last)
+	return sold{told, out.String()}
+}
+
+func modeNamed(t *testing.T, name string) mode {
+	t.Helper()
+	m, err := modeOf(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// withoutDatabase are the modes that need nothing installed.
+func withoutDatabase() []string { return []string{"tcc"} }
+
+func TestEveryOrderIsCarriedOut(t *testing.T) {
+	t.Parallel()
+	for _, name := range withoutDatabase() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := sell(t, modeNamed(t, name), nil, load{orders: 40, clerks: 4}, 0)
+			if n := got.told.count(committed); n != 40 {
+				t.Errorf("%d of 40 orders are committed", n)
+			}
+		})
+	}
+}
+
+func TestWhatIsRefusedOrLostTakesNothing(t *testing.T) {
+	t.Parallel()
+	for _, name := range withoutDatabase() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := sell(t, modeNamed(t, name), nil, load{orders: 60, clerks: 4, refuse: 0.3, lose: 0.3}, 0)
+			if got.told.count(rolledBack) == 0 || got.told.count(committed) == 0 {
+				t.Error("there should be orders of both outcomes")
+			}
+		})
+	}
+}
+
+func TestServicesThatAreCutOffLoseNothing(t *testing.T) {
+	t.Parallel()
+	for _, name := range withoutDatabase() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := load{orders: 100, clerks: 6, lose: 0.05, pause: 50 * time.Millisecond}
+			got := sell(t, modeNamed(t, name), nil, l, 300*time.Millisecond)
+			if !strings.Contains(got.out, "cut off") || got.told.count(committed) == 0 {
+				t.Errorf("too little happened: %s", got.out)
+			}
+		})
+	}
+}
+
+// TestTheJudgeFindsWhatIsWrong shows that the tests above can fail.
+func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	fine := func() (map[string]state, *history) {
+		h := newHistory()
+		h.note("a", committed, "")
+		h.note("b", rolledBack, "no")
+		h.note("c", "", "nobody answers")
+		return map[string]state{
+			orderService:   {Entries: map[string]int64{"a": 2}},
+			stockService:   {Left: items*atOnce - 2, Entries: map[string]int64{"a": 2}},
+			accountService: {Left: items*atOnce - 20, Entries: map[string]int64{"a": 20}},
+		}, h
+	}
+	if err := judge(fine()); err != nil {
+		t.Fatalf("nothing is wrong: %v", err)
+	}
+	for name, spoil := range map[string]func(map[string]state, *history){
+		"goods are lost": func(b map[string]state, _ *history) {
+			b[stockService] = state{Left: b[stockService].Left - 1, Entries: b[stockService].Entries}
+		},
+		"money was not taken":       func(b map[string]state, _ *history) { delete(b[accountService].Entries, "a") },
+		"the wrong sum was taken":   func(b map[string]state, _ *history) { b[accountService].Entries["a"] = 10 },
+		"an order nobody wrote":     func(b map[string]state, _ *history) { delete(b[orderService].Entries, "a") },
+		"a committed order is lost": func(_ map[string]state, h *history) { h.note("x", committed, "") },
+		"a rolled back one is kept": func(_ map[string]state, h *history) { h.note("a", rolledBack, "") },
+	} {
+		b, h := fine()
+		if spoil(b, h); judge(b, h) == nil {
+			t.Errorf("%s, and the judge finds nothing", name)
+		}
+	}
+}
