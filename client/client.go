@@ -26,7 +26,8 @@ type Options struct {
 	Application string
 	// Group is the transaction service group ["default_tx_group"].
 	Group string
-	// Nodes says which coordinators there are: [Static], or zookeeper.Nodes.
+	// Nodes says which coordinators there are: [Static], or zookeeper.Nodes. One that has a method Check() error is
+	// checked when the client is opened.
 	Nodes Nodes
 	// AccessKey and SecretKey sign the registration; both or none.
 	AccessKey, SecretKey string
@@ -110,8 +111,8 @@ func (o Options) check() error {
 		o.ConnectTimeout, o.WriteTimeout, o.PingAfter, o.SilenceMax) < 0:
 		return errors.New("a duration in the options is negative")
 	}
-	if s, ok := o.Nodes.(static); ok {
-		return s.check()
+	if n, ok := o.Nodes.(interface{ Check() error }); ok {
+		return n.Check()
 	}
 	return nil
 }

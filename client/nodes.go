@@ -30,8 +30,8 @@ func (s static) Watch(ctx context.Context, update func(addresses []string)) erro
 	return nil
 }
 
-// check says what is wrong with addresses that cannot be anything but a mistake.
-func (s static) check() error {
+// Check says what is wrong with addresses that cannot be anything but a mistake.
+func (s static) Check() error {
 	if len(s) == 0 {
 		return errors.New("no coordinator is named")
 	}

@@ -67,30 +67,6 @@ func TestAddressesAreSplitAtTheLastColon(t *testing.T) {
 	}
 }
 
-func TestPauseOnlyWhenAllServersFailed(t *testing.T) {
-	t.Parallel()
-	h := &hosts{}
-	if err := h.Init([]string{"a:1", "b:1", "c:1"}); err != nil {
-		t.Fatal(err)
-	}
-	var pauses []int
-	seen := map[string]int{}
-	for i := range 7 {
-		s, pause := h.Next()
-		seen[s]++
-		if pause {
-			pauses = append(pauses, i)
-		}
-	}
-	if !slices.Equal(pauses, []int{3, 6}) || len(seen) != 3 {
-		t.Errorf("pauses before attempts %v, servers %v", pauses, seen)
-	}
-	h.Connected()
-	if _, pause := h.Next(); pause {
-		t.Error("a pause right after a success")
-	}
-}
-
 func TestServerThatSaysNothingDoesNotHoldUsUp(t *testing.T) {
 	t.Parallel()
 	mute, err := net.Listen("tcp", "127.0.0.1:0")

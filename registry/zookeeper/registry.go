@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/concord-tx/concord/internal/zkconn"
 )
 
 // Times of the registry itself.
@@ -326,7 +328,7 @@ func (r *Registry) Nodes(ctx context.Context) ([]string, error) {
 	if l.away() > 0 {
 		return nil, l.trouble(r.o.Servers)
 	}
-	names, err := call(ctx, r.o.SessionTimeout, func() ([]string, error) {
+	names, err := zkconn.Call(ctx, r.o.SessionTimeout, func() ([]string, error) {
 		names, _, err := l.conn.Children(r.parent)
 		return names, err
 	})

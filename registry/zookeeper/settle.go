@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/concord-tx/concord/internal/zkconn"
 )
 
 // entryData is what Seata's servers write into an entry. Clients do not read it.
@@ -81,7 +83,7 @@ func (r *Registry) step(ctx context.Context, l *link) (done bool, err error) {
 // look reads the entry, and has the server tell of its next change.
 func (r *Registry) look(ctx context.Context, l *link) (entry, error) {
 	watch := l.watch()
-	e, err := call(ctx, r.o.SessionTimeout, func() (entry, error) {
+	e, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (entry, error) {
 		var exists bool
 		var stat *zk.Stat
 		var err error
@@ -127,7 +129,7 @@ func (r *Registry) replace(ctx context.Context, l *link, e entry) error {
 
 // remove deletes the entry if it is still the one that was seen.
 func (r *Registry) remove(ctx context.Context, l *link, e entry) error {
-	_, err := call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
+	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
 		return struct{}{}, l.conn.Delete(r.path, e.version)
 	})
 	if errors.Is(err, zk.ErrNoNode) || errors.Is(err, zk.ErrBadVersion) {
@@ -142,7 +144,7 @@ func (r *Registry) makeParents(ctx context.Context, l *link) error {
 	for part := range strings.SplitSeq(r.parent[1:], "/") {
 		path += "/" + part
 		// Looked at first, because making what exists may be refused for lack of rights instead of being called that.
-		exists, err := call(ctx, r.o.SessionTimeout, func() (bool, error) {
+		exists, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (bool, error) {
 			exists, _, err := l.conn.Exists(path)
 			return exists, err
 		})
@@ -160,14 +162,14 @@ func (r *Registry) makeParents(ctx context.Context, l *link) error {
 }
 
 func (r *Registry) make(ctx context.Context, l *link, path string, flags int32) error {
-	_, err := call(ctx, r.o.SessionTimeout, func() (string, error) {
+	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (string, error) {
 		return l.conn.Create(path, []byte(entryData), flags, r.acl())
 	})
 	return err
 }
 
 func (r *Registry) multi(ctx context.Context, l *link, operations ...any) error {
-	_, err := call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
+	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
 		answers, err := l.conn.Multi(operations...)
 		for _, a := range answers {
 			err = errors.Join(err, a.Error)
@@ -198,7 +200,7 @@ func (r *Registry) authenticate(ctx context.Context, l *link) error {
 	if r.o.Digest == "" || l.authed {
 		return nil
 	}
-	_, err := call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
+	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
 		return struct{}{}, l.conn.AddAuth("digest", []byte(r.o.Digest))
 	})
 	if err != nil {

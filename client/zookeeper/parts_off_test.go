@@ -1,0 +1,5 @@
+//go:build !parts
+
+package zookeeper
+
+func startParts() (stop func()) { return func() {} }
