@@ -19,35 +19,43 @@ import (
 )
 
 // Build returns the path of a concord binary that is made from the sources as they are. All test processes share it,
-// and whoever comes first builds it.
+// and whoever comes first builds it; each looks once.
 func Build(t testing.TB) string {
 	t.Helper()
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var built = sync.OnceValues(func() (string, error) {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/concord-tx/concord").Output()
 	if err != nil {
-		t.Fatalf("find the module: %v", err)
+		return "", fmt.Errorf("find the module: %w", err)
 	}
 	where := strings.TrimSpace(string(root))
 	sum := sha256.Sum256([]byte(where))
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("concord-clienttest-%d-%s", os.Getuid(), hex.EncodeToString(sum[:4])))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	defer func() { _ = lock.Close() }()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatalf("lock %s: %v", dir, err)
+		return "", fmt.Errorf("lock %s: %w", dir, err)
 	}
 	path := filepath.Join(dir, "concord")
-	build := exec.Command("go", "build", "-o", path, "./cmd/concord")
+	build := exec.Command("go", "build", "-o", path, "./cmd/concord") // does nothing if it is fresh
 	build.Dir = where
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build concord: %v\n%s", err, out)
+		return "", fmt.Errorf("build concord: %w\n%s", err, out)
 	}
-	return path
-}
+	return path, nil
+})
 
 // Process is a coordinator in a process of its own, with --dev and a data directory of its own.
 type Process struct {

@@ -1,0 +1,82 @@
+package saga
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Outcome is what became of a run.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Done        Outcome = iota + 1 // all of it is done
+	Compensated                    // all that was done is undone
+	Unknown                        // neither is true yet
+)
+
+// String returns the outcome in a word.
+func (o Outcome) String() string {
+	switch o {
+	case Done:
+		return "done"
+	case Compensated:
+		return "compensated"
+	case Unknown:
+		return "unknown"
+	}
+	return fmt.Sprintf("Outcome(%d)", uint8(o))
+}
+
+// OutcomeOf says what an error of Await means; nil is Done. An error that Await does not return is Unknown.
+func OutcomeOf(err error) Outcome {
+	var compensated *CompensatedError
+	var output *OutputError
+	switch {
+	case err == nil || errors.As(err, &output):
+		return Done
+	case errors.As(err, &compensated):
+		return Compensated
+	}
+	return Unknown
+}
+
+// CompensatedError says that a run has been undone.
+type CompensatedError struct {
+	XID string
+	// Cause is who decided: refused, requested (it was cancelled), timeout, operator.
+	Cause string
+	// Failure is why, such as "step pay: refused"; "" if it was not a step's.
+	Failure string
+	// Heuristic says that a person has declared something done, or undone: perhaps not all of it is.
+	Heuristic bool
+}
+
+// Error says so, and why.
+func (e *CompensatedError) Error() string {
+	return fmt.Sprintf("saga %s: compensated: %s", e.XID, or(e.Failure, e.Cause))
+}
+
+// UnknownError says that a run is neither done nor undone yet. It goes on: Await may be called again.
+type UnknownError struct {
+	XID string
+	// Status is the last that was seen; "" if none was.
+	Status Status
+	// Stuck says that it needs a person, and Advice what that person can do.
+	Stuck  bool
+	Advice string
+	// Err is why nothing more is known, such as the end of the context.
+	Err error
+}
+
+// Error says what is known.
+func (e *UnknownError) Error() string {
+	text := fmt.Sprintf("saga %s: not ended", e.XID)
+	if e.Stuck {
+		text = fmt.Sprintf("saga %s: stuck", e.XID)
+	}
+	return fmt.Sprintf("%s: %v", text, e.Err)
+}
+
+// Unwrap returns why nothing more is known.
+func (e *UnknownError) Unwrap() error { return e.Err }
