@@ -139,7 +139,8 @@ func TestBranchesThatJavaHasRegisteredAreUnderstood(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := client.Branch{XID: "h:1:2", ID: 3, Data: `{"actionContext":{` +
-		`"action-start-time":1700000000000,"useTCCFence":false,"sys::prepare":"prepare","sys::commit":"commit","sys::rollback":"rollback","actionName":"stock",` +
+		`"action-start-time":1700000000000,"useTCCFence":false,"sys::prepare":"prepare",` +
+		`"sys::commit":"commit","sys::rollback":"rollback","actionName":"stock",` +
 		`"host-name":"10.0.0.9","sku":9007199254740993,"count":2}}`}
 	if status, err := f.served.Commit(t.Context(), b); status != seata.BranchCommitted || err != nil {
 		t.Error(status, err)

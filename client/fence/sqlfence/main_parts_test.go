@@ -93,7 +93,7 @@ func ours(t testing.TB) string {
 func real(t testing.TB, name, table string, isolation sql.IsolationLevel) database {
 	t.Helper()
 	for _, text := range []string{
-		"CREATE DATABASE " + name,
+		"CREATE OR REPLACE DATABASE " + name,
 		"CREATE TABLE " + name + ".effect (xid VARCHAR(128), branch_id BIGINT, event VARCHAR(20), KEY (xid, branch_id))",
 	} {
 		if _, err := maria.root.Exec(text); err != nil {
