@@ -133,8 +133,8 @@ func parameter(c schema.Column, v any) any {
 }
 
 // apply undoes changes: rows that were inserted go first, since they may hold unique values of others, then come
-// updates, and rows that were deleted. Foreign keys stay in force. Where rows of one statement depend on each other (a tree, or
-// unique values that moved on), they are tried one by one until all are done or none can be.
+// updates, and rows that were deleted. Foreign keys stay in force. Where rows of one statement depend on each other (a
+// tree, or unique values that moved on), they are tried one by one until all are done or none can be.
 func (u *undoer) apply(ctx context.Context, kind SQLType, t *schema.Table, changes []change) error {
 	var deletes, updates, inserts []change
 	for _, c := range changes {

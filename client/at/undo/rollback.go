@@ -24,7 +24,8 @@ const (
 // Rollback undoes what a branch changed, in one local transaction of db: all statements in reverse order, each row only
 // if it still is as the branch left it. A row that is as before already is left alone. db is a plain pool, not one that
 // takes part in global transactions; its connections need the session time zone and a character set that can hold
-// everything, as those had that wrote.
+// everything, as those had that wrote. cache is told of tables that turn out to have changed; tables are not read from
+// it.
 //
 // nil means that nothing of the branch is there, now or ever: it was undone, now or before, or it had not committed,
 // and then a row in undo_log keeps it from doing so. So Rollback may be repeated, also at the same time.
@@ -69,7 +70,9 @@ func rollbackOnce(ctx context.Context, db *sql.DB, cache *schema.Cache, key Key,
 	if err != nil {
 		return err
 	}
-	u := &undoer{tx: tx, cache: cache, o: o, prepared: make(map[string]*sql.Stmt)}
+	u := &undoer{
+		tx: tx, cache: cache, o: o, prepared: make(map[string]*sql.Stmt), tables: make(map[string]*schema.Table),
+	}
 	if err := u.run(ctx, key); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
@@ -87,6 +90,7 @@ type undoer struct {
 	cache    *schema.Cache
 	o        Options
 	prepared map[string]*sql.Stmt
+	tables   map[string]*schema.Table
 }
 
 // run does everything but the commit.
@@ -192,26 +196,47 @@ func (u *undoer) statement(ctx context.Context, s *Statement) error {
 	return nil
 }
 
-// images fits both images to the table as it is. If they do not fit, the table is loaded again: it may have changed
-// since it was looked at.
+// images fits both images to the table as it is.
 func (u *undoer) images(ctx context.Context, s *Statement) (before, after *image, err error) {
-	for try := range 2 {
-		table, err := u.cache.Table(ctx, schema.DB(u.tx), s.Table)
-		if err != nil {
-			if errors.Is(err, schema.ErrNoTable) {
-				return nil, nil, &MismatchError{Table: s.Table, Reason: "the table is not there"}
-			}
-			return nil, nil, err
-		}
-		if before, err = fit(table, &s.Before); err == nil {
-			if after, err = fit(table, &s.After); err == nil {
-				return before, after, nil
-			}
-		}
-		if try > 0 {
-			return nil, nil, err
-		}
-		u.cache.Forget(s.Table)
+	table, err := u.table(ctx, s.Table)
+	if err == nil {
+		before, err = fit(table, &s.Before)
 	}
-	return nil, nil, nil
+	if err == nil {
+		after, err = fit(table, &s.After)
+	}
+	if mismatch := (*MismatchError)(nil); errors.As(err, &mismatch) {
+		u.cache.Forget(s.Table) // others may know the table as it was, too
+	}
+	return before, after, err
+}
+
+// table asks for a table as it is and remains until the end of the transaction: what was known before may be old, and a
+// key of which only a part is known would find the rows of others. The first query takes the lock that makes changes of
+// the schema wait.
+func (u *undoer) table(ctx context.Context, name string) (*schema.Table, error) {
+	if t := u.tables[name]; t != nil {
+		return t, nil
+	}
+	s, table, err := schema.Split(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	quoted := schema.Quote(table)
+	if s != "" {
+		quoted = schema.Quote(s) + "." + quoted
+	}
+	_, err = u.tx.ExecContext(ctx, "SELECT 1 FROM "+quoted+" WHERE FALSE")
+	var t *schema.Table
+	if err == nil {
+		t, err = schema.Load(ctx, schema.DB(u.tx), name)
+	}
+	if errors.Is(err, schema.ErrNoTable) || isError(err, errorNoTable) {
+		return nil, &MismatchError{Table: name, Reason: "the table is not there"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at table %s: %w", name, err)
+	}
+	u.tables[name] = t
+	return t, nil
 }

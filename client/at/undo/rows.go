@@ -27,6 +27,7 @@ var ErrDefended = errors.New("the branch has an undo log already, or its rollbac
 // Numbers of MySQL's errors that mean more than a failure.
 const (
 	errorDuplicate     = 1062
+	errorNoTable       = 1146
 	errorHasChildren   = 1451
 	errorLacksParent   = 1452
 	errorDuplicateName = 1586

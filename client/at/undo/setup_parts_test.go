@@ -43,6 +43,7 @@ func setupMode(t testing.TB, mode string, statements ...string) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.Logger = &mysql.NopLogger{} // a connection that a test kills
 	if mode != "" {
 		config.Params = map[string]string{"sql_mode": mode}
 	}
