@@ -16,6 +16,8 @@ type mode struct {
 	open func(ctx context.Context, s *shop, c *client.Client, service string) (book, error)
 	// routes adds what a service answers in this mode besides /take and /book.
 	routes func(s *service, r *running, mux *http.ServeMux)
+	// opened, if it is there, is called once when the order service has started.
+	opened func(s *shop, ctx context.Context) error
 }
 
 // modeOf returns a mode by its name.
@@ -25,6 +27,8 @@ func modeOf(name string) (mode, error) {
 		return mode{name: name, sql: true, open: inSQL(openXA), routes: launched}, nil
 	case "tcc":
 		return mode{name: name, open: openTCC, routes: launched}, nil
+	case "saga":
+		return mode{name: name, open: openSaga, routes: steps, opened: (*shop).publishSaga}, nil
 	}
 	return mode{}, fmt.Errorf("--mode is %q; there are at, xa, tcc and saga", name)
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"time"
+
+	"github.com/concord-tx/concord/client/saga"
 )
 
 // shop is three services and the coordinator that they use.
@@ -18,6 +20,8 @@ type shop struct {
 	services   map[string]*service
 	others     map[string]string // base URLs of services that run elsewhere
 	patience   time.Duration     // how long one purchase may take
+	sagas      *saga.Client      // in mode saga
+	closers    []func() error
 }
 
 func newShop(m mode, seata, api string, d *databases) *shop {
@@ -46,6 +50,12 @@ func (s *shop) start(ctx context.Context, addresses map[string]string) error {
 			return fmt.Errorf("start the %s service: %w", name, err)
 		}
 	}
+	if s.services[orderService] != nil && s.mode.opened != nil {
+		if err := s.mode.opened(s, ctx); err != nil {
+			s.stop()
+			return err
+		}
+	}
 	return nil
 }
 
@@ -62,6 +72,10 @@ func (s *shop) stop() {
 	for _, one := range s.services {
 		one.stop()
 	}
+	for _, end := range s.closers {
+		_ = end()
+	}
+	s.closers = nil
 }
 
 // peers are the base URLs of all services.

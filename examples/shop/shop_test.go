@@ -20,7 +20,8 @@ type sold struct {
 // sell runs a shop in this process on a coordinator in its own, and judges what came of it.
 func sell(t *testing.T, m mode, d *databases, l load, kill time.Duration) sold {
 	t.Helper()
-	coordinator := clienttest.Run(t, "--retry-first", "100ms", "--retry-max", "1s", "--retry-unreachable", "200ms")
+	coordinator := clienttest.Run(t, "--retry-first", "100ms", "--retry-max", "1s", "--retry-unreachable", "200ms",
+		"--callback-timeout", "2s", "--callback-failures", "1000", "--callback-retry-rate", "1000")
 	s := newShop(m, coordinator.Seata, coordinator.URL(), d)
 	s.patience = 4 * time.Second
 	if err := s.start(t.Context(), everywhere()); err != nil {
@@ -56,7 +57,7 @@ func modeNamed(t *testing.T, name string) mode {
 }
 
 // withoutDatabase are the modes that need nothing installed.
-func withoutDatabase() []string { return []string{"tcc"} }
+func withoutDatabase() []string { return []string{"tcc", "saga"} }
 
 func TestEveryOrderIsCarriedOut(t *testing.T) {
 	t.Parallel()
@@ -89,12 +90,39 @@ func TestServicesThatAreCutOffLoseNothing(t *testing.T) {
 	for _, name := range withoutDatabase() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := load{orders: 100, clerks: 6, lose: 0.05, pause: 50 * time.Millisecond}
+			l := load{orders: 60, clerks: 6, lose: 0.05, pause: 50 * time.Millisecond}
 			got := sell(t, modeNamed(t, name), nil, l, 300*time.Millisecond)
 			if !strings.Contains(got.out, "cut off") || got.told.count(committed) == 0 {
 				t.Errorf("too little happened: %s", got.out)
 			}
 		})
+	}
+}
+
+func TestOneCommandOpensAShop(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := run(t.Context(), []string{
+		"--mode", "saga", "--concord", clienttest.Build(t), "--orders", "5", "--clerks", "1", "--pause", "0s",
+	}, &out)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	for _, want := range []string{"Console: http://127.0.0.1:", "5 orders are committed", "all there"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, &out)
+		}
+	}
+}
+
+func TestACommandThatCannotWorkIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"--mode at", "--mode xa", "--mode none", "--refuse 2", "--clerks 0", "--seata 127.0.0.1:1", "--only stock", "extra",
+	} {
+		if err := run(t.Context(), strings.Fields(line), &bytes.Buffer{}); err == nil {
+			t.Errorf("%s: no error", line)
+		}
 	}
 }
 
