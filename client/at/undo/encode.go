@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -264,7 +265,7 @@ func (w *writer) moment(class, text string) {
 
 // float writes a number with a point or an exponent; without either Jackson would take it for an Integer.
 func (w *writer) float(f float64, bits int) string {
-	if f-f != 0 && w.err == nil {
+	if (math.IsNaN(f) || math.IsInf(f, 0)) && w.err == nil {
 		w.err = errors.New("a number that is none, or infinite")
 	}
 	return javaFloat(f, bits)

@@ -63,7 +63,7 @@ func number(s string) (any, error) {
 
 func parseFloat(s string, bits int) (float64, error) {
 	f, err := strconv.ParseFloat(s, bits)
-	if err != nil || f-f != 0 {
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 		return 0, errors.New("a number that is none, or infinite")
 	}
 	return f, nil

@@ -2,6 +2,7 @@ package undo
 
 import (
 	"encoding/hex"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -46,6 +47,12 @@ func Text(v any, o Options) string {
 // javaFloat is Double.toString and Float.toString: plain from 0.001 to 10,000,000, with a point in any case. It has the
 // fewest digits that are this number, as Java has from 19 on; older ones sometimes have one more.
 func javaFloat(f float64, bits int) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 0):
+		return strings.TrimPrefix(strconv.FormatFloat(f, 'g', -1, bits), "+") + "inity"
+	}
 	abs := max(f, -f)
 	if abs == 0 || abs >= 1e-3 && abs < 1e7 {
 		s := strconv.FormatFloat(f, 'f', -1, bits)
