@@ -189,7 +189,8 @@ func (s *Statement) byKeys(t target, rows []undo.Row) (Query, error) {
 				}
 				b.write(schema.Quote(t.table.Primary[j]) + " = ")
 			}
-			if err := b.key(field.Value); err != nil {
+			column, _ := t.table.Column(field.Name)
+			if err := b.key(column, field.Value); err != nil {
 				return Query{}, fmt.Errorf("key %s of %s: %w", field.Name, t.table.Name, err)
 			}
 		}
@@ -249,8 +250,8 @@ func (b *builder) selectList(qualifier string) {
 }
 
 // key writes a question mark for a key's value as the image has it.
-func (b *builder) key(v any) error {
-	value, err := keyArgument(v)
+func (b *builder) key(c schema.Column, v any) error {
+	value, err := keyArgument(c, v)
 	if err != nil {
 		return err
 	}
@@ -265,7 +266,7 @@ func (b *builder) done() Query {
 }
 
 // keyArgument makes an argument of an image's value, such that the database finds the row by it.
-func keyArgument(v any) (driver.Value, error) {
+func keyArgument(c schema.Column, v any) (driver.Value, error) {
 	switch v := v.(type) {
 	case int64, uint64, float64, string:
 		return v, nil
@@ -281,7 +282,14 @@ func keyArgument(v any) (driver.Value, error) {
 	case int32:
 		return int64(v), nil
 	case []byte:
-		return v, nil
+		if c.Type != schema.Bit {
+			return v, nil
+		}
+		var n uint64 // a column of bits is compared as a number
+		for _, b := range v {
+			n = n<<8 | uint64(b)
+		}
+		return n, nil
 	case undo.Decimal:
 		return string(v), nil
 	case undo.Date:
