@@ -14,7 +14,6 @@ func Own(host string) bool {
 		return false
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
-		a = a.Unmap()
 		return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast()
 	}
 	if !strings.Contains(host, ".") {

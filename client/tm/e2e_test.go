@@ -134,9 +134,12 @@ func TestCoordinatorIsLostAtEachFrame(t *testing.T) {
 		seata.TypeGlobalRollback: true, seata.TypeGlobalRollbackResult: true, seata.TypeBranchCommit: true,
 		seata.TypeBranchCommitResult: true, seata.TypeBranchRollback: true, seata.TypeBranchRollbackResult: true,
 	} {
-		for _, do := range []clienttest.Action{clienttest.Swallow, clienttest.CutBefore, clienttest.CutAfter} {
+		for name, do := range map[string]clienttest.Action{
+			"lost": clienttest.Swallow, "cut before": clienttest.CutBefore, "cut after": clienttest.CutAfter,
+			"cancelled": clienttest.Pass,
+		} {
 			for _, failed := range []error{nil, errNoStock} {
-				t.Run(fmt.Sprintf("%s %d %v", kind, do, failed), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s %s %v", kind, name, failed), func(t *testing.T) {
 					t.Parallel()
 					lostAt(t, s, kind, do, failed)
 				})
@@ -145,14 +148,20 @@ func TestCoordinatorIsLostAtEachFrame(t *testing.T) {
 	}
 }
 
-// lostAt runs one transaction of which the first frame of a kind is lost.
+// lostAt runs one transaction of which the first frame of a kind is lost, or passes while the caller's context ends.
 func lostAt(t *testing.T, s *clienttest.Server, kind seata.TypeCode, do clienttest.Action, failed error) {
 	p := clienttest.NewProxy(t, s.Addr())
 	var once sync.Once
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	p.Rule(func(f clienttest.Frame) clienttest.Action {
 		action := clienttest.Pass
 		if m := f.Message(); m != nil && m.TypeCode() == kind {
-			once.Do(func() { action = do })
+			once.Do(func() {
+				if action = do; do == clienttest.Pass {
+					cancel()
+				}
+			})
 		}
 		return action
 	})
@@ -162,12 +171,12 @@ func lostAt(t *testing.T, s *clienttest.Server, kind seata.TypeCode, do clientte
 	l := newLedger(t.Name())
 	serveLedger(t, c, l)
 	xid, worked := "", false
-	err := tm.New(c).Run(t.Context(), tm.Options{Name: "buy"}, func(ctx context.Context) error {
+	err := tm.New(c).Run(ctx, tm.Options{Name: "buy"}, func(ctx context.Context) error {
 		xid = client.XID(ctx)
 		if err := l.book(ctx, c); err != nil {
 			return err
 		}
-		worked = true
+		worked = ctx.Err() == nil
 		return failed
 	})
 	said := tm.OutcomeOf(err)

@@ -190,6 +190,11 @@ func (f *fake) decide(o tm.Outcome) {
 // expire has all transactions pass their timeout, which rolls back those that are not decided.
 func (f *fake) expire() {
 	f.decide(tm.RolledBack)
+	f.overdue()
+}
+
+// overdue has all transactions pass their timeout, before anybody has looked.
+func (f *fake) overdue() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.records {

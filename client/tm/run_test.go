@@ -198,7 +198,9 @@ func TestCancelledAtEveryPoint(t *testing.T) {
 			f.before = func(_ int, op string) { at("at " + op) }
 			c := afterBegin{f, func() { at("after begin") }}
 			at("before")
+			ran := false
 			err := tm.New(c).Run(ctx, tm.Options{}, func(ctx context.Context) error {
+				ran = true
 				at("in the work")
 				if ctx.Err() != nil {
 					return context.Cause(ctx)
@@ -208,6 +210,9 @@ func TestCancelledAtEveryPoint(t *testing.T) {
 			})
 			if tm.OutcomeOf(err) != tt.want || f.only(t) != tt.want || f.made() != tt.calls {
 				t.Errorf("%s %v: %v; it is %s, calls %s", tt.point, tt.faults, err, f.only(t), f.made())
+			}
+			if early := strings.Contains("before, at begin, after begin", tt.point); ran == early {
+				t.Errorf("%s %v: the work ran: %t", tt.point, tt.faults, ran)
 			}
 			var e *tm.RolledBackError
 			told := tt.faults != nil || tt.point == "at begin" || errors.Is(err, cause)

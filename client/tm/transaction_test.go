@@ -121,22 +121,30 @@ func TestServerOfSeataIsNotMisunderstood(t *testing.T) {
 		name    string
 		removes bool
 		faults  []fault
+		at      int // the call before which the timeout passes
+		before  func(f *fake)
 		want    tm.Outcome
 	}{
-		{"lost reply, forgotten", true, []fault{fine, lostReply}, tm.Unknown},
-		{"lost reply, repeated after the timeout", false, []fault{fine, lostReply}, tm.Committed},
-		{"lost request, repeated after the timeout", false, []fault{fine, lost}, tm.RolledBack},
+		{"lost reply, forgotten", true, []fault{fine, lostReply}, 2, (*fake).expire, tm.Unknown},
+		{"lost reply, repeated after the timeout", false, []fault{fine, lostReply}, 2, (*fake).expire, tm.Committed},
+		{"lost request, repeated after the timeout", false, []fault{fine, lost}, 2, (*fake).expire, tm.RolledBack},
+		{"first request after the timeout", false, nil, 1, (*fake).expire, tm.RolledBack},
+		{"first request, nobody has rolled back yet", false, nil, 1, (*fake).overdue, tm.RolledBack},
+		{"a person committed before the timeout", false, nil, 1, func(f *fake) {
+			f.decide(tm.Committed)
+			f.expire()
+		}, tm.Committed},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(tt.faults...)
 			f.removes, f.late6 = tt.removes, true
 			f.before = func(n int, _ string) {
-				if n == 2 {
-					f.expire()
+				if n == tt.at {
+					tt.before(f)
 				}
 			}
 			err := tm.New(f).Run(t.Context(), tm.Options{}, nothing)
-			if tm.OutcomeOf(err) != tt.want {
+			if tm.OutcomeOf(err) != tt.want || tt.want != tm.Unknown && f.only(t) != tt.want {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		})
