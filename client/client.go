@@ -131,6 +131,7 @@ type Client struct {
 	mu        sync.Mutex
 	closed    bool
 	nodes     map[string]*node
+	unwatched error         // why Nodes.Watch failed last; nil: nodes were told
 	links     []*link       // that are registered
 	changed   chan struct{} // closed and replaced when links or nodes change
 	resources map[resourceKey]Resource
@@ -198,6 +199,9 @@ func (c *Client) state() (live int, changed <-chan struct{}, trouble error) {
 	}
 	if refused < len(c.nodes) && errors.Is(trouble, ErrRefused) {
 		trouble = nil // the others have not been heard yet
+	}
+	if len(c.nodes) == 0 {
+		trouble = c.unwatched
 	}
 	return len(c.links), c.changed, trouble
 }

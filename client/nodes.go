@@ -55,6 +55,9 @@ func (c *Client) watch(ctx context.Context) {
 			return
 		}
 		c.log.Warn("watching for coordinators failed, trying again", "err", err)
+		c.mu.Lock()
+		c.unwatched = err
+		c.mu.Unlock()
 		if !pause.wait(ctx, nil) {
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,19 @@ func TestConnectionsFollowTheNodes(t *testing.T) {
 	}
 	nodes <- []string{first}
 	is(first)
+}
+
+func TestOpenSaysWhyNoNodesAreKnown(t *testing.T) {
+	t.Parallel()
+	nodes := make(changing, 1)
+	nodes <- nil
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := Open(ctx, Options{Application: "a", Nodes: nodes})
+	if !errors.Is(err, ErrNoCoordinator) || !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "registry is away") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestANodeThatLeavesAnswersWhatItWasAsked(t *testing.T) {

@@ -111,7 +111,9 @@ func TestSecondPhasesOfWhatIsNotServedAreToBeRepeated(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)
 	c := open(t, Options{}, f)
-	r := &fakeResource{"r", func(context.Context, Branch) (seata.BranchStatus, error) { return seata.BranchCommitted, nil }}
+	r := &fakeResource{"r", func(context.Context, Branch) (seata.BranchStatus, error) {
+		return seata.BranchCommitted, nil
+	}}
 	if err := c.Serve(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

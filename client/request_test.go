@@ -212,7 +212,9 @@ func TestACommitOfWhichNobodyKnowsIsUnknown(t *testing.T) {
 func TestAStatusIsAskedAgainElsewhere(t *testing.T) {
 	t.Parallel()
 	dies := newFake(t, func(conn *fakeConn, _ seata.Frame) { _ = conn.Close() })
-	lives := newFake(t, func(conn *fakeConn, f seata.Frame) { conn.send(seata.Response, f.Header.ID, statusOf(f.Message)) })
+	lives := newFake(t, func(conn *fakeConn, f seata.Frame) {
+		conn.send(seata.Response, f.Header.ID, statusOf(f.Message))
+	})
 	c := open(t, Options{}, dies, lives)
 	eventually(t, "both are connected", func() bool { return len(c.Connected()) == 2 })
 	xid := dies.listener.Addr().String() + ":9"

@@ -180,5 +180,8 @@ func (c *Client) trouble() error {
 			return fmt.Errorf("%w: %s: %w", ErrNoCoordinator, n.address, n.trouble)
 		}
 	}
+	if c.unwatched != nil && len(c.nodes) == 0 {
+		return fmt.Errorf("%w: %w", ErrNoCoordinator, c.unwatched)
+	}
 	return ErrNoCoordinator
 }

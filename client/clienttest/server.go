@@ -74,6 +74,7 @@ func (s *Server) start() {
 	}}
 	rules := txn.DefaultRules()
 	rules.Retry.Unreachable, rules.Retry.First = 50*time.Millisecond, 50*time.Millisecond
+	rules.Retry.Max = 500 * time.Millisecond
 	oo := orchestrator.Options{Store: r.store, Log: log, Rules: rules, Limits: orchestrator.Limits{
 		EndWait: 5 * time.Second, LockWait: 300 * time.Millisecond,
 	}}
