@@ -13,9 +13,9 @@
 // # What it cannot
 //
 //   - It does not roll back. If one command of a step is refused when it runs, for example because its key is of
-//     another type, the others have happened. The record is then marked, every later request for it is a [*PartialError], and
-//     a person has to look. Scripts mark it in the same step; with MULTI the mark follows EXEC, and a client that dies
-//     in between leaves the record as if all were well. Check types before.
+//     another type, the others have happened. The record is then marked, every later request for it is a
+//     [*PartialError], and a person has to look. Scripts mark it in the same step; with MULTI the mark follows
+//     EXEC, and a client that dies in between leaves the record as if all were well. Check types before.
 //   - What was answered can be lost: with appendfsync everysec the last second in a crash, and by a failover what had
 //     not reached the replica, since replication is asynchronous. A confirm that was answered and then lost is not
 //     asked for again. Where that matters, use package sqlfence.
