@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/concord-tx/concord/client"
@@ -65,6 +67,31 @@ func TestEventsCarryTransactionAndTrace(t *testing.T) {
 	})(t.Context(), sent(t, e))
 	if !errors.Is(err, failure) {
 		t.Error(err)
+	}
+}
+
+// Over HTTP the attributes are headers, in both forms that the specification has.
+func TestEventsCarryTheTransactionOverHTTP(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]func(context.Context) context.Context{
+		"binary": binding.WithForceBinary, "structured": binding.WithForceStructured,
+	} {
+		e := newEvent()
+		eventtx.Inject(client.WithXID(t.Context(), xid), &e)
+		r, err := cehttp.NewHTTPRequestFromEvent(mode(t.Context()), "http://stock/events", e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if binary := r.Header.Get("ce-txxid") == xid; binary != (name == "binary") {
+			t.Errorf("%s: headers %v", name, r.Header)
+		}
+		got, err := cehttp.NewEventFromHTTPRequest(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := client.XID(eventtx.Extract(t.Context(), propagation.Options{}, *got)); got != xid {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 
