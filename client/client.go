@@ -135,6 +135,7 @@ type Client struct {
 	links     []*link       // that are registered
 	changed   chan struct{} // closed and replaced when links or nodes change
 	resources map[resourceKey]Resource
+	turn      int // where pick begins
 }
 
 // Open connects. It returns as soon as one coordinator has accepted the client, which goes on connecting to the others;
@@ -213,8 +214,9 @@ func (c *Client) announce() {
 }
 
 // Close ends the client: requests under way fail with [ErrClosed], second phases under way have Options.CloseWait to
-// end, then their contexts end. No goroutine of the client is left when it returns, unless a [Resource] does not heed
-// its context. It returns nil, also when called again.
+// end, then their contexts end and they have as long again. No goroutine of the client is left when it returns nil; the
+// error says how many second phases do not heed their context. Closing again waits for the first call and returns nil.
+// A [Resource] must not call it.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -225,17 +227,24 @@ func (c *Client) Close() error {
 	c.closed = true
 	c.announce()
 	c.mu.Unlock()
-	c.two.close()
+	if left := c.two.close(); left > 0 {
+		c.log.Warn("second phases are interrupted, the client is closed", "left", left)
+	}
 	c.mu.Lock()
 	links := c.links
 	c.links = nil
 	c.mu.Unlock()
+	until := time.Now().Add(c.o.CloseWait)
 	for _, l := range links {
-		l.settle(c.o.CloseWait)
+		l.settle(until)
 		l.kill(ErrClosed)
 	}
 	c.cancel()
+	left := c.two.wait()
 	c.running.Wait()
+	if left > 0 {
+		return fmt.Errorf("close client: %d second phases do not heed their context", left)
+	}
 	return nil
 }
 

@@ -29,8 +29,9 @@ var (
 	ErrRefused = errors.New("coordinator refused the registration")
 )
 
-// Error is a refusal by a coordinator: nothing was done. With errors.Is it is the sentinel that belongs to Code, if
-// there is one.
+// Error is a refusal by a coordinator: nothing was done, unless Code says that the coordinator itself was in trouble.
+// With errors.Is it is the sentinel that belongs to Code, if there is one; with trouble of the coordinator's that is
+// [ErrUnknown], since what it has written may be durable all the same.
 type Error struct {
 	// Op is what was asked for: "begin", "commit", "rollback", "status", "register branch", "report branch" or
 	// "query locks".
@@ -67,6 +68,16 @@ func (e *Error) Is(target error) bool {
 	case seata.ExceptionGlobalTransactionNotActive, seata.ExceptionGlobalTransactionStatusInvalid,
 		seata.ExceptionTransactionTimeout:
 		return target == ErrNotActive
+	}
+	return target == ErrUnknown && e.trouble()
+}
+
+// trouble reports whether the coordinator could not say no for a reason of its own: its store is away, it is at a limit,
+// or leaves. Another one may do better.
+func (e *Error) trouble() bool {
+	switch e.Code {
+	case seata.ExceptionUnknown, seata.ExceptionIO, seata.ExceptionFailedWriteSession, seata.ExceptionFailedStore:
+		return true
 	}
 	return false
 }

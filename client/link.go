@@ -203,11 +203,11 @@ func (l *link) drain(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// settle waits until the answers to second phases are written.
-func (l *link) settle(limit time.Duration) {
+// settle waits until the answers to second phases are written, but not for ever.
+func (l *link) settle(until time.Time) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for until := time.Now().Add(limit); l.owes() && time.Now().Before(until); {
+	for l.owes() && time.Now().Before(until) {
 		select {
 		case <-tick.C:
 		case <-l.done:

@@ -41,7 +41,7 @@ func (p *phaseTwo) submit(do func()) bool {
 		return false
 	case p.workers < p.client.o.PhaseTwoConcurrency:
 		p.workers++
-		p.client.running.Go(func() { p.work(do) })
+		go p.work(do)
 	case len(p.queue) < p.client.o.PhaseTwoQueueMax:
 		p.queue = append(p.queue, do)
 	default:
@@ -71,24 +71,30 @@ func (p *phaseTwo) work(do func()) {
 }
 
 // close takes nothing more and waits for what is under way, but not for ever. What waits is given up: the coordinator
-// asks again, here or elsewhere.
-func (p *phaseTwo) close() {
+// asks again, here or elsewhere. It returns how many are left.
+func (p *phaseTwo) close() int {
+	p.mu.Lock()
+	p.closed, p.queue = true, nil
+	p.mu.Unlock()
+	return p.wait()
+}
+
+// wait waits for what is under way, but not for ever, and returns how many are left.
+func (p *phaseTwo) wait() int {
+	over := false
 	timer := time.AfterFunc(p.client.o.CloseWait, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		over = true
 		p.idle.Broadcast()
 	})
 	defer timer.Stop()
-	until := time.Now().Add(p.client.o.CloseWait)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed, p.queue = true, nil
-	for p.workers > 0 && time.Now().Before(until) {
+	for p.workers > 0 && !over {
 		p.idle.Wait()
 	}
-	if p.workers > 0 {
-		p.client.log.Warn("second phases are interrupted, the client is closed", "left", p.workers)
-	}
+	return p.workers
 }
 
 func (p *phaseTwo) commit(l *link, id int32, m *seata.BranchCommitRequest) {

@@ -252,6 +252,30 @@ func TestCloseWaitsForSecondPhasesButNotForEver(t *testing.T) {
 	}
 }
 
+func TestCloseTellsOfSecondPhasesThatDoNotHeedTheirContext(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, nil)
+	c := open(t, Options{CloseWait: 10 * time.Millisecond}, f)
+	begun, release := make(chan struct{}), make(chan struct{})
+	err := c.Serve(t.Context(), &fakeResource{"r", func(context.Context, Branch) (seata.BranchStatus, error) {
+		close(begun)
+		<-release
+		return seata.BranchCommitted, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.conn().commitBranch(1)
+	<-begun
+	if err := c.Close(); err == nil {
+		t.Error("no error")
+	}
+	close(release)
+	if left := c.two.wait(); left != 0 {
+		t.Errorf("%d are left", left)
+	}
+}
+
 // cleaner is a resource with undo logs.
 type cleaner struct {
 	fakeResource

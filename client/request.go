@@ -117,10 +117,27 @@ type question struct {
 	msg        seata.Message
 	repeatable bool // the coordinator may get it twice
 	merges     bool
+	// elsewhere reports that an answer is a refusal that another coordinator may not give; nil: none is.
+	elsewhere func(reply seata.Message) bool
+}
+
+// mergeBytesMax bounds the texts of a request that travels with others, so that a merged frame stays small.
+const mergeBytesMax = 4 << 10
+
+// small reports whether texts are short enough for a merged frame.
+func small(texts ...string) bool {
+	n := 0
+	for _, text := range texts {
+		n += len(text)
+	}
+	return n <= mergeBytesMax
 }
 
 // attemptsMax is how often a repeatable request is sent.
 const attemptsMax = 5
+
+// errInTrouble means that the coordinator refused for a reason of its own.
+var errInTrouble = errors.New("coordinator is in trouble")
 
 // errNoAnswer means that the coordinator said that it cannot say.
 var errNoAnswer = errors.New("coordinator does not know the outcome either")
@@ -133,7 +150,7 @@ func (c *Client) ask(ctx context.Context, q question) (seata.Message, error) {
 	var except *link
 	var unknown error // why an attempt that was sent has no answer
 	pause := c.backoff()
-	for sent := 0; ; {
+	for sent, refused := 0, 0; ; {
 		l, err := c.await(ctx, q.xid, except)
 		if err != nil {
 			return nil, q.failed(unknown, err)
@@ -142,7 +159,10 @@ func (c *Client) ask(ctx context.Context, q question) (seata.Message, error) {
 		var lost *lostError
 		switch {
 		case err == nil && q.answeredBy(reply):
-			return reply, nil
+			if refused++; q.elsewhere == nil || !q.elsewhere(reply) || refused >= attemptsMax {
+				return reply, nil
+			}
+			lost = &lostError{cause: errInTrouble}
 		case err == nil:
 			lost = &lostError{sent: true, cause: errNoAnswer}
 		case !errors.As(err, &lost):
@@ -159,7 +179,7 @@ func (c *Client) ask(ctx context.Context, q question) (seata.Message, error) {
 			return nil, q.failed(unknown, lost.cause)
 		}
 		except = l
-		if sent > 1 && !pause.wait(ctx, nil) {
+		if sent+refused > 1 && !pause.wait(ctx, nil) {
 			return nil, q.failed(unknown, ctx.Err())
 		}
 	}

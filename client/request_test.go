@@ -226,6 +226,49 @@ func TestAStatusIsAskedAgainElsewhere(t *testing.T) {
 	}
 }
 
+func TestACoordinatorInTroubleIsLeftToItself(t *testing.T) {
+	t.Parallel()
+	trouble := newFake(t, func(conn *fakeConn, f seata.Frame) {
+		if _, ok := f.Message.(*seata.GlobalBeginRequest); ok {
+			conn.send(seata.Response, f.Header.ID, &seata.GlobalBeginResponse{
+				Result: seata.FailedWith(seata.ExceptionBeginFailed, "I am leaving"),
+			})
+			return
+		}
+		conn.send(seata.Response, f.Header.ID, &seata.GlobalStatusResponse{
+			Result: seata.FailedWith(seata.ExceptionFailedStore, "the store is away"),
+		})
+	})
+	well := newFake(t, func(conn *fakeConn, f seata.Frame) {
+		if _, ok := f.Message.(*seata.GlobalBeginRequest); ok {
+			conn.send(seata.Response, f.Header.ID, &seata.GlobalBeginResponse{Result: seata.Succeeded(), XID: "a:1:9"})
+			return
+		}
+		conn.send(seata.Response, f.Header.ID, statusOf(f.Message))
+	})
+	c := open(t, Options{}, trouble, well)
+	eventually(t, "both are connected", func() bool { return len(c.Connected()) == 2 })
+	for range 4 { // begins take turns
+		if xid, err := c.Begin(t.Context(), "n", time.Minute); err != nil || xid != "a:1:9" {
+			t.Errorf("%s %v", xid, err)
+		}
+	}
+	if status, err := c.Status(t.Context(), trouble.listener.Addr().String()+":9"); err != nil || status != 9 {
+		t.Errorf("%s %v", status, err)
+	}
+	if n, m := len(trouble.seen()), len(well.seen()); n < 2 || m != 5 {
+		t.Errorf("asked %d and %d times", n, m)
+	}
+	alone := open(t, Options{}, trouble)
+	var refused *Error
+	if _, err := alone.Begin(t.Context(), "n", time.Minute); !errors.As(err, &refused) || errors.Is(err, ErrUnknown) {
+		t.Errorf("%v", err)
+	}
+	if _, err := alone.Status(t.Context(), "a:1:1"); !errors.As(err, &refused) || !errors.Is(err, ErrUnknown) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestFramesMayComeInAnyPieces(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, func(conn *fakeConn, f seata.Frame) {

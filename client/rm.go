@@ -37,7 +37,7 @@ func (c *Client) RegisterBranch(ctx context.Context, b Branch) (id int64, err er
 		return 0, err
 	}
 	// Merged registrations do not wait for locks at the coordinator, so one with locks travels alone.
-	reply, err := c.ask(ctx, question{op: op, xid: b.XID, merges: b.Locks == "", msg: &seata.BranchRegisterRequest{
+	reply, err := c.ask(ctx, question{op: op, xid: b.XID, merges: b.Locks == "" && small(b.Data), msg: &seata.BranchRegisterRequest{
 		XID: b.XID, BranchType: b.Type, ResourceID: b.Resource, LockKey: b.Locks, ApplicationData: b.Data,
 	}})
 	if err != nil {
@@ -60,7 +60,7 @@ func (c *Client) ReportBranch(ctx context.Context, b Branch, status seata.Branch
 	if err := b.check(op); err != nil {
 		return err
 	}
-	reply, err := c.ask(ctx, question{op: op, xid: b.XID, merges: true, msg: &seata.BranchReportRequest{
+	reply, err := c.ask(ctx, question{op: op, xid: b.XID, merges: small(b.Data), msg: &seata.BranchReportRequest{
 		XID: b.XID, BranchID: b.ID, Status: status, ResourceID: b.Resource, ApplicationData: b.Data, BranchType: b.Type,
 	}})
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *Client) Lockable(ctx context.Context, b Branch) (bool, error) {
 		return true, nil
 	}
 	reply, err := c.ask(ctx, question{
-		op: op, xid: b.XID, merges: true, repeatable: true,
+		op: op, xid: b.XID, merges: small(b.Locks, b.Data), repeatable: true,
 		msg: &seata.GlobalLockQueryRequest{
 			XID: b.XID, BranchType: b.Type, ResourceID: b.Resource, LockKey: b.Locks, ApplicationData: b.Data,
 		},

@@ -154,7 +154,9 @@ func (c *Client) pick(xid string, except *link) (*link, <-chan struct{}, error) 
 		return nil, nil, ErrClosed
 	}
 	var best *link
-	for _, l := range c.links {
+	c.turn++ // those that are alike take turns
+	for i := range c.links {
+		l := c.links[(c.turn+i)%len(c.links)]
 		switch {
 		case l.gone(), l == except && len(c.links) > 1:
 		case owns(l.node.address, xid):

@@ -19,9 +19,14 @@ func (c *Client) Begin(ctx context.Context, name string, timeout time.Duration) 
 	}
 	millis := min((timeout+time.Millisecond-1)/time.Millisecond, math.MaxInt32)
 	const op = "begin"
-	reply, err := c.ask(ctx, question{op: op, merges: true, msg: &seata.GlobalBeginRequest{
-		TimeoutMillis: int32(millis), TransactionName: name,
-	}})
+	reply, err := c.ask(ctx, question{
+		op: op, merges: small(name),
+		msg: &seata.GlobalBeginRequest{TimeoutMillis: int32(millis), TransactionName: name},
+		elsewhere: func(reply seata.Message) bool {
+			m, ok := reply.(*seata.GlobalBeginResponse)
+			return ok && m.Failed()
+		},
+	})
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +69,11 @@ func (c *Client) end(ctx context.Context, op, xid string, msg seata.Message) (se
 	}
 	quick := msg.TypeCode() == seata.TypeGlobalStatus
 	reply, err := c.ask(ctx, question{
-		op: op, xid: xid, msg: msg, repeatable: quick, merges: quick,
+		op: op, xid: xid, msg: msg, repeatable: quick, merges: quick && small(xid),
+		elsewhere: func(reply seata.Message) bool {
+			m, ok := reply.(*seata.GlobalStatusResponse)
+			return quick && ok && m.Failed()
+		},
 	})
 	if err != nil {
 		return seata.GlobalUnknown, err
