@@ -278,6 +278,16 @@ func TestARequestEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestTheEndOfTheContextIsSaid(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := open(t, api.Options{Endpoints: []string{nobody(t)}}).Do(ctx, post(), nil)
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, api.ErrUnreachable) {
+		t.Error(err)
+	}
+}
+
 func TestASilentServerIsGivenUpAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }

@@ -177,7 +177,10 @@ func (c *Client) Do(ctx context.Context, r Request, out any) (Answer, error) {
 		failed.Err = a.err
 		failed.unreachable = failed.unreachable && a.notSent
 		failed.unknown = (failed.unknown || a.unknown) && !a.final()
-		if !a.again(r) || c.o.Patience < 0 || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			return a.answer, failed.over(ctx)
+		}
+		if !a.again(r) || c.o.Patience < 0 {
 			return a.answer, failed
 		}
 		if a.elsewhere() {
@@ -189,7 +192,7 @@ func (c *Client) Do(ctx context.Context, r Request, out any) (Answer, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return a.answer, failed
+			return a.answer, failed.over(ctx)
 		case <-patience.C:
 			return a.answer, failed
 		case <-time.After(max(a.after, pause/2+mathrand.N(pause/2+1))):

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,7 +88,15 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns what the last attempt said.
+// over notes that ctx has ended.
+func (e *Error) over(ctx context.Context) *Error {
+	if !errors.Is(e.Err, ctx.Err()) {
+		e.Err = fmt.Errorf("%w: %w", ctx.Err(), e.Err)
+	}
+	return e
+}
+
+// Unwrap returns what the last attempt said, and why there was no other.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether it is ErrUnknown or ErrUnreachable; never both.
