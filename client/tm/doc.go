@@ -13,7 +13,8 @@
 //   - Who begins a transaction is its launcher, and is the only one who ends it. A function that finds a transaction in
 //     its context takes part: it runs, and its error is returned as it is.
 //   - The end of a transaction has three outcomes, never a guess: [Committed], [RolledBack], or [Unknown] with an
-//     [UnknownError] that says what to do. nil means committed. [OutcomeOf] tells them apart.
+//     [UnknownError] that says what to do. nil means committed. [OutcomeOf] tells them apart. Why it is so is in
+//     docs/decisions/0019-an-end-has-three-outcomes.md.
 //   - An error of the work, a panic, a context that ended, and a timeout by the local clock all roll back. A commit is
 //     asked for only if none of them has happened.
 //   - A decision once asked for is finished: the context's end does not abandon it, [EndWithin] bounds it. Requests are
