@@ -48,7 +48,7 @@ func fixtures() statement.Tables {
 	parent := table("parent", key, id, number("code"), number("a"))
 	parent.Cascades = []string{"shop.child.fk"}
 	parent.Unique = []schema.Index{{Name: "code", Columns: []string{"code"}}}
-	partial := table("partial", key, id, text("name", "utf8mb4_bin"))
+	partial := table("partial", key, id, text("name", "utf8mb4_bin"), number("a"))
 	partial.Unique = []schema.Index{{Name: "name", Columns: []string{"name"}, Partial: true}}
 	odd := table("odd", []string{"f"}, schema.Column{Name: "f", Type: schema.Real, MySQLType: "float"}, number("a"))
 	named := table("named", []string{"name"}, text("name", "utf8mb4_general_ci"), number("a"))

@@ -18,7 +18,7 @@ func (c *Cache) parse(text string) []*Statement {
 	}
 	if all.broken || all.executable {
 		// Where one statement ends and the next begins may differ on the server: it is one, and refused.
-		s := &Statement{text: text, params: all.params(0, len(all.tokens)), options: c.options}
+		s := &Statement{text: text, params: all.params(), options: c.options}
 		if all.executable {
 			return []*Statement{s.never(ReasonComment, "")}
 		}
@@ -28,7 +28,7 @@ func (c *Cache) parse(text string) []*Statement {
 	first := 0
 	for i := range parts {
 		s := &Statement{
-			text: parts[i].text, first: first, params: parts[i].params(0, len(parts[i].tokens)), options: c.options,
+			text: parts[i].text, first: first, params: parts[i].params(), options: c.options,
 		}
 		first += s.params
 		c.classify(s, &parts[i])

@@ -21,6 +21,8 @@ type token struct {
 	depth      int
 	// free is true for a word that follows no dot, so that it may be a keyword.
 	free bool
+	// before is how many parameters there are before it.
+	before int
 }
 
 // dialect says how the session reads quotes.
@@ -32,6 +34,7 @@ type scanned struct {
 	tokens []token
 	// executable is true if a comment has code in it that some servers run.
 	executable bool
+	found      int // parameters so far
 	// broken is true for a quote, comment or parenthesis without end.
 	broken bool
 }
@@ -90,7 +93,10 @@ func (s *scanned) add(kind tokenKind, start, end, depth int) int {
 	if last := len(s.tokens) - 1; free && last >= 0 && s.is(last, ".") && s.tokens[last].end == start {
 		free = false
 	}
-	s.tokens = append(s.tokens, token{kind: kind, start: start, end: end, depth: depth, free: free})
+	s.tokens = append(s.tokens, token{kind: kind, start: start, end: end, depth: depth, free: free, before: s.found})
+	if kind == tokenParam {
+		s.found++
+	}
 	return end
 }
 
@@ -198,7 +204,9 @@ func (s *scanned) split() []scanned {
 			start, end := s.tokens[first].start, s.tokens[i-1].end
 			part := scanned{text: s.text[start:end], executable: s.executable, broken: s.broken}
 			part.tokens = append(part.tokens, s.tokens[first:i]...)
+			first := part.tokens[0].before
 			for j := range part.tokens {
+				part.tokens[j].before -= first
 				part.tokens[j].start -= start
 				part.tokens[j].end -= start
 			}
@@ -225,23 +233,23 @@ func (s *scanned) clip(from, to int) clip {
 		return clip{}
 	}
 	c := clip{text: s.text[s.tokens[from].start:s.tokens[to-1].end]}
-	n := s.params(0, from)
-	for i := from; i < to; i++ {
-		if s.tokens[i].kind == tokenParam {
-			c.params = append(c.params, n)
-			n++
+	for _, t := range s.tokens[from:to] {
+		if t.kind == tokenParam {
+			c.params = append(c.params, t.before)
 		}
 	}
 	return c
 }
 
-// params counts the parameters among the tokens from (inclusive) to (exclusive).
-func (s *scanned) params(from, to int) int {
-	n := 0
-	for i := from; i < to; i++ {
-		if s.tokens[i].kind == tokenParam {
-			n++
-		}
+// params counts the parameters.
+func (s *scanned) params() int {
+	last := len(s.tokens) - 1
+	if last < 0 {
+		return 0
+	}
+	n := s.tokens[last].before
+	if s.tokens[last].kind == tokenParam {
+		n++
 	}
 	return n
 }

@@ -98,8 +98,8 @@ func valueTypes() []Column {
 	}
 }
 
-// Table makes up a table of a name: a key of one to three columns of any kind, one to six other columns, perhaps a unique
-// index and a computed column.
+// Table makes up a table of a name: a key of one to three columns of any kind, one to six other columns, perhaps a
+// unique index and a computed column.
 func (g *Generator) Table(name string) Table {
 	t := Table{Name: name}
 	auto := Column{Name: "id", Type: pick(g, "BIGINT", "INT UNSIGNED") + " NOT NULL AUTO_INCREMENT", Kind: "auto"}
@@ -121,12 +121,13 @@ func (g *Generator) Table(name string) Table {
 		t.Columns = []Column{number, folded, {Name: "raw", Type: "VARBINARY(10) NOT NULL", Kind: "bytes"}}
 	case 6:
 		t.Columns = []Column{
-			{Name: "price", Type: "DECIMAL(12,3) NOT NULL", Kind: "decimal"}, {Name: "day", Type: "DATE NOT NULL", Kind: "day"},
+			{Name: "price", Type: "DECIMAL(12,3) NOT NULL", Kind: "decimal"},
+			{Name: "day", Type: "DATE NOT NULL", Kind: "day"},
 		}
 	case 7:
 		t.Columns = []Column{
-			{Name: "at", Type: "DATETIME(6) NOT NULL", Kind: "time"}, {Name: "kind", Type: "ENUM('red', 'green', 'Blue') NOT NULL",
-				Kind: "choice"},
+			{Name: "at", Type: "DATETIME(6) NOT NULL", Kind: "time"},
+			{Name: "kind", Type: "ENUM('red', 'green', 'Blue') NOT NULL", Kind: "choice"},
 		}
 	}
 	for _, c := range t.Columns {
