@@ -29,7 +29,8 @@ func transact(ctx context.Context, c *client.Client, l *ledger) (f fate, err err
 	}
 	f.commit = true
 	for range 1 + rand.IntN(3) {
-		id, err := c.RegisterBranch(ctx, client.Branch{XID: f.xid, Type: l.kind, Resource: l.id})
+		var id int64
+		id, err = c.RegisterBranch(ctx, client.Branch{XID: f.xid, Type: l.kind, Resource: l.id})
 		if err != nil {
 			f.commit = false
 			break

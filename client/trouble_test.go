@@ -168,6 +168,50 @@ func die(t *testing.T, s *clienttest.Server, direction clienttest.Direction, do 
 	}
 }
 
+// A context that ends while any frame of a transaction is on its way leaves an outcome that is true, or unknown.
+func TestAContextThatEndsAtAnyFrame(t *testing.T) {
+	t.Parallel()
+	s := clienttest.Start(t)
+	for _, direction := range []clienttest.Direction{clienttest.ToServer, clienttest.ToClient} {
+		for n := 1; n <= 4; n++ { // begin, branch, end, second phase
+			for _, lost := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s %d lost %t", direction, n, lost), func(t *testing.T) {
+					t.Parallel()
+					p := clienttest.NewProxy(t, s.Addr())
+					o := quick(p.Addr())
+					o.PingAfter, o.SilenceMax, o.Application = time.Minute, time.Minute, t.Name()
+					c, l := clienttest.OpenWith(t, o), newLedger("stock "+t.Name())
+					if err := c.Serve(t.Context(), l); err != nil {
+						t.Fatal(err)
+					}
+					p.Reset()
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					p.Rule(func(f clienttest.Frame) clienttest.Action {
+						if f.Direction != direction || f.N != n {
+							return clienttest.Pass
+						}
+						cancel()
+						if lost {
+							return clienttest.Swallow
+						}
+						return clienttest.Pass
+					})
+					f, err := transact(ctx, c, l)
+					if err != nil && (!errors.Is(err, context.Canceled) ||
+						errors.Is(err, client.ErrUnknown) == errors.Is(err, client.ErrNoCoordinator)) {
+						t.Errorf("%v", err)
+					}
+					p.Cut() // a second phase whose frame was swallowed is repeated when its session is gone
+					if f.xid != "" {
+						judge(t, c, l, f)
+					}
+				})
+			}
+		}
+	}
+}
+
 // unknown checks that an error claims no more than is known: through a proxy that loses frames, what failed was sent.
 func unknown(t *testing.T, what string, err error) {
 	t.Helper()
