@@ -103,7 +103,7 @@ func tryCut(t *testing.T, s *scene, w *wire, config *mysql.Config, n int, after 
 	return seen
 }
 
-func TestACommitWhoseDatabaseIsGoneIsUnknownAndSettlesLater(t *testing.T) {
+func TestADatabaseThatDiesBeforeTheUndoLogHasDoneNothing(t *testing.T) {
 	t.Parallel()
 	database := clienttest.NewMariaDB(t)
 	s := &scene{server: clienttest.Start(t)}

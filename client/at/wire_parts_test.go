@@ -25,6 +25,7 @@ type wire struct {
 	after bool // the command still reaches the database, its answer does not come back
 	seen  int  // commands since it was armed
 	fired bool
+	gone  bool // new connections are refused
 }
 
 func newWire(t testing.TB, target string) *wire {
@@ -37,11 +38,7 @@ func newWire(t testing.TB, target string) *wire {
 	w.running.Go(w.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
-		w.mu.Lock()
-		for c := range w.conns {
-			_ = c.Close()
-		}
-		w.mu.Unlock()
+		w.closeAll()
 		w.running.Wait()
 	})
 	return w
@@ -64,6 +61,27 @@ func (w *wire) rest() (seen int, fired bool) {
 	return w.seen, w.fired
 }
 
+func (w *wire) closeAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.conns {
+		_ = c.Close()
+	}
+}
+
+// refuse has new connections refused, and all others closed at the cut, or no longer.
+func (w *wire) refuse(gone bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone = gone
+}
+
+func (w *wire) isGone() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gone
+}
+
 func (w *wire) accept() {
 	for {
 		client, err := w.listener.Accept()
@@ -71,6 +89,11 @@ func (w *wire) accept() {
 			return
 		}
 		server, err := net.Dial("tcp", w.target)
+		if err == nil && w.isGone() {
+			_ = server.Close()
+			_ = client.Close()
+			continue
+		}
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -147,6 +170,9 @@ func (w *wire) forward(client, server net.Conn, muted chan struct{}, answered ch
 		}
 		if cut {
 			<-answered
+			if w.isGone() {
+				w.closeAll()
+			}
 			return
 		}
 	}
