@@ -72,8 +72,8 @@ func (e *Error) Is(target error) bool {
 	return target == ErrUnknown && e.trouble()
 }
 
-// trouble reports whether the coordinator could not say no for a reason of its own: its store is away, it is at a limit,
-// or leaves. Another one may do better.
+// trouble reports whether the coordinator could not say no for a reason of its own: its store is away, it is at a
+// limit, or leaves. Another one may do better.
 func (e *Error) trouble() bool {
 	switch e.Code {
 	case seata.ExceptionUnknown, seata.ExceptionIO, seata.ExceptionFailedWriteSession, seata.ExceptionFailedStore:

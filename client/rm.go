@@ -37,9 +37,11 @@ func (c *Client) RegisterBranch(ctx context.Context, b Branch) (id int64, err er
 		return 0, err
 	}
 	// Merged registrations do not wait for locks at the coordinator, so one with locks travels alone.
-	reply, err := c.ask(ctx, question{op: op, xid: b.XID, merges: b.Locks == "" && small(b.Data), msg: &seata.BranchRegisterRequest{
-		XID: b.XID, BranchType: b.Type, ResourceID: b.Resource, LockKey: b.Locks, ApplicationData: b.Data,
-	}})
+	reply, err := c.ask(ctx, question{
+		op: op, xid: b.XID, merges: b.Locks == "" && small(b.Data), msg: &seata.BranchRegisterRequest{
+			XID: b.XID, BranchType: b.Type, ResourceID: b.Resource, LockKey: b.Locks, ApplicationData: b.Data,
+		},
+	})
 	if err != nil {
 		return 0, err
 	}
