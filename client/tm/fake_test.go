@@ -23,22 +23,24 @@ func TestMain(m *testing.M) {
 type fault uint8
 
 const (
-	fine      fault = iota
-	unsent          // nothing was sent
-	lost            // the request is lost on its way
-	late            // the same for who waits, but it arrives later
-	lostReply       // it is done, and the answer is lost
-	hangs           // not done, and no answer until the caller gives up
-	hangsDone       // done, and no answer until the caller gives up
-	refused         // a coordinator answers that it cannot do it now
-	unclear         // not done, and answered with a status that says nothing
-	shut            // the client was closed
+	fine        fault = iota
+	unsent            // nothing was sent
+	lost              // the request is lost on its way
+	late              // the same for who waits, but it arrives later
+	lostReply         // it is done, and the answer is lost
+	hangs             // not done, and no answer until the caller gives up
+	hangsDone         // done, and no answer until the caller gives up
+	refused           // a coordinator answers that it does not do it
+	trouble           // a coordinator answers that its store failed; it is not done
+	troubleDone       // the same, but it is
+	unclear           // not done, and answered with a status that says nothing
+	shut              // the client was closed
 	faults
 )
 
 func (f fault) String() string {
 	return [...]string{
-		"fine", "unsent", "lost", "late", "lostReply", "hangs", "hangsDone", "refused", "unclear", "shut",
+		"fine", "unsent", "lost", "late", "lostReply", "hangs", "hangsDone", "refused", "trouble", "troubleDone", "unclear", "shut",
 	}[f]
 }
 
@@ -109,6 +111,11 @@ func (f *fake) do(ctx context.Context, op string, done func() (seata.GlobalStatu
 		<-ctx.Done()
 		return 0, fmt.Errorf("%s: %w: %w", op, client.ErrUnknown, ctx.Err())
 	case refused:
+		return 0, &client.Error{Op: op, Code: seata.ExceptionBroken, Message: "not from here"}
+	case trouble, troubleDone:
+		if what == troubleDone {
+			_, _ = locked()
+		}
 		return 0, &client.Error{Op: op, Code: seata.ExceptionFailedStore, Message: "the disk is full"}
 	case unclear:
 		return seata.GlobalUnknown, nil

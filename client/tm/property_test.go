@@ -72,7 +72,7 @@ func TestOutcomeIsFoundOutWhenTheCoordinatorIsBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		f := newFake(append([]fault{fine}, rapid.SliceOfN(rapid.SampledFrom(
-			[]fault{unsent, lost, late, lostReply, unclear}), 0, 12).Draw(r, "faults")...)...)
+			[]fault{unsent, lost, late, lostReply, unclear, trouble, troubleDone}), 0, 12).Draw(r, "faults")...)...)
 		fails := rapid.Bool().Draw(r, "work fails")
 		var err error
 		synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ type Coordinator interface {
 	Begin(ctx context.Context, name string, timeout time.Duration) (xid string, err error)
 	// Commit and Rollback ask for an outcome and return the status that the transaction has then, which may be that of
 	// the other outcome. Both can be repeated. An error wraps client.ErrNoCoordinator if nothing was sent, and is a
-	// *client.Error if nothing was done.
+	// *client.Error that is no client.ErrUnknown if nothing was done.
 	Commit(ctx context.Context, xid string) (seata.GlobalStatus, error)
 	Rollback(ctx context.Context, xid string) (seata.GlobalStatus, error)
 	// Status changes nothing.

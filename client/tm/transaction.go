@@ -148,7 +148,7 @@ func (t *Transaction) ask(ctx context.Context, wanted Outcome) verdict {
 			v.err = err
 		}
 		t.commitSent = t.commitSent || wanted == Committed && mayHaveArrived(err)
-		v.refused = errors.As(err, &refusal)
+		v.refused = errors.As(err, &refusal) && !errors.Is(err, client.ErrUnknown)
 		if v.refused && wanted == Committed || errors.Is(err, client.ErrClosed) {
 			return v
 		}

@@ -25,6 +25,7 @@ func TestEndRequestsAreRepeatedOnlyWhileTheirOutcomeIsNotKnown(t *testing.T) {
 		{[]fault{fine, unsent, lost, lostReply}, tm.Committed, "[begin commit commit commit commit]"},
 		{[]fault{fine, unclear}, tm.Committed, "[begin commit commit]"},
 		{[]fault{fine, hangs, hangsDone}, tm.Committed, "[begin commit commit commit]"},
+		{[]fault{fine, trouble, troubleDone}, tm.Committed, "[begin commit commit commit]"},
 		{[]fault{fine, refused}, tm.RolledBack, "[begin commit rollback]"},
 		{[]fault{fine, lostReply, refused}, tm.Committed, "[begin commit commit rollback]"},
 		{[]fault{fine, refused, refused}, tm.RolledBack, "[begin commit rollback status rollback]"},
@@ -48,7 +49,7 @@ func TestEndRequestsAreRepeatedOnlyWhileTheirOutcomeIsNotKnown(t *testing.T) {
 
 func TestEndRequestsAreBounded(t *testing.T) {
 	t.Parallel()
-	for _, what := range []fault{unsent, lost, lostReply, hangs, hangsDone, unclear, refused} {
+	for _, what := range []fault{unsent, lost, lostReply, hangs, hangsDone, unclear, refused, trouble, troubleDone} {
 		for _, failed := range []error{nil, errNoStock} {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(fine)
