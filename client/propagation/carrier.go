@@ -121,6 +121,15 @@ func Extract(ctx context.Context, c Carrier) (context.Context, error) {
 	return ctx, nil
 }
 
+// TraceParent returns the trace of ctx as W3C's traceparent, "" if it has none. Concord's coordinator finds it in the
+// application data of a branch, a JSON object with the key "traceparent", and puts its own spans below it: Seata's
+// protocol has no other place.
+func TraceParent(ctx context.Context) string {
+	h := Header{}
+	propagation.TraceContext{}.Inject(ctx, traced{h})
+	return h.Get("traceparent")
+}
+
 // Remove takes away from c all that [Inject] may have written of a transaction. The trace stays.
 func Remove(c Carrier) {
 	for _, name := range append(alsoXID(), KeyXID, KeyXIDPlain, KeyBranchType) {

@@ -91,6 +91,16 @@ func TestTraceOfSomebodyElseStays(t *testing.T) {
 	}
 }
 
+func TestTraceParent(t *testing.T) {
+	t.Parallel()
+	if got := propagation.TraceParent(traced(t.Context(), 7)); !strings.HasPrefix(got, "00-07") || len(got) != 55 {
+		t.Errorf("%q", got)
+	}
+	if got := propagation.TraceParent(t.Context()); got != "" {
+		t.Errorf("%q of nothing", got)
+	}
+}
+
 func TestWhatCannotBeAnXIDIsIgnored(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
