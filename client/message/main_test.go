@@ -1,3 +1,5 @@
+//go:build !parts
+
 package message_test
 
 import (
