@@ -3,7 +3,10 @@ package statement
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
+
+	tidb "github.com/pingcap/tidb/pkg/parser"
 
 	"github.com/concord-tx/concord/client/at/schema"
 	"github.com/concord-tx/concord/client/at/undo"
@@ -179,14 +182,30 @@ func (s *Statement) changedTables(t Tables) []*schema.Table {
 	return tables
 }
 
-// undoName returns the table's name as the undo log has it: qualified where the statement qualifies it.
+// undoName returns the table's name as the undo log has it: qualified where the statement qualifies it, in quotes where
+// it needs them, since Java writes it into SQL as it is.
 func (s *Statement) undoName(t Tables, table *schema.Table) string {
 	for _, r := range s.refs {
 		if t[r.full()] == table && r.schema != "" {
 			return table.Quoted()
 		}
 	}
-	return table.Name
+	if plainName(table.Name) {
+		return table.Name
+	}
+	return schema.Quote(table.Name)
+}
+
+// plainName tells whether a name needs no quotes.
+func plainName(name string) bool {
+	for i := range len(name) {
+		if !wordByte(name[i]) || name[i] >= 0x80 || i == 0 && name[i] <= '9' {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(tidb.Keywords, func(k tidb.KeywordsType) bool {
+		return k.Reserved && strings.EqualFold(k.Word, name)
+	})
 }
 
 // pick returns the rows of a table.

@@ -111,7 +111,7 @@ func TestEachTableOfAJoinIsUndoneAndLocked(t *testing.T) {
 	}
 	before, after := append(image(1, 0), other(0)), append(image(1, 1), other(2))
 	got := s.Undo(fixtures(), before, after)
-	if len(got) != 2 || got[0].Type != undo.SQLUpdate || got[0].Table != "stock" || got[1].Table != "lines" {
+	if len(got) != 2 || got[0].Type != undo.SQLUpdate || got[0].Table != "stock" || got[1].Table != "`lines`" {
 		t.Errorf("%+v", got)
 	}
 	if got := s.LockKeys(fixtures(), before, after); got != "stock:1;lines:9" {

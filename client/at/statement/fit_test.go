@@ -39,12 +39,25 @@ func TestOnlyValuesThatAreStoredAsTheyAreFit(t *testing.T) {
 		{"datetime(1)", text("2026-01-02 03:04:05.6"), nil, true}, {"datetime", param, at, false},
 		{"datetime(1)", param, at, true}, {"timestamp(3)", param, at, true},
 		{"timestamp", text("2026-01-02 03:04:05.6"), nil, false}, {"enum('a')", text("a"), nil, false},
-		{"float", number("1"), nil, false}, {"json", text("1"), nil, false}, {"int(11)", value{kind: valueStable}, nil, false},
+		{"float", number("1"), nil, false}, {"json", text("1"), nil, false},
+		{"int(11)", value{kind: valueStable}, nil, false},
 		{"datetime(6)", text("2026-01-02 03:04:05.1a"), nil, false},
 	} {
 		why := fits(schema.Column{MySQLType: c.column}, c.v, c.arg)
 		if (why == "") != c.fits {
 			t.Errorf("%s, %+v, %v: %q", c.column, c.v, c.arg, why)
+		}
+	}
+}
+
+func TestNamesThatNeedQuotes(t *testing.T) {
+	t.Parallel()
+	for name, plain := range map[string]bool{
+		"stock": true, "t_order": true, "order": false, "ORDER": false, "a b": false, "a.b": false, "1a": false, "lines": false,
+		"größe": false, "a`b": false, "current_date": false,
+	} {
+		if plainName(name) != plain {
+			t.Errorf("%q: %t", name, !plain)
 		}
 	}
 }

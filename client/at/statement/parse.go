@@ -99,6 +99,8 @@ func (c *Cache) classify(s *Statement, text *scanned) {
 			s.never(ReasonUnknown, "")
 		case reason != 0:
 			s.never(reason, "")
+		case text.locks():
+			s.never(ReasonNestedLock, "")
 		default:
 			s.kind = Other
 		}
@@ -139,15 +141,24 @@ func (s *scanned) locks() bool {
 // set judges SET: it passes through unless it changes how the session commits or how the text of statements is read.
 func (s *Statement) set(text *scanned) {
 	s.kind = Other
-	if text.word(1, "STATEMENT") {
+	switch {
+	case text.word(1, "STATEMENT"):
 		s.never(ReasonSession, "SET STATEMENT runs another statement")
+		return
+	case text.word(1, "PASSWORD"):
+		s.never(ReasonImplicitCommit, "")
+		return
+	case text.locks():
+		s.never(ReasonNestedLock, "")
 		return
 	}
 	for i, t := range text.tokens {
-		if t.kind != tokenWord && t.kind != tokenVariable && t.kind != tokenName {
-			continue
+		name := strings.ToLower(strings.Trim(text.text[t.start:t.end], "@`'\""))
+		switch name {
+		case "gbk", "gb18030", "big5", "sjis", "cp932":
+			s.never(ReasonSession, "in "+name+" a backslash may be half a letter")
+			return
 		}
-		name := strings.ToLower(strings.Trim(text.text[t.start:t.end], "@`"))
 		if t.kind == tokenVariable && !strings.HasPrefix(text.text[t.start:], "@@") {
 			continue
 		}

@@ -100,6 +100,9 @@ func (s *Statement) joinTargets(t Tables) ([]target, error) {
 	for _, changed := range targets {
 		for _, r := range s.refs {
 			other := t[r.full()]
+			if other != nil && other.View {
+				return nil, s.refuse(ReasonView, other.Name)
+			}
 			if r != changed.ref && other != nil && sameName(other.Name, changed.table.Name) {
 				return nil, s.refuse(ReasonSelfJoin, changed.table.Name)
 			}
@@ -267,6 +270,8 @@ func pins(c schema.Column, v value, args []driver.NamedValue) bool {
 	number := slices.Contains([]int{schema.BigInt, schema.Integer, schema.SmallInt, schema.TinyInt}, c.Type)
 	text := c.Type == schema.VarChar || c.Type == schema.Char
 	switch v.kind {
+	case valueNull:
+		return true // nothing equals it
 	case valueNumber:
 		return number && !strings.Contains(v.text, ".")
 	case valueText:
@@ -276,6 +281,8 @@ func pins(c schema.Column, v value, args []driver.NamedValue) bool {
 			return true
 		}
 		switch args[v.param].Value.(type) {
+		case nil:
+			return true
 		case int64, uint64:
 			return number
 		case string, []byte:
