@@ -5,7 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/concord-tx/concord/tc/seata"
@@ -129,20 +131,48 @@ func TestOptionsAreChecked(t *testing.T) {
 
 func TestPausesGrowAndDiffer(t *testing.T) {
 	t.Parallel()
-	b := &backoff{first: 2 * time.Millisecond, most: 8 * time.Millisecond, next: 2 * time.Millisecond}
-	for _, most := range []time.Duration{2, 4, 8, 8} {
-		began := time.Now()
-		if !b.wait(t.Context(), nil) {
-			t.Fatal("interrupted")
+	synctest.Test(t, func(t *testing.T) {
+		b := &backoff{first: 2 * time.Second, most: 8 * time.Second, next: 2 * time.Second}
+		drawn := map[time.Duration]bool{}
+		for _, most := range []time.Duration{2, 4, 8, 8, 8, 8} {
+			began := time.Now()
+			if !b.wait(t.Context(), nil) {
+				t.Fatal("interrupted")
+			}
+			d := time.Since(began)
+			if drawn[d] = true; d < most*time.Second/2 || d > most*time.Second {
+				t.Errorf("waited %s of %s to %s", d, most*time.Second/2, most*time.Second)
+			}
 		}
-		if d := time.Since(began); d < most*time.Millisecond/2 {
-			t.Errorf("waited %s of %s to %s", d, most*time.Millisecond/2, most*time.Millisecond)
+		if len(drawn) < 4 {
+			t.Errorf("pauses do not differ: %v", drawn)
 		}
+		b.reset()
+		stop := make(chan struct{})
+		close(stop)
+		if began := time.Now(); b.wait(t.Context(), stop) || time.Since(began) > 0 {
+			t.Error("not interrupted")
+		}
+	})
+}
+
+func TestARequestGoesWhereTheFewestAreUnderWay(t *testing.T) {
+	t.Parallel()
+	busy, idle := newFake(t, nil), newFake(t, nil)
+	c := open(t, Options{}, busy, idle)
+	eventually(t, "both are connected", func() bool { return len(c.Connected()) == 2 })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() { _, _ = c.Commit(ctx, busy.listener.Addr().String()+":1") })
 	}
-	stop := make(chan struct{})
-	close(stop)
-	b.first, b.next = time.Hour, time.Hour
-	if b.wait(t.Context(), stop) {
-		t.Error("not interrupted")
+	eventually(t, "one is busy", func() bool { return c.linkTo(busy.listener.Addr().String()).load() == 3 })
+	for range 2 {
+		all.Go(func() { _, _ = c.Begin(ctx, "n", time.Minute) })
+		idle.wait("the begin", func(frames []seata.Frame) bool { return len(frames) > 0 })
 	}
+	eventually(t, "both are there", func() bool { return c.linkTo(idle.listener.Addr().String()).load() == 2 })
+	cancel()
+	all.Wait()
 }
