@@ -10,11 +10,12 @@
 //
 // Seata's applications in Java read the xid from TX_XID, and those in Go from TX_XID or tx_xid, whatever carries it;
 // with RocketMQ, seata-go has SEATA_XID. TX_XID is therefore what is written. But a name with an underscore does not
-// pass everywhere: nginx drops it unless underscores_in_headers is on, Envoy and some load balancers do if they are
-// told to be strict. A service behind such a proxy would not take part, and nobody would notice. X-Tx-Xid, which
-// passes, is written beside it; for a service of Seata the proxy has to be configured. TX_BRANCH_TYPE is what Seata's
-// gRPC and Dubbo filters tell the type of the caller's branch by; it is written only if a context has one. traceparent
-// and tracestate are W3C's, and are left alone if somebody else has written or read them.
+// pass everywhere: nginx drops it unless underscores_in_headers is on (seen with 1.22.1), Envoy and some load
+// balancers do if they are told to be strict. A service behind such a proxy would not take part, and nobody would
+// notice. X-Tx-Xid, which passes, is written beside it; for a service of Seata the proxy has to be configured.
+// TX_BRANCH_TYPE is what Seata's gRPC and Dubbo filters tell the type of the caller's branch by; it is written only if
+// a context has one. traceparent and tracestate are W3C's, and are left alone if somebody else has written or read
+// them.
 //
 // # What holds
 //

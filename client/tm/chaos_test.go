@@ -10,15 +10,38 @@ import (
 	"github.com/concord-tx/concord/client"
 	"github.com/concord-tx/concord/client/clienttest"
 	"github.com/concord-tx/concord/client/tm"
+	"github.com/concord-tx/concord/tc/seata"
 )
 
-// Many transactions at once while connections are cut and the coordinator restarts: each is what was said of it, every
-// branch follows, and nothing is left open.
+// Many transactions at once while connections are cut and the coordinator restarts.
 func TestManyTransactionsWhileTheCoordinatorComesAndGoes(t *testing.T) {
 	t.Parallel()
 	s := clienttest.Start(t, soon)
 	p := clienttest.NewProxy(t, s.Addr())
-	c := clienttest.OpenWith(t, client.Options{Nodes: client.Static(p.Addr()), RequestTimeout: time.Second})
+	storm(t, p.Addr(), 9, func(i int) {
+		if i%3 == 2 {
+			s.Restart()
+			return
+		}
+		p.ResetConnections(i%3 == 1)
+		p.Cut()
+	})
+}
+
+// The same with a coordinator in a process of its own, which is killed with kill -9.
+func TestManyTransactionsWhileTheCoordinatorIsKilled(t *testing.T) {
+	t.Parallel()
+	s := clienttest.Run(t)
+	storm(t, s.Seata, 2, func(int) {
+		s.Kill()
+		s.Restart()
+	})
+}
+
+// storm runs transactions against the coordinator at an address while n blows fall. Each is what was said of it, every
+// branch follows, and nothing is left open.
+func storm(t *testing.T, address string, n int, blow func(i int)) {
+	c := clienttest.OpenWith(t, client.Options{Nodes: client.Static(address), RequestTimeout: 2 * time.Second})
 	l := newLedger("ledger")
 	serveLedger(t, c, l)
 	m := tm.New(c)
@@ -47,15 +70,11 @@ func TestManyTransactionsWhileTheCoordinatorComesAndGoes(t *testing.T) {
 		})
 	}
 	tick := time.NewTicker(150 * time.Millisecond)
-	for i := range 9 {
+	for i := range n {
 		<-tick.C
-		if i%3 == 2 {
-			s.Restart()
-		} else {
-			p.ResetConnections(i%3 == 1)
-			p.Cut()
-		}
+		blow(i)
 	}
+	<-tick.C
 	tick.Stop()
 	stop()
 	running.Wait()
@@ -69,13 +88,16 @@ func TestManyTransactionsWhileTheCoordinatorComesAndGoes(t *testing.T) {
 			continue
 		}
 		counts[said.String()]++
+		var is tm.Outcome
 		clienttest.Eventually(t, fmt.Sprintf("%s, said to be %s, is over", e.xid, said), func() bool {
-			status := s.Status(e.xid) // "" if it had no branch and was forgotten
-			return status != "Committing" && status != "RollingBack" && (status != "Active" || said == tm.Unknown)
+			status, err := m.Resume(e.xid).Status(t.Context())
+			var progress tm.Progress
+			is, progress = tm.Classify(status)
+			forgotten := status == seata.GlobalFinished // it had no branch
+			return err == nil && (progress == tm.Done || forgotten || said == tm.Unknown)
 		})
-		status := s.Status(e.xid)
-		if said == tm.Committed && status != "Committed" || said == tm.RolledBack && status == "Committed" {
-			t.Errorf("%s: %v, and it is %s", e.xid, e.err, status)
+		if said == tm.Committed && is != tm.Committed || said == tm.RolledBack && is == tm.Committed {
+			t.Errorf("%s: %v, and it is %s", e.xid, e.err, is)
 		}
 	}
 	if counts["committed"] == 0 || counts["rolled back"] == 0 {
