@@ -11,8 +11,10 @@
 //
 // A cancel, rollback or compensation undoes what a fenced try or action has done, and is skipped where there was
 // none. So the request that does phase one has to come through a [Handler] as well: the caller names the branch with
-// [Call.Name], operation "try". Steps of sagas have that by themselves, with forward and compensate. A participant
-// whose phase one is not fenced takes [Options.Once]: each operation is then done once, and nothing more is promised.
+// [Call.Name], operation "try".
+// Steps of sagas have that by themselves, with forward and compensate. Where phase one is not fenced, which is what
+// commit and rollback of branches of kind http are taken for, each operation is done once and nothing more is
+// promised: see [Mode].
 //
 // # Invariants
 //

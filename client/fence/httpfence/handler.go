@@ -18,6 +18,20 @@ import (
 // bodyBytesMax is how much of a request is read unless Options say otherwise: what a branch's payload may be.
 const bodyBytesMax = 4 << 20
 
+// Mode says how the operations of a branch are fenced.
+type Mode uint8
+
+// The modes.
+const (
+	// ByKind is the usual one. Branches of kind tcc and steps of sagas are undone only where their try or action has
+	// come through a [Handler]. Commit and rollback of branches of kind http, which have no try, are each done once.
+	ByKind Mode = iota
+	// Fenced takes commit and rollback for confirm and cancel of a try that comes through a [Handler].
+	Fenced
+	// Once has each operation done once, whatever the others are: for participants whose phase one is not fenced.
+	Once
+)
+
 // Options of a [Handler]. All may be left out.
 type Options struct {
 	// Secrets are those of the coordinators, and of services that send tries, callback.secrets: each request has to be
@@ -25,9 +39,8 @@ type Options struct {
 	Secrets [][]byte
 	// UnsignedTry lets tries pass without a signature, where something else tells who sends them.
 	UnsignedTry bool
-	// Once is for participants whose phase one is not fenced: each operation of a branch is done once, whatever the
-	// others are.
-	Once bool
+	// Mode says which operations depend on each other.
+	Mode Mode
 	// Again answers requests for what was done before. nil answers 200 without a body: enough for branches, but the
 	// answer to a step of a saga is its output, which another attempt needs as well.
 	Again http.Handler
@@ -86,7 +99,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	key := fence.Key{XID: call.XID, Branch: call.Branch, Action: r.URL.Path}
-	if h.o.Once {
+	if h.o.Mode == Once || h.o.Mode == ByKind && (call.Operation == "commit" || call.Operation == "rollback") {
 		key, event = call.once(), fence.Consume
 	}
 	h.guard(w, r.WithContext(context.WithValue(r.Context(), callKey{}, call)), body, key, event)

@@ -152,9 +152,10 @@ func TestOperationsFollowTheTable(t *testing.T) {
 		ran       int
 	}{
 		"tcc":         {{"try", 200, 1}, {"try", 200, 1}, {"confirm", 200, 2}, {"confirm", 200, 2}, {"cancel", 409, 2}},
-		"http":        {{"try", 200, 1}, {"rollback", 200, 2}, {"rollback", 200, 2}, {"commit", 409, 2}},
+		"http":        {{"commit", 200, 1}, {"commit", 200, 1}},
+		"http undone": {{"rollback", 200, 1}, {"rollback", 200, 1}},
 		"null cancel": {{"cancel", 200, 0}, {"try", 409, 0}, {"cancel", 200, 0}, {"confirm", 409, 0}},
-		"early":       {{"commit", 503, 0}, {"try", 200, 1}, {"commit", 200, 2}},
+		"early":       {{"confirm", 503, 0}, {"try", 200, 1}, {"confirm", 200, 2}},
 		"saga":        {{"forward", 200, 1}, {"forward", 200, 1}, {"compensate", 200, 2}, {"forward", 409, 2}},
 		"null undo":   {{"compensate", 200, 0}, {"forward", 409, 0}},
 		"no question": {{"check", 400, 0}, {"", 400, 0}, {"TRY", 400, 0}},
@@ -257,14 +258,27 @@ func TestADuplicateCanBeAnsweredAsTheFirst(t *testing.T) {
 // TestOperationsWithoutAFencedPhaseOneAreEachDoneOnce.
 func TestOperationsWithoutAFencedPhaseOneAreEachDoneOnce(t *testing.T) {
 	t.Parallel()
-	r := setup(httpfence.Options{Once: true})
-	for i, operation := range []string{"rollback", "rollback", "commit", "commit", "rollback"} {
+	r := setup(httpfence.Options{Mode: httpfence.Once})
+	for i, operation := range []string{"cancel", "cancel", "confirm", "confirm", "cancel"} {
 		if w := r.ask(t, operation); w.Code != http.StatusOK {
 			t.Errorf("%d, %s: %d", i, operation, w.Code)
 		}
 	}
 	if r.ran != 2 {
 		t.Errorf("ran %d times", r.ran)
+	}
+}
+
+func TestCommitAndRollbackCanDependOnATry(t *testing.T) {
+	t.Parallel()
+	r := setup(httpfence.Options{Mode: httpfence.Fenced})
+	for i, s := range []struct {
+		operation string
+		code, ran int
+	}{{"commit", 503, 0}, {"try", 200, 1}, {"rollback", 200, 2}, {"rollback", 200, 2}, {"commit", 409, 2}} {
+		if w := r.ask(t, s.operation); w.Code != s.code || r.ran != s.ran {
+			t.Errorf("%d, %s: %d, ran %d times", i, s.operation, w.Code, r.ran)
+		}
 	}
 }
 
