@@ -23,6 +23,8 @@ type mode struct {
 // modeOf returns a mode by its name.
 func modeOf(name string) (mode, error) {
 	switch name {
+	case "at":
+		return mode{name: name, sql: true, open: inSQL(openAT), routes: launched}, nil
 	case "xa":
 		return mode{name: name, sql: true, open: inSQL(openXA), routes: launched}, nil
 	case "tcc":

@@ -14,8 +14,8 @@ import (
 	"github.com/concord-tx/concord/client/saga"
 )
 
-// sagaBook takes part in sagas: the coordinator calls its service for each step, and for what undoes it. Nothing runs in
-// a global transaction here, so take has nothing to do. It keeps its book in memory, as in mode tcc.
+// sagaBook takes part in sagas: the coordinator calls its service for each step, and for what undoes it. Nothing runs
+// in a global transaction here, so take has nothing to do. It keeps its book in memory, as in mode tcc.
 type sagaBook struct{ memory *memory }
 
 func openSaga(_ context.Context, s *shop, _ *client.Client, service string) (book, error) {

@@ -28,7 +28,7 @@ func inDatabases(t *testing.T, dsn string) *databases {
 	return d
 }
 
-func withDatabase() []string { return []string{"xa"} }
+func withDatabase() []string { return []string{"at", "xa"} }
 
 func TestEveryOrderIsCarriedOutInDatabases(t *testing.T) {
 	t.Parallel()

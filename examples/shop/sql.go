@@ -10,6 +10,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/concord-tx/concord/client"
+	"github.com/concord-tx/concord/client/at"
 	"github.com/concord-tx/concord/client/xa"
 )
 
@@ -17,6 +18,15 @@ import (
 type sqlBook struct {
 	service string
 	db      *sql.DB
+}
+
+// openAT opens a book whose transactions join the global one by AT: row locks at the coordinator, undo logs here.
+func openAT(ctx context.Context, c *client.Client, service, dsn string) (book, error) {
+	db, err := at.OpenDB(ctx, c, dsn, at.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &sqlBook{service, db}, nil
 }
 
 // openXA opens a book whose transactions join the global one by XA: the database prepares and keeps its locks.
