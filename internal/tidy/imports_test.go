@@ -43,8 +43,8 @@ func edges() []struct {
 		{"web/playground", []string{"tc/seata"}}, // it has an application that speaks Seata's protocol
 		{"web", append([]string{"saga"}, adapter...)},
 		{"client/clienttest", []string{
-			"client", "internal/config", "mq", "mq/embedded", "orchestrator", "orchestrator/txn", "store/pebble", "tc",
-			"tc/seata",
+			"client", "internal/config", "migrations", "mq", "mq/embedded", "orchestrator", "orchestrator/txn",
+			"store/pebble", "tc", "tc/seata",
 		}}, // it runs a coordinator; only tests import it, see TestOnlyTestsImportTheTestServers
 		{"client", []string{"tc/seata", "saga/definition", "migrations", "internal/gettylog", "internal/zkconn"}},
 		{"internal/gettylog", nil},
