@@ -57,15 +57,20 @@ func newFake(t *testing.T, answer func(conn *fakeConn, f seata.Frame)) *fakeTC {
 		}
 	})
 	t.Cleanup(func() {
-		_ = listener.Close()
 		f.mu.Lock()
 		for _, conn := range f.conns {
 			_ = conn.Close()
 		}
 		f.mu.Unlock()
-		f.running.Wait()
+		f.end()
 	})
 	return f
+}
+
+// end accepts no more and waits until all connections have ended.
+func (f *fakeTC) end() {
+	_ = f.listener.Close()
+	f.running.Wait()
 }
 
 func (f *fakeTC) serve(conn *fakeConn) {

@@ -20,6 +20,7 @@ type link struct {
 	client *Client
 	node   *node
 	conn   net.Conn
+	remote string        // "ip:port", by which xids may name a coordinator that we know by a host name
 	slots  chan struct{} // one for each request under way
 	wake   chan struct{} // one slot: there is something to write
 	done   chan struct{} // closed when the link is dead
@@ -130,6 +131,7 @@ const gettyReadTimeout = 30 * time.Second
 // attach takes the session that getty has dialled.
 func (l *link) attach(s getty.Session) {
 	l.conn = s.Conn()
+	l.remote = l.conn.RemoteAddr().String()
 	if tcp, ok := plain(l.conn).(*net.TCPConn); ok {
 		_ = tcp.SetNoDelay(true)
 	}

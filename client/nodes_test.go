@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -154,6 +155,30 @@ func TestPausesGrowAndDiffer(t *testing.T) {
 			t.Error("not interrupted")
 		}
 	})
+}
+
+func TestAnXIDNamesACoordinatorByItsAddressToo(t *testing.T) {
+	t.Parallel()
+	status := func(conn *fakeConn, f seata.Frame) { conn.send(seata.Response, f.Header.ID, statusOf(f.Message)) }
+	one, two := newFake(t, status), newFake(t, status)
+	var names []string
+	for _, f := range []*fakeTC{one, two} {
+		_, port, err := net.SplitHostPort(f.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, "localhost:"+port)
+	}
+	c := open(t, Options{Nodes: Static(names...)})
+	eventually(t, "both are connected", func() bool { return len(c.Connected()) == 2 })
+	for range 5 {
+		if _, err := c.Status(t.Context(), two.listener.Addr().String()+":1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(two.seen()); n != 5 {
+		t.Errorf("the coordinator that the xid names was asked %d of 5 times", n)
+	}
 }
 
 func TestARequestGoesWhereTheFewestAreUnderWay(t *testing.T) {

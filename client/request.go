@@ -57,6 +57,9 @@ func (l *link) roundTrip(ctx context.Context, msg seata.Message, merges bool) (s
 		}
 	}
 	defer func() { <-l.slots }()
+	if ctx.Err() != nil { // the room may have come with the end of the context
+		return nil, &lostError{cause: ctx.Err()}
+	}
 	r := &request{id: l.client.nextID(), msg: msg, merges: merges, done: make(chan struct{})}
 	l.mu.Lock()
 	if l.dead {

@@ -159,7 +159,7 @@ func (c *Client) pick(xid string, except *link) (*link, <-chan struct{}, error) 
 		l := c.links[(c.turn+i)%len(c.links)]
 		switch {
 		case l.gone(), l == except && len(c.links) > 1:
-		case owns(l.node.address, xid):
+		case owns(l.node.address, xid), owns(l.remote, xid):
 			return l, nil, nil
 		case best == nil || l.load() < best.load():
 			best = l
