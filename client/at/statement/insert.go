@@ -9,7 +9,9 @@ type insertion struct {
 	// columns are the names as written, none if the statement names none.
 	columns []string
 	named   bool
-	rows    [][]value
+	// ignore is true for INSERT IGNORE, which leaves rows out instead of failing.
+	ignore bool
+	rows   [][]value
 }
 
 // planInsert takes the rows from INSERT, and what it sets where a row is there already.
@@ -18,9 +20,6 @@ func (s *Statement) planInsert(n *ast.InsertStmt, text *scanned) {
 	switch {
 	case n.IsReplace:
 		s.refused = s.refuse(ReasonReplace, "")
-		return
-	case n.IgnoreErr:
-		s.refused = s.refuse(ReasonIgnore, "")
 		return
 	case n.Select != nil:
 		s.refused = s.refuse(ReasonInsertSelect, "")
@@ -31,7 +30,7 @@ func (s *Statement) planInsert(n *ast.InsertStmt, text *scanned) {
 		s.refused = s.refuse(ReasonSyntax, "")
 		return
 	}
-	in := &insertion{named: len(n.Columns) > 0 || n.Setlist}
+	in := &insertion{named: len(n.Columns) > 0 || n.Setlist, ignore: n.IgnoreErr}
 	for _, c := range n.Columns {
 		in.columns = append(in.columns, c.Name.O)
 	}
@@ -45,12 +44,12 @@ func (s *Statement) planInsert(n *ast.InsertStmt, text *scanned) {
 		}
 		in.rows = append(in.rows, row)
 	}
-	if n.OnDuplicate != nil {
+	if n.OnDuplicate != nil || n.IgnoreErr {
 		s.kind = InsertOnDuplicate
-		for _, a := range n.OnDuplicate {
-			s.sets = append(s.sets, assignment{column: a.Column.Name.O})
-			exprs = append(exprs, a.Expr)
-		}
+	}
+	for _, a := range n.OnDuplicate {
+		s.assign(a)
+		exprs = append(exprs, a.Expr)
 	}
 	if s.refused = s.judgeValues(factsOf(exprs...)); s.refused != nil {
 		return

@@ -10,6 +10,7 @@ const (
 	// Refused can't run in a global transaction; Refuse says why.
 	Refused
 	Insert
+	// InsertOnDuplicate is an INSERT that may meet rows: with ON DUPLICATE KEY UPDATE, or INSERT IGNORE.
 	InsertOnDuplicate
 	Update
 	UpdateJoin

@@ -27,7 +27,6 @@ const (
 	ReasonXA
 	ReasonUnknown
 	ReasonReplace
-	ReasonIgnore
 	ReasonInsertSelect
 	ReasonWith
 	ReasonMultiDelete
@@ -84,8 +83,6 @@ var reasons = map[Reason]explanation{
 		"run it outside of the global transaction"},
 	ReasonReplace: {"replace", "REPLACE deletes rows that other keys point to",
 		"use INSERT ... ON DUPLICATE KEY UPDATE"},
-	ReasonIgnore: {"ignore", "which rows INSERT IGNORE leaves out, and how it bends values, can't be told",
-		"use INSERT ... ON DUPLICATE KEY UPDATE key = key"},
 	ReasonInsertSelect: {"insert-select", "the keys of the rows it inserts are not known",
 		"select the rows first and insert them with VALUES"},
 	ReasonWith: {"with", "rows are chosen by a common table expression", "use a sub-query in WHERE"},

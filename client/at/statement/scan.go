@@ -123,6 +123,9 @@ func (s *scanned) comment(from int) int {
 		s.broken = true
 		return len(s.text)
 	}
+	if inside[0] == '+' && strings.Contains(strings.ToUpper(inside[:at]), "SET_VAR") {
+		s.executable = true // the hint changes a variable for the statement, but not for the image
+	}
 	return from + 2 + at + 2
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/concord-tx/concord/client/at/schema"
 )
 
-// judgeUnique says whether it is known which rows those of INSERT ... ON DUPLICATE KEY UPDATE collide with.
+// judgeUnique says whether it is known which rows those of INSERT IGNORE or INSERT ... ON DUPLICATE KEY UPDATE meet.
 func (in *inserting) judgeUnique() error {
 	for _, index := range in.table.Unique {
 		if index.Partial {
@@ -55,6 +55,8 @@ func (in *inserting) collides(row []value, columns []string) (bool, *RefusedErro
 			return false, in.s.refuse(ReasonUniqueUnknown, name)
 		case in.own(row, column):
 			return false, nil
+		case in.null(v) && !column.Nullable:
+			return false, in.s.refuse(ReasonUniqueUnknown, name+": NULL may be stored as something else")
 		case in.null(v) || v.kind == valueDefault && column.DefaultNull:
 			return false, nil
 		}
@@ -117,6 +119,9 @@ func (in *inserting) merged(r Result) ([]Query, error) {
 	if !in.conditions(b) {
 		if len(in.s.insert.rows) != 1 {
 			return nil, fmt.Errorf("rows of %s without unique values", in.table.Name)
+		}
+		if in.s.insert.ignore && r.Affected == 0 {
+			return nil, nil
 		}
 		return in.inserted(r)
 	}

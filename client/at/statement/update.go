@@ -23,10 +23,20 @@ func (s *Statement) planUpdate(n *ast.UpdateStmt, text *scanned) {
 	s.cut(text, start, set, set)
 	values := make([]ast.Node, 0, len(n.List))
 	for _, a := range n.List {
-		s.sets = append(s.sets, assignment{schema: a.Column.Schema.O, table: a.Column.Table.O, column: a.Column.Name.O})
+		s.assign(a)
 		values = append(values, a.Expr)
 	}
 	s.judge(parts{refs: n.TableRefs, where: n.Where, order: n.Order, limit: n.Limit}, factsOf(values...))
+}
+
+// assign notes that a column is set, unless it is set to itself: "ON DUPLICATE KEY UPDATE id = id" says that nothing is
+// to be done.
+func (s *Statement) assign(a *ast.Assignment) {
+	if e, ok := a.Expr.(*ast.ColumnNameExpr); ok && e.Name.Name.L == a.Column.Name.L &&
+		e.Name.Table.L == a.Column.Table.L && e.Name.Schema.L == a.Column.Schema.L {
+		return
+	}
+	s.sets = append(s.sets, assignment{schema: a.Column.Schema.O, table: a.Column.Table.O, column: a.Column.Name.O})
 }
 
 // planDelete takes from DELETE where its rows come from.

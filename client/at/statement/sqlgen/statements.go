@@ -72,11 +72,15 @@ func (g *Generator) literal(kind string) (string, any) {
 // Insert makes up an INSERT of one to four rows, in the form with VALUES or with SET.
 func (g *Generator) Insert(t Table) Statement { return g.insert(t, false) }
 
-// InsertOnDuplicate makes up an INSERT ... ON DUPLICATE KEY UPDATE.
+// InsertOnDuplicate makes up an INSERT ... ON DUPLICATE KEY UPDATE, or an INSERT IGNORE.
 func (g *Generator) InsertOnDuplicate(t Table) Statement { return g.insert(t, true) }
 
 func (g *Generator) insert(t Table, merge bool) Statement {
 	w := &writer{g: g}
+	verb := "INSERT"
+	if merge && g.yes(3) {
+		verb = "INSERT IGNORE"
+	}
 	columns := make([]Column, 0, len(t.Columns))
 	own := g.yes(3)   // the key is given although the database would make one
 	every := g.yes(2) // each column is named
@@ -91,13 +95,13 @@ func (g *Generator) insert(t Table, merge bool) Statement {
 		columns[0], columns[1] = columns[1], columns[0]
 	}
 	if len(columns) > 0 && g.yes(4) {
-		w.write("INSERT INTO `%s` SET ", t.Name)
+		w.write("%s INTO `%s` SET ", verb, t.Name)
 		for i, c := range columns {
 			w.write("%s`%s` = ", comma(i), c.Name)
 			w.value(c)
 		}
 	} else {
-		w.write("INSERT INTO `%s` (", t.Name)
+		w.write("%s INTO `%s` (", verb, t.Name)
 		for i, c := range columns {
 			w.write("%s`%s`", comma(i), c.Name)
 		}
@@ -115,7 +119,11 @@ func (g *Generator) insert(t Table, merge bool) Statement {
 			w.write(")")
 		}
 	}
-	if merge {
+	switch {
+	case verb != "INSERT" || !merge:
+	case g.yes(5):
+		w.write(" ON DUPLICATE KEY UPDATE `%[1]s` = `%[1]s`", t.Primary[0])
+	default:
 		w.write(" ON DUPLICATE KEY UPDATE ")
 		w.sets(t, "", true)
 	}
