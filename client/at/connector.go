@@ -26,6 +26,9 @@ const ownIdleMax = 4
 // OpenDB returns a database whose transactions are branches of the global transaction in their context. The DSN is one
 // of go-sql-driver/mysql. It registers the database with every coordinator; closing the result takes that back.
 // It does not connect to the database, as sql.Open does not. A second one for the same database and client is an error.
+//
+// With parseTime, loc should be UTC, the default, or a zone without summer time: a datetime in an hour that the zone
+// skips is another one for Go, and would be put back as that.
 func OpenDB(ctx context.Context, c Coordinator, dsn string, o Options) (*sql.DB, error) {
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -79,9 +82,6 @@ func NewConnector(c Coordinator, config *mysql.Config, o Options) (*Connector, e
 	own.SetConnMaxIdleTime(time.Minute)
 
 	o = o.withDefaults()
-	if o.Undo.Location == nil {
-		o.Undo.Location = config.Loc
-	}
 	if o.Undo.Logger == nil {
 		o.Undo.Logger = o.Logger
 	}

@@ -62,11 +62,11 @@ func (c *conn) autocommitRows(ctx context.Context, s *statement.Statement, k cal
 		if err == nil {
 			full, err := sqlwrap.Full(rows)
 			if err != nil {
-				return nil, errors.Join(err, l.Rollback())
+				return nil, l.abandon(err)
 			}
 			return &lockedRows{Rows: full, l: l}, nil
 		}
-		err = errors.Join(err, l.Rollback())
+		err = l.abandon(err)
 		if !errors.Is(err, client.ErrLocked) || attempt >= c.d.options.LockRetries {
 			return nil, err
 		}

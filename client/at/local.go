@@ -99,11 +99,11 @@ func (l *local) Commit() error {
 		return sql.ErrTxDone
 	}
 	if err := l.usable(); err != nil {
-		return errors.Join(err, l.Rollback())
+		return l.abandon(err)
 	}
 	if len(l.steps) > 0 && l.mode.xid == "" {
 		if err := l.waitLockable(l.ctx, l.lockKeys()); err != nil {
-			return errors.Join(err, l.Rollback())
+			return l.abandon(err)
 		}
 	}
 	if len(l.steps) == 0 || l.mode.xid == "" {
@@ -111,7 +111,7 @@ func (l *local) Commit() error {
 	}
 	branch, err := l.register()
 	if err != nil {
-		return errors.Join(fmt.Errorf("at: register branch of %s: %w", l.mode.xid, err), l.Rollback())
+		return l.abandon(fmt.Errorf("at: register branch of %s: %w", l.mode.xid, err))
 	}
 	return l.commitBranch(branch)
 }
@@ -179,6 +179,14 @@ func (l *local) Rollback() error {
 	defer cancel()
 	l.rollback(ctx)
 	return nil
+}
+
+// abandon undoes the local transaction because of an error, and returns that as it is, for who looks at its type.
+func (l *local) abandon(err error) error {
+	if failed := l.Rollback(); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
 }
 
 // rollback ends the transaction at the database: by ROLLBACK, or by giving up the connection, which does the same.

@@ -37,7 +37,8 @@ type Options struct {
 	// EndTimeout bounds what follows once a branch is registered, whatever becomes of the caller's context: writing the
 	// undo log, COMMIT, or the local rollback and its report. Default 30 s.
 	EndTimeout time.Duration
-	// Undo says how undo logs are written. Its Location is that of the DSN if it is nil.
+	// Undo says how undo logs are written. Its Location must be the zone of the virtual machines if Java's services share
+	// the database, whatever loc the DSN has; its Prefix must suit them too.
 	Undo undo.Options
 	// SQL says how statements are read. ANSIQuotes and NoBackslashEscapes are also set if the database says so.
 	SQL statement.Options

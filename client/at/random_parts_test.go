@@ -20,6 +20,7 @@ import (
 	"github.com/concord-tx/concord/client"
 	"github.com/concord-tx/concord/client/at"
 	"github.com/concord-tx/concord/client/at/statement"
+	"github.com/concord-tx/concord/client/at/undo"
 )
 
 // column is one of a random table.
@@ -232,9 +233,14 @@ func TestRandomStatementsAreDoneOrUndoneToTheLastBit(t *testing.T) {
 	s.plain = bare(t, s.config)
 	interpolated := s.config.Clone()
 	interpolated.InterpolateParams = true
+	times := s.config.Clone()
+	times.ParseTime, times.Loc = true, time.FixedZone("somewhere", 5400)
 	dbs := []*sql.DB{
 		opened(t, s.client, s.config, at.Options{Resource: "prepared"}),
 		opened(t, s.client, interpolated, at.Options{Resource: "interpolated"}),
+		opened(t, s.client, times, at.Options{
+			Resource: "times", Undo: undo.Options{Prefix: undo.PrefixOld, CompressAbove: 1},
+		}),
 	}
 	round, refused, ran := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -366,7 +372,7 @@ func (p *pair) dump(db *sql.DB, m table) []string {
 func (p *pair) settled(s *scene) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for range 30_000 {
+	for range 2_500 {
 		if len(s.server.Locks()) == 0 {
 			return
 		}

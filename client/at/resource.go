@@ -40,10 +40,11 @@ func (r *resource) ID() string { return r.d.options.Resource }
 // Type is AT.
 func (r *resource) Type() seata.BranchType { return seata.BranchAT }
 
-// Commit answers at once: the branch is committed already, and its undo log is deleted later.
+// Commit deletes the undo log: the branch is committed already, and its locks are free. Nobody waits for that, so it is
+// answered when the undo log is gone; what a process that dies has not answered is asked of another one.
 func (r *resource) Commit(ctx context.Context, b client.Branch) (seata.BranchStatus, error) {
-	if err := r.worker.Add(ctx, undo.Key{XID: b.XID, BranchID: b.ID}); err != nil {
-		r.d.options.Logger.Warn("undo log stays for now", "xid", b.XID, "branch", b.ID, "err", err)
+	if err := r.worker.Do(ctx, undo.Key{XID: b.XID, BranchID: b.ID}); err != nil {
+		return seata.BranchCommitFailedRetryable, err
 	}
 	return seata.BranchCommitted, nil
 }

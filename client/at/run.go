@@ -113,7 +113,7 @@ func (c *conn) once(ctx context.Context, work func(l *local) error) error {
 	}
 	l.auto = true
 	if err := work(l); err != nil {
-		return errors.Join(err, l.Rollback())
+		return l.abandon(err)
 	}
 	return l.Commit()
 }
