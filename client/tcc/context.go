@@ -24,6 +24,7 @@ const (
 	nameTry      = "sys::prepare"
 	nameConfirm  = "sys::commit"
 	nameRollback = "sys::rollback"
+	nameTrace    = "traceparent" // where Concord looks for a W3C trace context; not one of Seata's
 )
 
 // Context is what the functions of an action know of their branch. It may be used concurrently.
@@ -58,7 +59,7 @@ func (c *Context) Get(name string, into any) (bool, error) {
 // refused.
 func (c *Context) Set(name string, value any) error {
 	switch name {
-	case Parameters, nameStart, nameAction, nameHost, nameFence, nameTry, nameConfirm, nameRollback, "":
+	case Parameters, nameStart, nameAction, nameHost, nameFence, nameTry, nameConfirm, nameRollback, nameTrace, "":
 		return fmt.Errorf("set %q of the action context: the name is taken", name)
 	}
 	raw, err := json.Marshal(value)
@@ -99,16 +100,22 @@ func (c *Context) seal() (map[string]json.RawMessage, bool) {
 }
 
 // begin returns the values of a new branch.
-func begin[P any](action, host string, fenced bool, now time.Time, p P) (map[string]json.RawMessage, error) {
+func begin[P any](
+	action, host, trace string, fenced bool, now time.Time, p P,
+) (map[string]json.RawMessage, error) {
 	parameters, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("write the parameters: %w", err)
 	}
 	values := map[string]json.RawMessage{Parameters: parameters}
-	for name, value := range map[string]any{
+	own := map[string]any{
 		nameStart: now.UnixMilli(), nameAction: action, nameHost: host, nameFence: fenced,
 		nameTry: "try", nameConfirm: "confirm", nameRollback: "cancel",
-	} {
+	}
+	if trace != "" {
+		own[nameTrace] = trace
+	}
+	for name, value := range own {
 		raw, err := json.Marshal(value)
 		if err != nil {
 			return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/concord-tx/concord/client"
 	"github.com/concord-tx/concord/client/fence"
 	"github.com/concord-tx/concord/client/fence/fencetest"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/client/tcc"
 	"github.com/concord-tx/concord/tc/seata"
 )
@@ -82,7 +83,12 @@ func TestApplicationDataIsAsJavaNamesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.on("try", func(_ context.Context, c *tcc.Context) error { return c.Set("place", "A4") })
-	if err := s.Try(client.WithXID(t.Context(), "h:1:2"), order{SKU: 7, Count: 2}); err != nil {
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	ctx, err := propagation.Extract(client.WithXID(t.Context(), "h:1:2"), propagation.Header{"Traceparent": {trace}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Try(ctx, order{SKU: 7, Count: 2}); err != nil {
 		t.Fatal(err)
 	}
 	read := func(b client.Branch) map[string]any {
@@ -103,7 +109,7 @@ func TestApplicationDataIsAsJavaNamesIt(t *testing.T) {
 	delete(got, "host-name")
 	want := map[string]any{
 		"actionName": "stock", "useTCCFence": true, "sys::prepare": "try", "sys::commit": "confirm",
-		"sys::rollback": "cancel", "parameters": map[string]any{"sku": 7.0, "count": 2.0},
+		"sys::rollback": "cancel", "traceparent": trace, "parameters": map[string]any{"sku": 7.0, "count": 2.0},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the action context is %v; want %v", got, want)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/concord-tx/concord/client"
 	"github.com/concord-tx/concord/client/fence"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/tc/seata"
 )
 
@@ -105,7 +106,7 @@ func (s *Service[P]) Try(ctx context.Context, p P) error {
 	if xid == "" {
 		return fmt.Errorf("try %s: %w", s.action.Name, ErrNoTransaction)
 	}
-	values, err := begin(s.action.Name, s.host, s.barrier != nil, time.Now(), p)
+	values, err := begin(s.action.Name, s.host, propagation.TraceParent(ctx), s.barrier != nil, time.Now(), p)
 	if err != nil {
 		return fmt.Errorf("try %s: %w", s.action.Name, err)
 	}
@@ -119,7 +120,9 @@ func (s *Service[P]) Try(ctx context.Context, p P) error {
 	}
 	c := &Context{XID: xid, BranchID: b.ID, Action: s.action.Name, values: values, trying: true}
 	defer c.seal()
-	err = s.guard(ctx, c, fence.Try, func(ctx context.Context) error {
+	// Seata 2.x ActionInterceptorHandler.java: bindBranchType(TCC). Nothing below is a branch of another mode by itself.
+	inside := propagation.WithBranchType(ctx, seata.BranchTCC)
+	err = s.guard(inside, c, fence.Try, func(ctx context.Context) error {
 		c.restart(values)
 		if err := s.action.Try(ctx, c, p); err != nil {
 			return err

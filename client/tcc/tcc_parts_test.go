@@ -124,7 +124,7 @@ type moved struct {
 	cents    int64
 }
 
-// TestMoneyIsConservedWhateverDies runs transfers of which some fail, some are rolled back and some are forgotten, while
+// TestMoneyIsConservedWhateverDies runs transfers of which some fail, some are rolled back, some are forgotten, while
 // connections to the database and to the coordinator are cut and the coordinator is restarted. In the end each account
 // has exactly what the coordinator says was committed, and no fence is left in between.
 func TestMoneyIsConservedWhateverDies(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/concord-tx/concord/client/clienttest"
 	"github.com/concord-tx/concord/client/fence"
 	"github.com/concord-tx/concord/client/fence/fencetest"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/client/tcc"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -146,6 +147,9 @@ func TestWhatWasTriedIsConfirmedOrCancelled(t *testing.T) {
 				}
 				ctx, xid := r.begin(t, time.Minute)
 				r.calls.on("try", func(ctx context.Context, c *tcc.Context) error {
+					if kind, _ := propagation.BranchType(ctx); kind != seata.BranchTCC {
+						t.Errorf("try is of %s", kind)
+					}
 					if client.XID(ctx) != xid || c.XID != xid || c.BranchID == 0 || time.Since(c.Began()) > time.Minute {
 						t.Errorf("try knows %+v", c)
 					}
