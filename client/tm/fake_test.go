@@ -40,7 +40,8 @@ const (
 
 func (f fault) String() string {
 	return [...]string{
-		"fine", "unsent", "lost", "late", "lostReply", "hangs", "hangsDone", "refused", "trouble", "troubleDone", "unclear", "shut",
+		"fine", "unsent", "lost", "late", "lostReply", "hangs", "hangsDone", "refused", "trouble", "troubleDone", "unclear",
+		"shut",
 	}[f]
 }
 
