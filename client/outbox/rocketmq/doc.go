@@ -7,8 +7,8 @@
 //     the same id.
 //   - Events with one key go to one queue, as long as the topic has the same number of queues, if the producer has
 //     producer.NewHashQueueSelector. A consumer with consumer.WithConsumerOrder(true) has them in order then.
-//   - A handler that fails is called again in place, until it works or the program ends: this client takes a message for
-//     sent back even if the broker has refused it, and would lose it (rocketmq-client-go 2.1.2).
+//   - A handler that fails is called again in place, until it works or the program ends: this client takes a message
+//     for sent back even if the broker has refused it, and would lose it (rocketmq-client-go 2.1.2).
 //   - Producers and consumers are made, started and shut down by whoever uses the package. Both need a group.
 //
 // # Where to start reading

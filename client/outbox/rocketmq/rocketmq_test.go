@@ -102,7 +102,8 @@ func TestAHandlerIsCalledUntilItWorks(t *testing.T) {
 		t.Errorf("%v after %d calls, when the program stops", r, calls)
 	}
 	foreign := &primitive.MessageExt{Message: primitive.Message{Topic: "orders", Body: []byte("text")}}
-	if r, _ := rocketmq.Handler(t.Context(), h, rocketmq.Options{})(t.Context(), foreign); r != consumer.ConsumeRetryLater {
-		t.Errorf("what is no event: %v", r)
+	r, err := rocketmq.Handler(t.Context(), h, rocketmq.Options{})(t.Context(), foreign)
+	if r != consumer.ConsumeRetryLater || err != nil {
+		t.Errorf("what is no event: %v %v", r, err)
 	}
 }
