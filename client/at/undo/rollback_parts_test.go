@@ -433,14 +433,16 @@ func TestUndoLogsAreDeleted(t *testing.T) {
 	}
 	worker := undo.NewWorker(p.db, p.o)
 	ctx, cancel := context.WithCancel(t.Context())
-	if err := worker.Add(ctx, keys[2000]); err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	if err := worker.Run(ctx); err != nil {
+	ended := make(chan error, 1)
+	go func() { ended <- worker.Run(ctx) }()
+	if err := worker.Do(ctx, keys[2000]); err != nil {
 		t.Fatal(err)
 	}
 	if n := p.count("SELECT COUNT(*) FROM undo_log"); n != 0 {
-		t.Error("the worker left its queue behind")
+		t.Error("the worker says that it is done, and it is not")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

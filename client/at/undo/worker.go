@@ -3,107 +3,106 @@ package undo
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 	"time"
 )
 
-// Limits of a Worker.
-const (
-	// queueMax is how many undo logs wait for their deletion before those who bring more delete them by themselves.
-	queueMax = 16 * deleteMax
-	// workerPause is the longest time that an undo log waits while the database answers.
-	workerPause = time.Second
-	// finishMax bounds what is done after the end of Run's context.
-	finishMax = 5 * time.Second
-)
+// deleteTimeout bounds one statement of a Worker.
+const deleteTimeout = 30 * time.Second
 
-// Worker deletes the undo logs of branches that have committed, in batches, behind the back of those who wait for the
-// answer. What it has not deleted when the process ends stays until DeleteOlder; that is harmless.
+// errWorkerEnded answers who comes after the end of a Worker.
+var errWorkerEnded = errors.New("the worker that deletes undo logs has ended")
+
+// Worker deletes the undo logs of branches that have committed. Those that come while the database deletes others are
+// deleted together: one at a time when there is little to do, up to a thousand in a statement when there is much. Who
+// asks is told when it is done, so that no undo log is forgotten if the process dies.
 type Worker struct {
-	db *sql.DB
-	o  Options
-
 	delete func(ctx context.Context, keys []Key) error // Delete, save in tests
 
 	wake chan struct{} // has room for one
 
 	mu    sync.Mutex
-	queue []Key
+	queue []deletion // as many as there are callers of Do
 	ended bool
+}
+
+// deletion is an undo log that somebody waits for to be gone.
+type deletion struct {
+	key  Key
+	done chan error // has room for the answer
 }
 
 // NewWorker makes a worker for one database. Run has to be started for it to do anything.
 func NewWorker(db *sql.DB, o Options) *Worker {
-	w := &Worker{db: db, o: o.filled(), wake: make(chan struct{}, 1)}
-	w.delete = func(ctx context.Context, keys []Key) error { return Delete(ctx, w.db, keys, w.o) }
-	return w
+	return &Worker{
+		delete: func(ctx context.Context, keys []Key) error { return Delete(ctx, db, keys, o) },
+		wake:   make(chan struct{}, 1),
+	}
 }
 
-// Add has an undo log deleted soon. If too many wait already, or Run has ended, it deletes it at once and returns what
-// came of that; otherwise there is no error. It may be called concurrently.
-func (w *Worker) Add(ctx context.Context, key Key) error {
+// Do deletes an undo log and returns when it is gone, or with the reason why it may not be; then it may be asked for
+// again. One that is not there is no error. It may be called concurrently; that is what makes it cheap.
+func (w *Worker) Do(ctx context.Context, key Key) error {
+	d := deletion{key: key, done: make(chan error, 1)}
 	w.mu.Lock()
-	full := w.ended || len(w.queue) >= queueMax
-	if !full {
-		w.queue = append(w.queue, key)
+	if w.ended {
+		w.mu.Unlock()
+		return errWorkerEnded
 	}
-	ready := len(w.queue) >= deleteMax
+	w.queue = append(w.queue, d)
 	w.mu.Unlock()
-	if full {
-		return w.delete(ctx, []Key{key})
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake already, and looks again
 	}
-	if ready {
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
+	select {
+	case err := <-d.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err() // it is deleted nevertheless, which does no harm
 	}
-	return nil
 }
 
-// Run deletes a thousand undo logs as soon as they wait, and fewer each second, until ctx ends; then what still waits,
-// for at most five seconds. It returns nil. Where the database does not answer, it tries again each second.
+// Run deletes what is asked for until ctx ends. It returns nil when everybody who waits has an answer.
 func (w *Worker) Run(ctx context.Context) error {
-	ticker := time.NewTicker(workerPause)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			w.mu.Lock()
 			w.ended = true
 			w.mu.Unlock()
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishMax)
-			defer cancel()
-			w.drain(last, 1)
+			for _, d := range w.take() {
+				d.done <- errWorkerEnded
+			}
 			return nil
 		case <-w.wake:
-			w.drain(ctx, deleteMax)
-		case <-ticker.C:
-			w.drain(ctx, 1)
+			for batch := w.take(); len(batch) > 0; batch = w.take() {
+				w.finish(ctx, batch)
+			}
 		}
 	}
 }
 
-// drain deletes while at least so many wait. What could not be deleted waits again, before the others.
-func (w *Worker) drain(ctx context.Context, atLeast int) {
-	for {
-		w.mu.Lock()
-		if len(w.queue) < atLeast {
-			w.mu.Unlock()
-			return
-		}
-		n := min(len(w.queue), deleteMax)
-		keys := w.queue[:n:n]
-		w.queue = w.queue[n:]
-		w.mu.Unlock()
-		err := w.delete(ctx, keys)
-		if err == nil {
-			continue
-		}
-		w.o.Logger.Warn("undo logs are deleted later", "count", n, "err", err)
-		w.mu.Lock()
-		w.queue = append(keys, w.queue...)
-		w.mu.Unlock()
-		return
+// take removes all that wait.
+func (w *Worker) take() []deletion {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := w.queue
+	w.queue = nil
+	return batch
+}
+
+// finish deletes a batch and answers.
+func (w *Worker) finish(ctx context.Context, batch []deletion) {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	keys := make([]Key, len(batch))
+	for i, d := range batch {
+		keys[i] = d.key
+	}
+	err := w.delete(ctx, keys)
+	for _, d := range batch {
+		d.done <- err
 	}
 }
