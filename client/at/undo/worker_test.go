@@ -7,46 +7,39 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
-// deletions is a database that a worker deletes from.
+// deletions is a database that a worker deletes from. A statement ends when the test says how.
 type deletions struct {
+	end chan error
+
 	mu      sync.Mutex
-	batches [][]Key
-	err     error
+	batches []int
 }
 
-func (d *deletions) delete(_ context.Context, keys []Key) error {
+func (d *deletions) delete(ctx context.Context, keys []Key) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		return d.err
+	d.batches = append(d.batches, len(keys))
+	d.mu.Unlock()
+	select {
+	case err := <-d.end:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	d.batches = append(d.batches, slices.Clone(keys))
-	return nil
-}
-
-func (d *deletions) fail(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
 }
 
 // sizes returns how many were deleted at once.
-func (d *deletions) sizes() (sizes []int) {
+func (d *deletions) sizes() []int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, b := range d.batches {
-		sizes = append(sizes, len(b))
-	}
-	return sizes
+	return slices.Clone(d.batches)
 }
 
-// withWorker runs a test beside a running worker.
-func withWorker(t *testing.T, test func(w *Worker, d *deletions)) {
+// withWorker runs a test beside a running worker, which ends when stop is called, or with the test.
+func withWorker(t *testing.T, test func(w *Worker, d *deletions, stop func())) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &deletions{}
+		d := &deletions{end: make(chan error)}
 		w := NewWorker(nil, Options{})
 		w.delete = d.delete
 		ctx, cancel := context.WithCancel(t.Context())
@@ -56,85 +49,95 @@ func withWorker(t *testing.T, test func(w *Worker, d *deletions)) {
 				t.Error(err)
 			}
 		})
-		test(w, d)
-		cancel()
-		group.Wait()
+		stop := func() { cancel(); group.Wait() }
+		defer stop()
+		test(w, d, stop)
 	})
 }
 
-func addMany(t *testing.T, w *Worker, from, to int) {
-	t.Helper()
-	for i := from; i < to; i++ {
-		if err := w.Add(t.Context(), Key{XID: "x", BranchID: int64(i)}); err != nil {
-			t.Fatal(err)
-		}
+// do asks for so many deletions at once and returns where their answers come.
+func do(ctx context.Context, w *Worker, n int) chan error {
+	answers := make(chan error, n)
+	for i := range n {
+		go func() { answers <- w.Do(ctx, Key{XID: "x", BranchID: int64(i)}) }()
 	}
+	return answers
 }
 
-func TestUndoLogsAreDeletedTogetherWithinASecond(t *testing.T) {
+func TestWhoComesWhileOthersAreDeletedIsDeletedTogether(t *testing.T) {
 	t.Parallel()
-	withWorker(t, func(w *Worker, d *deletions) {
-		addMany(t, w, 0, 10)
+	withWorker(t, func(w *Worker, d *deletions, _ func()) {
+		first := do(t.Context(), w, 1)
 		synctest.Wait()
-		if got := d.sizes(); len(got) != 0 {
-			t.Errorf("deleted at once: %v", got)
+		rest := do(t.Context(), w, 9)
+		synctest.Wait()
+		if got := d.sizes(); !slices.Equal(got, []int{1}) || len(first)+len(rest) != 0 {
+			t.Errorf("while the first is deleted: %v", got)
 		}
-		<-time.After(workerPause)
+		d.end <- nil
 		synctest.Wait()
-		if got := d.sizes(); !slices.Equal(got, []int{10}) {
-			t.Errorf("%v", got)
+		if got := d.sizes(); !slices.Equal(got, []int{1, 9}) || len(first) != 1 || len(rest) != 0 {
+			t.Errorf("behind the first: %v", got)
+		}
+		d.end <- nil
+		synctest.Wait()
+		for range 9 {
+			if err := <-rest; err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
 
-func TestAThousandUndoLogsDoNotWait(t *testing.T) {
+func TestWhoAsksIsToldThatItWasNotDeleted(t *testing.T) {
 	t.Parallel()
-	withWorker(t, func(w *Worker, d *deletions) {
-		addMany(t, w, 0, deleteMax+5)
-		synctest.Wait()
-		if got := d.sizes(); !slices.Equal(got, []int{deleteMax}) {
-			t.Errorf("%v", got)
-		}
-	})
-}
-
-func TestAFullQueueHasItsBringersDelete(t *testing.T) {
-	t.Parallel()
-	withWorker(t, func(w *Worker, d *deletions) {
+	withWorker(t, func(w *Worker, d *deletions, _ func()) {
+		answer := do(t.Context(), w, 1)
 		away := errors.New("away")
-		d.fail(away)
-		addMany(t, w, 0, queueMax)
-		if err := w.Add(t.Context(), Key{XID: "y"}); !errors.Is(err, away) {
+		d.end <- away
+		if err := <-answer; !errors.Is(err, away) {
 			t.Errorf("%v", err)
 		}
-		d.fail(nil)
-		if err := w.Add(t.Context(), Key{XID: "y"}); err != nil {
+		answer = do(t.Context(), w, 1) // and may ask again
+		d.end <- nil
+		if err := <-answer; err != nil {
 			t.Error(err)
-		}
-		if got := d.sizes(); !slices.Equal(got, []int{1}) {
-			t.Errorf("%v", got)
-		}
-		<-time.After(workerPause)
-		synctest.Wait()
-		if got := d.sizes(); len(got) != 1+queueMax/deleteMax {
-			t.Errorf("what could not be deleted was not tried again: %v", got)
 		}
 	})
 }
 
-func TestTheEndOfTheWorkerDeletesWhatWaits(t *testing.T) {
+func TestACancelledCallerDoesNotWait(t *testing.T) {
 	t.Parallel()
-	d := &deletions{}
-	w := NewWorker(nil, Options{})
-	w.delete = d.delete
-	ctx, cancel := context.WithCancel(t.Context())
-	addMany(t, w, 0, 7)
-	cancel()
-	if err := w.Run(ctx); err != nil {
-		t.Error(err)
-	}
-	addMany(t, w, 7, 8)
-	if got := d.sizes(); !slices.Equal(got, []int{7, 1}) {
-		t.Errorf("%v", got)
-	}
+	withWorker(t, func(w *Worker, d *deletions, _ func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		answer := do(ctx, w, 1)
+		synctest.Wait()
+		cancel()
+		if err := <-answer; !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+		d.end <- nil
+	})
+}
+
+func TestTheEndOfTheWorkerAnswersAll(t *testing.T) {
+	t.Parallel()
+	withWorker(t, func(w *Worker, _ *deletions, stop func()) {
+		under := do(t.Context(), w, 1)
+		synctest.Wait()
+		waiting := do(t.Context(), w, 3)
+		synctest.Wait()
+		stop()
+		if err := <-under; err == nil {
+			t.Error("an interrupted deletion is no success")
+		}
+		for range 3 {
+			if err := <-waiting; err == nil {
+				t.Error("nothing was deleted, and that was called success")
+			}
+		}
+		if err := w.Do(t.Context(), Key{}); !errors.Is(err, errWorkerEnded) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
 }
