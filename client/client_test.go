@@ -178,6 +178,71 @@ func TestLocks(t *testing.T) {
 	}
 }
 
+func TestABranchThatFailedHasNoSecondPhase(t *testing.T) {
+	t.Parallel()
+	s := clienttest.Start(t)
+	c, l := serve(t, quick(s.Addr()))
+	xid, failed := begin(t, c, l)
+	done, err := c.RegisterBranch(t.Context(), client.Branch{XID: xid, Type: l.kind, Resource: l.id, Data: "old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := client.Branch{XID: xid, ID: failed, Type: l.kind, Resource: l.id}
+	if err := c.ReportBranch(t.Context(), b, seata.BranchPhaseOneFailed); err != nil {
+		t.Error(err)
+	}
+	b.ID, b.Data = done, "new" // as TCC does when its context changes
+	if err := c.ReportBranch(t.Context(), b, seata.BranchRegistered); err != nil {
+		t.Error(err)
+	}
+	b.ID = 4711
+	var refused *client.Error
+	if err := c.ReportBranch(t.Context(), b, seata.BranchPhaseOneDone); !errors.As(err, &refused) {
+		t.Errorf("a branch that does not exist: %v", err)
+	}
+	if _, err := c.Commit(t.Context(), xid); err != nil {
+		t.Error(err)
+	}
+	if len(l.of(failed)) != 0 || len(l.of(done)) != 1 || l.of(done)[0] != "commit new" {
+		t.Errorf("the failed one did %q, the other one %q", l.of(failed), l.of(done))
+	}
+}
+
+func TestRequestsAreChecked(t *testing.T) {
+	t.Parallel()
+	s := clienttest.Start(t)
+	c := clienttest.Open(t, s.Addr())
+	for name, do := range map[string]func() error{
+		"begin without a timeout": func() error { _, err := c.Begin(t.Context(), "n", 0); return err },
+		"commit without an xid":   func() error { _, err := c.Commit(t.Context(), ""); return err },
+		"branch without an xid": func() error {
+			_, err := c.RegisterBranch(t.Context(), client.Branch{Resource: "r"})
+			return err
+		},
+		"report without a resource": func() error {
+			return c.ReportBranch(t.Context(), client.Branch{XID: "a:1:1"}, seata.BranchPhaseOneDone)
+		},
+	} {
+		var refused *client.Error
+		if err := do(); err == nil || errors.As(err, &refused) || errors.Is(err, client.ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if ok, err := c.Lockable(t.Context(), client.Branch{}); !ok || err != nil {
+		t.Errorf("no rows: %t %v", ok, err)
+	}
+	row := client.Branch{Type: seata.BranchAT, Resource: "db", Locks: "t:1"} // of no transaction
+	if ok, err := c.Lockable(t.Context(), row); !ok || err != nil {
+		t.Errorf("free rows: %t %v", ok, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := c.Serve(t.Context(), newLedger("late")); !errors.Is(err, client.ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestOpenSaysWhyThereIsNoCoordinator(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

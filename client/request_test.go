@@ -2,8 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -333,6 +336,41 @@ func TestARequestWaitsForACoordinatorButNotForEver(t *testing.T) {
 	}
 	_ = c.Close()
 	if _, err := c.Begin(t.Context(), "n", time.Minute); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestACoordinatorThatDoesNotReadIsLeft(t *testing.T) {
+	t.Parallel()
+	stop := make(chan struct{})
+	f := newFake(t, func(*fakeConn, seata.Frame) { <-stop })
+	defer close(stop)
+	c := open(t, Options{WriteTimeout: 50 * time.Millisecond, MergeMax: 1}, f)
+	var all sync.WaitGroup
+	for range 20 { // far more than the buffers of the connection
+		all.Go(func() {
+			_, err := c.RegisterBranch(t.Context(), Branch{XID: "a:1:1", Resource: "r", Data: strings.Repeat("x", 1<<20)})
+			if !errors.Is(err, ErrUnknown) || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestACoordinatorThatGivesNoConnectionIsGivenUp(t *testing.T) {
+	t.Parallel()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = mute.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = Open(ctx, Options{
+		Application: "a", Nodes: Static(mute.Addr().String()), TLS: &tls.Config{MinVersion: tls.VersionTLS12},
+	})
+	if !errors.Is(err, ErrNoCoordinator) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
