@@ -16,6 +16,7 @@ import (
 	"github.com/concord-tx/concord/client/at"
 	"github.com/concord-tx/concord/client/at/statement"
 	"github.com/concord-tx/concord/client/clienttest"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/tc/seata"
 )
@@ -219,6 +220,23 @@ func TestWithoutChangesThereIsNoBranch(t *testing.T) {
 	mustExecIn(t, ctx, db, "UPDATE account SET balance = 3")
 	if fake.attempts != 0 || len(rowsOf(t, db, "SELECT * FROM undo_log")) != 0 {
 		t.Errorf("%d registrations for nothing", fake.attempts)
+	}
+}
+
+func TestWhatABranchOfAnotherTypeDoesIsItsOwnAffair(t *testing.T) {
+	t.Parallel()
+	fake := &coordinator{}
+	config := fresh(t)
+	mustExec(t, bare(t, config), accounts)
+	db := opened(t, fake, config, at.Options{})
+	in := client.WithXID(t.Context(), "127.0.0.1:8091:5")
+	mustExecIn(t, propagation.WithBranchType(in, seata.BranchTCC), db, "INSERT INTO account VALUES (1, 'a', 1)")
+	if fake.attempts != 0 {
+		t.Errorf("%d registrations in the try of a TCC action", fake.attempts)
+	}
+	mustExecIn(t, propagation.WithBranchType(in, seata.BranchAT), db, "INSERT INTO account VALUES (2, 'b', 2)")
+	if len(fake.branches) != 1 || fake.branches[0].Locks != "account:2" {
+		t.Errorf("branches: %v", fake.branches)
 	}
 }
 

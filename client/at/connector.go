@@ -27,6 +27,8 @@ const ownIdleMax = 4
 // of go-sql-driver/mysql. It registers the database with every coordinator; closing the result takes that back.
 // It does not connect to the database, as sql.Open does not. A second one for the same database and client is an error.
 //
+// Statements inside the try of a TCC action, whose context says so, pass through as without a global transaction.
+//
 // With parseTime, loc should be UTC, the default, or a zone without summer time: a datetime in an hour that the zone
 // skips is another one for Go, and would be put back as that.
 func OpenDB(ctx context.Context, c Coordinator, dsn string, o Options) (*sql.DB, error) {

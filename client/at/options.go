@@ -8,6 +8,7 @@ import (
 	"github.com/concord-tx/concord/client"
 	"github.com/concord-tx/concord/client/at/statement"
 	"github.com/concord-tx/concord/client/at/undo"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/tc/seata"
 )
 
@@ -81,8 +82,12 @@ type mode struct {
 	lock bool   // WithGlobalLock, and no global transaction
 }
 
+// modeOf leaves alone what a branch of another type does: the try of a TCC action answers for its changes by itself.
 func modeOf(ctx context.Context) mode {
 	if xid := client.XID(ctx); xid != "" {
+		if t, ok := propagation.BranchType(ctx); ok && t != seata.BranchAT {
+			return mode{}
+		}
 		return mode{xid: xid}
 	}
 	lock, _ := ctx.Value(lockKey{}).(bool)
