@@ -31,8 +31,11 @@ func (s *Sender) Do(ctx context.Context, db *sql.DB, m Message, work func(tx *sq
 func (s *Sender) DoTx(
 	ctx context.Context, db *sql.DB, o *sql.TxOptions, m Message, work func(ctx context.Context, tx *sql.Tx) error,
 ) error {
-	if s.o.Store == nil {
-		return errors.New("message: Do needs Options.Store")
+	switch {
+	case s.o.Store == nil:
+		return &RolledBackError{Cause: errors.New("Do needs Options.Store")}
+	case m.Key != "": // the message that it names may be withdrawn already, and nobody would notice before the commit
+		return &RolledBackError{Cause: errors.New("Do prepares a message of its own each time: leave Key empty")}
 	}
 	xid, err := s.Prepare(ctx, m)
 	if err != nil {

@@ -24,7 +24,8 @@ type Message struct {
 	Data any
 	// Deliveries are where it goes; at least one.
 	Deliveries []Delivery
-	// Key makes Prepare idempotent: the same key within a day is the same message. One at random if empty.
+	// Key makes Prepare idempotent: the same key within a day is the same message, whatever became of it since. One at
+	// random if empty, as it has to be for Do.
 	Key string
 }
 

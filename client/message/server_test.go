@@ -10,11 +10,13 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/concord-tx/concord/client/api"
 	"github.com/concord-tx/concord/client/clienttest"
+	"github.com/concord-tx/concord/client/fence/httpfence"
 	"github.com/concord-tx/concord/client/message"
 )
 
@@ -30,10 +32,10 @@ type world struct {
 	arrived []string
 }
 
-func setup(t *testing.T) *world {
+func setup(t *testing.T, flags ...string) *world {
 	t.Helper()
 	w := &world{t: t, ledger: newLedger()}
-	w.server = clienttest.Run(t, "--retry-first", "100ms", "--retry-max", "500ms")
+	w.server = clienttest.Run(t, append(flags, "--retry-first", "100ms", "--retry-max", "500ms")...)
 	w.check = httptest.NewServer(message.CheckHandler(w.ledger, message.CheckOptions{}))
 	w.target = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -250,6 +252,111 @@ func TestSubmitAfterAWithdrawalIsRefused(t *testing.T) {
 	w.quiet()
 	if got := w.delivered(); len(got) != 0 {
 		t.Errorf("delivered %v", got)
+	}
+}
+
+// cancels ends a context at a step, and is no other trouble.
+type cancels struct {
+	death
+	cancel context.CancelFunc
+}
+
+func (c *cancels) next() error {
+	if c.death.next() != nil {
+		c.cancel()
+	}
+	return nil
+}
+
+// RoundTrip has a step before and behind each request.
+func (c *cancels) RoundTrip(r *http.Request) (*http.Response, error) {
+	_ = c.next()
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	_ = c.next()
+	return resp, err
+}
+
+// TestAContextMayEndAtEachStep has the caller give up before and behind everything that leaves the process. What it is
+// told is true.
+func TestAContextMayEndAtEachStep(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	outcomes := map[message.Outcome]int{}
+	var want []string
+	for steps := 0; ; steps++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := &cancels{death: death{left: steps}, cancel: cancel}
+		db := w.ledger.open(c.next, commits)
+		row := fmt.Sprintf("case %02d", steps)
+		err := w.sender(w.client(c)).Do(ctx, db, w.message(row), insert(row))
+		_ = db.Close()
+		cancel()
+		outcome := message.OutcomeOf(err)
+		outcomes[outcome]++
+		if (outcome == message.Sent) != w.ledger.has(row) || outcome == message.Unknown {
+			t.Errorf("step %d: %v, and it was committed: %v: %v", steps, outcome, w.ledger.has(row), err)
+		}
+		if outcome == message.Sent {
+			want = append(want, row)
+		}
+		if c.survived() {
+			break
+		}
+	}
+	w.quiet()
+	if got := w.delivered(); !slices.Equal(got, want) || outcomes[message.Sent] < 2 || outcomes[message.RolledBack] < 3 {
+		t.Errorf("%v; delivered: %v, not %v", outcomes, got, want)
+	}
+}
+
+// TestDoTakesNoKey since a message that is known by it may have been withdrawn.
+func TestDoTakesNoKey(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	db := w.ledger.open(lives, commits)
+	defer func() { _ = db.Close() }()
+	m := w.message("keyed")
+	m.Key = "k"
+	if err := w.sender(w.api).Do(t.Context(), db, m, insert("keyed")); message.OutcomeOf(err) != message.RolledBack {
+		t.Error(err)
+	}
+}
+
+// TestTheCoordinatorsSignatureIsVerified has a real coordinator sign its question.
+func TestTheCoordinatorsSignatureIsVerified(t *testing.T) {
+	t.Parallel()
+	w := setup(t, "--callback-secrets", "0123456789abcdef")
+	var genuine, forged atomic.Int32
+	check := httptest.NewServer(message.CheckHandler(w.ledger, message.CheckOptions{
+		Verify: func(r *http.Request, body []byte) error {
+			err := httpfence.Verify(r, body, [][]byte{[]byte("0123456789abcdef")}, time.Now())
+			if err == nil {
+				genuine.Add(1)
+			} else {
+				forged.Add(1)
+			}
+			return err
+		},
+	}))
+	t.Cleanup(check.Close)
+	s, err := message.New(message.Options{API: w.api, CheckURL: check.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := w.message("silent")
+	m.Timeout = 50 * time.Millisecond
+	xid, err := s.Prepare(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(check.URL+"?concord-operation=check&concord-xid="+xid, "text/plain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	w.quiet()
+	if resp.StatusCode != http.StatusUnauthorized || genuine.Load() == 0 || forged.Load() != 1 {
+		t.Errorf("a forged question: %s; %d genuine, %d forged", resp.Status, genuine.Load(), forged.Load())
 	}
 }
 
