@@ -37,7 +37,7 @@ func (d *deletions) sizes() []int {
 }
 
 // withWorker runs a test beside a running worker, which ends when stop is called, or with the test.
-func withWorker(t *testing.T, test func(w *Worker, d *deletions, stop func())) {
+func withWorker(t *testing.T, test func(t *testing.T, w *Worker, d *deletions, stop func())) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &deletions{end: make(chan error)}
 		w := NewWorker(nil, Options{})
@@ -51,7 +51,7 @@ func withWorker(t *testing.T, test func(w *Worker, d *deletions, stop func())) {
 		})
 		stop := func() { cancel(); group.Wait() }
 		defer stop()
-		test(w, d, stop)
+		test(t, w, d, stop)
 	})
 }
 
@@ -66,7 +66,7 @@ func do(ctx context.Context, w *Worker, n int) chan error {
 
 func TestWhoComesWhileOthersAreDeletedIsDeletedTogether(t *testing.T) {
 	t.Parallel()
-	withWorker(t, func(w *Worker, d *deletions, _ func()) {
+	withWorker(t, func(t *testing.T, w *Worker, d *deletions, _ func()) {
 		first := do(t.Context(), w, 1)
 		synctest.Wait()
 		rest := do(t.Context(), w, 9)
@@ -91,7 +91,7 @@ func TestWhoComesWhileOthersAreDeletedIsDeletedTogether(t *testing.T) {
 
 func TestWhoAsksIsToldThatItWasNotDeleted(t *testing.T) {
 	t.Parallel()
-	withWorker(t, func(w *Worker, d *deletions, _ func()) {
+	withWorker(t, func(t *testing.T, w *Worker, d *deletions, _ func()) {
 		answer := do(t.Context(), w, 1)
 		away := errors.New("away")
 		d.end <- away
@@ -108,7 +108,7 @@ func TestWhoAsksIsToldThatItWasNotDeleted(t *testing.T) {
 
 func TestACancelledCallerDoesNotWait(t *testing.T) {
 	t.Parallel()
-	withWorker(t, func(w *Worker, d *deletions, _ func()) {
+	withWorker(t, func(t *testing.T, w *Worker, d *deletions, _ func()) {
 		ctx, cancel := context.WithCancel(t.Context())
 		answer := do(ctx, w, 1)
 		synctest.Wait()
@@ -122,7 +122,7 @@ func TestACancelledCallerDoesNotWait(t *testing.T) {
 
 func TestTheEndOfTheWorkerAnswersAll(t *testing.T) {
 	t.Parallel()
-	withWorker(t, func(w *Worker, _ *deletions, stop func()) {
+	withWorker(t, func(t *testing.T, w *Worker, _ *deletions, stop func()) {
 		under := do(t.Context(), w, 1)
 		synctest.Wait()
 		waiting := do(t.Context(), w, 3)
