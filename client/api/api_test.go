@@ -314,6 +314,23 @@ func TestTLSIsWhatTheOptionsSay(t *testing.T) {
 	}
 }
 
+func TestTheTraceGoesAlong(t *testing.T) {
+	t.Parallel()
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	s := serve(t, says(200, `{}`))
+	c := open(t, api.Options{Endpoints: []string{s.URL}})
+	for _, given := range []string{trace, "", "nonsense"} {
+		if _, err := c.Do(api.WithTraceparent(t.Context(), given), post(), nil); err != nil {
+			t.Error(err)
+		}
+	}
+	for i, want := range []string{trace, "", ""} {
+		if got := s.requests()[i].Header.Get("Traceparent"); got != want {
+			t.Errorf("%d: %q", i, got)
+		}
+	}
+}
+
 func TestPathsAreEscaped(t *testing.T) {
 	t.Parallel()
 	if got := api.Path("sagas", "runs", "10.0.0.1:8091:7", "a/b c"); got != "/sagas/runs/10.0.0.1:8091:7/a%2Fb%20c" {

@@ -106,6 +106,9 @@ func (c *Client) request(ctx context.Context, base string, r Request, body []byt
 	if c.o.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.o.Key)
 	}
+	if trace := Traceparent(ctx); trace != "" {
+		req.Header.Set("Traceparent", trace)
+	}
 	return req, nil
 }
 

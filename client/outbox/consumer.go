@@ -78,8 +78,12 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 	return &Consumer{o: o}, nil
 }
 
+// ErrElsewhere says that the server publishes on RocketMQ: read there, with package outbox/rocketmq.
+var ErrElsewhere = errors.New("outbox: the events are on RocketMQ, and not in Concord's own log")
+
 // Run reads until ctx ends, and returns its cause. Events that are being handled then are finished first. A server that
-// cannot be reached is asked again, with growing pauses. Several may run, here and elsewhere.
+// cannot be reached is asked again, with growing pauses; one that has no events of its own is [ErrElsewhere]. Several
+// may run, here and elsewhere.
 func (c *Consumer) Run(ctx context.Context) error {
 	joined := false
 	for pause := time.Duration(0); ctx.Err() == nil; {
@@ -87,6 +91,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			pause = 0
 			continue
+		}
+		if api.CodeOf(err) == "eventsElsewhere" {
+			return fmt.Errorf("%w: %w", ErrElsewhere, err)
 		}
 		joined = false // perhaps the group was deleted
 		pause = min(max(2*pause, 100*time.Millisecond), 5*time.Second)
@@ -239,7 +246,7 @@ func (b *batch) call(ctx context.Context, e Event) (err error) {
 			"stack", string(debug.Stack()))
 		err = fmt.Errorf("the handler has panicked: %v", what)
 	}()
-	err = b.o.Handler(ctx, e)
+	err = b.o.Handler(api.WithTraceparent(ctx, e.Traceparent), e)
 	finished = true
 	return err
 }

@@ -30,7 +30,7 @@ type Event struct {
 	ContentType string
 	// Data is what is told: JSON, or whatever ContentType says.
 	Data []byte
-	// Traceparent is the W3C trace context; "" if there is none.
+	// Traceparent is the W3C trace context; that of the context of Add if empty. Handlers have it in theirs.
 	Traceparent string
 }
 

@@ -77,12 +77,13 @@ func TestWhatIsNoEventIsRefused(t *testing.T) {
 	} {
 		e := good
 		change(&e)
-		if _, _, err := New("/s").insert([]Event{e}, time.Now()); err == nil {
+		if _, _, err := New("/s").insert([]Event{e}, time.Now(), ""); err == nil {
 			t.Errorf("%s: it was taken", name)
 		}
 	}
-	query, args, err := New("/shop").insert([]Event{{Topic: "t", Type: "a"}, good}, time.Now())
-	if err != nil || strings.Count(query, "UTC_TIMESTAMP") != 2 || len(args) != 8 || len(args[0].(string)) < 20 {
+	query, args, err := New("/shop").insert([]Event{{Topic: "t", Type: "a"}, good}, time.Now(), "00-trace")
+	if err != nil || strings.Count(query, "UTC_TIMESTAMP") != 2 || len(args) != 8 || len(args[0].(string)) < 20 ||
+		!strings.Contains(string(args[3].([]byte)), "00-trace") {
 		t.Errorf("%s %v %v", query, args, err)
 	}
 	for _, body := range []string{"", "{}", "[1]", `{"specversion":"1.0"}`, "text"} {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/concord-tx/concord/client/api"
 )
 
 // Outbox writes events. It has no state of its own; all methods may be called concurrently.
@@ -29,7 +31,7 @@ func (o *Outbox) Add(ctx context.Context, tx *sql.Tx, events ...Event) error {
 	}
 	for len(events) > 0 {
 		n := min(len(events), eventsMax)
-		query, args, err := o.insert(events[:n], time.Now())
+		query, args, err := o.insert(events[:n], time.Now(), api.Traceparent(ctx))
 		if err != nil {
 			return err
 		}
@@ -42,9 +44,11 @@ func (o *Outbox) Add(ctx context.Context, tx *sql.Tx, events ...Event) error {
 }
 
 // insert makes the statement that writes events.
-func (o *Outbox) insert(events []Event, now time.Time) (query string, args []any, err error) {
+func (o *Outbox) insert(events []Event, now time.Time, trace string) (query string, args []any, err error) {
 	for i, e := range events {
-		e = e.complete(o.source, now)
+		if e = e.complete(o.source, now); e.Traceparent == "" {
+			e.Traceparent = trace
+		}
 		if err := e.check(); err != nil {
 			return "", nil, fmt.Errorf("outbox: event %d: %w", i, err)
 		}

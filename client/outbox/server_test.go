@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -187,6 +189,31 @@ func TestDecisionsAreEvents(t *testing.T) {
 	defer got.mu.Unlock()
 	if e := got.events[0]; e.Type != "io.concord.decision.commit" || e.Topic != "concord-commit" || len(e.Data) == 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestAServerWithoutEventsIsSaidToBeOne has what a server on RocketMQ answers.
+func TestAServerWithoutEventsIsSaidToBeOne(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusConflict)
+		_, _ = w.Write([]byte(`{"code": "eventsElsewhere", "title": "They are on RocketMQ."}`))
+	}))
+	t.Cleanup(s.Close)
+	c, err := api.New(api.Options{Endpoints: []string{s.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	consumer, err := NewConsumer(ConsumerOptions{
+		API: c, Group: "g", Topics: []string{"t"}, Handler: func(context.Context, Event) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := consumer.Run(t.Context()); !errors.Is(err, ErrElsewhere) {
+		t.Error(err)
 	}
 }
 

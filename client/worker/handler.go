@@ -29,7 +29,7 @@ type Task struct {
 	Input json.RawMessage
 	// Until is by when the step, or the saga, has to be done; zero if there is no such time.
 	Until time.Time
-	// Traceparent is the W3C trace context; "" if there is none.
+	// Traceparent is the W3C trace context, which the handler's context has, too; "" if there is none.
 	Traceparent string
 }
 

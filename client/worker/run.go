@@ -22,7 +22,7 @@ const (
 // run does one task and says how that went.
 func (w *Worker) run(ctx context.Context, g *given) {
 	t := g.Task // a copy: the handler may do with it what it likes
-	handling, cancel := context.WithCancelCause(ctx)
+	handling, cancel := context.WithCancelCause(api.WithTraceparent(ctx, t.Traceparent))
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
+	"github.com/concord-tx/concord/client/api"
 	"github.com/concord-tx/concord/client/outbox"
 )
 
@@ -167,7 +168,7 @@ func (o *Options) call(ctx context.Context, h outbox.Handler, e outbox.Event) (e
 			"stack", string(debug.Stack()))
 		err = fmt.Errorf("the handler has panicked: %v", what)
 	}()
-	err = h(ctx, e)
+	err = h(api.WithTraceparent(ctx, e.Traceparent), e)
 	finished = true
 	return err
 }
