@@ -31,6 +31,14 @@ var javaClasses = sync.OnceValues(func() (string, error) {
 // inJava starts a service in Java and returns its URL. peers are the arguments of the order service.
 func inJava(t *testing.T, coordinator *clienttest.Process, mode, service string, d *databases, peers ...string) string {
 	t.Helper()
+	url, _ := startJava(t, coordinator, mode, service, d, peers...)
+	return url
+}
+
+// startJava is inJava, and returns what kills the service as kill -9 does.
+func startJava(t *testing.T, coordinator *clienttest.Process, mode, service string, d *databases, peers ...string,
+) (url string, kill func()) {
+	t.Helper()
 	classes, err := javaClasses()
 	if err != nil {
 		t.Fatal(err)
@@ -67,10 +75,11 @@ func inJava(t *testing.T, coordinator *clienttest.Process, mode, service string,
 		}
 		close(ready)
 	}()
+	ended := sync.OnceFunc(func() { _ = cmd.Wait() })
 	t.Cleanup(func() {
 		_ = in.Close()
 		stuck := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
-		_ = cmd.Wait()
+		ended()
 		stuck.Stop()
 		_ = log.Close()
 		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
@@ -82,10 +91,10 @@ func inJava(t *testing.T, coordinator *clienttest.Process, mode, service string,
 		if !ok {
 			t.Fatalf("the %s service in Java has ended", service)
 		}
-		return url
+		return url, func() { _ = cmd.Process.Kill(); ended() }
 	case <-time.After(time.Minute):
 		t.Fatalf("the %s service in Java does not start", service)
-		return ""
+		return "", nil
 	}
 }
 
