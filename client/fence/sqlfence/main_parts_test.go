@@ -54,9 +54,10 @@ func runAll(m *testing.M) int {
 	}
 	maria.root = sql.OpenDB(connector)
 	maria.root.SetMaxOpenConns(50)
+	running := goleak.IgnoreCurrent() // getty and gost, which clienttest brings, keep a timer wheel for ever
 	code := m.Run()
 	_ = maria.root.Close()
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := goleak.Find(running); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -92,15 +93,21 @@ func ours(t testing.TB) string {
 // real returns a schema of its own in MariaDB, with a table that a statement makes, used with an isolation.
 func real(t testing.TB, name, table string, isolation sql.IsolationLevel) database {
 	t.Helper()
+	return realOn(t, maria.root, name, table, isolation)
+}
+
+// realOn is real on any server.
+func realOn(t testing.TB, root *sql.DB, name, table string, isolation sql.IsolationLevel) database {
+	t.Helper()
 	for _, text := range []string{
 		"CREATE OR REPLACE DATABASE " + name,
 		"CREATE TABLE " + name + ".effect (xid VARCHAR(128), branch_id BIGINT, event VARCHAR(20), KEY (xid, branch_id))",
 	} {
-		if _, err := maria.root.Exec(text); err != nil {
+		if _, err := root.Exec(text); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c, err := maria.root.Conn(t.Context())
+	c, err := root.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +119,7 @@ func real(t testing.TB, name, table string, isolation sql.IsolationLevel) databa
 			}
 		}
 	}
-	store, err := New(maria.root, Options{
+	store, err := New(root, Options{
 		Table: name + ".tcc_fence_log", Tx: &sql.TxOptions{Isolation: isolation},
 	})
 	if err != nil {
@@ -126,7 +133,7 @@ func real(t testing.TB, name, table string, isolation sql.IsolationLevel) databa
 		},
 		state: func(t testing.TB, key fence.Key) (s fence.State) {
 			t.Helper()
-			err := maria.root.QueryRow("SELECT status FROM "+name+".tcc_fence_log WHERE xid = ? AND branch_id = ?",
+			err := root.QueryRow("SELECT status FROM "+name+".tcc_fence_log WHERE xid = ? AND branch_id = ?",
 				key.XID, key.Branch).Scan(&s)
 			if err != nil && err != sql.ErrNoRows {
 				t.Fatal(err)
@@ -135,7 +142,7 @@ func real(t testing.TB, name, table string, isolation sql.IsolationLevel) databa
 		},
 		effect: func(t testing.TB, key fence.Key, event fence.Event) (n int) {
 			t.Helper()
-			err := maria.root.QueryRow("SELECT COUNT(*) FROM "+name+".effect WHERE xid = ? AND branch_id = ? AND event = ?",
+			err := root.QueryRow("SELECT COUNT(*) FROM "+name+".effect WHERE xid = ? AND branch_id = ? AND event = ?",
 				key.XID, key.Branch, event.String()).Scan(&n)
 			if err != nil {
 				t.Fatal(err)
@@ -148,7 +155,7 @@ func real(t testing.TB, name, table string, isolation sql.IsolationLevel) databa
 				t.Error(err)
 				return
 			}
-			if _, err := maria.root.Exec(fmt.Sprint("KILL ", id)); err != nil {
+			if _, err := root.Exec(fmt.Sprint("KILL ", id)); err != nil {
 				t.Error(err)
 			}
 		},
