@@ -21,7 +21,8 @@ const (
 	KeyXID = "TX_XID"
 	// KeyXIDPlain is the same for proxies that drop names with an underscore.
 	KeyXIDPlain = "X-Tx-Xid"
-	// KeyBranchType is Seata's name for the type of the caller's branch. RootContext.java: KEY_BRANCH_TYPE.
+	// KeyBranchType is Seata's name for the type of the caller's branch. RootContext.java: KEY_BRANCH_TYPE. It is read and
+	// not written, see [CallerBranchType].
 	KeyBranchType = "TX_BRANCH_TYPE"
 )
 
@@ -85,9 +86,6 @@ func Inject(ctx context.Context, c Carrier) {
 		for _, name := range alsoXID() {
 			c.Set(name, "")
 		}
-		if t, ok := BranchType(ctx); ok {
-			c.Set(KeyBranchType, t.String())
-		}
 	}
 	if c.Get("traceparent") == "" {
 		propagation.TraceContext{}.Inject(ctx, traced{c})
@@ -108,15 +106,13 @@ func Extract(ctx context.Context, c Carrier) (context.Context, error) {
 		return ctx, err
 	}
 	ctx = client.WithXID(ctx, xid)
-	switch c.Get(KeyBranchType) {
-	case seata.BranchTCC.String():
-		ctx = WithBranchType(ctx, seata.BranchTCC)
-	case seata.BranchAT.String():
-		ctx = WithBranchType(ctx, seata.BranchAT)
-	case seata.BranchXA.String():
-		ctx = WithBranchType(ctx, seata.BranchXA)
-	case seata.BranchSaga.String():
-		ctx = WithBranchType(ctx, seata.BranchSaga)
+	if _, ok := BranchType(ctx); ok {
+		ctx = WithBranchType(ctx, seata.BranchAT) // it was about another transaction
+	}
+	for _, t := range []seata.BranchType{seata.BranchAT, seata.BranchTCC, seata.BranchSaga, seata.BranchXA} {
+		if c.Get(KeyBranchType) == t.String() {
+			ctx = context.WithValue(ctx, callerKey{}, t)
+		}
 	}
 	return ctx, nil
 }
@@ -220,14 +216,26 @@ func positive(s string, bits int) bool {
 
 type branchTypeKey struct{}
 
-// WithBranchType returns a context that says of what type the branch is that calls are made in. Those who are called
-// over gRPC or Dubbo by Seata's conventions are told.
+// WithBranchType returns a context that says of what type the branch is that is being worked in: the try of a TCC
+// action has seata.BranchTCC, so that drivers do not make a second branch of what it does itself. It holds in this
+// process, and is told to nobody: what others do at its request is theirs to undo.
 func WithBranchType(ctx context.Context, t seata.BranchType) context.Context {
 	return context.WithValue(ctx, branchTypeKey{}, t)
 }
 
-// BranchType returns the type that [WithBranchType] or a caller has said; ok is false if nobody has.
+// BranchType returns the type that [WithBranchType] has said; ok is false if nobody has.
 func BranchType(ctx context.Context) (t seata.BranchType, ok bool) {
 	t, ok = ctx.Value(branchTypeKey{}).(seata.BranchType)
+	return t, ok
+}
+
+type callerKey struct{}
+
+// CallerBranchType returns of what type the caller's branch is, if the caller was Seata's and said so, as its filters
+// for gRPC and Dubbo do. Nothing follows from it by itself. TCC means that the caller has registered a TCC branch for
+// what it calls: a service that implements such a Java interface continues with [WithBranchType]; any other would lose
+// the undo of what it does.
+func CallerBranchType(ctx context.Context) (t seata.BranchType, ok bool) {
+	t, ok = ctx.Value(callerKey{}).(seata.BranchType)
 	return t, ok
 }

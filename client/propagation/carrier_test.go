@@ -37,15 +37,34 @@ func TestWhatIsInjectedIsExtracted(t *testing.T) {
 	h := http.Header{}
 	ctx := propagation.WithBranchType(traced(client.WithXID(t.Context(), xid), 7), seata.BranchTCC)
 	propagation.Inject(ctx, propagation.Header(h))
-	for name, want := range map[string]string{"TX_XID": xid, "X-Tx-Xid": xid, "TX_BRANCH_TYPE": "TCC"} {
+	for name, want := range map[string]string{"TX_XID": xid, "X-Tx-Xid": xid, "TX_BRANCH_TYPE": ""} {
 		if h.Get(name) != want {
 			t.Errorf("%s is %q", name, h.Get(name))
 		}
 	}
 	got, err := propagation.Extract(t.Context(), propagation.Header(h))
-	kind, ok := propagation.BranchType(got)
-	if err != nil || client.XID(got) != xid || traceOf(got) != 7 || !ok || kind != seata.BranchTCC {
-		t.Errorf("%v: xid %q, trace %d, branch type %s", err, client.XID(got), traceOf(got), kind)
+	if _, typed := propagation.BranchType(got); err != nil || client.XID(got) != xid || traceOf(got) != 7 || typed {
+		t.Errorf("%v: xid %q, trace %d, branch type %t", err, client.XID(got), traceOf(got), typed)
+	}
+}
+
+// A service that is called makes its own branches, whatever the caller is in: otherwise nobody would undo them.
+func TestBranchTypeOfTheCallerIsOnlyTold(t *testing.T) {
+	t.Parallel()
+	h := propagation.Header{"Tx_xid": {xid}, "Tx_branch_type": {"TCC"}}
+	ctx, err := propagation.Extract(t.Context(), h)
+	caller, said := propagation.CallerBranchType(ctx)
+	if _, typed := propagation.BranchType(ctx); err != nil || typed || !said || caller != seata.BranchTCC {
+		t.Errorf("%v: typed %t, caller %s", err, typed, caller)
+	}
+	ctx, _ = propagation.Extract(propagation.WithBranchType(t.Context(), seata.BranchTCC), h)
+	if kind, ok := propagation.BranchType(ctx); !ok || kind != seata.BranchAT {
+		t.Errorf("in another transaction: %s", kind)
+	}
+	h["Tx_branch_type"] = []string{"nonsense"}
+	ctx, _ = propagation.Extract(t.Context(), h)
+	if kind, said := propagation.CallerBranchType(ctx); said {
+		t.Errorf("nonsense is %s", kind)
 	}
 }
 

@@ -13,9 +13,11 @@
 // pass everywhere: nginx drops it unless underscores_in_headers is on (seen with 1.22.1), Envoy and some load
 // balancers do if they are told to be strict. A service behind such a proxy would not take part, and nobody would
 // notice. X-Tx-Xid, which passes, is written beside it; for a service of Seata the proxy has to be configured.
-// TX_BRANCH_TYPE is what Seata's gRPC and Dubbo filters tell the type of the caller's branch by; it is written only if
-// a context has one. traceparent and tracestate are W3C's, and are left alone if somebody else has written or read
-// them.
+// traceparent and tracestate are W3C's, and are left alone if somebody else has written or read them.
+//
+// TX_BRANCH_TYPE is what Seata's gRPC and Dubbo filters tell the type of the caller's branch by. TCC there has the
+// called service make no AT branch. It is not written: a try that calls a service would so have that service's work
+// never undone. It is read for who needs it, see [CallerBranchType].
 //
 // # What holds
 //

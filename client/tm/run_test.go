@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/concord-tx/concord/client"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/client/tm"
 	"github.com/concord-tx/concord/tc/seata"
 )
@@ -277,6 +278,25 @@ func TestParticipantOnlyRuns(t *testing.T) {
 	})
 	if err != nil || f.made() != "[begin begin commit commit]" {
 		t.Errorf("%v, %s", err, f.made())
+	}
+}
+
+// In the try of a TCC action drivers make no branches of their own; in a transaction that it begins they do.
+func TestTransactionInATryIsNotOfItsBranch(t *testing.T) {
+	t.Parallel()
+	try := propagation.WithBranchType(client.WithXID(t.Context(), outer), seata.BranchTCC)
+	m := tm.New(newFake())
+	for p, want := range map[tm.Propagation]seata.BranchType{
+		tm.Required: seata.BranchTCC, tm.RequiresNew: seata.BranchAT,
+	} {
+		if err := m.Run(try, tm.Options{Propagation: p}, func(ctx context.Context) error {
+			if kind, _ := propagation.BranchType(ctx); kind != want {
+				t.Errorf("%s: branches are %s", p, kind)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

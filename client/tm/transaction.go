@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/client"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/tc/seata"
 )
 
@@ -31,7 +32,12 @@ type Transaction struct {
 func (t *Transaction) XID() string { return t.xid }
 
 // Context returns a context that is in the transaction. What is done with it takes part.
-func (t *Transaction) Context(ctx context.Context) context.Context { return client.WithXID(ctx, t.xid) }
+func (t *Transaction) Context(ctx context.Context) context.Context {
+	if _, typed := propagation.BranchType(ctx); typed { // it was about a branch of the transaction around this one
+		ctx = propagation.WithBranchType(ctx, seata.BranchAT)
+	}
+	return client.WithXID(ctx, t.xid)
+}
 
 // Status asks the coordinator for the status; [Classify] tells what it means. GlobalFinished is the answer for a
 // transaction that the coordinator does not know, or no longer.

@@ -8,13 +8,8 @@ import (
 	"github.com/concord-tx/concord/client/propagation"
 )
 
-// Names of the attributes.
-const (
-	// AttributeXID has the xid.
-	AttributeXID = "txxid"
-	// AttributeBranchType has the type of the caller's branch.
-	AttributeBranchType = "txbranchtype"
-)
+// AttributeXID is the attribute that has the xid.
+const AttributeXID = "txxid"
 
 // attributes are an event's as a carrier.
 type attributes struct{ e *event.Event }
@@ -24,8 +19,6 @@ func nameOf(key string) (name string, ok bool) {
 	switch key {
 	case propagation.KeyXID:
 		return AttributeXID, true
-	case propagation.KeyBranchType:
-		return AttributeBranchType, true
 	case "traceparent", "tracestate":
 		return key, true
 	}

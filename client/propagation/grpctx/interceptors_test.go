@@ -31,7 +31,7 @@ const xid = "10.0.0.1:8091:4194305"
 // told is what a handler sees of a call.
 func told(ctx context.Context) string {
 	md, _ := metadata.FromIncomingContext(ctx)
-	kind, _ := propagation.BranchType(ctx)
+	kind, _ := propagation.CallerBranchType(ctx)
 	return fmt.Sprintf("xid=%s kind=%s trace=%d names=%d", client.XID(ctx), kind,
 		trace.SpanContextFromContext(ctx).TraceID()[0], len(md.Get("tx_xid"))+len(md.Get("x-tx-xid")))
 }
@@ -133,7 +133,7 @@ func TestCallsAndStreamsCarryTheTransaction(t *testing.T) {
 		want string
 	}{
 		{"own", ctx, own, "xid=" + xid + " kind=AT trace=7 names=2"},
-		{"with its type", propagation.WithBranchType(ctx, seata.BranchTCC), own, "xid=" + xid + " kind=TCC trace=7 names=2"},
+		{"in a try", propagation.WithBranchType(ctx, seata.BranchTCC), own, "xid=" + xid + " kind=AT trace=7 names=2"},
 		{"no transaction", t.Context(), own, "xid= kind=AT trace=0 names=0"},
 		{"stranger", ctx, stranger, "xid= kind=AT trace=7 names=0"},
 		{
