@@ -24,18 +24,20 @@ type phaseTwo struct {
 	workers int
 	queue   []func() // in order of arrival
 	idle    sync.Cond
+	// underway are second phases that wait or run, and who is to be told of their end.
+	underway map[task][]answer
 }
 
 func (p *phaseTwo) init(ctx context.Context, c *Client) {
 	p.client = c
 	p.idle.L = &p.mu
+	p.underway = make(map[task][]answer)
 	p.deadline = func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, c.o.PhaseTwoTimeout) }
 }
 
-// submit has something done, at once or later; false: there is too much to do, or the client is being closed.
+// submit has something done, at once or later; false: there is too much to do, or the client is being closed. The mutex
+// is held.
 func (p *phaseTwo) submit(do func()) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
 	case p.closed:
 		return false
@@ -97,27 +99,69 @@ func (p *phaseTwo) wait() int {
 	return p.workers
 }
 
+// task is a second phase. A coordinator that has waited for its answer for too long asks for it again.
+type task struct {
+	Branch
+	op string
+}
+
+// answer tells a coordinator how a second phase went.
+type answer func(s seata.BranchStatus, why error)
+
 func (p *phaseTwo) commit(l *link, id int32, m *seata.BranchCommitRequest) {
 	b := Branch{XID: m.XID, ID: m.BranchID, Type: m.BranchType, Resource: m.ResourceID, Data: m.ApplicationData}
-	answer := func(s seata.BranchStatus, why error) {
-		p.answer(l, outgoing{kind: seata.Response, id: id, msg: &seata.BranchCommitResponse{
-			Result: resultOf(why), XID: b.XID, BranchID: b.ID, Status: s,
-		}})
-	}
-	if !p.submit(func() { answer(p.do(b, "commit", Resource.Commit, seata.BranchCommitFailedRetryable)) }) {
-		answer(seata.BranchCommitFailedRetryable, errBusy)
-	}
+	p.handle(task{b, "commit"}, Resource.Commit, seata.BranchCommitFailedRetryable,
+		func(s seata.BranchStatus, why error) {
+			p.answer(l, outgoing{kind: seata.Response, id: id, msg: &seata.BranchCommitResponse{
+				Result: resultOf(why), XID: b.XID, BranchID: b.ID, Status: s,
+			}})
+		})
 }
 
 func (p *phaseTwo) rollback(l *link, id int32, m *seata.BranchRollbackRequest) {
 	b := Branch{XID: m.XID, ID: m.BranchID, Type: m.BranchType, Resource: m.ResourceID, Data: m.ApplicationData}
-	answer := func(s seata.BranchStatus, why error) {
-		p.answer(l, outgoing{kind: seata.Response, id: id, msg: &seata.BranchRollbackResponse{
-			Result: resultOf(why), XID: b.XID, BranchID: b.ID, Status: s,
-		}})
+	p.handle(task{b, "rollback"}, Resource.Rollback, seata.BranchRollbackFailedRetryable,
+		func(s seata.BranchStatus, why error) {
+			p.answer(l, outgoing{kind: seata.Response, id: id, msg: &seata.BranchRollbackResponse{
+				Result: resultOf(why), XID: b.XID, BranchID: b.ID, Status: s,
+			}})
+		})
+}
+
+// method is Resource.Commit or Resource.Rollback.
+type method func(Resource, context.Context, Branch) (seata.BranchStatus, error)
+
+// repeatsMax is how many answers one second phase that is under way may owe.
+const repeatsMax = 64
+
+// handle has a second phase done, and answered. One that is asked for again while it is under way is not done twice:
+// its end answers both.
+func (p *phaseTwo) handle(t task, do method, retry seata.BranchStatus, tell answer) {
+	p.mu.Lock()
+	owed, underway := p.underway[t]
+	switch {
+	case underway && len(owed) < repeatsMax:
+		p.underway[t] = append(owed, tell)
+		p.mu.Unlock()
+		return
+	case !underway && p.submit(func() { p.carryOut(t, do, retry) }):
+		p.underway[t] = []answer{tell}
+		p.mu.Unlock()
+		return
 	}
-	if !p.submit(func() { answer(p.do(b, "rollback", Resource.Rollback, seata.BranchRollbackFailedRetryable)) }) {
-		answer(seata.BranchRollbackFailedRetryable, errBusy)
+	p.mu.Unlock()
+	tell(retry, errBusy)
+}
+
+// carryOut does a second phase and tells all who have asked for it.
+func (p *phaseTwo) carryOut(t task, do method, retry seata.BranchStatus) {
+	status, why := p.do(t, do, retry)
+	p.mu.Lock()
+	owed := p.underway[t]
+	delete(p.underway, t)
+	p.mu.Unlock()
+	for _, tell := range owed {
+		tell(status, why)
 	}
 }
 
@@ -138,24 +182,23 @@ func resultOf(why error) seata.Result {
 
 // do does one second phase and returns the status to answer, and why it is not better.
 func (p *phaseTwo) do(
-	b Branch, op string, method func(Resource, context.Context, Branch) (seata.BranchStatus, error),
-	retry seata.BranchStatus,
+	t task, do method, retry seata.BranchStatus,
 ) (status seata.BranchStatus, err error) {
 	ctx, cancel := p.deadline()
 	defer cancel()
-	log := p.client.log.With("op", op, "xid", b.XID, "branch", b.ID, "resource", b.Resource)
+	log := p.client.log.With("op", t.op, "xid", t.XID, "branch", t.ID, "resource", t.Resource)
 	defer func() {
 		if v := recover(); v != nil {
 			log.Error("second phase panicked, to be repeated", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			status, err = retry, fmt.Errorf("panic: %v", v)
 		}
 	}()
-	r := p.client.resource(resourceKey{b.Type, b.Resource})
+	r := p.client.resource(resourceKey{t.Type, t.Resource})
 	if r == nil {
-		log.Warn("second phase of a resource that is not served here, to be repeated", "type", b.Type.String())
+		log.Warn("second phase of a resource that is not served here, to be repeated", "type", t.Type.String())
 		return retry, errNotServed
 	}
-	status, err = method(r, ctx, b)
+	status, err = do(r, ctx, t.Branch)
 	if err == nil && status == 0 {
 		err = errSilentEnd
 	}
@@ -194,6 +237,8 @@ func (p *phaseTwo) deleteUndoLog(m *seata.UndoLogDeleteRequest) {
 		return
 	}
 	const day = 24 * time.Hour
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.submit(func() {
 		ctx, cancel := p.deadline()
 		defer cancel()

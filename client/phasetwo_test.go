@@ -178,6 +178,45 @@ func TestSecondPhasesHaveABound(t *testing.T) {
 	}
 }
 
+func TestASecondPhaseThatIsAskedForAgainIsDoneOnce(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, nil)
+	c := open(t, Options{}, f)
+	var runs atomic.Int32
+	release := make(chan struct{})
+	err := c.Serve(t.Context(), &fakeResource{"r", func(context.Context, Branch) (seata.BranchStatus, error) {
+		runs.Add(1)
+		<-release
+		return seata.BranchCommitted, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const extra = 3
+	for id := range int32(repeatsMax + extra) {
+		f.conn().send(seata.RequestSync, id+1, &seata.BranchCommitRequest{
+			XID: "a:1:1", BranchID: 7, BranchType: seata.BranchTCC, ResourceID: "r",
+		})
+	}
+	f.wait("refusals", func(frames []seata.Frame) bool { return len(frames) == extra })
+	close(release)
+	f.wait("all answers", func(frames []seata.Frame) bool { return len(frames) == repeatsMax+extra })
+	done := 0
+	for _, answer := range f.answers() {
+		if answer == "PhaseTwo_Committed " {
+			done++
+		}
+	}
+	if done != repeatsMax || runs.Load() != 1 {
+		t.Errorf("%d answers of %d runs", done, runs.Load())
+	}
+	f.conn().commitBranch(1000) // when it has ended, it is done again
+	f.wait("another answer", func(frames []seata.Frame) bool { return len(frames) == repeatsMax+extra+1 })
+	if runs.Load() != 2 {
+		t.Errorf("%d runs", runs.Load())
+	}
+}
+
 func TestAnAnswerGoesBackOnTheNextConnection(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)

@@ -11,9 +11,9 @@ import (
 	"github.com/concord-tx/concord/tc/seata"
 )
 
-// Resource does the second phase of branches. Its methods may be called concurrently, repeatedly, late, and for
-// branches whose first phase has not run and perhaps never will. Their context ends after Options.PhaseTwoTimeout, or
-// when the client is closed; it is of no global transaction.
+// Resource does the second phase of branches. Its methods may be called concurrently, repeatedly (in this client not
+// for the same branch at once), late, and for branches whose first phase has not run and perhaps never will. Their
+// context ends after Options.PhaseTwoTimeout, or when the client is closed; it is of no global transaction.
 //
 // Commit and Rollback return the status that is answered. An error is logged; with a zero status it is answered as
 // failed and to be repeated, and so is a panic.
