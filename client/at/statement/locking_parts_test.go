@@ -130,8 +130,7 @@ func TestSubQueriesOfImagesReadWhatTheStatementReads(t *testing.T) {
 	t.Parallel()
 	a, b := sessions(t)
 	a.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-	a.run("BEGIN")
-	a.run("DO (SELECT COUNT(*) FROM stock)") // the snapshot is taken
+	a.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 	b.run("INSERT INTO `lines` VALUES (2, 2), (3, 3)")
 	before, after, err := a.images("UPDATE stock SET count = 0 WHERE id IN (SELECT stock_id FROM `lines`)", func() {})
 	a.run("ROLLBACK")
@@ -144,8 +143,7 @@ func TestImagesAreNoSnapshots(t *testing.T) {
 	t.Parallel()
 	a, b := sessions(t)
 	a.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-	a.run("BEGIN")
-	a.run("DO (SELECT COUNT(*) FROM stock)") // the snapshot is taken
+	a.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 	b.run("UPDATE stock SET count = 99 WHERE id = 1")
 	before, after, err := a.images("UPDATE stock SET count = 99 WHERE id = 1", func() {})
 	a.run("ROLLBACK")

@@ -35,8 +35,9 @@ func TestImagesShowExactlyWhatAStatementChanges(t *testing.T) {
 	seen := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		g := sqlgen.New(func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, "choice") })
-		w := newWorld(rt, db, g)
+		w := newWorld(rt, db)
 		defer w.close()
+		w.fill(g)
 		for range 6 {
 			w.step(g.Statement(w.made...), seen)
 		}
@@ -59,21 +60,25 @@ type world struct {
 	log    []string
 }
 
-func newWorld(t *rapid.T, db *sql.DB, g *sqlgen.Generator) *world {
+func newWorld(t *rapid.T, db *sql.DB) *world {
 	conn, err := db.Conn(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, conn: conn, tables: statement.Tables{}, cache: statement.NewCache(statement.Options{})}
+	return &world{t: t, conn: conn, tables: statement.Tables{}, cache: statement.NewCache(statement.Options{})}
+}
+
+// fill makes the tables and their rows.
+func (w *world) fill(g *sqlgen.Generator) {
 	w.must("SET SESSION sql_mode = 'STRICT_TRANS_TABLES', SESSION auto_increment_increment = " +
-		[]string{"1", "3"}[rapid.IntRange(0, 1).Draw(t, "increment")])
+		[]string{"1", "3"}[rapid.IntRange(0, 1).Draw(w.t, "increment")])
 	for _, name := range []string{"first", "Second t"} {
 		made := g.Table(name)
 		w.must("DROP TABLE IF EXISTS `" + name + "`")
 		w.must(made.Create())
-		table, err := schema.Load(context.Background(), schema.DB(conn), schema.Quote(name))
+		table, err := schema.Load(context.Background(), schema.DB(w.conn), schema.Quote(name))
 		if err != nil {
-			t.Fatal(err)
+			w.fatal("%v", err)
 		}
 		w.tables[schema.Quote(name)] = table
 		w.made = append(w.made, made)
@@ -86,7 +91,6 @@ func newWorld(t *rapid.T, db *sql.DB, g *sqlgen.Generator) *world {
 			w.log = append(w.log, fmt.Sprintf("%v: %v", s, err))
 		}
 	}
-	return w
 }
 
 func (w *world) must(query string) {
@@ -261,6 +265,11 @@ func (w *world) compare(s *statement.Statement, was, now map[string]string, befo
 	}
 	old, new := map[string]string{}, map[string]string{}
 	for _, u := range s.Undo(w.tables, before, after) {
+		for _, records := range []undo.Records{u.Before, u.After} {
+			if rows := texts(byName[records.Table], records); len(rows) != len(records.Rows) {
+				w.fatal("%d rows twice in an image", len(records.Rows)-len(rows))
+			}
+		}
 		maps.Copy(old, texts(byName[u.Before.Table], u.Before))
 		maps.Copy(new, texts(byName[u.After.Table], u.After))
 	}
