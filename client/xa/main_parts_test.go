@@ -4,70 +4,22 @@ package xa_test
 
 import (
 	"database/sql"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	_ "github.com/go-sql-driver/mysql"
 	"go.uber.org/goleak"
+
+	"github.com/concord-tx/concord/client/clienttest"
 )
 
-// server is the private MariaDB of this package's tests.
-type server struct {
-	dir, port string
-	databases atomic.Int64
-}
-
-var mariadb server
-
-const script = "../../.ci/parts/mariadb.sh"
-
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	leaks := goleak.IgnoreCurrent() // goroutines of libraries that exist before any test
-	dir, err := os.MkdirTemp("", "xa")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	mariadb.dir = filepath.Join(dir, "mariadb")
-	if out, err := exec.Command(script, "start", mariadb.dir).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
-		return 1
-	}
-	defer func() { _ = exec.Command(script, "stop", mariadb.dir).Run() }()
-	port, err := os.ReadFile(filepath.Join(mariadb.dir, "port"))
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	mariadb.port = strings.TrimSpace(string(port))
-	code := m.Run()
-	if err := goleak.Find(leaks); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	return code
-}
-
-// dsn of a database; "": of none.
-func (s *server) dsn(database string) string {
-	return "root@tcp(127.0.0.1:" + s.port + ")/" + database
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
 // database makes a database with two accounts of 100 each, and returns its DSN and a pool of bare connections.
 func database(t *testing.T) (dsn string, bare *sql.DB) {
 	t.Helper()
-	name := fmt.Sprintf("xa_%d", mariadb.databases.Add(1))
-	root := open(t, mariadb.dsn(""))
-	must(t, root, "CREATE DATABASE "+name)
-	dsn = mariadb.dsn(name)
+	dsn = clienttest.Database(t)
 	bare = open(t, dsn)
 	must(t, bare, "CREATE TABLE account (id INT PRIMARY KEY, balance INT NOT NULL)")
 	must(t, bare, "INSERT INTO account VALUES (1, 100), (2, 100)")

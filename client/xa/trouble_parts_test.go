@@ -142,8 +142,8 @@ func TestALostConnectionAtAnyStepLosesNoMoney(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				s := prepare(t, xa.Options{})
-				wire := newCable(t, "127.0.0.1:"+mariadb.port)
-				s.dsn = strings.Replace(s.dsn, "127.0.0.1:"+mariadb.port, wire.listener.Addr().String(), 1)
+				wire := newCable(t, address(t, s.dsn))
+				s.dsn = strings.Replace(s.dsn, address(t, s.dsn), wire.listener.Addr().String(), 1)
 				s.db = s.open(t, xa.Options{RecoverEvery: -1, ResourceID: "through the cable"})
 				wire.cutAt(step, answered)
 				err := localTransaction(s)
@@ -206,8 +206,8 @@ func TestASecondPhaseWhoseAnswerIsLostIsRepeated(t *testing.T) {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
 				s := prepare(t, xa.Options{})
-				wire := newCable(t, "127.0.0.1:"+mariadb.port)
-				s.dsn = strings.Replace(s.dsn, "127.0.0.1:"+mariadb.port, wire.listener.Addr().String(), 1)
+				wire := newCable(t, address(t, s.dsn))
+				s.dsn = strings.Replace(s.dsn, address(t, s.dsn), wire.listener.Addr().String(), 1)
 				s.db = s.open(t, xa.Options{RecoverEvery: -1, HeldMax: held})
 				s.take(t)
 				b := s.notes.only(t, s.xid)

@@ -11,6 +11,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/concord-tx/concord/client"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/tc/seata"
 )
 
@@ -56,7 +57,11 @@ func (c *conn) begin(ctx context.Context, opts driver.TxOptions) (*tx, error) {
 	if !c.Conn.IsValid() {
 		return nil, driver.ErrBadConn
 	}
-	id, err := x.coordinator.RegisterBranch(ctx, x.branchOf(key{xid: xid}))
+	b := x.branchOf(key{xid: xid})
+	if trace := propagation.TraceParent(ctx); trace != "" {
+		b.Data = `{"traceparent":"` + trace + `"}` // the coordinator puts what it does for the branch below that span
+	}
+	id, err := x.coordinator.RegisterBranch(ctx, b)
 	if err != nil {
 		return nil, fmt.Errorf("register XA branch at %s: %w", x.o.ResourceID, err)
 	}

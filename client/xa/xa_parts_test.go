@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/concord-tx/concord/client"
+	"github.com/concord-tx/concord/client/propagation"
 	"github.com/concord-tx/concord/client/xa"
 	"github.com/concord-tx/concord/tc/seata"
 )
@@ -121,7 +124,7 @@ func TestABranchIsPreparedAndThenCommittedOrRolledBack(t *testing.T) {
 				b := s.notes.only(t, s.xid)
 				name := s.dsn[strings.LastIndex(s.dsn, "/"):]
 				if b.Type != seata.BranchXA || b.Locks != "" || b.Data != "" ||
-					b.Resource != "jdbc:mysql://127.0.0.1:"+mariadb.port+name {
+					b.Resource != "jdbc:mysql://"+address(t, s.dsn)+name {
 					t.Errorf("the branch is %+v", b)
 				}
 				want, then := seata.BranchRollbacked, 100
@@ -135,9 +138,38 @@ func TestABranchIsPreparedAndThenCommittedOrRolledBack(t *testing.T) {
 					t.Errorf("%d branches are still prepared", n)
 				}
 				s.take(t) // the pool works
+				s.second(t, s.notes.all(s.xid)[1], false, seata.BranchRollbacked)
 			})
 		}
 	}
+}
+
+// address is HOST:PORT of a DSN.
+func address(t *testing.T, dsn string) string {
+	t.Helper()
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Addr
+}
+
+func TestTheTraceGoesAlongWithTheBranch(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, xa.Options{})
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	ctx, err := propagation.Extract(s.ctx, propagation.Header{"Traceparent": {parent}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.db.ExecContext(client.WithXID(ctx, s.xid), "UPDATE account SET balance = 90 WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	b := s.notes.only(t, s.xid)
+	if want := `{"traceparent":"` + parent + `"}`; b.Data != want {
+		t.Errorf("the branch's data is %s, want %s", b.Data, want)
+	}
+	s.second(t, b, false, seata.BranchRollbacked)
 }
 
 func TestAnotherProcessFinishesABranchWhoseProcessIsGone(t *testing.T) {

@@ -1,7 +1,6 @@
 package xa
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -151,11 +150,4 @@ func FuzzPlain(f *testing.F) {
 			t.Errorf("%q is not plain", s)
 		}
 	})
-}
-
-func ExampleOptions() {
-	// Services in Java that use MariaDB's driver know the database by another name.
-	o := Options{ResourceID: "jdbc:mariadb://db:3306/orders", BranchTimeout: 2 * time.Minute}
-	fmt.Println(o.ResourceID, o.BranchTimeout)
-	// Output: jdbc:mariadb://db:3306/orders 2m0s
 }

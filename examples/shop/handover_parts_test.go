@@ -45,7 +45,8 @@ func (e *estate) inGo(t *testing.T) (db *sql.DB, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err = xa.OpenDB(t.Context(), c, e.databases.dsn(stockService), xa.Options{ResourceID: e.resource, RecoverEvery: -1})
+	o := xa.Options{ResourceID: e.resource, RecoverEvery: -1}
+	db, err = xa.OpenDB(t.Context(), c, e.databases.dsn(stockService), o)
 	if err != nil {
 		t.Fatal(err)
 	}
