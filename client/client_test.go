@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -245,11 +246,15 @@ func TestRequestsAreChecked(t *testing.T) {
 
 func TestOpenSaysWhyThereIsNoCoordinator(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	_, err := client.Open(ctx, client.Options{Application: "a", Nodes: client.Static(clienttest.FreeAddress(t))})
-	if !errors.Is(err, client.ErrNoCoordinator) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v", err)
+	p := clienttest.NewProxy(t, "127.0.0.1:1")
+	p.Refuse(true)
+	for address, why := range map[string]string{p.Addr(): "register at ", "127.0.0.1:1": "connection refused"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		_, err := client.Open(ctx, client.Options{Application: "a", Nodes: client.Static(address)})
+		if !errors.Is(err, client.ErrNoCoordinator) || !errors.Is(err, context.DeadlineExceeded) ||
+			!strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", address, err, why)
+		}
+		cancel()
 	}
-	t.Log(err)
 }
