@@ -201,7 +201,8 @@ type Started struct {
 	New bool
 }
 
-// Start begins a run, durably, or finds the one that has its key.
+// Start begins a run, durably, or finds the one that has its key. The error is a [*NotStartedError], or an
+// [*UnknownError] without an xid if no answer has come: then start again, with the same key.
 func (c *Client) Start(ctx context.Context, s Start) (started Started, err error) {
 	body := map[string]any{"saga": s.Saga}
 	number(body, "version", s.Version)
@@ -213,8 +214,11 @@ func (c *Client) Start(ctx context.Context, s Start) (started Started, err error
 	}
 	r := api.Request{Method: http.MethodPost, Path: "/sagas/runs", Body: body, Repeatable: s.Key != ""}
 	answer, err := c.api.Do(ctx, r, &started)
-	if err != nil {
-		return started, refusal(err)
+	switch {
+	case errors.Is(err, api.ErrUnknown) || err != nil && answer.Status == http.StatusCreated:
+		return started, &UnknownError{Err: err}
+	case err != nil:
+		return started, &NotStartedError{Saga: s.Saga, Key: s.Key, Err: refusal(err)}
 	}
 	started.New = answer.Status == http.StatusCreated
 	return started, nil

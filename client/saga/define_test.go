@@ -44,7 +44,8 @@ func everything() *saga.Builder {
 			saga.Ask("sure", "Send ${saga.key}?", "operator").Show(saga.Map{"total": saga.E("input.total")}),
 			saga.Choose("way", "small", saga.Case{Name: "large", When: "input.total > 100"}),
 			saga.Do("charge", saga.Task("charge", saga.E("input"))).After("way.large").Pivot().When("input.total > 0"),
-			saga.Do("gift", saga.Task("gift", nil)).After("way.small").ReadOnly(),
+			saga.Do("gift", saga.Task("gift", nil)).After("way.small").ReadOnly().IfRefused("sorry"),
+			saga.Do("sorry", saga.PUT("https://mail.example/sorry", nil)).ReadOnly(),
 		)
 }
 
@@ -94,7 +95,8 @@ steps:
   - {id: sure, approval: {prompt: "Send ${saga.key}?", by: [operator], data: {total: "${input.total}"}}}
   - {id: way, choice: {cases: [{case: large, when: input.total > 100}], else: small}}
   - {id: charge, worker: {task: charge, input: "${input}"}, after: [way.large], pivot: true, when: input.total > 0}
-  - {id: gift, worker: {task: gift}, after: [way.small], readOnly: true}
+  - {id: gift, worker: {task: gift}, after: [way.small], readOnly: true, onRefused: sorry}
+  - {id: sorry, call: {method: PUT, url: "https://mail.example/sorry"}, readOnly: true}
 `))
 	if definition.Broken(findings) {
 		t.Fatal(findings)

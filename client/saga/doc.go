@@ -19,7 +19,8 @@
 //   - Publishing what is published already, and starting with a key that was started with, change nothing: both may be
 //     repeated, also after a crash.
 //   - Awaiting has three answers: nil, the saga is done; [*CompensatedError], it is undone; [*UnknownError], neither is
-//     true yet, because time is up or a person is needed. [OutcomeOf] has them in one word.
+//     true yet, because time is up or a person is needed. Starting may fail beside that: [*NotStartedError].
+//     [OutcomeOf] has them in one word.
 //   - All methods of Client may be called concurrently. Builders may not.
 //
 // # Where to start reading

@@ -13,6 +13,7 @@ const (
 	Done        Outcome = iota + 1 // all of it is done
 	Compensated                    // all that was done is undone
 	Unknown                        // neither is true yet
+	NotStarted                     // it was not begun, by this request at least
 )
 
 // String returns the outcome in a word.
@@ -24,15 +25,20 @@ func (o Outcome) String() string {
 		return "compensated"
 	case Unknown:
 		return "unknown"
+	case NotStarted:
+		return "notStarted"
 	}
 	return fmt.Sprintf("Outcome(%d)", uint8(o))
 }
 
-// OutcomeOf says what an error of Await means; nil is Done. An error that Await does not return is Unknown.
+// OutcomeOf says what an error of Await, Start or Saga.Run means; nil is Done. Any other error is Unknown.
 func OutcomeOf(err error) Outcome {
 	var compensated *CompensatedError
 	var output *OutputError
+	var start *NotStartedError
 	switch {
+	case errors.As(err, &start):
+		return NotStarted
 	case err == nil || errors.As(err, &output):
 		return Done
 	case errors.As(err, &compensated):
@@ -40,6 +46,21 @@ func OutcomeOf(err error) Outcome {
 	}
 	return Unknown
 }
+
+// NotStartedError says that a request to start a run began none, and why: the input does not fit, or nobody was
+// reached. What is known of an earlier request with the same key is not changed by that.
+type NotStartedError struct {
+	Saga, Key string
+	Err       error
+}
+
+// Error says so, and why.
+func (e *NotStartedError) Error() string {
+	return fmt.Sprintf("saga %q: not started: %v", e.Saga, e.Err)
+}
+
+// Unwrap returns why.
+func (e *NotStartedError) Unwrap() error { return e.Err }
 
 // CompensatedError says that a run has been undone.
 type CompensatedError struct {
@@ -59,6 +80,7 @@ func (e *CompensatedError) Error() string {
 
 // UnknownError says that a run is neither done nor undone yet. It goes on: Await may be called again.
 type UnknownError struct {
+	// XID is "" if it is not known whether there is a run.
 	XID string
 	// Status is the last that was seen; "" if none was.
 	Status Status
@@ -71,11 +93,14 @@ type UnknownError struct {
 
 // Error says what is known.
 func (e *UnknownError) Error() string {
-	text := fmt.Sprintf("saga %s: not ended", e.XID)
-	if e.Stuck {
-		text = fmt.Sprintf("saga %s: stuck", e.XID)
+	what := "not ended"
+	switch {
+	case e.XID == "":
+		return fmt.Sprintf("it is not known whether the saga was started: %v", e.Err)
+	case e.Stuck:
+		what = "stuck"
 	}
-	return fmt.Sprintf("%s: %v", text, e.Err)
+	return fmt.Sprintf("saga %s: %s: %v", e.XID, what, e.Err)
 }
 
 // Unwrap returns why nothing more is known.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -275,6 +277,66 @@ func TestAwaitOutlastsARestart(t *testing.T) {
 	if err := <-ended; err != nil || !done.Load() {
 		t.Error(err)
 	}
+}
+
+// TestEachEndHasItsOutcome goes through the ends of Run, which starts and awaits, and reads what their errors say.
+func TestEachEndHasItsOutcome(t *testing.T) {
+	t.Parallel()
+	y := setup(t)
+	shape := saga.Map{"type": "object", "required": []string{"path"}}
+	v := y.publish(saga.Define("ends").Input(shape).Deadline(time.Hour).Output(saga.Map{"path": saga.E("input.path")}).
+		Step(saga.Do("a", saga.PATCH(y.stock.URL+"/${input.path}", nil)).ReadOnly()))
+	type in struct {
+		Path string `json:"path,omitempty"`
+	}
+	of := func(c *saga.Client) saga.Saga[in, in] { return saga.Of[in, in](c, "ends") }
+	ends := of(y.client).Version(v.Version)
+	gone, err := api.New(api.Options{Endpoints: []string{"http://127.0.0.1:1"}, Patience: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, err := api.New(api.Options{Endpoints: []string{y.server.URL()}, Patience: -1, Transport: forgetful{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = gone.Close(), lost.Close() })
+	for _, c := range []struct {
+		name string
+		saga saga.Saga[in, in]
+		in   in
+		want saga.Outcome
+		is   error
+		text string
+	}{
+		{"done", ends, in{"go"}, saga.Done, nil, ""},
+		{"compensated", ends, in{"refuse"}, saga.Compensated, nil, "compensated: step a"},
+		{"bad input", ends, in{}, saga.NotStarted, saga.ErrBadInput, `saga "ends": not started`},
+		{"no such saga", of(y.client).Version(99), in{"go"}, saga.NotStarted, saga.ErrNotFound, "not started"},
+		{"nobody there", of(saga.NewClient(gone)), in{"go"}, saga.NotStarted, api.ErrUnreachable, "dial"},
+		{"answer lost", of(saga.NewClient(lost)), in{"go"}, saga.Unknown, api.ErrUnknown, "not known"},
+	} {
+		out, err := c.saga.Run(t.Context(), "", c.in)
+		got := saga.OutcomeOf(err)
+		if got != c.want || c.is != nil && !errors.Is(err, c.is) || got == saga.Done && out != c.in {
+			t.Errorf("%s: %v, not %v: %v", c.name, got, c.want, err)
+		}
+		if c.text != "" && !strings.Contains(fmt.Sprint(err), c.text) {
+			t.Errorf("%s says %v", c.name, err)
+		}
+	}
+}
+
+// forgetful loses every answer.
+type forgetful struct{}
+
+func (forgetful) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		_ = resp.Body.Close()
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		err = errors.New("lost")
+	}
+	return nil, err
 }
 
 func TestPublishingTwiceIsOneVersion(t *testing.T) {
