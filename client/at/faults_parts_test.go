@@ -441,3 +441,33 @@ func TestAFailedUndoLogIsReported(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+func TestACoordinatorThatRestartsInTheMiddleStillEndsTheBranch(t *testing.T) {
+	t.Parallel()
+	for _, commit := range []bool{true, false} {
+		s := setup(t, accounts, "INSERT INTO account VALUES (1, 'a', 10)")
+		s.client = clienttest.OpenWith(t, client.Options{
+			Nodes: client.Static(s.server.Addr()), NodeWait: 200 * time.Millisecond,
+		})
+		stopping := &intercepted{Client: s.client, after: s.server.Stop}
+		db := opened(t, stopping, s.config, at.Options{Resource: "restart"})
+		ctx, xid := begin(t, s.client)
+		if err := work(ctx, db); err != nil {
+			t.Errorf("the branch is registered, the coordinator is not needed any more: %v", err)
+		}
+		stopping.after = nil
+		if err := work(ctx, db); err == nil {
+			t.Error("a branch that nobody has registered was committed")
+		}
+		s.server.Restart()
+		clienttest.Eventually(t, "the client is connected again", func() bool {
+			_, err := s.client.Status(t.Context(), xid)
+			return err == nil
+		})
+		s.end(t, xid, commit)
+		want := map[bool]string{true: `"12.00"`, false: `"10.00"`}[commit]
+		if diff := cmp.Diff([]string{want}, rowsOf(t, s.plain, balance)); diff != "" {
+			t.Errorf("commit %t (-want +got)\n%s", commit, diff)
+		}
+	}
+}
