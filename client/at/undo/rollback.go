@@ -212,8 +212,8 @@ func (u *undoer) images(ctx context.Context, s *Statement) (before, after *image
 }
 
 // table asks for a table as it is and remains until the end of the transaction: what was known before may be old, and a
-// key of which only a part is known would find the rows of others. The first query takes the lock that makes changes of
-// the schema wait.
+// key of which only a part is known would find the rows of others. The first query locks no row, but has changes of the
+// schema wait, as writing does: a lock that had to grow later could be in a deadlock with them.
 func (u *undoer) table(ctx context.Context, name string) (*schema.Table, error) {
 	if t := u.tables[name]; t != nil {
 		return t, nil
@@ -226,7 +226,7 @@ func (u *undoer) table(ctx context.Context, name string) (*schema.Table, error) 
 	if s != "" {
 		quoted = schema.Quote(s) + "." + quoted
 	}
-	_, err = u.tx.ExecContext(ctx, "SELECT 1 FROM "+quoted+" WHERE FALSE")
+	_, err = u.tx.ExecContext(ctx, "SELECT 1 FROM "+quoted+" WHERE FALSE FOR UPDATE")
 	var t *schema.Table
 	if err == nil {
 		t, err = schema.Load(ctx, schema.DB(u.tx), name)

@@ -38,7 +38,12 @@ func setup(t testing.TB, statements ...string) *place {
 // setupMode has sessions with an SQL mode of their own, unless it is empty.
 func setupMode(t testing.TB, mode string, statements ...string) *place {
 	t.Helper()
-	dsn := clienttest.Database(t)
+	return setupOn(t, clienttest.Database(t), mode, statements...)
+}
+
+// setupOn uses a database that the caller has made.
+func setupOn(t testing.TB, dsn, mode string, statements ...string) *place {
+	t.Helper()
 	config, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
