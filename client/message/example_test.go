@@ -7,8 +7,10 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/concord-tx/concord/client/api"
+	"github.com/concord-tx/concord/client/fence/httpfence"
 	"github.com/concord-tx/concord/client/fence/sqlfence"
 	"github.com/concord-tx/concord/client/message"
 )
@@ -27,7 +29,10 @@ func ExampleSender_Do() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	http.Handle("/concord/check", message.CheckHandler(store, message.CheckOptions{}))
+	secrets := [][]byte{[]byte(os.Getenv("CALLBACK_SECRET"))} // callback.secrets of the server
+	http.Handle("/concord/check", message.CheckHandler(store, message.CheckOptions{
+		Verify: func(r *http.Request, body []byte) error { return httpfence.Verify(r, body, secrets, time.Now()) },
+	}))
 	sender, err := message.New(message.Options{
 		API: server, Store: store, CheckURL: "https://shop.example/concord/check", Application: "shop",
 	})

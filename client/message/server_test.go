@@ -360,6 +360,90 @@ func TestTheCoordinatorsSignatureIsVerified(t *testing.T) {
 	}
 }
 
+// TestEverythingThatAMessageMayHaveIsTaken has a real server look at each field, and what was delivered.
+func TestEverythingThatAMessageMayHaveIsTaken(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	headers := make(chan string, 10)
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		headers <- r.Header.Get("Shop") + " " + r.Header.Get("Concord-Operation") + " " + string(body)
+	}))
+	t.Cleanup(target.Close)
+	s, err := message.New(message.Options{
+		API: w.api, CheckURL: w.check.URL, CheckHeaders: map[string]string{"Shop": "1"}, CheckTimeout: time.Second,
+		CheckRetry:  message.Retry{First: time.Second, Max: time.Minute, Attempts: 3},
+		Application: "shop", Group: "blue",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	retry := message.Retry{First: 10 * time.Millisecond, Max: time.Second, Attempts: 7}
+	xid, err := s.Prepare(t.Context(), message.Message{
+		Name: "order", Timeout: time.Minute, Data: []int{1, 2}, Deliveries: []message.Delivery{
+			{URL: target.URL, Payload: map[string]int{"n": 7}, Headers: map[string]string{"Shop": "a"}, Timeout: time.Second},
+			{URL: target.URL, Payload: []byte("bytes"), Headers: map[string]string{"Shop": "b"}, Retry: retry},
+			{Topic: "mails", Payload: "text", Report: true},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Submit(t.Context(), xid); err != nil {
+		t.Fatal(err)
+	}
+	got := []string{<-headers, <-headers}
+	slices.Sort(got)
+	if want := []string{`a commit {"n":7}`, "b commit bytes"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	var detail struct {
+		Application, Group, Name, Data string
+		Branches                       []struct{ Kind, Ack string }
+	}
+	r := api.Request{Method: http.MethodGet, Path: api.Path("transactions", xid)}
+	if _, err := w.api.Do(t.Context(), r, &detail); err != nil {
+		t.Fatal(err)
+	}
+	if detail.Application != "shop" || detail.Group != "blue" || detail.Name != "order" || detail.Data != "[1,2]" ||
+		len(detail.Branches) != 4 || detail.Branches[3].Ack != "report" {
+		t.Errorf("%+v", detail)
+	}
+	for name, m := range map[string]message.Message{
+		"nowhere": {Deliveries: []message.Delivery{{}}},
+		"both":    {Deliveries: []message.Delivery{{URL: target.URL, Topic: "t"}}},
+		"none":    {},
+		"no JSON": {Deliveries: []message.Delivery{{Topic: "t", Payload: func() {}}}},
+		"no data": {Data: func() {}, Deliveries: []message.Delivery{{Topic: "t"}}},
+	} {
+		if xid, err := s.Prepare(t.Context(), m); err == nil {
+			t.Errorf("%s: prepared as %s", name, xid)
+		}
+	}
+}
+
+func TestOutcomesHaveWords(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, "sent"},
+		{fmt.Errorf("wrapped: %w", &message.RolledBackError{Cause: cause}), "rolledBack"},
+		{&message.UnknownError{XID: "x", Cause: cause}, "unknown"},
+		{&message.WithdrawnError{XID: "x"}, "withdrawn"},
+		{cause, "unknown"},
+	} {
+		if got := message.OutcomeOf(c.err); got.String() != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
+		if c.err != nil && !errors.Is(c.err, cause) && c.want != "withdrawn" {
+			t.Errorf("%v does not wrap its cause", c.err)
+		}
+	}
+}
+
 func TestWithoutACoordinatorNothingHappens(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

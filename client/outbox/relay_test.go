@@ -308,6 +308,37 @@ func TestARelayOutlastsItsDatabase(t *testing.T) {
 	})
 }
 
+// TestARelayThatIsWokenLooksAtOnce has one that looks once an hour.
+func TestARelayThatIsWokenLooksAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		b := &broker{fail: func(Event) error { return nil }}
+		r := relayOf(t, m, "one", b, 10)
+		r.o.Look = time.Hour
+		began := time.Now()
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = r.Run(ctx) }()
+		synctest.Wait()
+		m.mu.Lock()
+		m.add(3, func(int) string { return "k" })
+		m.mu.Unlock()
+		for range 5 { // more than one is one
+			r.Wake()
+		}
+		synctest.Wait()
+		if n := m.left(); n != 0 || time.Since(began) > time.Second {
+			t.Errorf("%d are left after %v", n, time.Since(began))
+		}
+		cancel()
+		<-ended
+		if m.owner != "" {
+			t.Error("the lease is not given back")
+		}
+	})
+}
+
 func TestARelayIsCheckedWhenItIsMade(t *testing.T) {
 	t.Parallel()
 	db, p := neverUsed(), &broker{}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/concord-tx/concord/client/fence"
 )
@@ -61,20 +62,23 @@ type Store interface {
 
 // NewFence makes a Fence of a store and of a table for the results of tasks, concord_result in the same database, as
 // migrations/client/0003_outbox.sql makes it. The statements are those of MySQL and MariaDB.
-func NewFence(db *sql.DB, store Store) Fence { return &sqlFence{db: db, store: store} }
+func NewFence(db *sql.DB, store Store) *SQLFence { return &SQLFence{db: db, store: store} }
 
-type sqlFence struct {
+// SQLFence is a Fence in a database. Its methods may be called concurrently.
+type SQLFence struct {
 	db    *sql.DB
 	store Store
 }
 
 const (
 	insertResult = "INSERT INTO concord_result (xid, branch_id, result) VALUES (?, ?, ?)"
+	cleanResults = "DELETE FROM concord_result WHERE created_at < CURRENT_TIMESTAMP(3) - INTERVAL ? SECOND " +
+		"ORDER BY created_at LIMIT 1000" // ix_concord_result_created
 	selectResult = "SELECT result FROM concord_result WHERE xid = ? AND branch_id = ?" // the primary key
 )
 
 // Once implements Fence.
-func (f *sqlFence) Once(ctx context.Context, t *Task, work Work) (result []byte, err error) {
+func (f *SQLFence) Once(ctx context.Context, t *Task, work Work) (result []byte, err error) {
 	event := fence.Action
 	if t.Compensation {
 		event = fence.Compensation
@@ -103,4 +107,20 @@ func (f *sqlFence) Once(ctx context.Context, t *Task, work Work) (result []byte,
 		return nil, fmt.Errorf("read the result of what was done before: %w", err)
 	}
 	return result, nil
+}
+
+// Clean deletes the results of tasks that are older than so long, in slices, and returns how many. Take longer than any
+// saga lasts: a copy of a task whose result is gone cannot be answered. The rows of the store have a Clean of their
+// own.
+func (f *SQLFence) Clean(ctx context.Context, olderThan time.Duration) (deleted int64, err error) {
+	for {
+		result, err := f.db.ExecContext(ctx, cleanResults, int64(olderThan.Seconds()))
+		if err != nil {
+			return deleted, fmt.Errorf("clean the results of tasks: %w", err)
+		}
+		n, err := result.RowsAffected()
+		if deleted += n; err != nil || n < 1000 {
+			return deleted, err
+		}
+	}
 }

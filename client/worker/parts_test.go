@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	_ "github.com/go-sql-driver/mysql" // the driver
 
@@ -21,7 +22,7 @@ import (
 // account is what the workers of a test change: a balance, by a known amount for each step.
 const account = "CREATE TABLE account (id INT PRIMARY KEY, balance INT NOT NULL) ENGINE = InnoDB"
 
-func openFence(t *testing.T) (*sql.DB, worker.Fence) {
+func openFence(t *testing.T) (*sql.DB, *worker.SQLFence) {
 	t.Helper()
 	db, err := sql.Open("mysql", clienttest.Database(t))
 	if err != nil {
@@ -99,6 +100,21 @@ func TestTheEffectOfATaskHappensOnce(t *testing.T) {
 	})
 	if _, err := call(refused, 3, false); !errors.As(err, &fail) || balance(t, db) != 1000 {
 		t.Errorf("a refusal changes nothing: %v", err)
+	}
+}
+
+func TestOldResultsAreDeleted(t *testing.T) {
+	t.Parallel()
+	db, f := openFence(t)
+	for i := range 2500 {
+		_, err := db.ExecContext(t.Context(), "INSERT INTO concord_result VALUES ('x', ?, 'null', "+
+			"CURRENT_TIMESTAMP(3) - INTERVAL ? SECOND)", i, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := f.Clean(t.Context(), 1000*time.Second); err != nil || n < 1490 || n > 1510 {
+		t.Errorf("%d are deleted: %v", n, err)
 	}
 }
 
