@@ -62,7 +62,7 @@ func (s *Statement) Check(t Tables, before, after []undo.Records, r Result) erro
 	}
 	switch s.kind {
 	case Delete:
-		return escaped(affected > len(old), "deleted more rows")
+		return escaped(affected > lost || added > 0, "deleted more rows")
 	case Update, UpdateJoin:
 		bound := changed
 		if r.FoundRows {
@@ -162,7 +162,9 @@ func (s *Statement) Undo(t Tables, before, after []undo.Records) []undo.Statemen
 		}
 		for _, row := range b {
 			key := table.Name + "\x00" + keyText(row)
-			if later, ok := now[key]; ok {
+			if later, ok := now[key]; ok && s.kind == Delete {
+				continue // it is still there
+			} else if ok {
 				update.Before.Rows = append(update.Before.Rows, row)
 				update.After.Rows = append(update.After.Rows, later)
 			} else {

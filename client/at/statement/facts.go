@@ -105,8 +105,6 @@ func (s *Statement) judgeChoice(f, values facts, clips ...*clip) *RefusedError {
 		return s.refuse(ReasonFunction, f.unknown)
 	case f.previous != "":
 		return s.refuse(ReasonPreviousStatement, f.previous)
-	case f.volatile != "":
-		return s.refuse(ReasonVolatile, f.volatile)
 	case f.sets || f.gets && values.sets:
 		return s.refuse(ReasonVariable, "")
 	case f.locks:
@@ -114,6 +112,7 @@ func (s *Statement) judgeChoice(f, values facts, clips ...*clip) *RefusedError {
 	case f.odd != "":
 		return s.refuse(ReasonSubquery, f.odd)
 	}
+	s.choice.volatile = f.volatile // whether that matters depends on the primary key
 	found := 0
 	for _, c := range clips {
 		found += c.share(s.dialect())

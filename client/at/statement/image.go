@@ -73,6 +73,11 @@ func (s *Statement) chosen(t target, args []driver.NamedValue) Query {
 	b.selectList(t.ref.qualifier() + ".")
 	b.write(" FROM ")
 	b.clip(s.choice.from)
+	if s.choice.volatile != "" {
+		b.pinned(t, s.choice.pinned)
+		b.write(" FOR UPDATE" + s.choice.lock)
+		return b.done()
+	}
 	where := s.choice.where
 	switch {
 	case s.joined:
@@ -99,6 +104,28 @@ func (s *Statement) chosen(t target, args []driver.NamedValue) Query {
 	return b.done()
 }
 
+// pinned writes the condition that the primary key has the values that WHERE compares it with.
+func (b *builder) pinned(t target, values map[string]value) {
+	for i, name := range t.table.Primary {
+		if i == 0 {
+			b.write(" WHERE ")
+		} else {
+			b.write(" AND ")
+		}
+		b.write(t.ref.qualifier() + "." + schema.Quote(name) + " = ")
+		switch v := values[strings.ToLower(name)]; v.kind {
+		case valueParam:
+			b.write("?")
+			b.arg(b.own[v.param].Value)
+		case valueText:
+			b.write("?")
+			b.arg(v.text)
+		default:
+			b.write(v.text)
+		}
+	}
+}
+
 // columns are those of a table that the images of a statement need. Generated columns follow the others by themselves.
 func (s *Statement) columns(t target) []schema.Column {
 	part := (s.kind == Update || s.kind == UpdateJoin) && !s.options.AllColumns &&
@@ -117,13 +144,13 @@ func (s *Statement) columns(t target) []schema.Column {
 }
 
 // After returns the queries that read the rows as the statement left them, by their primary keys. Before has the images
-// that the queries of Before read, one per table; a DELETE has no image afterwards. The queries lock, since without it
-// they would read a snapshot, in which rows that the statement matched but did not change may be older.
+// that the queries of Before read, one per table; a DELETE has an image afterwards only if it may have left some of
+// them. The queries lock, since without it they would read a snapshot, in which rows that the statement matched but did not change may be older.
 func (s *Statement) After(t Tables, args []driver.NamedValue, before []undo.Records, r Result) ([]Query, error) {
 	if args == nil {
 		args = []driver.NamedValue{}
 	}
-	if !s.kind.Changes() || s.kind == Delete {
+	if !s.kind.Changes() || s.kind == Delete && s.choice.volatile == "" {
 		return nil, nil
 	}
 	targets, err := s.targets(t)

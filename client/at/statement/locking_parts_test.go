@@ -157,6 +157,36 @@ func TestImagesAreNoSnapshots(t *testing.T) {
 	}
 }
 
+func TestARowThatIsChosenByTheClockIsUndoneOnlyIfItWas(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		statement string
+		before    int
+		undone    int
+	}{
+		{"UPDATE stock SET count = count + 1 WHERE id = 2 AND NOW() > '2001-01-01'", 1, 1},
+		{"UPDATE stock SET count = count + 1 WHERE id = 2 AND NOW() < '2001-01-01'", 1, 1}, // with equal images
+		{"DELETE FROM stock WHERE NOW() > '2001-01-01' AND id = 2 LIMIT 1", 1, 1},
+		{"DELETE FROM stock WHERE NOW() < '2001-01-01' AND id = 2 LIMIT 1", 1, 0},
+		{"DELETE FROM stock WHERE NOW() > '2001-01-01' AND id = 9", 0, 0},
+	} {
+		a, _ := sessions(t)
+		a.run("BEGIN")
+		w := &world{conn: a.conn, tables: a.tables}
+		was := w.whole()
+		before, after, err := a.images(c.statement, func() {})
+		if err != nil || count(before) != c.before {
+			t.Fatalf("%s: %d rows before: %v", c.statement, count(before), err)
+		}
+		s := statement.NewCache(statement.Options{}).Parse(c.statement)[0]
+		w.compare(s, was, w.whole(), before, after)
+		if undos := s.Undo(a.tables, before, after); len(undos) != c.undone {
+			t.Errorf("%s: %d undone: %+v", c.statement, len(undos), undos)
+		}
+		a.run("ROLLBACK")
+	}
+}
+
 // TestRandomSchedulesLeaveNothingUnseen has another transaction change rows at random between the before image and the
 // statement: whatever the isolation, either Check finds that, or the images show all that the statement changed.
 func TestRandomSchedulesLeaveNothingUnseen(t *testing.T) {

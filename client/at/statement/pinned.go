@@ -22,7 +22,11 @@ func pinned(e ast.ExprNode, known map[string]value) map[string]value {
 			if known == nil {
 				known = make(map[string]value)
 			}
-			known[column.Name.Name.L] = valueOf(e.R)
+			v := valueOf(e.R)
+			if _, ok := e.R.(*ast.ParenthesesExpr); ok {
+				v.kind = valueOther // locatePinned would not find it, or find another
+			}
+			known[column.Name.Name.L] = v
 		}
 	}
 	return known

@@ -45,7 +45,13 @@ func (s *Statement) Refuse(t Tables, args []driver.NamedValue) error {
 			return refused
 		}
 	}
-	if refused := s.judgeLimit(targets, args); refused != nil {
+	if s.choice.volatile != "" {
+		for _, target := range targets {
+			if s.joined || !s.pinsAll(target.table) {
+				return s.refuse(ReasonVolatile, s.choice.volatile)
+			}
+		}
+	} else if refused := s.judgeLimit(targets, args); refused != nil {
 		return refused
 	}
 	if s.insert == nil {
@@ -262,6 +268,15 @@ func (s *Statement) judgeLimit(targets []target, args []driver.NamedValue) *Refu
 		return nil
 	}
 	return s.refuse(ReasonLimit, "")
+}
+
+// pinsAll tells whether WHERE names the whole primary key, so that the image can be read by it and may have a row more
+// than what the statement chooses.
+func (s *Statement) pinsAll(t *schema.Table) bool {
+	return !slices.ContainsFunc(t.Primary, func(name string) bool {
+		v, ok := s.choice.pinned[strings.ToLower(name)]
+		return !ok || v.kind != valueNumber && v.kind != valueText && v.kind != valueParam
+	})
 }
 
 // pins tells whether a key column that equals a value can have one value only: comparing text with a number, or a large

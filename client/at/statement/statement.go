@@ -63,6 +63,8 @@ type choice struct {
 	distinct bool
 	// orderColumns are the columns of an ORDER BY that has nothing else.
 	orderColumns []string
+	// volatile is a function whose value differs each time, by which rows are chosen.
+	volatile string
 	// pinned are columns that WHERE compares for equality with a number or parameter, joined by AND only.
 	pinned map[string]value
 }
