@@ -363,6 +363,39 @@ func TestALostAnswerToPhaseTwoIsAskedForAgainAndDoneOnce(t *testing.T) {
 	}
 }
 
+// TestABranchThatMayBeRegisteredIsNotTried: the answer to its registration is lost. It is cancelled without a try.
+func TestABranchThatMayBeRegisteredIsNotTried(t *testing.T) {
+	t.Parallel()
+	r := &rig{server: clienttest.Start(t), calls: &calls{}, memory: &fencetest.Memory{}}
+	proxy := clienttest.NewProxy(t, r.server.Addr())
+	r.client = clienttest.OpenWith(t, client.Options{
+		Nodes: client.Static(proxy.Addr()), RequestTimeout: 300 * time.Millisecond,
+	})
+	r.service = bind(t, r.client, r.calls.action("stock"), tcc.WithFence(r.memory))
+	proxy.Rule(func(f clienttest.Frame) clienttest.Action {
+		if _, ok := f.Message().(*seata.BranchRegisterResponse); ok && f.Direction == clienttest.ToClient {
+			return clienttest.Swallow
+		}
+		return clienttest.Pass
+	})
+	ctx, xid := r.begin(t, time.Minute)
+	if err := r.service.Try(ctx, order{SKU: 1}); !errors.Is(err, client.ErrUnknown) {
+		t.Errorf("try: %v", err)
+	}
+	g := r.server.Transaction(xid)
+	if g == nil || len(g.Branches) != 1 {
+		t.Fatalf("the coordinator knows %+v", g)
+	}
+	if _, err := r.client.Rollback(t.Context(), xid); err != nil {
+		t.Fatal(err)
+	}
+	r.ends(t, xid, txn.RolledBack)
+	r.expect(t)
+	if s := r.memory.State(fence.Key{XID: xid, Branch: g.Branches[0].ID}); s != fence.Suspended {
+		t.Errorf("the fence is %s", s)
+	}
+}
+
 // TestAnotherProcessDoesPhaseTwo: the parameters travel with the branch.
 func TestAnotherProcessDoesPhaseTwo(t *testing.T) {
 	t.Parallel()
