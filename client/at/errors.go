@@ -6,9 +6,10 @@ import (
 )
 
 // ErrSession is the error of a statement in a global transaction on a connection where a text (BEGIN, SET autocommit,
-// USE) has begun a transaction or chosen a database before. Use sql.DB.BeginTx, and one sql.DB for each database.
+// USE, SET time_zone and the like) has changed the session before. Use sql.DB.BeginTx, one sql.DB for each database, and
+// the DSN for settings.
 var ErrSession = errors.New("at: the connection's session was changed by a text; " +
-	"begin transactions with BeginTx and name the database in the DSN")
+	"begin transactions with BeginTx, name the database and set variables in the DSN")
 
 // ErrBroken is the error of everything that follows in a local transaction in which something went wrong that leaves
 // its state or its images incomplete. It wraps what went wrong first. Only rolling back is left.

@@ -3,37 +3,46 @@ package at
 import "strings"
 
 // Outside of a global transaction, a user may begin a local transaction with a text instead of sql.DB.BeginTx, choose
-// another database, or switch autocommit off. A statement of a global transaction on that same sql.Conn would then end
-// the user's transaction without a word, or look at the wrong tables. The connection remembers that such a text has run
+// another database, switch autocommit off, or have values shown in another zone or character set. A statement of a
+// global transaction on that same sql.Conn would then end the user's transaction without a word, look at the wrong
+// tables, or keep images that phase two reads as something else. The connection remembers that such a text has run
 // and refuses statements of global transactions until it goes back to the pool clean.
 
-// changesSession tells whether a text may begin a transaction, switch autocommit, choose a database or change the SQL
-// mode. It looks at the first word; with several statements in a text, at all of it. It is called for every statement
-// without a global transaction, so it must cost nothing.
+// changesSession tells whether a text may begin a transaction, switch autocommit, choose a database or change how the
+// session reads and shows. It looks at the first word; with several statements in a text, at all of it. It is called for
+// every statement without a global transaction, so it must cost nothing.
 func changesSession(text string, several bool) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	if text == "" {
 		return false
 	}
+	changes := false
 	switch text[0] | 0x20 { // lower case of a letter
-	case 'b', 'u':
-		return firstWordIs(text, "begin") || firstWordIs(text, "use")
+	case 'b':
+		changes = firstWordIs(text, "begin")
+	case 'l':
+		changes = firstWordIs(text, "lock")
 	case 's':
-		if firstWordIs(text, "start") {
-			return true
-		}
-		if firstWordIs(text, "set") && (containsFold(text, "autocommit") || containsFold(text, "sql_mode")) {
-			return true
-		}
+		changes = firstWordIs(text, "start") || firstWordIs(text, "set") && mentions(text, settings)
+	case 'u':
+		changes = firstWordIs(text, "use")
+	case 'x':
+		changes = firstWordIs(text, "xa")
 	case '/', '-' | 0x20, '#' | 0x20, '(':
-		return mentionsSession(text) // a comment first: rare, and looked at whole
+		changes = mentionsSession(text) // a comment first: rare, and looked at whole
 	}
-	return several && strings.IndexByte(text, ';') >= 0 && mentionsSession(text)
+	return changes || several && strings.IndexByte(text, ';') >= 0 && mentionsSession(text)
 }
 
+// settings are words of SET that change what a transaction is, how statements are read, or how values are shown, so
+// that phase two, on connections of its own, would see other rows.
+const settings = "autocommit sql_mode time_zone names character charset collation"
+
 // mentionsSession is the careful answer: whether one of the words is anywhere in the text.
-func mentionsSession(text string) bool {
-	for _, word := range []string{"begin", "start", "autocommit", "sql_mode", "use"} {
+func mentionsSession(text string) bool { return mentions(text, "begin start use lock xa "+settings) }
+
+func mentions(text, words string) bool {
+	for word := range strings.FieldsSeq(words) {
 		if containsFold(text, word) {
 			return true
 		}
