@@ -7,6 +7,8 @@ import (
 
 	"github.com/concord-tx/concord/client"
 	"github.com/concord-tx/concord/client/internal/sqlwrap"
+	"github.com/concord-tx/concord/client/propagation"
+	"github.com/concord-tx/concord/tc/seata"
 )
 
 // conn is a connection whose local transactions may be branches. What it does not override is that of the driver.
@@ -30,9 +32,18 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 	return c.PrepareContext(context.Background(), query)
 }
 
+// xidOf returns the global transaction that statements with a context take part in. What runs in the Try of a TCC
+// action, or in the step of a saga, is undone by its cancel, and is no branch of its own; as with client/at.
+func xidOf(ctx context.Context) string {
+	if t, ok := propagation.BranchType(ctx); ok && (t == seata.BranchTCC || t == seata.BranchSaga) {
+		return ""
+	}
+	return client.XID(ctx)
+}
+
 // BeginTx implements [driver.ConnBeginTx].
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	if client.XID(ctx) == "" || opts.ReadOnly {
+	if xidOf(ctx) == "" || opts.ReadOnly {
 		return c.Conn.BeginTx(ctx, opts)
 	}
 	return c.begin(ctx, opts)
@@ -62,7 +73,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 func (c *conn) exec(ctx context.Context, query string, run func(context.Context) (driver.Result, error),
 	args []driver.NamedValue,
 ) (driver.Result, error) {
-	xid := client.XID(ctx)
+	xid := xidOf(ctx)
 	if c.tx != nil {
 		if err := c.tx.belongs(xid); err != nil {
 			return nil, err
@@ -110,7 +121,7 @@ func (c *conn) execPrepared(ctx context.Context, query string, args []driver.Nam
 func (c *conn) query(ctx context.Context, query string, run func(context.Context) (driver.Rows, error),
 	direct bool,
 ) (driver.Rows, error) {
-	xid := client.XID(ctx)
+	xid := xidOf(ctx)
 	if c.tx != nil {
 		if err := c.tx.belongs(xid); err != nil {
 			return nil, err

@@ -229,6 +229,29 @@ func TestWithoutTransactionOrReadOnlyNothingIsRegistered(t *testing.T) {
 	}
 }
 
+func TestWhatRunsInATryIsNoBranch(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, xa.Options{})
+	try := propagation.WithBranchType(s.ctx, seata.BranchTCC)
+	if _, err := s.db.ExecContext(try, "UPDATE account SET balance = 90 WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.db.BeginTx(try, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(try, "UPDATE account SET balance = balance - 1 WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(t, "at once", 89)
+	if all := s.notes.all(s.xid); len(all) != 0 {
+		t.Errorf("branches were registered: %+v", all)
+	}
+}
+
 func TestATransactionThatOnlyReadNeedsNoSecondPhase(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, xa.Options{})

@@ -141,7 +141,7 @@ func runAll(ctx context.Context, s *shop, o options, out io.Writer) error {
 		return err
 	}
 	defer s.stop()
-	_, _ = fmt.Fprintf(out, "The shop is open, in mode %s.\n  Console: %s/console/\n", o.mode, o.api)
+	_, _ = fmt.Fprintf(out, "The shop is open, in mode %s.\n  Console: %s/\n", o.mode, o.api)
 	for name, url := range s.peers() {
 		_, _ = fmt.Fprintf(out, "  %s: %s\n", name, url)
 	}

@@ -101,6 +101,8 @@ func (d *director) sell(ctx context.Context, p purchase) (receipt, error) {
 	_, err := saga.Of[purchase, any](d.shop.sagas, sagaName).Run(ctx, p.Order, p)
 	r := receipt{Why: why(err)}
 	switch saga.OutcomeOf(err) {
+	case saga.NotStarted:
+		return r, err
 	case saga.Done:
 		r.Outcome = committed
 	case saga.Compensated:
