@@ -85,7 +85,8 @@ func TestTablesAreFoundByTheNamesThatStatementsGiveThem(t *testing.T) {
 func TestADatabaseThatDiesDuringARollbackHasDoneNothing(t *testing.T) {
 	t.Parallel()
 	server := clienttest.NewMariaDB(t)
-	p := setupOn(t, server.Database(t), "", stock, "INSERT INTO stock (id, count, note) VALUES (1, 100, 'a'), (2, 200, 'b')")
+	p := setupOn(t, server.Database(t), "", stock,
+		"INSERT INTO stock (id, count, note) VALUES (1, 100, 'a'), (2, 200, 'b')")
 	want := p.rows("stock")
 	p.branch(xid, 1, sell(1), sell(2))
 	changed := p.rows("stock")

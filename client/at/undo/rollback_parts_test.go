@@ -342,8 +342,9 @@ func TestARollbackThatLosesItsConnectionHasDoneNothing(t *testing.T) {
 	// It has undone the sale of 2 and waits for 1.
 	var victim int64
 	clienttest.Eventually(t, "the rollback waits", func() bool {
-		err := p.db.QueryRowContext(t.Context(), "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX"+
-			" WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%`stock`%' AND trx_rows_modified > 0").Scan(&victim)
+		err := p.db.QueryRowContext(t.Context(), "SELECT t.trx_mysql_thread_id FROM"+
+			" information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id"+
+			" WHERE t.trx_state = 'LOCK WAIT' AND t.trx_rows_modified > 0 AND p.DB = DATABASE()").Scan(&victim)
 		return err == nil
 	})
 	p.exec(fmt.Sprintf("KILL CONNECTION %d", victim))
