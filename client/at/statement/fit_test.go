@@ -53,7 +53,8 @@ func TestOnlyValuesThatAreStoredAsTheyAreFit(t *testing.T) {
 func TestNamesThatNeedQuotes(t *testing.T) {
 	t.Parallel()
 	for name, plain := range map[string]bool{
-		"stock": true, "t_order": true, "order": false, "ORDER": false, "a b": false, "a.b": false, "1a": false, "lines": false,
+		"stock": true, "t_order": true, "order": false, "ORDER": false, "a b": false, "a.b": false, "1a": false,
+		"lines": false,
 		"größe": false, "a`b": false, "current_date": false,
 	} {
 		if plainName(name) != plain {

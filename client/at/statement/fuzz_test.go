@@ -136,7 +136,8 @@ func metadata(m sqlgen.Table) *schema.Table {
 		kind, _, _ := strings.Cut(strings.ToLower(c.Type), " ")
 		column := schema.Column{
 			Name: c.Name, MySQLType: kind, Type: schema.VarChar, AutoIncrement: c.Kind == "auto",
-			Generated: c.Kind == "computed", Nullable: !strings.Contains(c.Type, "NOT NULL"), DefaultNull: strings.Contains(c.Type, " NULL") && !strings.Contains(c.Type, "NOT NULL"),
+			Generated: c.Kind == "computed", Nullable: !strings.Contains(c.Type, "NOT NULL"),
+			DefaultNull: strings.Contains(c.Type, " NULL") && !strings.Contains(c.Type, "NOT NULL"),
 		}
 		if c.Kind == "int" || c.Kind == "auto" {
 			column.Type = schema.Integer

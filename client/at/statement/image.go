@@ -145,7 +145,8 @@ func (s *Statement) columns(t target) []schema.Column {
 
 // After returns the queries that read the rows as the statement left them, by their primary keys. Before has the images
 // that the queries of Before read, one per table; a DELETE has an image afterwards only if it may have left some of
-// them. The queries lock, since without it they would read a snapshot, in which rows that the statement matched but did not change may be older.
+// them. The queries lock, since without it they would read a snapshot, in which rows that the statement matched but did
+// not change may be older.
 func (s *Statement) After(t Tables, args []driver.NamedValue, before []undo.Records, r Result) ([]Query, error) {
 	if args == nil {
 		args = []driver.NamedValue{}
