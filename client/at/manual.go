@@ -12,7 +12,7 @@ import "strings"
 // session reads and shows. It looks at the first word; with several statements in a text, at all of it. It is called for
 // every statement without a global transaction, so it must cost nothing.
 func changesSession(text string, several bool) bool {
-	text = strings.TrimLeft(text, " \t\r\n")
+	text = firstStatement(text)
 	if text == "" {
 		return false
 	}
@@ -28,8 +28,8 @@ func changesSession(text string, several bool) bool {
 		changes = firstWordIs(text, "use")
 	case 'x':
 		changes = firstWordIs(text, "xa")
-	case '/', '-' | 0x20, '#' | 0x20, '(':
-		changes = mentionsSession(text) // a comment first: rare, and looked at whole
+	case '/':
+		changes = mentionsSession(text) // code for some servers: rare, and looked at whole
 	}
 	return changes || several && strings.IndexByte(text, ';') >= 0 && mentionsSession(text)
 }
@@ -43,11 +43,33 @@ func mentionsSession(text string) bool { return mentions(text, "begin start use 
 
 func mentions(text, words string) bool {
 	for word := range strings.FieldsSeq(words) {
-		if containsFold(text, word) {
+		if containsWord(text, word) {
 			return true
 		}
 	}
 	return false
+}
+
+// firstStatement cuts off what stands before the first word: spaces, parentheses and comments, but not those that some
+// servers run.
+func firstStatement(text string) string {
+	for {
+		text = strings.TrimLeft(text, " \t\r\n(")
+		end := ""
+		switch {
+		case strings.HasPrefix(text, "/*") && !strings.HasPrefix(text, "/*!") && !strings.HasPrefix(text, "/*M!"):
+			end = "*/"
+		case strings.HasPrefix(text, "--"), strings.HasPrefix(text, "#"):
+			end = "\n"
+		default:
+			return text
+		}
+		_, rest, found := strings.Cut(text, end)
+		if !found {
+			return ""
+		}
+		text = rest
+	}
 }
 
 func firstWordIs(text, word string) bool {
@@ -61,9 +83,13 @@ func isWordByte(b byte) bool {
 	return b == '_' || b == '$' || b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80
 }
 
-func containsFold(text, word string) bool {
+// containsWord tells whether a text has a word in lower case, or a name that begins with it and an underscore.
+func containsWord(text, word string) bool {
 	for i := 0; i+len(word) <= len(text); i++ {
-		if text[i]|0x20 == word[0] && strings.EqualFold(text[i:i+len(word)], word) {
+		if text[i]|0x20 != word[0] || i > 0 && isWordByte(text[i-1]) || !strings.EqualFold(text[i:i+len(word)], word) {
+			continue
+		}
+		if end := i + len(word); end == len(text) || text[end] == '_' || !isWordByte(text[end]) {
 			return true
 		}
 	}

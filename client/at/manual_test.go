@@ -23,6 +23,9 @@ func TestTextsThatChangeTheSessionAreNoticed(t *testing.T) {
 		{"# note\nuse x", false, true},
 		{"XA START 'x'", false, true},
 		{"LOCK TABLES t WRITE", false, true},
+		{"-- a\n /* b */ (\n#c\nUSE d", false, true},
+		{"/*! BEGIN */", false, true},
+		{"SET SESSION collation_connection = 'latin1_bin'", false, true},
 		{"SELECT 1; BEGIN", true, true},
 		{"UPDATE t SET a = 1; BEGIN", true, true},
 		{"INSERT INTO t VALUES (1); set autocommit = 0", true, true},
@@ -38,6 +41,9 @@ func TestTextsThatChangeTheSessionAreNoticed(t *testing.T) {
 		{"INSERT INTO t VALUES ('BEGIN')", false, false},
 		{"SELECT 1; SELECT 2", true, false},
 		{"(SELECT 1)", false, false},
+		{"/* begin */ SELECT user FROM t", false, false},
+		{"-- no end", false, false},
+		{"SELECT 1; SELECT user, block FROM starters", true, false},
 	} {
 		if got := changesSession(c.text, c.several); got != c.want {
 			t.Errorf("%q: noticed %t, want %t", c.text, got, c.want)
