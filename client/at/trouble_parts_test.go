@@ -194,3 +194,27 @@ func TestSelectForUpdateInAutocommitFreesItsRowsWithItsRows(t *testing.T) {
 	}
 	mustExec(t, other, "UPDATE account SET balance = 2")
 }
+
+func TestLargeValuesAndManyRowsAreUndone(t *testing.T) {
+	t.Parallel()
+	s := setup(t, "CREATE TABLE big (id INT PRIMARY KEY, n INT NOT NULL, v LONGBLOB)",
+		"INSERT INTO big SELECT seq, seq, NULL FROM seq_1_to_3000")
+	value := make([]byte, 5<<20)
+	for i := range value {
+		value[i] = byte(i * i >> 7)
+	}
+	mustExec(t, s.plain, "UPDATE big SET v = ? WHERE id = 1", value)
+	sum := "SELECT COUNT(*), SUM(n), MD5(GROUP_CONCAT(MD5(COALESCE(v, n)) ORDER BY id)) FROM big"
+	before := rowsOf(t, s.plain, sum)
+	ctx, xid := begin(t, s.client)
+	mustExecIn(t, ctx, s.db, "UPDATE big SET v = CONCAT(v, v) WHERE id = 1")
+	mustExecIn(t, ctx, s.db, "UPDATE big SET n = n + 1 WHERE id > ?", 10)
+	mustExecIn(t, ctx, s.db, "DELETE FROM big WHERE id > 500")
+	if diff := cmp.Diff(before, rowsOf(t, s.plain, sum)); diff == "" {
+		t.Error("nothing was changed")
+	}
+	s.end(t, xid, false)
+	if diff := cmp.Diff(before, rowsOf(t, s.plain, sum)); diff != "" {
+		t.Errorf("after rollback (-want +got)\n%s", diff)
+	}
+}
