@@ -1,4 +1,4 @@
-// Package zkconn makes up for what go-zookeeper/zk v1.0.4 lacks: its calls have no deadline, it resolves host names once
-// for all, and waits ten times its receive timeout for a server that accepts a connection and says nothing. Here calls
-// have deadlines, names are resolved at each dial, and every read has a deadline.
+// Package zkconn makes up for what go-zookeeper/zk v1.0.4 lacks: its calls have no deadline, it resolves host names
+// once for all, and waits ten times its receive timeout for a server that accepts a connection and says nothing. Here
+// calls have deadlines, names are resolved at each dial, and every read has a deadline.
 package zkconn
