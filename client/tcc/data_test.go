@@ -50,6 +50,22 @@ func TestAConfirmWithoutATryIsNotDone(t *testing.T) {
 	}
 }
 
+// TestARefusalBehindAnActionIsTriedAgain: only the branch's own fence knows what can never be.
+func TestARefusalBehindAnActionIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	f, k := &fake{}, &calls{}
+	if _, err := tcc.Bind(t.Context(), f, k.action("stock")); err != nil {
+		t.Fatal(err)
+	}
+	k.on("confirm", func(context.Context, *tcc.Context) error {
+		return &fence.RefusedError{Key: fence.Key{XID: "h:1:9"}, Event: fence.Confirm, State: fence.Suspended}
+	})
+	b := client.Branch{XID: "h:1:2", ID: 3, Data: `{"actionContext":{}}`}
+	if status, err := f.served.Commit(t.Context(), b); status != seata.BranchCommitFailedRetryable {
+		t.Error(status, err)
+	}
+}
+
 // fake is a coordinator that notes what it is asked.
 type fake struct {
 	served     client.Resource

@@ -26,7 +26,7 @@ func (r *resource[P]) Commit(ctx context.Context, b client.Branch) (seata.Branch
 	switch err := r.service.end(ctx, b, fence.Confirm, r.service.action.Confirm); {
 	case err == nil:
 		return seata.BranchCommitted, nil
-	case never(err):
+	case never(err, b):
 		return seata.BranchCommitFailedUnretryable, err
 	default:
 		return seata.BranchCommitFailedRetryable, err
@@ -38,7 +38,7 @@ func (r *resource[P]) Rollback(ctx context.Context, b client.Branch) (seata.Bran
 	switch err := r.service.end(ctx, b, fence.Cancel, r.service.action.Cancel); {
 	case err == nil:
 		return seata.BranchRollbacked, nil
-	case never(err):
+	case never(err, b):
 		return seata.BranchRollbackFailedUnretryable, err
 	default:
 		return seata.BranchRollbackFailedRetryable, err
@@ -47,9 +47,10 @@ func (r *resource[P]) Rollback(ctx context.Context, b client.Branch) (seata.Bran
 
 // never reports whether asking again is no use. Data that cannot be read is not among this: it can after a program was
 // mended.
-func never(err error) bool {
+func never(err error, b client.Branch) bool {
 	var refused *fence.RefusedError
-	return errors.Is(err, ErrUnretryable) || errors.As(err, &refused) && refused.Final()
+	return errors.Is(err, ErrUnretryable) || errors.As(err, &refused) && refused.Final() &&
+		refused.Key.XID == b.XID && refused.Key.Branch == b.ID // not one of a fence behind the action
 }
 
 // end runs Confirm or Cancel. Their context is of no global transaction: it is decided, nobody can join it any more.

@@ -46,7 +46,7 @@ func Handler[E any](
 		verdict, err := b.Guard(ctx, key, event, func(ctx context.Context) error { return handle(ctx, e) })
 		var refused *fence.RefusedError
 		switch {
-		case errors.As(err, &refused) && refused.Final():
+		case errors.As(err, &refused) && refused.Final() && refused.Key == key: // not one of a fence behind handle
 			return call(ctx, o.Late, e)
 		case err == nil && verdict == fence.Skip:
 			return call(ctx, o.Again, e)

@@ -76,6 +76,19 @@ func TestAnErrorLeavesTheEventToComeAgain(t *testing.T) {
 	}
 }
 
+// TestARefusalBehindTheHandlerIsItsError: the event has not had its effect.
+func TestARefusalBehindTheHandlerIsItsError(t *testing.T) {
+	t.Parallel()
+	memory := &fencetest.Memory{}
+	handle := eventfence.Handler(memory, eventfence.Options[event]{Consumer: "mail", ID: idOf},
+		func(context.Context, event) error {
+			return &fence.RefusedError{Key: fence.Key{XID: "another"}, Event: fence.Try, State: fence.Suspended}
+		})
+	if err := handle(t.Context(), event{eventfence.Source, "h:1:2/3"}); !errors.Is(err, fence.ErrRefused) {
+		t.Errorf("it may be acknowledged: %v", err)
+	}
+}
+
 // TestAStepAfterItsCompensationIsPassedOver, and may be acknowledged.
 func TestAStepAfterItsCompensationIsPassedOver(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,8 @@
 //
 // On MySQL and MariaDB the table is tcc_fence_log of Seata for Java, statuses included: services in Java and Go may
 // share it. migrations/client/0002_tcc_fence_log.sql makes it, and [Dialect.Schema] has it for others: PostgreSQL and
-// SQLite.
+// SQLite. The tests run on MariaDB; the statements of the other two follow the same rules on a database in memory, and
+// were tried by hand on PostgreSQL 15 and SQLite 3.40.
 //
 // # Invariants
 //
