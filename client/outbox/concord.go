@@ -33,19 +33,40 @@ type concordPublisher struct {
 	o   ConcordOptions
 }
 
-// Publish implements Publisher. All events of a batch have one outcome.
+// Publish implements Publisher. All events of a transaction have one outcome. A batch that the server refuses is halved
+// until it is known which events it does not take, so that these do not hold up the others.
 func (p *concordPublisher) Publish(ctx context.Context, events []Event) []error {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
-	err := p.publish(ctx, events)
-	if err == nil {
-		return nil
-	}
 	errs := make([]error, len(events))
+	if !p.parts(ctx, events, errs) {
+		return errs
+	}
+	return nil
+}
+
+// parts publishes a batch, in halves if it is refused, and reports whether all of it is published.
+func (p *concordPublisher) parts(ctx context.Context, events []Event, errs []error) bool {
+	err := p.publish(ctx, events)
+	if half := len(events) / 2; half > 0 && refused(err) {
+		first := p.parts(ctx, events[:half], errs[:half])
+		return p.parts(ctx, events[half:], errs[half:]) && first
+	}
 	for i := range errs {
 		errs[i] = err
 	}
-	return errs
+	return err == nil
+}
+
+// refusedError is an error that says that a batch, as it is, will never be taken, and that nothing was published.
+type refusedError struct{ error }
+
+// Unwrap returns what was said.
+func (e *refusedError) Unwrap() error { return e.error }
+
+func refused(err error) bool {
+	var r *refusedError
+	return errors.As(err, &r)
 }
 
 func (p *concordPublisher) publish(ctx context.Context, events []Event) error {
@@ -53,7 +74,7 @@ func (p *concordPublisher) publish(ctx context.Context, events []Event) error {
 	for i, e := range events {
 		text, err := json.Marshal(e)
 		if err != nil {
-			return fmt.Errorf("event %s: %w", e.ID, err)
+			return &refusedError{fmt.Errorf("event %s: %w", e.ID, err)}
 		}
 		branches[i] = map[string]any{"kind": "topic", "topic": e.Topic, "payload": string(text)}
 	}
@@ -62,6 +83,13 @@ func (p *concordPublisher) publish(ctx context.Context, events []Event) error {
 		"application": p.o.Application, "group": p.o.Group, "name": "outbox",
 		"timeoutMs": (p.o.Timeout + time.Second).Milliseconds(), "branches": branches,
 	}}, &begun)
+	var problem *api.Problem
+	if errors.As(err, &problem) && !errors.Is(err, api.ErrUnknown) {
+		switch problem.Status {
+		case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+			return &refusedError{err}
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -31,11 +31,11 @@ type table struct {
 }
 
 const (
-	makeLease = "INSERT IGNORE INTO concord_outbox_lease (name, owner, term, until) VALUES (?, '', 0, '2000-01-01')"
+	makeLease = "INSERT IGNORE INTO concord_outbox_lease (name, owner, term, ends_at) VALUES (?, '', 0, '2000-01-01')"
 	takeLease = "UPDATE concord_outbox_lease SET owner = ?, term = term + 1, " +
-		"until = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND " +
-		"WHERE name = ? AND (owner = ? OR until < UTC_TIMESTAMP(3))" // the primary key
-	dropLease  = "UPDATE concord_outbox_lease SET owner = '', until = '2000-01-01' WHERE name = ? AND owner = ?"
+		"ends_at = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND " +
+		"WHERE name = ? AND (owner = ? OR ends_at < UTC_TIMESTAMP(3))" // the primary key
+	dropLease  = "UPDATE concord_outbox_lease SET owner = '', ends_at = '2000-01-01' WHERE name = ? AND owner = ?"
 	noteFailed = "UPDATE concord_outbox SET attempts = attempts + 1, failure = ? WHERE id = ?"
 	countRows  = "SELECT COUNT(*), COALESCE(SUM(attempts > 0), 0), " +
 		"COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(3)), 0) FROM concord_outbox"

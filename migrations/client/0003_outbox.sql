@@ -17,10 +17,10 @@ CREATE TABLE IF NOT EXISTS concord_outbox (
 
 -- concord_outbox_lease says which relay publishes: one at a time, so that the order is kept.
 CREATE TABLE IF NOT EXISTS concord_outbox_lease (
-    name   VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    owner  VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    term   BIGINT       NOT NULL COMMENT 'counts, so that each renewal changes the row',
-    until  DATETIME(3)  NOT NULL COMMENT 'UTC, by the clock of the database',
+    name    VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    owner   VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    term    BIGINT       NOT NULL COMMENT 'counts, so that each renewal changes the row',
+    ends_at DATETIME(3)  NOT NULL COMMENT 'UTC, by the clock of the database',
     PRIMARY KEY (name)
 ) ENGINE = InnoDB;
 
