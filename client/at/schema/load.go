@@ -23,21 +23,28 @@ type Queryer interface {
 }
 
 // loadQuery reads everything about one table at once. The information schema is only quick where each of its tables
-// gets the names as constants. Arguments: the pair of schema (or NULL for the current one) and table, for each part.
-const loadQuery = `SELECT 'table', t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, t.ENGINE, @@lower_case_table_names, 0
+// gets the names as constants. Its columns have collations of their own, which a union would refuse to mix on some
+// servers. Arguments: the pair of schema (or NULL for the current one) and table, for each part.
+const loadQuery = `SELECT 'table', CONVERT(t.TABLE_SCHEMA USING utf8mb4), CONVERT(t.TABLE_NAME USING utf8mb4),
+ CONVERT(t.TABLE_TYPE USING utf8mb4), CONVERT(t.ENGINE USING utf8mb4), CONVERT(@@lower_case_table_names USING utf8mb4), 0
  FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = COALESCE(?, DATABASE()) AND t.TABLE_NAME = ?
- UNION ALL SELECT 'column', c.TABLE_NAME, c.COLUMN_NAME, c.COLUMN_TYPE, c.EXTRA,
- CONCAT(c.IS_NULLABLE, ' ', c.COLUMN_DEFAULT IS NULL OR c.COLUMN_DEFAULT = 'NULL' AND VERSION() LIKE '%MariaDB%',
- ' ', COALESCE(c.COLLATION_NAME, '')), c.ORDINAL_POSITION
+ UNION ALL SELECT 'column', CONVERT(c.TABLE_NAME USING utf8mb4), CONVERT(c.COLUMN_NAME USING utf8mb4),
+ CONVERT(c.COLUMN_TYPE USING utf8mb4), CONVERT(c.EXTRA USING utf8mb4),
+ CONVERT(CONCAT(c.IS_NULLABLE, ' ',
+ c.COLUMN_DEFAULT IS NULL OR c.COLUMN_DEFAULT = 'NULL' AND VERSION() LIKE '%MariaDB%', ' ',
+ COALESCE(c.COLLATION_NAME, '')) USING utf8mb4), c.ORDINAL_POSITION
  FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = COALESCE(?, DATABASE()) AND c.TABLE_NAME = ?
- UNION ALL SELECT 'index', s.TABLE_NAME, s.INDEX_NAME, s.COLUMN_NAME, COALESCE(s.SUB_PART, ''), '', s.SEQ_IN_INDEX
+ UNION ALL SELECT 'index', CONVERT(s.TABLE_NAME USING utf8mb4), CONVERT(s.INDEX_NAME USING utf8mb4),
+ CONVERT(s.COLUMN_NAME USING utf8mb4), CONVERT(COALESCE(s.SUB_PART, '') USING utf8mb4), '', s.SEQ_IN_INDEX
  FROM information_schema.STATISTICS s
  WHERE s.TABLE_SCHEMA = COALESCE(?, DATABASE()) AND s.TABLE_NAME = ? AND s.NON_UNIQUE = 0
- UNION ALL SELECT 'trigger', g.EVENT_OBJECT_TABLE, g.EVENT_MANIPULATION, '', '', '', 0
+ UNION ALL SELECT 'trigger', CONVERT(g.EVENT_OBJECT_TABLE USING utf8mb4),
+ CONVERT(g.EVENT_MANIPULATION USING utf8mb4), '', '', '', 0
  FROM information_schema.TRIGGERS g
  WHERE g.EVENT_OBJECT_SCHEMA = COALESCE(?, DATABASE()) AND g.EVENT_OBJECT_TABLE = ?
- UNION ALL SELECT 'cascade', r.REFERENCED_TABLE_NAME,
- CONCAT(r.CONSTRAINT_SCHEMA, '.', r.TABLE_NAME, '.', r.CONSTRAINT_NAME), r.DELETE_RULE, r.UPDATE_RULE, '', 0
+ UNION ALL SELECT 'cascade', CONVERT(r.REFERENCED_TABLE_NAME USING utf8mb4),
+ CONVERT(CONCAT(r.CONSTRAINT_SCHEMA, '.', r.TABLE_NAME, '.', r.CONSTRAINT_NAME) USING utf8mb4),
+ CONVERT(r.DELETE_RULE USING utf8mb4), CONVERT(r.UPDATE_RULE USING utf8mb4), '', 0
  FROM information_schema.REFERENTIAL_CONSTRAINTS r
  WHERE r.UNIQUE_CONSTRAINT_SCHEMA = COALESCE(?, DATABASE()) AND r.REFERENCED_TABLE_NAME = ?`
 
