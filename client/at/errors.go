@@ -6,8 +6,8 @@ import (
 )
 
 // ErrSession is the error of a statement in a global transaction on a connection where a text (BEGIN, SET autocommit,
-// USE, SET time_zone and the like) has changed the session before. Use sql.DB.BeginTx, one sql.DB for each database, and
-// the DSN for settings.
+// USE, SET time_zone and the like) has changed the session before. Use sql.DB.BeginTx, one sql.DB for each database,
+// and the DSN for settings.
 var ErrSession = errors.New("at: the connection's session was changed by a text; " +
 	"begin transactions with BeginTx, name the database and set variables in the DSN")
 

@@ -14,21 +14,49 @@ import (
 // SELECT ... FOR UPDATE in a global transaction reads only what no other global transaction has changed and not yet
 // ended: it locks the rows at the database, asks for their global locks, and waits if somebody has them.
 //
-// Java's clients go back to a savepoint before they ask again. InnoDB keeps the row locks of a SELECT when it goes back
-// to a savepoint, so that frees nothing; we ask again and keep what we have read. A statement of its own is different:
-// its transaction is rolled back as a whole, so that a holder that rolls back can put its rows back.
+// Java's clients go back to a savepoint before they ask again, so that a holder which rolls back can put its rows back.
+// The database frees the row locks of a SELECT then only if nothing has run in the transaction before. In that case we
+// begin the transaction anew, which is the same and costs nothing as long as nobody else has the rows; otherwise we keep
+// what we have locked and ask again. A statement of its own is rolled back as a whole.
 
 // lockRows locks the rows of a SELECT ... FOR UPDATE and returns when no other global transaction has them.
 func (l *local) lockRows(ctx context.Context, p planned) error {
-	images, err := l.before(ctx, &p)
-	if err != nil {
-		return l.failed(err)
+	first := !l.touched
+	l.touched = true
+	for attempt := 0; ; attempt++ {
+		images, err := l.before(ctx, &p)
+		if err != nil {
+			return l.failed(err)
+		}
+		keys := p.LockKeys(p.tables, images, nil)
+		if keys == "" {
+			return nil
+		}
+		free, err := l.lockable(ctx, keys)
+		if err != nil || free {
+			return err
+		}
+		if first && !l.auto {
+			if err := l.beginAgain(ctx); err != nil {
+				return l.breaks(err)
+			}
+		}
+		if l.auto || attempt >= l.c.d.options.LockRetries {
+			return fmt.Errorf("at: rows of %s: %w", l.c.d.options.Resource, client.ErrLocked)
+		}
+		if err := pause(ctx, l.c.d.options.LockPause); err != nil {
+			return err
+		}
 	}
-	keys := p.LockKeys(p.tables, images, nil)
-	if keys == "" {
-		return nil
+}
+
+// beginAgain frees the rows that the first statement of the transaction has locked.
+func (l *local) beginAgain(ctx context.Context) error {
+	if _, err := l.c.Conn.ExecContext(ctx, "ROLLBACK", nil); err != nil {
+		return err
 	}
-	return l.waitLockable(ctx, keys)
+	_, err := l.c.Conn.BeginTx(ctx, l.options)
+	return err
 }
 
 // queryLocked runs a SELECT ... FOR UPDATE in the open local transaction.

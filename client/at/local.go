@@ -20,15 +20,17 @@ import (
 // local is a local transaction of a global one, or one that looks at global locks. It gathers what its statements
 // change, and becomes a branch when it commits. It is the driver.Tx of the connection.
 type local struct {
-	c    *conn
-	ctx  context.Context // of BeginTx, kept because driver.Tx.Commit is given none
-	mode mode
-	auto bool // one statement, wrapped by us: a lock that is held has it roll back and run again
+	c       *conn
+	ctx     context.Context // of BeginTx, kept because driver.Tx.Commit is given none
+	options driver.TxOptions
+	mode    mode
+	auto    bool // one statement, wrapped by us: a lock that is held has it roll back and run again
 
-	steps  []step
-	marks  []savepoint
-	broken error // what made the transaction useless, nil if nothing did
-	done   bool
+	steps   []step
+	marks   []savepoint
+	touched bool  // a statement has run
+	broken  error // what made the transaction useless, nil if nothing did
+	done    bool
 }
 
 // step is what one statement changed, and the rows that have to be locked for it.
@@ -48,7 +50,7 @@ func (c *conn) begin(ctx context.Context, o driver.TxOptions, m mode) (*local, e
 	if _, err := c.Conn.BeginTx(ctx, o); err != nil {
 		return nil, err
 	}
-	c.local = &local{c: c, ctx: ctx, mode: m}
+	c.local = &local{c: c, ctx: ctx, options: o, mode: m}
 	return c.local, nil
 }
 

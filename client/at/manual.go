@@ -9,8 +9,8 @@ import "strings"
 // and refuses statements of global transactions until it goes back to the pool clean.
 
 // changesSession tells whether a text may begin a transaction, switch autocommit, choose a database or change how the
-// session reads and shows. It looks at the first word; with several statements in a text, at all of it. It is called for
-// every statement without a global transaction, so it must cost nothing.
+// session reads and shows. It looks at the first word; with several statements in a text, at all of it. It is called
+// for every statement without a global transaction, so it must cost nothing.
 func changesSession(text string, several bool) bool {
 	text = firstStatement(text)
 	if text == "" {

@@ -57,6 +57,7 @@ func (c *conn) queryGlobal(ctx context.Context, k call) (driver.Rows, error) {
 			if err := c.local.usable(); err != nil {
 				return nil, err
 			}
+			c.local.touched = true
 		}
 		return k.query(ctx)
 	}
@@ -177,6 +178,9 @@ func (p planned) forget(schemas *schema.Cache) {
 
 // one runs one statement that may run.
 func (l *local) one(ctx context.Context, p planned, k call) (driver.Result, error) {
+	if p.Kind() != statement.SelectForUpdate {
+		l.touched = true
+	}
 	switch p.Kind() {
 	case statement.Other:
 		return l.watched(k.exec(ctx))

@@ -195,6 +195,67 @@ func TestSelectForUpdateInAutocommitFreesItsRowsWithItsRows(t *testing.T) {
 	mustExec(t, other, "UPDATE account SET balance = 2")
 }
 
+func TestWhoWaitsToReadARowLetsItsHolderRollBack(t *testing.T) {
+	t.Parallel()
+	s := setup(t, accounts, "INSERT INTO account VALUES (1, 'a', 10), (2, 'b', 20)")
+	holder, xid := begin(t, s.client)
+	mustExecIn(t, holder, s.db, "UPDATE account SET balance = 11 WHERE id = 1")
+	ctx, other := begin(t, s.client)
+	patient := opened(t, clienttest.Open(t, s.server.Addr()), s.config, at.Options{LockRetries: 100_000})
+	tx, err := patient.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	var got string
+	go func() { read <- tx.QueryRowContext(ctx, balance+" FOR UPDATE").Scan(&got) }()
+	if _, err := s.client.Rollback(t.Context(), xid); err != nil {
+		t.Error(err)
+	}
+	if err := <-read; err != nil || got != "10.00" {
+		t.Errorf("read %s, %v", got, err)
+	}
+	mustExecIn(t, ctx, tx, "UPDATE account SET balance = 12 WHERE id = 1")
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	s.end(t, other, true)
+	if diff := cmp.Diff([]string{`"12.00"`}, rowsOf(t, s.plain, balance)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// This is why a SELECT ... FOR UPDATE that is not the first statement keeps its rows while it waits, see forupdate.go.
+func TestTheDatabaseFreesRowsAtASavepointOnlyIfNothingRanBefore(t *testing.T) {
+	t.Parallel()
+	config := fresh(t)
+	plain := bare(t, config)
+	mustExec(t, plain, accounts)
+	mustExec(t, plain, "INSERT INTO account VALUES (1, 'a', 10), (2, 'b', 20)")
+	short := config.Clone()
+	short.Params = map[string]string{"innodb_lock_wait_timeout": "1"}
+	other := bare(t, short)
+	for _, ranBefore := range []bool{false, true} {
+		tx, err := plain.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ranBefore {
+			mustExecIn(t, t.Context(), tx, "UPDATE account SET balance = 21 WHERE id = 2")
+		}
+		mustExecIn(t, t.Context(), tx, "SAVEPOINT s")
+		rowsOf(t, tx, balance+" FOR UPDATE")
+		mustExecIn(t, t.Context(), tx, "ROLLBACK TO SAVEPOINT s")
+		_, err = other.ExecContext(t.Context(), "UPDATE account SET balance = 1 WHERE id = 1")
+		if (err != nil) != ranBefore {
+			t.Errorf("something ran before: %t; another's update: %v", ranBefore, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestLargeValuesAndManyRowsAreUndone(t *testing.T) {
 	t.Parallel()
 	s := setup(t, "CREATE TABLE big (id INT PRIMARY KEY, n INT NOT NULL, v LONGBLOB)",
