@@ -218,50 +218,37 @@ func TestAServerWithoutEventsIsSaidToBeOne(t *testing.T) {
 	}
 }
 
-func TestAPublicationThatFailsIsSaidToHaveFailed(t *testing.T) {
+// TestAnEventThatIsRefusedFailsAlone has the server refuse some of a batch, and then be away.
+func TestAnEventThatIsRefusedFailsAlone(t *testing.T) {
 	t.Parallel()
 	server := clienttest.Run(t)
 	c := connect(t, server)
-	p := NewConcordPublisher(c, ConcordOptions{Timeout: 300 * time.Millisecond})
-	bad := []Event{
-		{ID: "1", Topic: "concord-commit", Type: "a", Source: "/s"}, {ID: "2", Topic: "t", Type: "a", Source: "/s"},
-	}
-	if errs := p.Publish(t.Context(), bad); len(errs) != 2 || errs[0] == nil {
-		t.Errorf("a topic of decisions: %v", errs)
-	}
-	server.Kill()
-	if errs := p.Publish(t.Context(), bad[1:]); len(errs) != 1 || !errors.Is(errs[0], context.DeadlineExceeded) {
-		t.Errorf("no server: %v", errs)
-	}
-}
-
-// TestAnEventThatTheServerRefusesHoldsUpNoOther has a batch with two that it never takes, and one that is too long for
-// one request as a whole.
-func TestAnEventThatTheServerRefusesHoldsUpNoOther(t *testing.T) {
-	t.Parallel()
-	c := connect(t, clienttest.Run(t))
-	p := NewConcordPublisher(c, ConcordOptions{Application: "shop"})
+	var got heard
+	listen(t, ConsumerOptions{API: c, Group: "g", Topics: []string{"t"}, Handler: func(_ context.Context, e Event) error {
+		got.add(e)
+		return nil
+	}})
+	p := NewConcordPublisher(c, ConcordOptions{Timeout: 5 * time.Second})
 	var events []Event
-	for i := range 7 {
-		e := Event{ID: fmt.Sprint(i), Topic: "t", Type: "a", Source: "/s"}
-		switch i {
-		case 2:
-			e.Topic = "concord-commit" // decisions are Concord's
-		case 5:
-			e.Data = []byte("no JSON")
+	for i := range 9 {
+		topic := "t"
+		if i == 0 || i == 5 {
+			topic = "concord-commit" // nobody but Concord publishes there
 		}
-		events = append(events, e)
+		events = append(events, Event{ID: fmt.Sprint(i), Topic: topic, Type: "a", Source: "/s"})
 	}
-	for i, err := range p.Publish(t.Context(), events) {
-		if bad := i == 2 || i == 5; bad != (err != nil) {
+	errs := p.Publish(t.Context(), events)
+	for i, err := range errs {
+		if (err != nil) != (i == 0 || i == 5) {
 			t.Errorf("event %d: %v", i, err)
 		}
 	}
-	for i := range events {
-		large := fmt.Appendf(nil, "%q", strings.Repeat("x", 300_000))
-		events[i] = Event{ID: fmt.Sprint("large", i), Topic: "t", Type: "a", Source: "/s", Data: large}
+	if ids := got.reaches(t, 7); len(ids) != 7 || len(errs) != 9 || slices.Contains(ids, "5") {
+		t.Errorf("%d errors; published: %v", len(errs), ids)
 	}
-	if errs := p.Publish(t.Context(), events); errs != nil {
-		t.Errorf("together they are more than a request may have: %v", errs)
+	server.Kill()
+	away := NewConcordPublisher(c, ConcordOptions{Timeout: 300 * time.Millisecond})
+	if errs := away.Publish(t.Context(), events[1:2]); len(errs) != 1 || !errors.Is(errs[0], context.DeadlineExceeded) {
+		t.Errorf("no server: %v", errs)
 	}
 }
