@@ -23,6 +23,7 @@ type options struct {
 	load                      load
 	kill                      time.Duration
 	stay                      bool
+	timeout                   time.Duration
 }
 
 func main() {
@@ -46,6 +47,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.DurationVar(&o.load.pause, "pause", 200*time.Millisecond, "of each clerk between two orders")
 	f.Float64Var(&o.load.refuse, "refuse", 0, "the share of orders that cannot be paid for, 0 to 1")
 	f.Float64Var(&o.load.lose, "lose", 0, "the share of orders for which the account service's answer is lost, 0 to 1")
+	f.DurationVar(&o.timeout, "timeout", patience, "how long an order may take before it is rolled back")
 	f.DurationVar(&o.kill, "kill", 0, "how often a service is cut off and started again; 0: never")
 	f.BoolVar(&o.stay, "stay", false, "go on until it is interrupted, when all orders are placed")
 	f.StringVar(&o.seata, "seata", "", "HOST:PORT of a coordinator that runs already; without it one is started")
@@ -65,6 +67,8 @@ func parse(args []string, out io.Writer) (options, error) {
 		return o, errors.New("--seata and --api belong together")
 	case o.only != "" && (o.seata == "" || o.prefix == ""):
 		return o, errors.New("--only wants --seata, --api and --prefix")
+	case o.timeout <= 0:
+		return o, errors.New("--timeout is not positive")
 	case min(o.load.refuse, o.load.lose) < 0 || max(o.load.refuse, o.load.lose) > 1 || o.load.clerks < 1:
 		return o, errors.New("shares are from 0 to 1, and there is at least one clerk")
 	}
@@ -113,6 +117,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		}
 	}
 	s := newShop(m, o.seata, o.api, d)
+	s.patience = o.timeout
 	if o.only != "" {
 		return runOne(ctx, s, o, out)
 	}

@@ -96,7 +96,7 @@ func newStorm(t *testing.T, mode string) *storm {
 	for _, name := range []string{accountService, stockService, orderService} {
 		p := &process{program: program, address: "127.0.0.1:0", args: []string{
 			"--mode", mode, "--only", name, "--seata", s.coordinator.Seata, "--api", s.coordinator.URL(),
-			"--dsn", s.server.DSN(""), "--prefix", "storm",
+			"--dsn", s.server.DSN(""), "--prefix", "storm", "--timeout", "4s",
 		}}
 		if len(peers) > 0 {
 			p.args = append(p.args, "--peers", strings.Join(peers, ","))
