@@ -16,8 +16,8 @@ import (
 //
 // Java's clients go back to a savepoint before they ask again, so that a holder which rolls back can put its rows back.
 // The database frees the row locks of a SELECT then only if nothing has run in the transaction before. In that case we
-// begin the transaction anew, which is the same and costs nothing as long as nobody else has the rows; otherwise we keep
-// what we have locked and ask again. A statement of its own is rolled back as a whole.
+// begin the transaction anew, which is the same and costs nothing as long as nobody else has the rows; otherwise we
+// keep what we have locked and ask again. A statement of its own is rolled back as a whole.
 
 // lockRows locks the rows of a SELECT ... FOR UPDATE and returns when no other global transaction has them.
 func (l *local) lockRows(ctx context.Context, p planned) error {
