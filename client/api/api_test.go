@@ -170,6 +170,44 @@ func TestALostAnswerIsUnknownEvenIfLaterNobodyIsReached(t *testing.T) {
 	}
 }
 
+// TestOnlyAnAnswerToThisRequestEndsTheDoubt about one that was lost: a proxy, or a server that does not let us in any
+// more, says nothing of the first.
+func TestOnlyAnAnswerToThisRequestEndsTheDoubt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		second  http.HandlerFunc
+		unknown bool
+	}{
+		"proxy":  {says(404, "<h1>no such host</h1>"), true},
+		"moved":  {says(307, ""), true},
+		"key":    {refuses(api.Problem{Status: 401, Code: "unauthenticated", Title: "Who?"}), true},
+		"role":   {refuses(api.Problem{Status: 403, Code: "forbidden", Title: "No."}), true},
+		"answer": {refuses(api.Problem{Status: 409, Code: "pastPivot", Title: "No."}), false},
+	} {
+		s := serve(t, loses, c.second)
+		_, err := open(t, api.Options{Endpoints: []string{s.URL}}).Do(t.Context(), post(), nil)
+		if n := len(s.requests()); err == nil || n != 2 || errors.Is(err, api.ErrUnknown) != c.unknown {
+			t.Errorf("%s: %d requests, %v", name, n, err)
+		}
+		s = serve(t, c.second)
+		_, err = open(t, api.Options{Endpoints: []string{s.URL}}).Do(t.Context(), post(), nil)
+		if err == nil || errors.Is(err, api.ErrUnknown) {
+			t.Errorf("%s, at once: %v", name, err)
+		}
+	}
+}
+
+// TestASuccessThatCannotBeReadIsUnknown, since it may be that of somebody else in between; it is not asked for again.
+func TestASuccessThatCannotBeReadIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := serve(t, says(200, "<h1>log in here</h1>"))
+	var out struct{ ID string }
+	_, err := open(t, api.Options{Endpoints: []string{s.URL}}).Do(t.Context(), post(), &out)
+	if !errors.Is(err, api.ErrUnknown) || len(s.requests()) != 1 {
+		t.Errorf("%d requests, %v", len(s.requests()), err)
+	}
+}
+
 // TestWhatTheServerItselfDoesNotKnow is repeated only where the request says that this is harmless.
 func TestWhatTheServerItselfDoesNotKnow(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,17 +20,25 @@ type attempt struct {
 	answer  Answer
 	err     error
 	problem *Problem
-	// notSent: nobody was reached. unknown: it may have been carried out.
-	notSent, unknown bool
+	// notSent: nobody was reached. unknown: it may have been carried out. unread: somebody says that it was, in words that
+	// are not the server's.
+	notSent, unknown, unread bool
 	// after is how long the server asks to be left alone.
 	after time.Duration
 }
 
 // final reports whether the server has said what became of the request, this time or any time before: it has a key, or
-// the same twice is the same.
+// the same twice is the same. Proxies, and a server that does not let us in any more, say nothing of an earlier time.
 func (a *attempt) final() bool {
 	p := a.problem
-	return p != nil && !p.Retryable && !p.unknown() && p.Status != http.StatusTooManyRequests
+	if p == nil || p.Code == "" || p.Retryable || p.unknown() {
+		return false
+	}
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false
+	}
+	return true
 }
 
 // again reports whether the request may be sent again, and may then succeed.
@@ -39,7 +49,7 @@ func (a *attempt) again(r Request) bool {
 	case !r.safe():
 		return false
 	case p == nil:
-		return a.unknown
+		return a.unknown && !a.unread
 	case p.Retryable || p.Status == http.StatusTooManyRequests:
 		return true
 	case p.Code == "": // a proxy: what was behind it may have got the request
@@ -60,13 +70,17 @@ func (a *attempt) elsewhere() bool {
 func (c *Client) attempt(ctx context.Context, base string, r Request, body []byte, out any) attempt {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout+r.Wait)
 	defer cancel()
-	req, err := c.request(ctx, base, r, body)
+	var connected atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	req, err := c.request(traced, base, r, body)
 	if err != nil {
 		return attempt{err: err}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		notSent := unsent(err)
+		notSent := unsent(err) || c.transport != nil && !connected.Load()
 		return attempt{err: err, notSent: notSent, unknown: !notSent}
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -83,6 +97,8 @@ func (c *Client) attempt(ctx context.Context, base string, r Request, body []byt
 		a.err = fmt.Errorf("%w of %d bytes", ErrAnswerTooLarge, c.o.AnswerBytesMax)
 	default:
 		a.err = decode(text, out)
+		a.unread = a.err != nil
+		a.unknown = a.unread
 	}
 	return a
 }
