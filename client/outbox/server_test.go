@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -249,5 +250,36 @@ func TestAnEventThatIsRefusedFailsAlone(t *testing.T) {
 	away := NewConcordPublisher(c, ConcordOptions{Timeout: 300 * time.Millisecond})
 	if errs := away.Publish(t.Context(), events[1:2]); len(errs) != 1 || !errors.Is(errs[0], context.DeadlineExceeded) {
 		t.Errorf("no server: %v", errs)
+	}
+}
+
+// TestAnEventThatTheServerRefusesHoldsUpNoOther has a batch with two that it never takes, and one that is too long for
+// one request as a whole.
+func TestAnEventThatTheServerRefusesHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	c := connect(t, clienttest.Run(t))
+	p := NewConcordPublisher(c, ConcordOptions{Application: "shop"})
+	var events []Event
+	for i := range 7 {
+		e := Event{ID: fmt.Sprint(i), Topic: "t", Type: "a", Source: "/s"}
+		switch i {
+		case 2:
+			e.Topic = "concord-commit" // decisions are Concord's
+		case 5:
+			e.Data = []byte("no JSON")
+		}
+		events = append(events, e)
+	}
+	for i, err := range p.Publish(t.Context(), events) {
+		if bad := i == 2 || i == 5; bad != (err != nil) {
+			t.Errorf("event %d: %v", i, err)
+		}
+	}
+	for i := range events {
+		large := fmt.Appendf(nil, "%q", strings.Repeat("x", 300_000))
+		events[i] = Event{ID: fmt.Sprint("large", i), Topic: "t", Type: "a", Source: "/s", Data: large}
+	}
+	if errs := p.Publish(t.Context(), events); errs != nil {
+		t.Errorf("together they are more than a request may have: %v", errs)
 	}
 }
