@@ -98,17 +98,18 @@ func (c *Client) Find(ctx context.Context, saga, key string) (xid string, err er
 }
 
 const (
-	// awaitWait is how long the server is asked to wait: what is stuck is seen that late; awaitPause how long a server
-	// that cannot be reached is left alone.
-	awaitWait  = 5 * time.Second
+	// awaitFirst and awaitMost are how long the server is asked to wait: what is stuck is seen that late. awaitPause is
+	// how long a server that cannot be reached is left alone.
+	awaitFirst = 500 * time.Millisecond
+	awaitMost  = 5 * time.Second
 	awaitPause = time.Second
 )
 
 // Await waits until a run has ended, a person is needed, or ctx ends, and returns its output as JSON. Servers that
 // cannot be reached meanwhile are asked again. The error is nil, a [*CompensatedError], or an [*UnknownError].
 func (c *Client) Await(ctx context.Context, xid string) (json.RawMessage, error) {
-	for {
-		s, err := c.wait(ctx, xid)
+	for wait := awaitFirst; ; wait = min(2*wait, awaitMost) {
+		s, err := c.wait(ctx, xid, wait)
 		switch {
 		case err != nil && !passing(err) || ctx.Err() != nil:
 			return nil, &UnknownError{XID: xid, Status: s.Status, Err: errors.Join(ctx.Err(), err)}
@@ -132,10 +133,10 @@ func (c *Client) Await(ctx context.Context, xid string) (json.RawMessage, error)
 }
 
 // wait waits once, for as long as one request may, and then looks.
-func (c *Client) wait(ctx context.Context, xid string) (State, error) {
+func (c *Client) wait(ctx context.Context, xid string, wait time.Duration) (State, error) {
 	_, err := c.api.Do(ctx, api.Request{
-		Method: http.MethodGet, Path: api.Path("transactions", xid), Wait: awaitWait,
-		Query: url.Values{"waitMs": {strconv.FormatInt(awaitWait.Milliseconds(), 10)}},
+		Method: http.MethodGet, Path: api.Path("transactions", xid), Wait: wait,
+		Query: url.Values{"waitMs": {strconv.FormatInt(wait.Milliseconds(), 10)}},
 	}, nil)
 	if err != nil {
 		return State{}, refusal(err)
