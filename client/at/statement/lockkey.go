@@ -1,17 +1,19 @@
 package statement
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/concord-tx/concord/client/at/schema"
 	"github.com/concord-tx/concord/client/at/undo"
 )
 
 // LockKey returns the rows of an image as the coordinator locks them, in Seata's form: "table:key,key", the columns of
-// a key joined by "_" in the key's order, values as Java's toString spells them, and the table as the metadata spells
-// it. An image without rows has none: "". Several keys are joined by ";".
+// a key joined by "_" in the order in which Java has them (see javaOrder), values as Java's toString spells them, and the
+// table as the metadata spells it. An image without rows has none: "". Several keys are joined by ";".
 //
 // Nothing can be escaped in this form. What is ambiguous locks more than the row, never less:
 //
@@ -30,6 +32,7 @@ func LockKey(t *schema.Table, image undo.Records) string {
 		if err != nil {
 			continue // an image without keys is none of this package's queries
 		}
+		fields = javaOrder(fields)
 		for _, spell := range []func(schema.Column, any) string{asJava, asNewJava, asFolded} {
 			parts := make([]string, len(fields))
 			for i, f := range fields {
@@ -75,6 +78,28 @@ func (s *Statement) LockKeys(t Tables, before, after []undo.Records) string {
 		}
 	}
 	return strings.Join(keys, ";")
+}
+
+// javaOrder puts the columns of a key into the order in which Java joins them: not that of the key, but that of a
+// java.util.HashMap with their names. Measured with 1.5.2, 1.8.0 and 2.2.0; Seata 2.x TableMeta.getPrimaryKeyOnlyName.
+func javaOrder(key []undo.Field) []undo.Field {
+	if len(key) < 2 {
+		return key
+	}
+	buckets := uint32(16)
+	if len(key) > 12 { // a map doubles when it is filled by three quarters
+		buckets = 32
+	}
+	bucket := func(f undo.Field) uint32 {
+		var h uint32
+		for _, unit := range utf16.Encode([]rune(f.Name)) {
+			h = 31*h + uint32(unit)
+		}
+		return (h ^ h>>16) % buckets
+	}
+	ordered := slices.Clone(key)
+	slices.SortStableFunc(ordered, func(a, b undo.Field) int { return cmp.Compare(bucket(a), bucket(b)) })
+	return ordered
 }
 
 func asJava(_ schema.Column, v any) string {
