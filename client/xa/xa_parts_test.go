@@ -406,6 +406,57 @@ func TestARollbackByTheCoordinatorForbidsThePrepare(t *testing.T) {
 	}
 }
 
+func TestACancelledContextLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, xa.Options{})
+	// Somebody has the row, so that statements wait for it.
+	blocker, err := s.bare.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blocker.ExecContext(t.Context(), "UPDATE account SET balance = balance WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	update := "UPDATE account SET balance = 0 WHERE id = 1"
+	for name, run := range map[string]func(ctx context.Context) error{
+		"statement of its own": func(ctx context.Context) error {
+			_, err := s.db.ExecContext(ctx, update)
+			return err
+		},
+		"statement in a transaction": func(ctx context.Context) error {
+			tx, err := s.db.BeginTx(ctx, nil)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = tx.Rollback() }()
+			_, err = tx.ExecContext(ctx, update)
+			return err
+		},
+		"before anything": func(ctx context.Context) error {
+			<-ctx.Done()
+			_, err := s.db.BeginTx(ctx, nil)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithTimeout(s.ctx, 50*time.Millisecond)
+		if err := run(ctx); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		cancel()
+	}
+	if err := blocker.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range s.notes.all(s.xid) {
+		eventually(t, "the branch is reported as failed", func() bool {
+			return s.notes.report(b.ID) == seata.BranchPhaseOneFailed
+		})
+		s.second(t, b, false, seata.BranchRollbacked)
+	}
+	s.expect(t, "at the end", 100)
+	must(t, s.bare, "UPDATE account SET balance = 100 WHERE id = 1") // nothing is locked
+}
+
 func TestALocalTransactionThatIsTooLongIsRolledBack(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, xa.Options{BranchTimeout: time.Nanosecond})
