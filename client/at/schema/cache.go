@@ -10,11 +10,15 @@ import (
 // DefaultAge is how long a table is believed to be as it was.
 const DefaultAge = time.Minute
 
+// cascadesAge is how many times as long foreign keys are believed to be as they were.
+const cascadesAge = 10
+
 // tablesMax bounds a cache. Beyond it everything is forgotten, which costs one round trip per table.
 const tablesMax = 4096
 
-// Cache remembers the tables of one database. One value serves any number of goroutines; the zero value works, with
-// DefaultAge.
+// Cache remembers the tables of one database, with the foreign keys that refer to them. These are read for all tables
+// at once, in a round trip of their own, and kept ten times as long. One value serves any number of goroutines; the
+// zero value works, with DefaultAge.
 type Cache struct {
 	// Age is how long a table is kept; it is not changed once the cache is in use. 0 is DefaultAge.
 	Age time.Duration
@@ -23,28 +27,55 @@ type Cache struct {
 	entries map[string]*entry
 }
 
-// entry is one table, being loaded while done is open.
+// entry is one table, or all foreign keys. It is being loaded while done is open.
 type entry struct {
 	done   chan struct{}
 	loaded time.Time
-	table  *Table
+	value  any
 	err    error
 }
+
+// allCascades is the name of the entry of the foreign keys, which no table can have.
+const allCascades = "\x00"
 
 // Table returns a table, from memory or loaded over q. Several that ask for a table at once wait for one of them; if
 // that one fails, they ask by themselves. Names that differ in case or quoting have entries of their own.
 func (c *Cache) Table(ctx context.Context, q Queryer, name string) (*Table, error) {
-	e, mine := c.claim(name)
+	age := c.Age
+	if age <= 0 {
+		age = DefaultAge
+	}
+	v, err := c.get(ctx, name, age, func() (any, error) {
+		t, err := Load(ctx, q, name)
+		if err != nil {
+			return nil, err
+		}
+		all, err := c.get(ctx, allCascades, cascadesAge*age, func() (any, error) { return loadCascades(ctx, q) })
+		if err != nil {
+			return nil, err
+		}
+		t.Cascades = all.(cascades).of(t)
+		return t, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*Table), nil
+}
+
+// get returns what has the name, from memory or loaded.
+func (c *Cache) get(ctx context.Context, name string, age time.Duration, load func() (any, error)) (any, error) {
+	e, mine := c.claim(name, age)
 	if !mine {
 		select {
 		case <-e.done:
 			if e.err == nil {
-				return e.table, nil
+				return e.value, nil
 			}
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		return Load(ctx, q, name)
+		return load()
 	}
 	finished := false
 	defer func() {
@@ -52,20 +83,16 @@ func (c *Cache) Table(ctx context.Context, q Queryer, name string) (*Table, erro
 			c.settle(name, e, nil, ErrNoTable)
 		}
 	}()
-	table, err := Load(ctx, q, name)
+	value, err := load()
 	finished = true
-	c.settle(name, e, table, err)
-	return table, err
+	c.settle(name, e, value, err)
+	return value, err
 }
 
 // claim returns the entry of a name, and whether the caller has to load it.
-func (c *Cache) claim(name string) (e *entry, mine bool) {
+func (c *Cache) claim(name string, age time.Duration) (e *entry, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	age := c.Age
-	if age <= 0 {
-		age = DefaultAge
-	}
 	if e := c.entries[name]; e != nil && (e.loaded.IsZero() || time.Since(e.loaded) < age) {
 		return e, false
 	}
@@ -78,10 +105,10 @@ func (c *Cache) claim(name string) (e *entry, mine bool) {
 }
 
 // settle ends the loading of an entry. An error is not remembered. An entry that was forgotten meanwhile stays so.
-func (c *Cache) settle(name string, e *entry, table *Table, err error) {
+func (c *Cache) settle(name string, e *entry, value any, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e.table, e.err, e.loaded = table, err, time.Now()
+	e.value, e.err, e.loaded = value, err, time.Now()
 	if err != nil && c.entries[name] == e {
 		delete(c.entries, name)
 	}

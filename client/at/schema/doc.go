@@ -4,7 +4,7 @@
 // # Invariants
 //
 //   - A Table is never changed after it was loaded; everybody who asked shares it.
-//   - One table is loaded in one round trip, by one goroutine at a time.
+//   - One table is loaded in one round trip, by one goroutine at a time; the foreign keys of all tables in another.
 //   - What the cache returns is at most its age old (60 s unless told otherwise); who meets a column that the table
 //     should not have calls Forget and asks again.
 //

@@ -26,7 +26,8 @@ type Queryer interface {
 // gets the names as constants. Its columns have collations of their own, which a union would refuse to mix on some
 // servers. Arguments: the pair of schema (or NULL for the current one) and table, for each part.
 const loadQuery = `SELECT 'table', CONVERT(t.TABLE_SCHEMA USING utf8mb4), CONVERT(t.TABLE_NAME USING utf8mb4),
- CONVERT(t.TABLE_TYPE USING utf8mb4), CONVERT(t.ENGINE USING utf8mb4), CONVERT(@@lower_case_table_names USING utf8mb4), 0
+ CONVERT(t.TABLE_TYPE USING utf8mb4), CONVERT(t.ENGINE USING utf8mb4),
+ CONVERT(@@lower_case_table_names USING utf8mb4), 0
  FROM information_schema.TABLES t WHERE t.TABLE_SCHEMA = COALESCE(?, DATABASE()) AND t.TABLE_NAME = ?
  UNION ALL SELECT 'column', CONVERT(c.TABLE_NAME USING utf8mb4), CONVERT(c.COLUMN_NAME USING utf8mb4),
  CONVERT(c.COLUMN_TYPE USING utf8mb4), CONVERT(c.EXTRA USING utf8mb4),
@@ -41,18 +42,14 @@ const loadQuery = `SELECT 'table', CONVERT(t.TABLE_SCHEMA USING utf8mb4), CONVER
  UNION ALL SELECT 'trigger', CONVERT(g.EVENT_OBJECT_TABLE USING utf8mb4),
  CONVERT(g.EVENT_MANIPULATION USING utf8mb4), '', '', '', 0
  FROM information_schema.TRIGGERS g
- WHERE g.EVENT_OBJECT_SCHEMA = COALESCE(?, DATABASE()) AND g.EVENT_OBJECT_TABLE = ?
- UNION ALL SELECT 'cascade', CONVERT(r.REFERENCED_TABLE_NAME USING utf8mb4),
- CONVERT(CONCAT(r.CONSTRAINT_SCHEMA, '.', r.TABLE_NAME, '.', r.CONSTRAINT_NAME) USING utf8mb4),
- CONVERT(r.DELETE_RULE USING utf8mb4), CONVERT(r.UPDATE_RULE USING utf8mb4), '', 0
- FROM information_schema.REFERENTIAL_CONSTRAINTS r
- WHERE r.UNIQUE_CONSTRAINT_SCHEMA = COALESCE(?, DATABASE()) AND r.REFERENCED_TABLE_NAME = ?`
+ WHERE g.EVENT_OBJECT_SCHEMA = COALESCE(?, DATABASE()) AND g.EVENT_OBJECT_TABLE = ?`
 
 // loadParts is how often loadQuery wants schema and table.
-const loadParts = 5
+const loadParts = 4
 
 // Load asks the database about a table. The name may be qualified by its schema and each part may be in back quotes;
 // without a schema it is the connection's. A table that is not there is ErrNoTable, a name that is none an error.
+// Cascades are left out, see Cache.
 func Load(ctx context.Context, q Queryer, name string) (*Table, error) {
 	schema, table, err := Split(name)
 	if err != nil {
@@ -201,23 +198,13 @@ func (a *assembly) add(row []driver.Value, position int) {
 		if !slices.Contains(a.table.Triggers, event) {
 			a.table.Triggers = append(a.table.Triggers, event)
 		}
-	case "cascade":
-		if acts(text(row[3])) || acts(text(row[4])) {
-			a.table.Cascades = append(a.table.Cascades, text(row[2]))
-		}
 	}
-}
-
-// acts tells whether a rule of a foreign key changes rows, other than refusing.
-func acts(rule string) bool {
-	return strings.EqualFold(rule, "CASCADE") || strings.HasPrefix(strings.ToUpper(rule), "SET ")
 }
 
 // finish puts the columns of the indexes in their order.
 func (a *assembly) finish() {
 	slices.Sort(a.indexes)
 	slices.Sort(a.table.Triggers)
-	slices.Sort(a.table.Cascades)
 	for _, name := range a.indexes {
 		index := Index{Name: name}
 		for i := 1; i <= a.parts[name]; i++ {

@@ -27,7 +27,7 @@ func TestMariaDBIsReadAsItIs(t *testing.T) {
 		`CREATE VIEW seen AS SELECT a FROM bare`,
 		`CREATE TRIGGER tr BEFORE UPDATE ON bare FOR EACH ROW SET NEW.a = NEW.a + 1`)
 	q := schema.DB(db)
-	parent, err := schema.Load(t.Context(), q, "parent")
+	parent, err := new(schema.Cache).Table(t.Context(), q, "parent")
 	if err != nil {
 		t.Fatal(err)
 	}

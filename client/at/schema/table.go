@@ -40,8 +40,8 @@ type Table struct {
 	// Engine is the storage engine in upper case ("INNODB"), empty for a view.
 	Engine string
 	// Cascades are foreign keys of this and other tables that make the database change other rows by itself when rows
-	// of this table are deleted or updated: their names as schema.table.constraint. Of these and of triggers the
-	// database shows only what this user may see.
+	// of this table are deleted or updated: their names as schema.table.constraint. Only a Cache knows them. Of
+	// these and of triggers the database shows only what this user may see.
 	Cascades []string
 	// Triggers are the events that run triggers: "INSERT", "UPDATE", "DELETE", each at most once.
 	Triggers []string
