@@ -339,6 +339,21 @@ func TestARelayThatIsWokenLooksAtOnce(t *testing.T) {
 	})
 }
 
+// TestARelayThatWasKilledIsSucceeded has one hold the lease that will not come back.
+func TestARelayThatWasKilledIsSucceeded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{owner: "dead", until: time.Now().Add(3 * time.Second)}
+		m.add(20, func(int) string { return "k" })
+		b := &broker{fail: func(Event) error { return nil }}
+		began := time.Now()
+		run(t, m, relayOf(t, m, "one", b, 10), relayOf(t, m, "two", b, 10))
+		if took := time.Since(began); took < 3*time.Second || took > 4*time.Second || len(b.got) != 20 {
+			t.Errorf("%d events after %v", len(b.got), took)
+		}
+	})
+}
+
 func TestARelayIsCheckedWhenItIsMade(t *testing.T) {
 	t.Parallel()
 	db, p := neverUsed(), &broker{}
