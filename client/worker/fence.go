@@ -33,15 +33,16 @@ func Fenced[In, Out any](f Fence, do func(ctx context.Context, tx *sql.Tx, t *Ta
 		if err != nil {
 			return nil, err
 		}
+		var own error // of do, which may have met a fence of its own
 		text, err := f.Once(ctx, t, func(ctx context.Context, tx *sql.Tx) ([]byte, error) {
-			out, err := do(ctx, tx, t, in)
-			if err != nil {
-				return nil, err
+			var out Out
+			if out, own = do(ctx, tx, t, in); own != nil {
+				return nil, own
 			}
 			return json.Marshal(out)
 		})
 		switch {
-		case errors.Is(err, fence.ErrRefused):
+		case own == nil && errors.Is(err, fence.ErrRefused):
 			return nil, Fail(err.Error()) // nothing was changed, and never will be
 		case err != nil:
 			return nil, err

@@ -86,3 +86,17 @@ func TestFencedWork(t *testing.T) {
 		t.Errorf("input that does not fit: %v", err)
 	}
 }
+
+// TestARefusalBehindTheWorkIsAFailure: only the task's own fence knows that it never will be done.
+func TestARefusalBehindTheWorkIsAFailure(t *testing.T) {
+	t.Parallel()
+	m := &memory{states: map[string]fence.State{}, results: map[string][]byte{}}
+	h := worker.Fenced(m, func(context.Context, *sql.Tx, *worker.Task, order) (any, error) {
+		return nil, &fence.RefusedError{Key: fence.Key{XID: "another"}, Event: fence.Try, State: fence.Suspended}
+	})
+	_, err := h.Handle(t.Context(), &worker.Task{XID: "x:1:2", Branch: 1})
+	var fail *worker.FailError
+	if !errors.Is(err, fence.ErrRefused) || errors.As(err, &fail) {
+		t.Error(err)
+	}
+}

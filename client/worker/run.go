@@ -44,8 +44,9 @@ func (w *Worker) run(ctx context.Context, g *given) {
 	}
 }
 
-// handle calls the handler. A panic is an error, with its report in the log.
-func (w *Worker) handle(ctx context.Context, t *Task) (result any, err error) {
+// handle calls the handler, and writes what it returns as JSON, which may be the handler's code as well. A panic is an
+// error, with its report in the log.
+func (w *Worker) handle(ctx context.Context, t *Task) (text json.RawMessage, err error) {
 	name, xid, branch := t.Name, t.XID, t.Branch
 	finished := false
 	defer func() {
@@ -55,35 +56,51 @@ func (w *Worker) handle(ctx context.Context, t *Task) (result any, err error) {
 		what := recover() // nil: runtime.Goexit
 		w.o.Logger.ErrorContext(ctx, "a handler has panicked", "task", name, "xid", xid, "branch", branch,
 			"panic", fmt.Sprint(what), "stack", string(debug.Stack()))
-		result, err = nil, fmt.Errorf("the handler has panicked: %v", what)
+		text, err = nil, fmt.Errorf("the handler has panicked: %v", what)
 	}()
 	h, ok := w.handlers[name]
 	if !ok {
 		finished = true
 		return nil, fmt.Errorf("this worker does not do %q", name)
 	}
-	result, err = h.Handle(ctx, t)
+	text, err = written(h.Handle(ctx, t))
 	finished = true
-	return result, err
+	return text, err
+}
+
+// written is what a handler has returned, with JSON for values of its own types.
+func written(result any, err error) (json.RawMessage, error) {
+	var fail *FailError
+	switch {
+	case errors.As(err, &fail) && fail != nil && fail.Result != nil:
+		text, wrong := json.Marshal(fail.Result)
+		if wrong != nil {
+			return nil, fmt.Errorf("%s; the result is no JSON: %w", fail.Reason, wrong)
+		}
+		return nil, FailWith(fail.Reason, json.RawMessage(text))
+	case err != nil:
+		return nil, err
+	}
+	text, wrong := json.Marshal(result)
+	if wrong != nil {
+		return nil, fmt.Errorf("the result is no JSON: %w", wrong)
+	}
+	return text, nil
 }
 
 // tell says how a task has ended.
-func (w *Worker) tell(ctx context.Context, id string, result any, err error) error {
+func (w *Worker) tell(ctx context.Context, id string, result json.RawMessage, err error) error {
 	var retry *RetryError
 	var fail *FailError
 	var ongoing *OngoingError
 	switch {
 	case err == nil:
-		text, wrong := json.Marshal(result)
-		if wrong != nil {
-			return w.Failed(ctx, id, 0, fmt.Errorf("the result is no JSON: %w", wrong))
-		}
-		return w.Done(ctx, id, json.RawMessage(text))
-	case errors.As(err, &fail):
+		return w.Done(ctx, id, result)
+	case errors.As(err, &fail) && fail != nil:
 		return w.Refuse(ctx, id, fail.Reason, fail.Result)
-	case errors.As(err, &ongoing):
+	case errors.As(err, &ongoing) && ongoing != nil:
 		return w.Extend(ctx, id, ongoing.For)
-	case errors.As(err, &retry):
+	case errors.As(err, &retry) && retry != nil:
 		return w.Failed(ctx, id, retry.After, err)
 	}
 	return w.Failed(ctx, id, 0, err)

@@ -212,6 +212,11 @@ func refusal(y *yard) {
 	}
 }
 
+// explosive is a result that panics when it is written.
+type explosive struct{}
+
+func (explosive) MarshalJSON() ([]byte, error) { panic("a result") }
+
 func failure(y *yard) {
 	var log bytes.Buffer
 	var mu sync.Mutex
@@ -226,6 +231,10 @@ func failure(y *yard) {
 				return func() {}, nil // no JSON
 			case 4:
 				return nil, errors.New("again")
+			case 5:
+				return explosive{}, nil
+			case 6:
+				return nil, (*worker.FailError)(nil)
 			}
 			return t.Attempt, nil
 		})})
@@ -234,7 +243,7 @@ func failure(y *yard) {
 	got := y.ends(xid, "Committed")
 	mu.Lock()
 	defer mu.Unlock()
-	if got.Steps[0].Attempts != 5 || time.Since(began) < 200*time.Millisecond {
+	if got.Steps[0].Attempts != 7 || time.Since(began) < 200*time.Millisecond {
 		y.t.Errorf("after %v: %+v", time.Since(began), got.Steps)
 	}
 	if !strings.Contains(log.String(), "panic=boom") || !strings.Contains(log.String(), "worker_test.go") {
