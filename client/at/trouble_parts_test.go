@@ -279,3 +279,22 @@ func TestLargeValuesAndManyRowsAreUndone(t *testing.T) {
 		t.Errorf("after rollback (-want +got)\n%s", diff)
 	}
 }
+
+func TestStatementsAreReadInTheSessionsSQLMode(t *testing.T) {
+	t.Parallel()
+	s := setup(t, accounts, "INSERT INTO account VALUES (1, 'a', 10)")
+	config := s.config.Clone()
+	config.Params = map[string]string{"sql_mode": "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'"}
+	db := opened(t, s.client, config, at.Options{Resource: "modes"})
+	ctx, xid := begin(t, s.client)
+	mustExecIn(t, ctx, db, `UPDATE "account" SET "owner" = 'x\' WHERE "id" = ? AND 'y\' <> ''`, 1)
+	mustExecIn(t, ctx, db, `INSERT INTO "account" ("id", "owner", "balance") VALUES (2, 'z\', ?)`, 5)
+	want := []string{`"1" "x\\" "10.00"`, `"2" "z\\" "5.00"`}
+	if diff := cmp.Diff(want, rowsOf(t, s.plain, "SELECT * FROM account ORDER BY id")); diff != "" {
+		t.Errorf("phase one (-want +got)\n%s", diff)
+	}
+	s.end(t, xid, false)
+	if diff := cmp.Diff([]string{`"1" "a" "10.00"`}, rowsOf(t, s.plain, "SELECT * FROM account")); diff != "" {
+		t.Errorf("after rollback (-want +got)\n%s", diff)
+	}
+}
