@@ -26,6 +26,7 @@ const (
 	endPrepared              // it was prepared; if the database does not know it any more, it was finished as decided
 	endRolledBack            // nothing of it is left
 	endCommitted             // committed by the second phase, or it had changed nothing
+	endDoomed                // rolled back before it was known here: the database knows, and it must not be prepared
 )
 
 // branch is a branch whose local transaction is open in this process.
@@ -65,11 +66,13 @@ func newBranches(heldMax int) *branches {
 	return &branches{heldMax: heldMax, open: map[key]*branch{}, held: map[key]held{}, ended: map[key]end{}}
 }
 
-// start notes that a local transaction begins.
+// start notes that a local transaction begins. Its second phase may have come while the answer to its registration was
+// on its way; then it is doomed from the start.
 func (s *branches) start(k key, now time.Time) *branch {
 	b := &branch{key: k, started: now, done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b.doomed = s.ended[k] == endDoomed
 	s.open[k] = b
 	return b
 }
@@ -99,13 +102,15 @@ func (s *branches) finish(b *branch, how end, conn sqlwrap.Conn, now time.Time) 
 	return true
 }
 
-// doom forbids that an open branch is prepared. It returns the branch, nil if it is not open here.
+// doom forbids that a branch is prepared, now or when it begins. It returns the branch, nil if it is not open here.
 func (s *branches) doom(k key) *branch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.open[k]
 	if b != nil {
 		b.doomed = !b.preparing
+	} else if s.ended[k] == endUnknown {
+		s.remember(k, endDoomed)
 	}
 	return b
 }

@@ -151,3 +151,23 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+// TestABranchThatWasRolledBackBeforeItBeganIsNotPrepared: the rollback may overtake the answer to the registration.
+func TestABranchThatWasRolledBackBeforeItBeganIsNotPrepared(t *testing.T) {
+	t.Parallel()
+	s := newBranches(1)
+	k := key{"h:1:1", 1}
+	if s.doom(k) != nil {
+		t.Fatal("it is open")
+	}
+	if b := s.start(k, time.Now()); s.prepare(b) {
+		t.Error("it may be prepared")
+	}
+	if b := s.start(key{"h:1:1", 2}, time.Now()); !s.prepare(b) {
+		t.Error("another may not")
+	}
+	s.note(k, endPrepared)
+	if s.doom(k); s.how(k) != endPrepared {
+		t.Error("what was known of its end is forgotten")
+	}
+}
