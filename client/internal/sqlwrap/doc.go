@@ -2,9 +2,9 @@
 // go-sql-driver/mysql, and must lose none of the optional interfaces on the way.
 //
 // database/sql asks a driver's values for some twenty optional interfaces, and behaves differently where one is
-// missing: without driver.SessionResetter it never checks an idle connection, without driver.NamedValueChecker a uint64
-// is refused. Conn, Stmt and Rows name all that go-sql-driver has. A driver embeds them and overrides only those methods
-// that it changes; what it does not name goes straight to the inner value.
+// missing: without driver.SessionResetter it never checks an idle connection, without driver.NamedValueChecker a
+// uint64 is refused. Conn, Stmt and Rows name all that go-sql-driver has. A driver embeds them and overrides only those
+// methods that it changes; what it does not name goes straight to the inner value.
 //
 // Invariants:
 //
