@@ -12,8 +12,8 @@ import (
 )
 
 // LockKey returns the rows of an image as the coordinator locks them, in Seata's form: "table:key,key", the columns of
-// a key joined by "_" in the order in which Java has them (see javaOrder), values as Java's toString spells them, and the
-// table as the metadata spells it. An image without rows has none: "". Several keys are joined by ";".
+// a key joined by "_" in the order in which Java has them (see javaOrder), values as Java's toString spells them, and
+// the table as the metadata spells it. An image without rows has none: "". Several keys are joined by ";".
 //
 // Nothing can be escaped in this form. What is ambiguous locks more than the row, never less:
 //

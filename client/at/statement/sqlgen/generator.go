@@ -6,10 +6,20 @@ import "fmt"
 type Choose func(n int) int
 
 // Generator makes things up. It is for one goroutine.
-type Generator struct{ choose Choose }
+type Generator struct {
+	choose Choose
+	bends  bool
+}
 
 // New returns a generator that asks choose for every decision.
 func New(choose Choose) *Generator { return &Generator{choose: choose} }
+
+// Bend has the generator also make up values that the database stores as others or refuses, depending on its mode: too
+// long, too large, rounded, of another type.
+func (g *Generator) Bend() *Generator {
+	g.bends = true
+	return g
+}
 
 // Statement is a text and the arguments for its question marks.
 type Statement struct {

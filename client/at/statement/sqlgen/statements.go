@@ -35,6 +35,11 @@ func (w *writer) value(c Column) {
 // literal makes up a value: as text of SQL and as an argument.
 func (g *Generator) literal(kind string) (string, any) {
 	text := func(s string) (string, any) { return "'" + strings.ReplaceAll(s, "'", "''") + "'", s }
+	if g.bends && g.yes(4) {
+		if bent := bent(kind); len(bent) > 0 {
+			return text(pick(g, bent...))
+		}
+	}
 	switch kind {
 	case "int", "auto":
 		n := pick(g, 1, 2, 3, 4, 5, 30, 31, 700)
@@ -67,6 +72,27 @@ func (g *Generator) literal(kind string) (string, any) {
 		return text(pick(g, `{"a": 1}`, `[1, 2]`, `"x"`))
 	}
 	return "NULL", nil
+}
+
+// bent are values that columns of a kind do not store as they are.
+func bent(kind string) []string {
+	switch kind {
+	case "int", "auto":
+		return []string{"1.6", "0.4", "99999999999999999999", "-4000000000", "5x", ""}
+	case "text":
+		return []string{"a ", strings.Repeat("long", 12), strings.Repeat("long", 12) + "er", "A  "}
+	case "bytes":
+		return []string{"a ", strings.Repeat("long", 12), strings.Repeat("long", 12) + "er"}
+	case "decimal":
+		return []string{"1.5004", "1.49999", "99999999999", "1e2", "x"}
+	case "time":
+		return []string{"2026-01-02 03:04:05.1234567", "2026-01-02", "2026-1-2 3:4:5", "20260102030405", "never"}
+	case "day":
+		return []string{"2026-01-02 10:11:12", "20260102", "2026-1-2", "2026-02-30"}
+	case "choice":
+		return []string{"blue", "2", "black", ""}
+	}
+	return nil
 }
 
 // Insert makes up an INSERT of one to four rows, in the form with VALUES or with SET.
