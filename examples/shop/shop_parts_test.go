@@ -57,7 +57,7 @@ func TestWhatIsRefusedOrLostTakesNothingFromDatabases(t *testing.T) {
 	}
 }
 
-func TestServicesThatAreCutOffLoseNothingInDatabases(t *testing.T) {
+func TestServicesAndCoordinatorsThatAreKilledLoseNothingInDatabases(t *testing.T) {
 	t.Parallel()
 	for _, name := range withDatabase() {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,8 @@ type sold struct {
 	out  string
 }
 
-// sell runs a shop in this process on a coordinator in its own, and judges what came of it.
+// sell runs a shop in this process on a coordinator in its own, and judges what came of it. With kill, services are cut
+// off so often, and the coordinator is killed once.
 func sell(t *testing.T, m mode, d *databases, l load, kill time.Duration) sold {
 	t.Helper()
 	coordinator := clienttest.Run(t, "--retry-first", "100ms", "--retry-max", "1s", "--retry-unreachable", "200ms",
@@ -36,7 +37,14 @@ func sell(t *testing.T, m mode, d *databases, l load, kill time.Duration) sold {
 			s.trouble(trouble, kill, out)
 		}
 	})
-	l.run(t.Context(), s.services[orderService].url(), told)
+	var buying sync.WaitGroup
+	orders := s.services[orderService].url()
+	buying.Go(func() { l.run(t.Context(), orders, told) })
+	if kill > 0 {
+		wait(t.Context(), 3*kill)
+		coordinator.Restart() // by kill -9
+	}
+	buying.Wait()
 	calm()
 	running.Wait()
 	if err := settled(t.Context(), s.peers(), told, time.Minute); err != nil {
@@ -85,7 +93,7 @@ func TestWhatIsRefusedOrLostTakesNothing(t *testing.T) {
 	}
 }
 
-func TestServicesThatAreCutOffLoseNothing(t *testing.T) {
+func TestServicesAndCoordinatorsThatAreKilledLoseNothing(t *testing.T) {
 	t.Parallel()
 	for _, name := range withoutDatabase() {
 		t.Run(name, func(t *testing.T) {
