@@ -29,12 +29,13 @@ type generation struct {
 	version, profile string
 	prefix           string // of the classes in its undo logs
 	flags            []string
+	joins            bool // knows ON DUPLICATE KEY UPDATE and joins
 }
 
 func generations() []generation {
 	return []generation{
-		{version: "2.2.0", prefix: undo.PrefixApache},
-		{version: "1.8.0", profile: "seata-1.8.0", prefix: undo.PrefixOld},
+		{version: "2.2.0", prefix: undo.PrefixApache, joins: true},
+		{version: "1.8.0", profile: "seata-1.8.0", prefix: undo.PrefixOld, joins: true},
 		{
 			version: "1.5.2", profile: "seata-1.5.2", prefix: undo.PrefixOld,
 			flags: []string{"--add-opens", "java.base/java.lang=ALL-UNNAMED"},

@@ -63,6 +63,14 @@ func changes() [][]string {
 	}
 }
 
+// joins are more of them, which clients before 1.6 do not take.
+func joins() [][]string {
+	return [][]string{
+		{"INSERT INTO counted (id, v) VALUES (1, 'x'), (70, 'y') ON DUPLICATE KEY UPDATE v = 'twice'"},
+		{"UPDATE item i INNER JOIN counted c ON c.id = i.id - 1 SET i.small = 3 WHERE c.id = 1"},
+	}
+}
+
 // shop is a database that both share, and their coordinator.
 type shop struct {
 	t      *testing.T
@@ -209,7 +217,7 @@ func TestEachUndoesWhatTheOtherWrote(t *testing.T) {
 			xid := s.begin()
 			service := clienttest.Open(t, s.server.Addr())
 			db := s.open(service, g.prefix)
-			for _, statements := range changes() {
+			for _, statements := range append(changes(), joins()...) {
 				branch(t, db, xid, statements)
 			}
 			if s.rows() == want {
@@ -219,8 +227,12 @@ func TestEachUndoesWhatTheOtherWrote(t *testing.T) {
 			s.undone("what Go wrote", xid, want)
 
 			xid = s.begin()
-			for _, statements := range changes() {
-				java.change(xid, statements...)
+			statements := changes()
+			if g.joins {
+				statements = append(statements, joins()...)
+			}
+			for _, s := range statements {
+				java.change(xid, s...)
 			}
 			// Java itself would put the row back without its microseconds.
 			java.change(xid, "UPDATE item SET dt6 = NULL, ts = NULL WHERE id = 3", "DELETE FROM item WHERE id = 3")

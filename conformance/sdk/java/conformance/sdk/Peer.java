@@ -6,6 +6,7 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
 import org.apache.seata.core.context.RootContext;
@@ -63,10 +64,14 @@ public final class Peer {
     }
 
     private void change(String... statements) throws SQLException {
-        try (Connection connection = source.getConnection(); Statement statement = connection.createStatement()) {
+        try (Connection connection = source.getConnection()) {
             connection.setAutoCommit(false);
             for (String sql : statements) {
-                statement.executeUpdate(sql);
+                // Seata asks for the keys, and takes ON DUPLICATE KEY UPDATE only from prepared statements.
+                try (PreparedStatement statement =
+                        connection.prepareStatement(sql, Statement.RETURN_GENERATED_KEYS)) {
+                    statement.executeUpdate();
+                }
             }
             connection.commit();
         }
