@@ -154,6 +154,37 @@ func TestWhatCannotBeReportedIsNotTried(t *testing.T) {
 	}
 }
 
+// again is a fence whose database rolls the first attempt at each work back.
+type again struct{ *fencetest.Memory }
+
+func (b again) Guard(
+	ctx context.Context, k fence.Key, e fence.Event, work func(context.Context) error,
+) (fence.Verdict, error) {
+	return b.Memory.Guard(ctx, k, e, func(ctx context.Context) error { return errors.Join(work(ctx), work(ctx)) })
+}
+
+// TestWhatAnAttemptHasSetThatWasRolledBackIsForgotten, also by the coordinator.
+func TestWhatAnAttemptHasSetThatWasRolledBackIsForgotten(t *testing.T) {
+	t.Parallel()
+	f, k, attempts := &fake{}, &calls{}, 0
+	s, err := tcc.Bind(t.Context(), f, k.action("stock"), tcc.WithFence(again{&fencetest.Memory{}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.on("try", func(_ context.Context, c *tcc.Context) error {
+		if attempts++; attempts > 1 {
+			return nil
+		}
+		return c.Set("place", "A4")
+	})
+	if err := s.Try(client.WithXID(t.Context(), "h:1:2"), order{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.reported) != 2 || f.reported[1].Data != f.registered[0].Data || f.reported[0].Data == f.reported[1].Data {
+		t.Errorf("registered %s, reported %+v", f.registered[0].Data, f.reported)
+	}
+}
+
 func TestBranchesThatJavaHasRegisteredAreUnderstood(t *testing.T) {
 	t.Parallel()
 	f, k := &fake{}, &calls{}

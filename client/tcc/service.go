@@ -2,6 +2,7 @@ package tcc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -122,12 +123,18 @@ func (s *Service[P]) Try(ctx context.Context, p P) error {
 	defer c.seal()
 	// Seata 2.x ActionInterceptorHandler.java: bindBranchType(TCC). Nothing below is a branch of another mode by itself.
 	inside := propagation.WithBranchType(ctx, seata.BranchTCC)
+	told := false // an attempt whose local transaction was rolled back may have told the coordinator what it has set
 	err = s.guard(inside, c, fence.Try, func(ctx context.Context) error {
 		c.restart(values)
 		if err := s.action.Try(ctx, c, p); err != nil {
 			return err
 		}
-		return s.report(ctx, b, c)
+		now, changed := c.seal()
+		if !changed && !told {
+			return nil
+		}
+		told = true
+		return s.report(ctx, b, now)
 	})
 	if err != nil {
 		return fmt.Errorf("try %s of %s: %w", s.action.Name, xid, err)
@@ -136,11 +143,7 @@ func (s *Service[P]) Try(ctx context.Context, p P) error {
 }
 
 // report tells the coordinator what Try has set: Seata 2.x BusinessActionContextUtil.java reportContext.
-func (s *Service[P]) report(ctx context.Context, b client.Branch, c *Context) error {
-	values, changed := c.seal()
-	if !changed {
-		return nil
-	}
+func (s *Service[P]) report(ctx context.Context, b client.Branch, values map[string]json.RawMessage) error {
 	data, err := encode(values)
 	if err != nil {
 		return err
