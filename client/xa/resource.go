@@ -112,6 +112,9 @@ func (x *Connector) second(ctx context.Context, k key, verb string) (known bool,
 		default:
 			return err == nil, err
 		}
+		if x.detaches {
+			return false, nil // a prepared branch is known on every connection
+		}
 		// The server says so too while another connection has the branch.
 		listed, err := x.listed(ctx, k)
 		if err != nil || !listed {

@@ -2,6 +2,7 @@ package xa
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"io"
@@ -268,5 +269,43 @@ func TestAHeldConnectionDoesTheSecondPhaseAndIsUsedAgain(t *testing.T) {
 	again, err := o.x.Connect(t.Context())
 	if err != nil || again.(*conn).Conn != sqlwrap.Conn(o.wire) {
 		t.Errorf("the pool gets %v, %v", again, err)
+	}
+}
+
+// Connect implements driver.Connector: the pool of the second phase has the same connection.
+func (w *wire) Connect(context.Context) (driver.Conn, error) { return w, nil }
+
+// Driver implements driver.Connector.
+func (w *wire) Driver() driver.Driver { return nil }
+
+// TestABranchThatTheDatabaseDoesNotKnow shows that it is believed at once where prepared branches are detached, where
+// who serves the database need not have the right to list them; elsewhere it has to be looked for.
+func TestABranchThatTheDatabaseDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	for detaches, want := range map[bool][2]seata.BranchStatus{
+		true:  {seata.BranchCommitXAERNOTARetryable, seata.BranchRollbackXAERNOTARetryable},
+		false: {seata.BranchCommitFailedRetryable, seata.BranchRollbackFailedRetryable}, // it cannot be listed here
+	} {
+		o := newOutfit(detaches)
+		notKnown := &mysql.MySQLError{Number: errNotKnown}
+		o.wire.fail = map[string]error{"XA COMMIT": notKnown, "XA ROLLBACK": notKnown}
+		o.x.admin = sql.OpenDB(o.wire)
+		b := o.x.branchOf(o.branch())
+		commit, err := resource{o.x}.Commit(t.Context(), b)
+		if err == nil || commit != want[0] {
+			t.Errorf("detaches %v: commit answers %v (%v), want %v", detaches, commit, err, want[0])
+		}
+		rollback, err := resource{o.x}.Rollback(t.Context(), b)
+		if err == nil || rollback != want[1] {
+			t.Errorf("detaches %v: rollback answers %v (%v), want %v", detaches, rollback, err, want[1])
+		}
+		o.x.known.note(o.branch(), endPrepared) // then it was finished by somebody, as decided
+		status, err := resource{o.x}.Commit(t.Context(), b)
+		if detaches && (status != seata.BranchCommitted || err != nil) {
+			t.Errorf("of a branch that was prepared: %v, %v", status, err)
+		}
+		if err := o.x.admin.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
