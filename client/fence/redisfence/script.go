@@ -13,8 +13,9 @@ import (
 // Script is a program in Lua that runs behind a fence. It may be used concurrently.
 type Script struct{ script *redis.Script }
 
-// NewScript makes a program of its source, which finds KEYS and ARGV as a script of Redis does and may return a
-// value. If it raises an error after it has changed something it has been done in part: check first, then change.
+// NewScript makes a program of its source, which finds KEYS and ARGV as a script of Redis does and may return a value.
+// One that returns redis.error_reply(text) says no: nothing is recorded, so it must not have changed anything by then.
+// If it raises an error it is taken to have been done in part. So check first, then change.
 func NewScript(source string) *Script { return &Script{redis.NewScript(before + source + after)} }
 
 // before and after put a fence around a source. KEYS[1] is the record; ARGV[1] has for each state the next one and the
@@ -41,6 +42,7 @@ if verdict == '1' then
     if type(what) == 'table' then what = what['err'] end
     return {'!', '', tostring(what)}
   end
+  if type(what) == 'table' and what['err'] then return {'x', '', tostring(what['err'])} end
   result = what
 end
 redis.call('SET', KEYS[1], to)
@@ -52,6 +54,12 @@ end
 return {verdict, state, result}
 `
 )
+
+// ScriptError is what a script has said no with. Nothing was recorded.
+type ScriptError struct{ Text string }
+
+// Error returns the text that the script gave to redis.error_reply.
+func (e *ScriptError) Error() string { return "script: " + e.Text }
 
 // rules is ARGV[1] and ARGV[2] for an event.
 func (s *Store) rules(event fence.Event) (table, keep string) {
@@ -65,8 +73,8 @@ func (s *Store) rules(event fence.Event) (table, keep string) {
 }
 
 // Eval decides about an event and, if that is the verdict, runs a script, all in one step of Redis. It returns what the
-// script has, nil if it has not run. Errors are as those of [Store.Do]. If an answer is lost go-redis may ask again by
-// itself: the verdict is then Skip although the script has run, and its result is lost.
+// script has, nil if it has not run. Errors are as those of [Store.Do], or a [*ScriptError]. If an answer is lost
+// go-redis may ask again by itself: the verdict is then Skip although the script has run, and its result is lost.
 func (s *Store) Eval(
 	ctx context.Context, key fence.Key, event fence.Event, script *Script, keys []string, args ...any,
 ) (any, fence.Verdict, error) {
@@ -97,6 +105,9 @@ func (s *Store) Eval(
 			return nil, 0, fmt.Errorf("read the fence of %s: %w", key, err)
 		}
 		return nil, 0, &fence.RefusedError{Key: key, Event: event, State: at}
+	case "x":
+		text, _ := answer[2].(string)
+		return nil, 0, &ScriptError{Text: text}
 	case broken:
 		partial := &PartialError{Key: key, Event: event, Record: record}
 		if text, _ := answer[2].(string); text != "" {

@@ -18,6 +18,7 @@ const (
 	broken      = "!" // the record of a step that was done in part
 	attemptsMax = 50  // of a transaction whose watched keys were changed by others
 	pauseMax    = 20 * time.Millisecond
+	markTimeout = 5 * time.Second
 )
 
 // Retention says for how long records are kept after their last change. It has to be longer than requests can be late
@@ -205,12 +206,21 @@ func (s *Store) step(
 	}
 	for _, command := range commands {
 		if err := command.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			tx.Set(ctx, record, broken, 0)
-			err = fmt.Errorf("%s: %w", command.Name(), err)
+			err = errors.Join(fmt.Errorf("%s: %w", command.Name(), err), mark(ctx, tx, record))
 			return 0, &PartialError{Key: key, Event: event, Record: record, Err: err}
 		}
 	}
 	return verdict, nil
+}
+
+// mark notes that a step was done in part, also if ctx has ended meanwhile.
+func mark(ctx context.Context, tx *redis.Tx, record string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
+	defer cancel()
+	if err := tx.Set(ctx, record, broken, 0).Err(); err != nil {
+		return fmt.Errorf("mark the record: %w", err)
+	}
+	return nil
 }
 
 func format(s fence.State) string { return strconv.Itoa(int(s)) }

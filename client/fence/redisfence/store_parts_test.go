@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -276,6 +278,79 @@ func TestAStepDoneInPartIsMarked(t *testing.T) {
 		if n, err := c.Get(t.Context(), "part-"+name).Int(); n != 1 {
 			t.Errorf("%s: %d effects, %v", name, n, err)
 		}
+	}
+}
+
+// TestAScriptMaySayNo: nothing is recorded, and it may say yes another time.
+func TestAScriptMaySayNo(t *testing.T) {
+	t.Parallel()
+	s, c := setup(t, "no", nil)
+	take := NewScript(`if tonumber(redis.call('GET', KEYS[1]) or '0') < tonumber(ARGV[1]) then
+  return redis.error_reply('not enough')
+end
+return redis.call('DECRBY', KEYS[1], ARGV[1])`)
+	key := fence.Key{XID: "10.0.0.1:8091:12"}
+	try := func() (any, fence.Verdict, error) {
+		return s.Eval(t.Context(), key, fence.Try, take, []string{"no-stock"}, 3)
+	}
+	for range 2 {
+		var no *ScriptError
+		_, verdict, err := try()
+		if !errors.As(err, &no) || !strings.Contains(no.Text, "not enough") || verdict != 0 {
+			t.Errorf("%s, %v", verdict, err)
+		}
+	}
+	if n, err := c.Exists(t.Context(), s.Record(key)).Result(); err != nil || n != 0 {
+		t.Errorf("there is a record, %v", err)
+	}
+	if err := c.Set(t.Context(), "no-stock", 5, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if left, verdict, err := try(); err != nil || verdict != fence.Run || left != int64(2) {
+		t.Errorf("%v left, %s, %v", left, verdict, err)
+	}
+}
+
+// ending has transactions answered when their context has ended.
+type ending struct{}
+
+func (ending) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (ending) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (ending) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		err := next(ctx, commands)
+		if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Name() == "incr" }) {
+			<-ctx.Done()
+		}
+		return err
+	}
+}
+
+// TestAStepDoneInPartIsMarkedWhenTheContextEnds has it end just behind EXEC.
+func TestAStepDoneInPartIsMarkedWhenTheContextEnds(t *testing.T) {
+	t.Parallel()
+	s, c := setup(t, "ending", nil)
+	if err := c.Set(t.Context(), "ending-text", "no number", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	strict := redis.NewClient(&redis.Options{Addr: server.address, DB: c.Options().DB, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = strict.Close() })
+	strict.AddHook(ending{})
+	hasty := &Store{client: strict, o: s.o}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	key := fence.Key{XID: "10.0.0.1:8091:13"}
+	work := func(ctx context.Context, _ *redis.Tx, pipe redis.Pipeliner) error {
+		pipe.Incr(ctx, "ending-count")
+		pipe.Incr(ctx, "ending-text")
+		return nil
+	}
+	var partial *PartialError
+	if _, err := hasty.Do(ctx, key, fence.Try, work); !errors.As(err, &partial) {
+		t.Errorf("a step done in part: %v", err)
+	}
+	if _, err := s.Do(t.Context(), key, fence.Try, work); !errors.As(err, &partial) {
+		t.Errorf("a step done in part, again: %v", err)
 	}
 }
 
