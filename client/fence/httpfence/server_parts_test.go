@@ -55,14 +55,7 @@ func newParticipant(t *testing.T) *participant {
 	p := &participant{db: db, lose: map[string]int{}}
 	fenced := httpfence.Handler(store, httpfence.Options{Secrets: [][]byte{[]byte(secret)}}, http.HandlerFunc(p.work))
 	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		loses := p.lose[r.URL.Path] > 0
-		if loses {
-			p.lose[r.URL.Path]--
-			p.lost++
-		}
-		p.mu.Unlock()
-		if !loses {
+		if !p.loses(r) {
 			fenced.ServeHTTP(w, r)
 			return
 		}
@@ -71,6 +64,18 @@ func newParticipant(t *testing.T) *participant {
 	}))
 	t.Cleanup(p.server.Close)
 	return p
+}
+
+// loses reports whether the answer to a request gets lost.
+func (p *participant) loses(r *http.Request) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lose[r.URL.Path] == 0 {
+		return false
+	}
+	p.lose[r.URL.Path]--
+	p.lost++
+	return true
 }
 
 // work is what the service does, in the local transaction of the fence.
