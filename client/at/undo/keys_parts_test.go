@@ -99,10 +99,7 @@ func TestADatabaseThatDiesDuringARollbackHasDoneNothing(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- p.rollback(xid, 1) }()
-	clienttest.Eventually(t, "the rollback waits", func() bool {
-		return p.count("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"+
-			" AND trx_rows_modified > 0") == 1
-	})
+	p.blocked()
 	server.Kill(t)
 	if err := <-done; err == nil {
 		t.Error("no error")

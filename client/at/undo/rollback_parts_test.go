@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/client/at/undo"
-	"github.com/concord-tx/concord/client/clienttest"
 )
 
 const (
@@ -340,14 +339,7 @@ func TestARollbackThatLosesItsConnectionHasDoneNothing(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.rollback(xid, 1) }()
 	// It has undone the sale of 2 and waits for 1.
-	var victim int64
-	clienttest.Eventually(t, "the rollback waits", func() bool {
-		err := p.db.QueryRowContext(t.Context(), "SELECT t.trx_mysql_thread_id FROM"+
-			" information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id"+
-			" WHERE t.trx_state = 'LOCK WAIT' AND t.trx_rows_modified > 0 AND p.DB = DATABASE()").Scan(&victim)
-		return err == nil
-	})
-	p.exec(fmt.Sprintf("KILL CONNECTION %d", victim))
+	p.exec(fmt.Sprintf("KILL CONNECTION %d", p.blocked()))
 	var dirty *undo.DirtyError
 	if err := <-done; err == nil || errors.As(err, &dirty) {
 		t.Errorf("%v", err)

@@ -63,6 +63,9 @@ func insertRow(ctx context.Context, ex Execer, key Key, note string, info []byte
 	if isError(err, errorDuplicate, errorDuplicateName) {
 		return fmt.Errorf("insert undo log of %s, branch %d: %w", key.XID, key.BranchID, ErrDefended)
 	}
+	if isError(err, errorNoTable) {
+		return fmt.Errorf("insert undo log: %w; make the table with migrations/client/0001_undo_log.sql", err)
+	}
 	if err != nil {
 		return fmt.Errorf("insert undo log of %s, branch %d: %w", key.XID, key.BranchID, err)
 	}

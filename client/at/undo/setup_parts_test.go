@@ -226,6 +226,18 @@ func (p *place) rows(table string) string {
 	return strings.Join(all, "\n")
 }
 
+// blocked waits until a rollback waits for a row, and returns its connection. (The tables of InnoDB's transactions are no
+// help: they are not renewed as long as somebody asks every few milliseconds.)
+func (p *place) blocked() (connection int64) {
+	p.t.Helper()
+	clienttest.Eventually(p.t, "a rollback waits", func() bool {
+		return p.db.QueryRowContext(context.Background(), "SELECT ID FROM information_schema.PROCESSLIST"+
+			" WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND COMMAND = 'Execute' AND TIME_MS > 300"+
+			" AND INFO LIKE 'SELECT%`stock`%FOR UPDATE'").Scan(&connection) == nil
+	})
+	return connection
+}
+
 // isDirty returns the report, or fails the test.
 func isDirty(t *testing.T, err error) *undo.DirtyError {
 	t.Helper()
