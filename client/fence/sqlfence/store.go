@@ -100,6 +100,10 @@ func (s *Store) decide(ctx context.Context, tx *sql.Tx, key fence.Key, event fen
 		return 0, fmt.Errorf("sqlfence: there is no event %d", event)
 	}
 	state, recorded, err := s.look(ctx, tx, key, event)
+	if missing(err) {
+		return 0, fmt.Errorf("record %s: %w; make the table with migrations/client/0002_tcc_fence_log.sql, "+
+			"or the text of Dialect.Schema", event, err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("record %s of %s: %w", event, key, err)
 	}
@@ -108,8 +112,12 @@ func (s *Store) decide(ctx context.Context, tx *sql.Tx, key fence.Key, event fen
 		return 0, &fence.RefusedError{Key: key, Event: event, State: state}
 	}
 	if next != recorded {
-		if _, err := tx.ExecContext(ctx, s.text.update, int(next), s.now(), key.XID, key.Branch); err != nil {
+		result, err := tx.ExecContext(ctx, s.text.update, int(next), s.now(), key.XID, key.Branch)
+		if err != nil {
 			return 0, fmt.Errorf("record %s of %s: %w", event, key, err)
+		}
+		if n, err := result.RowsAffected(); err != nil || n != 1 { // the state changes, so drivers count alike
+			return 0, errors.Join(fmt.Errorf("record %s of %s: the row is gone", event, key), err)
 		}
 	}
 	return verdict, nil
@@ -192,8 +200,8 @@ func (s *Store) once(
 // txKey is the key of the local transaction in a context.
 type txKey struct{}
 
-// Tx returns the local transaction in which work of [Store.Guard] runs, nil elsewhere. It is not to be ended, nor to be
-// used after work has returned.
+// Tx returns the local transaction in which work of [Store.Guard] runs, nil elsewhere: also in the functions of a
+// tcc.Action that was bound without tcc.WithFence. It is not to be ended, nor to be used after work has returned.
 func Tx(ctx context.Context) *sql.Tx {
 	tx, _ := ctx.Value(txKey{}).(*sql.Tx)
 	return tx

@@ -343,3 +343,32 @@ func TestPostgreSQLHasNumberedPlaceholders(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestNothingRunsWithoutItsRecord has an old row deleted between two looks at it.
+func TestNothingRunsWithoutItsRecord(t *testing.T) {
+	t.Parallel()
+	m := newMemory(PostgreSQL)
+	db := m.open()
+	t.Cleanup(func() { _ = db.Close() })
+	s, err := New(db, Options{Dialect: PostgreSQL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, runs := fence.EventKey("mail", "1"), 0
+	work := func(context.Context, *sql.Tx) error { runs++; return nil }
+	if _, err := s.Run(t.Context(), key, fence.Consume, work); err != nil {
+		t.Fatal(err)
+	}
+	m.fault = func(what string) error {
+		if strings.HasPrefix(what, "SELECT status") {
+			clear(m.rows)
+		}
+		return nil
+	}
+	if verdict, err := s.Run(t.Context(), key, fence.Consume, work); err == nil || runs != 1 {
+		t.Errorf("%s, %d runs", verdict, runs)
+	}
+	if _, err := s.Run(t.Context(), key, fence.Consume, work); err != nil || runs != 2 {
+		t.Errorf("what is forgotten happens again: %v, %d runs", err, runs)
+	}
+}
