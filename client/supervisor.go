@@ -40,7 +40,7 @@ func (n *node) supervise(ctx context.Context) {
 			}
 		}
 		n.failed(err)
-		if n.over(ctx) {
+		if n.over(ctx) || errors.Is(err, ErrClosed) {
 			return
 		}
 		n.client.log.Warn("no connection to a coordinator, trying again", "address", n.address, "err", err)

@@ -389,6 +389,16 @@ func TestTheSessionIsGivenBackAsItWas(t *testing.T) {
 	}
 }
 
+func TestAMissingTableIsToldWithAdvice(t *testing.T) {
+	t.Parallel()
+	p := shop(t)
+	p.exec("DROP TABLE undo_log")
+	err := undo.Insert(t.Context(), p.db, &undo.Log{XID: xid, BranchID: 7}, p.o)
+	if err == nil || !strings.Contains(err.Error(), "migrations/client/0001_undo_log.sql") {
+		t.Errorf("no advice in %v", err)
+	}
+}
+
 func TestUndoLogsAreDeleted(t *testing.T) {
 	t.Parallel()
 	p := shop(t)
