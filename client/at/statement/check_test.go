@@ -53,6 +53,8 @@ func TestCheckFindsWhatImagesDoNotShow(t *testing.T) {
 		{"merge with a row of another", merge, image(1, 0), image(1, 5, 2, 5), 4, false, true},
 		{"merge with an unchanged row of another", merge, image(1, 0), image(1, 5, 2, 5), 2, false, true},
 		{"merge of a row with itself", merge, image(), image(1, 5), 3, false, false},
+		{"merge of a row with itself and one of another", merge, image(), image(1, 5), 2, false, true},
+		{"merge that meets one row twice", merge, image(1, 0, 2, 0), image(1, 5, 2, 0), 4, false, false},
 		{"merge that loses a row", merge, image(1, 0), image(2, 0), 1, false, true},
 		{"select", "SELECT 1", nil, nil, 0, false, false},
 	} {

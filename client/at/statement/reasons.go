@@ -29,7 +29,6 @@ const (
 	ReasonReplace
 	ReasonInsertSelect
 	ReasonWith
-	ReasonMultiDelete
 	ReasonSelfJoin
 	ReasonSubquery
 	ReasonNestedLock
@@ -85,9 +84,7 @@ var reasons = map[Reason]explanation{
 		"use INSERT ... ON DUPLICATE KEY UPDATE"},
 	ReasonInsertSelect: {"insert-select", "the keys of the rows it inserts are not known",
 		"select the rows first and insert them with VALUES"},
-	ReasonWith: {"with", "rows are chosen by a common table expression", "use a sub-query in WHERE"},
-	ReasonMultiDelete: {"multi-delete", "it deletes by way of several tables",
-		"delete from one table, with a sub-query in WHERE"},
+	ReasonWith:     {"with", "rows are chosen by a common table expression", "use a sub-query in WHERE"},
 	ReasonSelfJoin: {"self-join", "it changes a table that is in the join twice", "use a sub-query in WHERE"},
 	ReasonSubquery: {"sub-query", "a sub-query of this form may find other rows when it is read for the image",
 		"use a plain SELECT without LIMIT, UNION or WITH, or read the values first"},

@@ -69,6 +69,10 @@ func (s *Statement) targets(t Tables) ([]target, error) {
 	switch s.kind {
 	case UpdateJoin:
 		return s.joinTargets(t)
+	case Delete:
+		if s.joined {
+			return s.deleteTargets(t)
+		}
 	case SelectForUpdate:
 		return s.lockTargets(t)
 	}
@@ -112,6 +116,37 @@ func (s *Statement) joinTargets(t Tables) ([]target, error) {
 			if r != changed.ref && other != nil && sameName(other.Name, changed.table.Name) {
 				return nil, s.refuse(ReasonSelfJoin, changed.table.Name)
 			}
+		}
+	}
+	return targets, nil
+}
+
+// deleteTargets finds the tables of a join that rows are deleted from.
+func (s *Statement) deleteTargets(t Tables) ([]target, error) {
+	var targets []target
+	for _, d := range s.deletes {
+		found := 0
+		for _, r := range s.refs {
+			if !r.called(d.schema, d.table) {
+				continue
+			}
+			table, err := s.table(t, r)
+			if err != nil {
+				return nil, err
+			}
+			if slices.ContainsFunc(targets, func(o target) bool { return sameName(o.table.Name, table.Name) }) {
+				return nil, s.refuse(ReasonSelfJoin, table.Name)
+			}
+			found++
+			targets = append(targets, target{ref: r, table: table})
+		}
+		if found != 1 {
+			return nil, s.refuse(ReasonSyntax, d.table+" is not one of its tables")
+		}
+	}
+	for _, r := range s.refs {
+		if other := t[r.full()]; other != nil && other.View {
+			return nil, s.refuse(ReasonView, other.Name)
 		}
 	}
 	return targets, nil

@@ -27,6 +27,8 @@ type Statement struct {
 	choice choice
 	// sets are the columns that UPDATE or ON DUPLICATE KEY UPDATE assigns to.
 	sets []assignment
+	// deletes are the tables that DELETE names before or behind FROM, in the form for several tables.
+	deletes []assignment
 	// insert has what only INSERT has.
 	insert *insertion
 }

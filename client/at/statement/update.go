@@ -47,9 +47,10 @@ func (s *Statement) planDelete(n *ast.DeleteStmt, text *scanned) {
 		return
 	}
 	s.references(n.TableRefs)
-	if s.joined || len(s.refs) != 1 || n.Tables != nil && len(n.Tables.Tables) != 1 {
-		s.refused = s.refuse(ReasonMultiDelete, "")
-		return
+	if n.Tables != nil {
+		for _, table := range n.Tables.Tables {
+			s.deletes = append(s.deletes, assignment{schema: table.Schema.O, table: table.Name.O})
+		}
 	}
 	from := text.find(1, "FROM")
 	if n.IsMultiTable && !n.BeforeFrom {

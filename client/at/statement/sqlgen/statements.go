@@ -328,11 +328,22 @@ func (g *Generator) UpdateJoin(t, other Table) Statement {
 	return w.done()
 }
 
+// DeleteJoin makes up a DELETE from one or both of two tables. Their names differ.
+func (g *Generator) DeleteJoin(t, other Table) Statement {
+	w := &writer{g: g}
+	w.write("DELETE %s FROM `%s` AS l %s `%s` AS r ON ", pick(g, "l", "r", "l, r"), t.Name,
+		pick(g, "JOIN", "LEFT JOIN"), other.Name)
+	w.condition(other, "r.", nil, 0)
+	w.write(" WHERE ")
+	w.condition(t, "l.", nil, 1)
+	return w.done()
+}
+
 // Statement makes up a statement that changes some of the tables, of which there are two at least.
 func (g *Generator) Statement(tables ...Table) Statement {
 	at := g.choose(len(tables))
 	t, other := tables[at], tables[(at+1)%len(tables)]
-	switch g.choose(8) {
+	switch g.choose(9) {
 	case 0, 1:
 		return g.Insert(t)
 	case 2:
@@ -343,6 +354,8 @@ func (g *Generator) Statement(tables ...Table) Statement {
 		return g.UpdateJoin(t, other)
 	case 6:
 		return g.Delete(t, other)
+	case 7:
+		return g.DeleteJoin(t, other)
 	}
 	return g.Update(t)
 }
