@@ -23,8 +23,8 @@ const (
 func batch(parameters int) int { return max(1, min(batchRows, batchParameters/max(1, parameters))) }
 
 // current reads the rows of changes as they are now, and locks them.
-func (u *undoer) current(ctx context.Context, before, after *image, changes []change) (map[string][]any, error) {
-	t, columns := before.table, changes[0].columns
+func (u *undoer) current(ctx context.Context, t *schema.Table, changes []change) (map[string][]any, error) {
+	columns := changes[0].columns
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = schema.Quote(c.Name)
@@ -226,16 +226,51 @@ func (u *undoer) change(ctx context.Context, t *schema.Table, some []change) err
 		return u.exec(ctx, "DELETE FROM "+t.Quoted()+" WHERE "+where, args)
 	case some[0].after == nil:
 		query, args := insertRows(t, columns, some)
-		return u.exec(ctx, query, args)
+		return u.write(ctx, t, "INSERT", query, args, some)
 	}
 	query, args := updateRow(t, columns, &some[0])
 	if query == "" {
 		return nil
 	}
-	return u.exec(ctx, query, args)
+	return u.write(ctx, t, "UPDATE", query, args, some)
 }
 
-// insertRows writes rows as they were, all columns but generated ones.
+// write runs what follows a verb. What MySQL puts into an enum for a value that is no member can only be written again
+// where errors are ignored; then the rows are read again, since not only this error is.
+func (u *undoer) write(ctx context.Context, t *schema.Table, verb, query string, args []any, some []change) error {
+	columns := some[0].columns
+	if !slices.ContainsFunc(some, func(c change) bool { return holdsNoMember(columns, c.before) }) {
+		return u.exec(ctx, verb+query, args)
+	}
+	if err := u.exec(ctx, verb+" IGNORE"+query, args); err != nil {
+		return err
+	}
+	found, err := u.current(ctx, t, some)
+	if err != nil {
+		return err
+	}
+	for _, c := range some {
+		if !same(columns, found[c.key], c.before) {
+			return &MismatchError{Table: t.Name, Reason: "the table does not take the row as it was"}
+		}
+	}
+	return nil
+}
+
+// holdsNoMember tells whether an enum of a row holds the empty text without having it as a member.
+func holdsNoMember(columns []schema.Column, row []any) bool {
+	for i, c := range columns {
+		if row[i] == "" && c.Kind() == "enum" {
+			members := "," + strings.TrimSuffix(strings.TrimPrefix(c.MySQLType, "enum("), ")") + ","
+			if !strings.Contains(members, ",'',") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// insertRows writes rows as they were, all columns but generated ones. The verb comes before the query.
 func insertRows(t *schema.Table, columns []schema.Column, some []change) (query string, args []any) {
 	var names []string
 	for _, c := range columns {
@@ -251,11 +286,12 @@ func insertRows(t *schema.Table, columns []schema.Column, some []change) (query 
 		}
 	}
 	one := "(" + marks(len(names)) + ")"
-	return "INSERT INTO " + t.Quoted() + " (" + strings.Join(names, ", ") + ") VALUES " +
+	return " INTO " + t.Quoted() + " (" + strings.Join(names, ", ") + ") VALUES " +
 		strings.TrimSuffix(strings.Repeat(one+", ", len(some)), ", "), args
 }
 
-// updateRow sets back what the statement changed, and the columns that an update would set to the time.
+// updateRow sets back what the statement changed, and the columns that an update would set to the time. The verb comes
+// before the query.
 func updateRow(t *schema.Table, columns []schema.Column, row *change) (query string, args []any) {
 	var sets []string
 	for i, c := range columns {
@@ -269,7 +305,7 @@ func updateRow(t *schema.Table, columns []schema.Column, row *change) (query str
 		return "", nil
 	}
 	where, keys := byKey(t, columns, [][]any{row.after})
-	return "UPDATE " + t.Quoted() + " SET " + strings.Join(sets, ", ") + " WHERE " + where, append(args, keys...)
+	return " " + t.Quoted() + " SET " + strings.Join(sets, ", ") + " WHERE " + where, append(args, keys...)
 }
 
 // sameJSON compares two texts of JSON by what they say. Numbers are compared as they are written.

@@ -182,7 +182,7 @@ func (u *undoer) statement(ctx context.Context, s *Statement) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	current, err := u.current(ctx, before, after, changes)
+	current, err := u.current(ctx, before.table, changes)
 	if err != nil {
 		return err
 	}

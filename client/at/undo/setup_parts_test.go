@@ -226,8 +226,8 @@ func (p *place) rows(table string) string {
 	return strings.Join(all, "\n")
 }
 
-// blocked waits until a rollback waits for a row, and returns its connection. (The tables of InnoDB's transactions are no
-// help: they are not renewed as long as somebody asks every few milliseconds.)
+// blocked waits until a rollback waits for a row, and returns its connection. (The tables of InnoDB's transactions are
+// no help: they are not renewed as long as somebody asks every few milliseconds.)
 func (p *place) blocked() (connection int64) {
 	p.t.Helper()
 	clienttest.Eventually(p.t, "a rollback waits", func() bool {
