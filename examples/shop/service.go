@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ func (s *service) start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, err := client.Open(ctx, client.Options{
-		Application: "shop-" + s.name, Nodes: client.Static(s.shop.seata), CloseWait: time.Second,
+		Application: "shop-" + s.name, Nodes: client.Static(strings.Split(s.shop.seata, ",")...), CloseWait: time.Second,
 		ReconnectMax: time.Second,
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,21 +70,40 @@ func (p *process) kill() {
 
 // storm is a shop whose parts are all processes.
 type storm struct {
-	coordinator *clienttest.Process
-	server      *clienttest.DatabaseServer
-	databases   *databases
-	services    map[string]*process
+	coordinators []*clienttest.Process
+	server       *clienttest.DatabaseServer
+	databases    *databases
+	services     map[string]*process
 }
 
-func newStorm(t *testing.T, mode string) *storm {
+// startCoordinators starts one that is alone, or nodes of a cluster whose truth is in a database of its own.
+func startCoordinators(t *testing.T, nodes int) []*clienttest.Process {
+	t.Helper()
+	args := []string{"--retry-first", "100ms", "--retry-max", "1s", "--retry-unreachable", "200ms"}
+	if nodes == 1 {
+		return []*clienttest.Process{clienttest.Run(t, args...)}
+	}
+	args = append(args, "--store", "mysql", "--mysql-dsn", clienttest.Database(t), "--mysql-migrate", "--mq", "off",
+		"--node-secret", "a-secret-of-16-bytes-or-more", "--node-lease", "3s", "--retry-grace", "1s")
+	var all []*clienttest.Process
+	for n := range nodes {
+		all = append(all, clienttest.Run(t, append(slices.Clone(args), "--node-id", fmt.Sprintf("node-%d", n+1))...))
+	}
+	return all
+}
+
+func newStorm(t *testing.T, mode string, nodes int) *storm {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "shop")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build the shop: %v\n%s", err, out)
 	}
 	s := &storm{
-		coordinator: clienttest.Run(t, "--retry-first", "100ms", "--retry-max", "1s", "--retry-unreachable", "200ms"),
-		server:      clienttest.NewMariaDB(t), services: map[string]*process{},
+		coordinators: startCoordinators(t, nodes), server: clienttest.NewMariaDB(t), services: map[string]*process{},
+	}
+	var seata []string
+	for _, c := range s.coordinators {
+		seata = append(seata, c.Seata)
 	}
 	var err error
 	if s.databases, err = newDatabases(s.server.DSN(""), "storm"); err != nil {
@@ -95,7 +115,7 @@ func newStorm(t *testing.T, mode string) *storm {
 	var peers []string
 	for _, name := range []string{accountService, stockService, orderService} {
 		p := &process{program: program, address: "127.0.0.1:0", args: []string{
-			"--mode", mode, "--only", name, "--seata", s.coordinator.Seata, "--api", s.coordinator.URL(),
+			"--mode", mode, "--only", name, "--seata", strings.Join(seata, ","), "--api", s.coordinators[0].URL(),
 			"--dsn", s.server.DSN(""), "--prefix", "storm", "--timeout", "4s",
 		}}
 		if len(peers) > 0 {
@@ -124,7 +144,7 @@ func (s *storm) rage(ctx context.Context, t *testing.T) (broken map[string]int) 
 		broken[what]++
 		switch what {
 		case "coordinator":
-			s.coordinator.Restart()
+			s.coordinators[broken[what]%len(s.coordinators)].Restart()
 		case "database":
 			s.server.Kill(t)
 			wait(ctx, 300*time.Millisecond)
@@ -197,7 +217,7 @@ func (s *storm) swept(ctx context.Context, within time.Duration) (left string, e
 
 // locks counts the rows that the coordinator has locked.
 func (s *storm) locks(ctx context.Context) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.coordinator.URL()+"/api/v1/locks", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.coordinators[0].URL()+"/api/v1/locks", nil)
 	if err != nil {
 		return 0, err
 	}
@@ -213,12 +233,12 @@ func (s *storm) locks(ctx context.Context) (int, error) {
 	return len(page.Items), json.NewDecoder(answer.Body).Decode(&page)
 }
 
-// TestAStormConservesGoodsAndMoney has customers buy while services, the coordinator and the database are killed with
-// -9, each of them several times.
+// TestAStormConservesGoodsAndMoney has customers buy while services, coordinators and the database are killed with -9,
+// each of them several times. With AT, two coordinators are a cluster; with XA, one is alone.
 func TestAStormConservesGoodsAndMoney(t *testing.T) {
-	for _, mode := range withDatabase() {
+	for mode, nodes := range map[string]int{"at": 2, "xa": 1} {
 		t.Run(mode, func(t *testing.T) {
-			s := newStorm(t, mode)
+			s := newStorm(t, mode, nodes)
 			told := newHistory()
 			ctx, calm := context.WithTimeout(t.Context(), 30*time.Second)
 			defer calm()
