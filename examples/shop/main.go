@@ -50,7 +50,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.DurationVar(&o.timeout, "timeout", patience, "how long an order may take before it is rolled back")
 	f.DurationVar(&o.kill, "kill", 0, "how often a service is cut off and started again; 0: never")
 	f.BoolVar(&o.stay, "stay", false, "go on until it is interrupted, when all orders are placed")
-	f.StringVar(&o.seata, "seata", "", "HOST:PORT of coordinators that run already, with commas; without it one is started")
+	f.StringVar(&o.seata, "seata", "", "HOST:PORT of coordinators that run already, with commas; else one is started")
 	f.StringVar(&o.api, "api", "", "base URL of its API, http://HOST:PORT")
 	f.StringVar(&o.concord, "concord", "", "the program to start; without it, it is built")
 	f.StringVar(&o.prefix, "prefix", "", "of the names of databases; with --only they must be there")
