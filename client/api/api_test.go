@@ -306,6 +306,16 @@ func TestAKeyDoesNotGoOverPlainHTTP(t *testing.T) {
 	}
 }
 
+func TestAnEndpointWithoutSchemeIsToldSo(t *testing.T) {
+	t.Parallel()
+	for _, e := range []string{"127.0.0.1:8088", "concord.example:8088", "concord.example", "ftp://concord.example"} {
+		_, err := api.New(api.Options{Endpoints: []string{e}})
+		if err == nil || !strings.Contains(err.Error(), "does not begin with http:// or https://") {
+			t.Errorf("%s: %v", e, err)
+		}
+	}
+}
+
 func TestARequestEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

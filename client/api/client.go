@@ -96,10 +96,10 @@ func (c *Client) Close() error {
 func endpoint(text string, secret bool) (string, error) {
 	u, err := url.Parse(text)
 	switch {
+	case !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://"):
+		return "", errors.New("it does not begin with http:// or https://")
 	case err != nil:
 		return "", err
-	case u.Scheme != "http" && u.Scheme != "https":
-		return "", errors.New("it does not begin with http:// or https://")
 	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("it is more, or less, than a scheme, a host and a path")
 	case secret && u.Scheme == "http" && !loopback(u.Hostname()):

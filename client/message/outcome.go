@@ -26,7 +26,7 @@ func (o Outcome) String() string {
 	case Sent:
 		return "sent"
 	case RolledBack:
-		return "rolledBack"
+		return "rolled back"
 	case Unknown:
 		return "unknown"
 	case Withdrawn:

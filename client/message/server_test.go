@@ -430,7 +430,7 @@ func TestOutcomesHaveWords(t *testing.T) {
 		want string
 	}{
 		{nil, "sent"},
-		{fmt.Errorf("wrapped: %w", &message.RolledBackError{Cause: cause}), "rolledBack"},
+		{fmt.Errorf("wrapped: %w", &message.RolledBackError{Cause: cause}), "rolled back"},
 		{&message.UnknownError{XID: "x", Cause: cause}, "unknown"},
 		{&message.WithdrawnError{XID: "x"}, "withdrawn"},
 		{cause, "unknown"},

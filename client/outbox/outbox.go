@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/concord-tx/concord/client/api"
 )
 
@@ -36,7 +38,7 @@ func (o *Outbox) Add(ctx context.Context, tx *sql.Tx, events ...Event) error {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
-			return fmt.Errorf("outbox: write events: %w", err)
+			return fmt.Errorf("outbox: write events: %w", advised(err))
 		}
 		events = events[n:]
 	}
@@ -61,4 +63,14 @@ func (o *Outbox) insert(events []Event, now time.Time, trace string) (query stri
 	const row = "(?, ?, ?, ?, UTC_TIMESTAMP(3))"
 	return "INSERT INTO concord_outbox (event_id, topic, ordering_key, event, created_at) VALUES " +
 		strings.Repeat(row+", ", len(events)-1) + row, args, nil
+}
+
+// advised adds to the error of a missing table how it is made.
+func advised(err error) error {
+	const noTable = 1146 // ER_NO_SUCH_TABLE
+	var m *mysql.MySQLError
+	if errors.As(err, &m) && m.Number == noTable {
+		return fmt.Errorf("%w; make the tables with migrations/client/0003_outbox.sql", err)
+	}
+	return err
 }

@@ -46,7 +46,7 @@ func (t *table) lease(ctx context.Context, d time.Duration) (bool, error) {
 	for range 2 {
 		result, err := t.db.ExecContext(ctx, takeLease, t.owner, d.Microseconds(), t.name, t.owner)
 		if err != nil {
-			return false, fmt.Errorf("take the lease: %w", err)
+			return false, fmt.Errorf("take the lease: %w", advised(err))
 		}
 		if n, err := result.RowsAffected(); err != nil || n > 0 {
 			return n > 0, err

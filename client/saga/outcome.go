@@ -26,7 +26,7 @@ func (o Outcome) String() string {
 	case Unknown:
 		return "unknown"
 	case NotStarted:
-		return "notStarted"
+		return "not started"
 	}
 	return fmt.Sprintf("Outcome(%d)", uint8(o))
 }

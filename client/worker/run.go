@@ -36,6 +36,10 @@ func (w *Worker) run(ctx context.Context, g *given) {
 		w.o.Logger.InfoContext(ctx, "a task was taken away", "task", g.Name, "xid", g.XID, "branch", g.Branch)
 		return
 	}
+	if failed(err) {
+		w.o.Logger.WarnContext(ctx, "a task has failed", "task", g.Name, "xid", g.XID, "branch", g.Branch,
+			"attempt", g.Attempt, "err", err)
+	}
 	telling, done := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
 	defer done()
 	if err := w.tell(telling, g.ID, result, err); err != nil {
@@ -86,6 +90,14 @@ func written(result any, err error) (json.RawMessage, error) {
 		return nil, fmt.Errorf("the result is no JSON: %w", wrong)
 	}
 	return text, nil
+}
+
+// failed reports whether an attempt went wrong. Refusing a task, or ending it later, is no failure.
+func failed(err error) bool {
+	var fail *FailError
+	var ongoing *OngoingError
+	refused := errors.As(err, &fail) && fail != nil
+	return err != nil && !refused && (!errors.As(err, &ongoing) || ongoing == nil)
 }
 
 // tell says how a task has ended.

@@ -34,7 +34,7 @@ type Options struct {
 	Lease time.Duration
 	// Drain is how long handlers may go on when Run is told to end; 30 s if 0. Then their contexts end.
 	Drain time.Duration
-	// Logger is told of panics, lost leases and servers that cannot be reached; nil: nobody is.
+	// Logger is told of failed attempts, panics, lost leases and servers that cannot be reached; nil: nobody is.
 	Logger *slog.Logger
 }
 

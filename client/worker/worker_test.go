@@ -249,6 +249,9 @@ func failure(y *yard) {
 	if !strings.Contains(log.String(), "panic=boom") || !strings.Contains(log.String(), "worker_test.go") {
 		y.t.Errorf("the log has no report of the panic:\n%s", log.String())
 	}
+	if n := strings.Count(log.String(), "a task has failed"); n != 6 {
+		y.t.Errorf("%d failures are logged:\n%s", n, log.String())
+	}
 }
 
 // locked is a writer for several goroutines.
