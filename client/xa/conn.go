@@ -16,6 +16,7 @@ type conn struct {
 	sqlwrap.Conn // gone when it was given away or closed
 	x            *Connector
 	tx           *tx // the open branch, nil if there is none
+	prepared     int // statements that are not closed
 }
 
 // PrepareContext implements [driver.ConnPrepareContext].
@@ -24,6 +25,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	if err != nil {
 		return nil, err
 	}
+	c.prepared++
 	return &stmt{Stmt: inner, conn: c, owner: c.Conn, sql: query}, nil
 }
 
@@ -183,8 +185,15 @@ func (c *conn) run(ctx context.Context, query string) error {
 func (c *conn) leave() sqlwrap.Conn {
 	inner := c.Conn
 	c.Conn = gone{}
+	if c.prepared > 0 {
+		return littered{inner}
+	}
 	return inner
 }
+
+// littered is a connection with prepared statements that nobody will close, such as those of a [sql.Tx], which are
+// closed behind its Commit. It is not used again: the server bounds how many there are.
+type littered struct{ sqlwrap.Conn }
 
 // stmt is a prepared statement.
 type stmt struct {
@@ -224,10 +233,11 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 	return s.QueryContext(context.Background(), sqlwrap.Named(args))
 }
 
-// Close implements [driver.Stmt]. A connection that is no longer ours is left alone.
+// Close implements [driver.Stmt]. database/sql calls it once. A connection that is no longer ours is left alone.
 func (s *stmt) Close() error {
 	if s.conn.Conn != s.owner {
 		return nil
 	}
+	s.conn.prepared--
 	return s.Stmt.Close()
 }

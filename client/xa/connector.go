@@ -183,8 +183,9 @@ func (x *Connector) takeSpare() (sqlwrap.Conn, bool) {
 
 // putSpare keeps a connection for Connect, or closes it.
 func (x *Connector) putSpare(c sqlwrap.Conn) {
+	_, left := c.(littered)
 	x.spareMu.Lock()
-	keep := x.spare != nil && len(x.spare) < spareMax
+	keep := !left && x.spare != nil && len(x.spare) < spareMax
 	if keep {
 		x.spare = append(x.spare, c)
 	}

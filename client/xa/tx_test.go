@@ -52,6 +52,13 @@ func (w *wire) QueryContext(context.Context, string, []driver.NamedValue) (drive
 	return nil, io.ErrUnexpectedEOF // what is read does not matter here
 }
 
+func (w *wire) PrepareContext(context.Context, string) (driver.Stmt, error) { return &leaf{}, nil }
+
+// leaf is a prepared statement.
+type leaf struct{ sqlwrap.Stmt }
+
+func (*leaf) Close() error { return nil }
+
 func (w *wire) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) { return nil, errPlain }
 func (w *wire) IsValid() bool                                                { return !w.closed }
 func (w *wire) ResetSession(context.Context) error                           { return nil }
@@ -306,6 +313,35 @@ func TestABranchThatTheDatabaseDoesNotKnow(t *testing.T) {
 		}
 		if err := o.x.admin.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestAConnectionWithStatementsIsNotUsedAgain: database/sql closes those of a transaction when it is prepared, and the
+// server would keep them for ever.
+func TestAConnectionWithStatementsIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	for _, early := range []bool{true, false} {
+		o := newOutfit(false)
+		o.x.spare = make([]sqlwrap.Conn, 0, spareMax)
+		s, err := o.conn.PrepareContext(o.ctx(), "UPDATE account")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if early {
+			_ = s.Close()
+		}
+		if err := o.work(); err != nil {
+			t.Fatal(err)
+		}
+		if !early {
+			_ = s.Close()
+		}
+		if known, err := o.x.second(t.Context(), o.branch(), "XA COMMIT "); err != nil || !known {
+			t.Fatal(known, err)
+		}
+		if kept := len(o.x.spare) == 1; kept != early || o.wire.closed == early {
+			t.Errorf("closed before the prepare %v: kept %v, closed %v", early, kept, o.wire.closed)
 		}
 	}
 }
