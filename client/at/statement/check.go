@@ -31,11 +31,11 @@ func (e *EscapedError) Error() string {
 //
 // With Result.FoundRows the database counts matched rows, by which fewer mistakes are found under READ COMMITTED;
 // under REPEATABLE READ and SERIALIZABLE the locks of the before image leave none.
-func (s *Statement) Check(t Tables, before, after []undo.Records, r Result) error {
+func (s *Statement) Check(_ Tables, before, after []undo.Records, r Result) error {
 	if !s.kind.Changes() {
 		return nil
 	}
-	old, now := index(t, before), index(t, after)
+	old, now := index(before), index(after)
 	changed, added := 0, 0
 	for key, row := range now {
 		was, ok := old[key]
@@ -62,7 +62,7 @@ func (s *Statement) Check(t Tables, before, after []undo.Records, r Result) erro
 	}
 	switch s.kind {
 	case Delete:
-		return escaped(affected > lost || added > 0, "deleted more rows")
+		return escaped(affected != lost || added > 0, "deleted other rows")
 	case Update, UpdateJoin:
 		bound := changed
 		if r.FoundRows {
@@ -85,7 +85,7 @@ func (s *Statement) Check(t Tables, before, after []undo.Records, r Result) erro
 }
 
 // index returns the rows of images by table and key.
-func index(t Tables, images []undo.Records) map[string]undo.Row {
+func index(images []undo.Records) map[string]undo.Row {
 	rows := make(map[string]undo.Row)
 	for _, records := range images {
 		for _, row := range records.Rows {
@@ -142,8 +142,8 @@ func sameValue(a, b any) bool {
 // INSERT ... ON DUPLICATE KEY UPDATE becomes an UPDATE of the rows that were there and an INSERT of the others, and
 // each table of a join an UPDATE of its own, so that every version of Seata's Java client can undo them.
 func (s *Statement) Undo(t Tables, before, after []undo.Records) []undo.Statement {
-	old := index(t, before)
-	now := index(t, after)
+	old := index(before)
+	now := index(after)
 	var undos []undo.Statement
 	for _, table := range s.changedTables(t) {
 		b, a := pick(table, before), pick(table, after)

@@ -43,6 +43,8 @@ func TestCheckFindsWhatImagesDoNotShow(t *testing.T) {
 		{"update of nothing", update, nil, nil, 0, false, false},
 		{"delete", remove, image(1, 0, 2, 0), nil, 2, false, false},
 		{"delete of one more", remove, image(1, 0), nil, 2, false, true},
+		{"delete of fewer", remove, image(1, 0, 2, 0), nil, 1, false, true},
+		{"delete that leaves a row", remove, image(1, 0, 2, 0), image(2, 0), 1, false, false},
 		{"insert", insert, nil, image(1, 0, 2, 0), 2, false, false},
 		{"insert that is not found again", insert, nil, image(1, 0), 2, false, true},
 		{"insert of fewer", insert, nil, image(1, 0, 2, 0), 1, false, true},

@@ -153,7 +153,7 @@ func describe(b *strings.Builder, s *statement.Statement, all []driver.NamedValu
 		images = append(images, invented(q))
 	}
 	if s.Kind().Changes() {
-		after, err := s.After(tables, args, images, statement.Result{LastID: 100})
+		after, err := s.After(tables, args, images, statement.Result{LastID: 100, Affected: int64(2 * len(images))})
 		queries(b, "after", after, err)
 	}
 }

@@ -144,14 +144,16 @@ func (s *Statement) columns(t target) []schema.Column {
 }
 
 // After returns the queries that read the rows as the statement left them, by their primary keys. Before has the images
-// that the queries of Before read, one per table; a DELETE has an image afterwards only if it may have left some of
-// them. The queries lock, since without it they would read a snapshot, in which rows that the statement matched but did
-// not change may be older.
+// that the queries of Before read, one per table. A DELETE has an image afterwards only if it left some of them: IGNORE
+// does, and MariaDB, where DELETE compares times of too many digits otherwise than SELECT.
+//
+// The queries lock, since without it they would read a snapshot, in which rows that the statement matched but did not
+// change may be older.
 func (s *Statement) After(t Tables, args []driver.NamedValue, before []undo.Records, r Result) ([]Query, error) {
 	if args == nil {
 		args = []driver.NamedValue{}
 	}
-	if !s.kind.Changes() || s.kind == Delete && s.choice.volatile == "" {
+	if !s.kind.Changes() || s.kind == Delete && r.Affected == int64(len(index(before))) {
 		return nil, nil
 	}
 	targets, err := s.targets(t)
