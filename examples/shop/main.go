@@ -92,6 +92,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return fmt.Errorf("--mode %s wants a database: --dsn 'root@tcp(127.0.0.1:3306)/'", o.mode)
 	}
 	if o.seata == "" {
+		if o.concord == "" {
+			_, _ = fmt.Fprintln(out, "Building a coordinator; the first time this takes a minute.")
+		}
 		_, _ = fmt.Fprintln(out, "Starting a coordinator.")
 		c, err := startCoordinator(ctx, o.concord)
 		if err != nil {
