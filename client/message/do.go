@@ -19,7 +19,9 @@ type Store interface {
 }
 
 // Do prepares a message, runs work in a local transaction of db, and submits the message if that has committed. work
-// neither commits nor rolls back. Its error, or its panic, which goes on after that, rolls both back.
+// neither commits nor rolls back, by itself or by a statement that does so implicitly. Its error, or its panic, which
+// goes on after that, rolls both back. It has to return the errors of its statements: after some, such as a deadlock,
+// the database has rolled back all before them, the record too.
 //
 // What it returns says what became of both, see [OutcomeOf]: nil, [*RolledBackError], [*UnknownError],
 // [*WithdrawnError]. After nil the message may be on its way still: if submitting it fails, the coordinator asks.

@@ -81,9 +81,9 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 // ErrElsewhere says that the server publishes on RocketMQ: read there, with package outbox/rocketmq.
 var ErrElsewhere = errors.New("outbox: the events are on RocketMQ, and not in Concord's own log")
 
-// Run reads until ctx ends, and returns its cause. Events that are being handled then are finished first. A server that
-// cannot be reached is asked again, with growing pauses; one that has no events of its own is [ErrElsewhere]. Several
-// may run, here and elsewhere.
+// Run reads until ctx ends, and returns its cause. It waits for the handlers that run then, whose contexts have ended,
+// too; what they have not finished comes again. A server that cannot be reached is asked again, with growing pauses;
+// one that has no events of its own is [ErrElsewhere]. Several may run, here and elsewhere.
 func (c *Consumer) Run(ctx context.Context) error {
 	joined := false
 	for pause := time.Duration(0); ctx.Err() == nil; {

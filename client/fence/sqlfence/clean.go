@@ -18,7 +18,9 @@ const sliceMax = 1000
 type Retention struct {
 	Finished time.Duration // confirmed, cancelled, compensated, suspended. Seata for Java keeps them for a day
 	Steps    time.Duration // of sagas, done: longer than the longest saga, since a compensation needs its row
-	Events   time.Duration // consumed: longer than the broker, or Concord, keeps events
+	// Events, consumed: longer than the broker, or Concord, keeps events. Records of two-phase messages are among them:
+	// one that is deleted before the coordinator has asked reads as never sent.
+	Events time.Duration
 }
 
 // Clean deletes old rows, in slices of 1,000, each a local transaction of its own, until there are none, and returns

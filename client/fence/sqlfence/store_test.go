@@ -372,3 +372,21 @@ func TestNothingRunsWithoutItsRecord(t *testing.T) {
 		t.Errorf("what is forgotten happens again: %v, %d runs", err, runs)
 	}
 }
+
+// TestOnlyARecordOfItsOwnSettlesAMessage: what else may stand under its key says nothing.
+func TestOnlyARecordOfItsOwnSettlesAMessage(t *testing.T) {
+	t.Parallel()
+	db := newMemory(MySQL).open()
+	t.Cleanup(func() { _ = db.Close() })
+	s, err := New(db, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(context.Context, *sql.Tx) error { return nil }
+	if _, err := s.Run(t.Context(), fence.Key{XID: "h:1:2"}, fence.Try, nothing); err != nil {
+		t.Fatal(err)
+	}
+	if committed, err := s.Settle(t.Context(), "h:1:2"); committed || !errors.Is(err, fence.ErrRefused) {
+		t.Errorf("committed %v, %v", committed, err)
+	}
+}
