@@ -30,11 +30,12 @@ type generation struct {
 	prefix           string // of the classes in its undo logs
 	flags            []string
 	joins            bool // knows ON DUPLICATE KEY UPDATE and joins
+	splits           bool // writes an undo log that is larger than a packet into several rows
 }
 
 func generations() []generation {
 	return []generation{
-		{version: "2.2.0", prefix: undo.PrefixApache, joins: true},
+		{version: "2.2.0", prefix: undo.PrefixApache, joins: true, splits: true},
 		{version: "1.8.0", profile: "seata-1.8.0", prefix: undo.PrefixOld, joins: true},
 		{
 			version: "1.5.2", profile: "seata-1.5.2", prefix: undo.PrefixOld,

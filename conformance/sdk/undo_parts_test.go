@@ -108,6 +108,8 @@ func setup(t *testing.T) *shop {
 	for _, s2 := range []string{
 		string(ddl), item, "CREATE TABLE counted (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(9)) CHARSET utf8mb4",
 		"INSERT INTO item (" + columns + ") VALUES " + values(1, "a") + ", " + values(2, "b"),
+		"CREATE TABLE large (id INT PRIMARY KEY, b BLOB)",
+		"SET GLOBAL max_allowed_packet = 1048576", // of connections to come
 		"INSERT INTO item (id, k, dt6, ts) VALUES" +
 			" (3, 'fine', '2024-02-29 23:59:59.123456', '2024-02-29 23:59:59.000001')", "INSERT INTO counted (v) VALUES ('a')",
 	} {
@@ -115,14 +117,20 @@ func setup(t *testing.T) *shop {
 			t.Fatalf("%s: %v", s2, err)
 		}
 	}
+	for i := range 30 {
+		if _, err := s.plain.ExecContext(t.Context(), "INSERT INTO large VALUES (?, CONCAT("+
+			strings.Repeat("RANDOM_BYTES(1000), ", 59)+"''))", i); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return s
 }
 
-// rows shows the stored bytes of both tables.
+// rows shows the stored bytes of all tables.
 func (s *shop) rows() string {
 	s.t.Helper()
 	var all []string
-	for _, table := range []string{"item", "counted"} {
+	for _, table := range []string{"item", "counted", "large"} {
 		stmt, err := s.plain.PrepareContext(context.Background(), "SELECT * FROM "+table)
 		if err != nil {
 			s.t.Fatal(err)
@@ -161,6 +169,15 @@ func (s *shop) rows() string {
 	return strings.Join(all, "\n")
 }
 
+// count returns a number.
+func (s *shop) count(query string) (n int) {
+	s.t.Helper()
+	if err := s.plain.QueryRowContext(s.t.Context(), query).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
 // open opens the database for a service in Go.
 func (s *shop) open(c *client.Client, prefix string) *sql.DB {
 	s.t.Helper()
@@ -192,10 +209,8 @@ func (s *shop) undone(name, xid, want string) {
 	if got := s.rows(); got != want {
 		s.t.Errorf("%s: was\n%s\nand is\n%s", name, want, got)
 	}
-	var left int
-	const count = "SELECT COUNT(*) FROM undo_log"
-	if err := s.plain.QueryRowContext(s.t.Context(), count).Scan(&left); err != nil || left != 0 {
-		s.t.Errorf("%s: %d undo logs are left (%v)", name, left, err)
+	if left := s.count("SELECT COUNT(*) FROM undo_log"); left != 0 {
+		s.t.Errorf("%s: %d undo logs are left", name, left)
 	}
 	if locks := s.server.Locks(); len(locks) != 0 {
 		s.t.Errorf("%s: locks are left: %v", name, locks)
@@ -236,6 +251,12 @@ func TestEachUndoesWhatTheOtherWrote(t *testing.T) {
 			}
 			// Java itself would put the row back without its microseconds.
 			java.change(xid, "UPDATE item SET dt6 = NULL, ts = NULL WHERE id = 3", "DELETE FROM item WHERE id = 3")
+			if g.splits {
+				java.change(xid, "DELETE FROM large")
+				if n := s.count("SELECT COUNT(*) FROM undo_log WHERE context LIKE '%subId%'"); n != 1 {
+					t.Errorf("%d undo logs of Java are split", n)
+				}
+			}
 			if s.rows() == want {
 				t.Error("Java has changed nothing")
 			}

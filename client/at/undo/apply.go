@@ -17,10 +17,43 @@ import (
 const (
 	batchRows       = 200
 	batchParameters = 60_000
+	// batchBytes bounds the values of rows that are inserted together: packets may be as small as a megabyte.
+	batchBytes = 256 << 10
 )
 
 // batch returns how many rows one statement takes that needs so many parameters for each.
 func batch(parameters int) int { return max(1, min(batchRows, batchParameters/max(1, parameters))) }
+
+// slicesOf cuts changes into pieces for one statement each: so many rows, and unless it is one row, so many bytes.
+func slicesOf(changes []change, rows int) (pieces [][]change) {
+	from, bytes := 0, 0
+	for i := range changes {
+		size := sizeOf(changes[i].before)
+		if i > from && (i-from >= rows || bytes+size > batchBytes) {
+			pieces = append(pieces, changes[from:i:i])
+			from, bytes = i, 0
+		}
+		bytes += size
+	}
+	if from < len(changes) {
+		pieces = append(pieces, changes[from:])
+	}
+	return pieces
+}
+
+// sizeOf estimates the bytes of a row.
+func sizeOf(row []any) (bytes int) {
+	for _, v := range row {
+		switch v := v.(type) {
+		case string:
+			bytes += len(v)
+		case []byte:
+			bytes += len(v)
+		}
+		bytes += 16
+	}
+	return bytes
+}
 
 // current reads the rows of changes as they are now, and locks them.
 func (u *undoer) current(ctx context.Context, t *schema.Table, changes []change) (map[string][]any, error) {
@@ -159,7 +192,7 @@ func (u *undoer) apply(ctx context.Context, kind SQLType, t *schema.Table, chang
 	}{
 		{deletes, batch(len(t.Primary))}, {updates, 1}, {inserts, batch(len(t.Columns))},
 	} {
-		for some := range slices.Chunk(group.changes, group.size) {
+		for _, some := range slicesOf(group.changes, group.size) {
 			err := u.change(ctx, t, some)
 			switch {
 			case depends(err):

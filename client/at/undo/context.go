@@ -3,6 +3,7 @@ package undo
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +54,26 @@ func makeContext(kind seata.Compressor, zone string) string {
 	return context
 }
 
+// splitContext takes the numbers off a context that names the other rows of a log.
+func splitContext(context string) (rest string, others []int64, err error) {
+	var pairs []string
+	for pair := range strings.SplitSeq(context, "&") {
+		list, ok := strings.CutPrefix(pair, keySubID+"=")
+		if !ok {
+			pairs = append(pairs, pair)
+			continue
+		}
+		for number := range strings.SplitSeq(strings.TrimSuffix(list, ","), ",") {
+			id, err := strconv.ParseInt(number, 10, 64)
+			if err != nil {
+				return "", nil, fmt.Errorf("%w: %.40q is no number of a part", ErrUnreadable, number)
+			}
+			others = append(others, id)
+		}
+	}
+	return strings.Join(pairs, "&"), others, nil
+}
+
 // readContext tells how a log is compressed and in which zone it was written, o's unless it says so.
 func readContext(context string, o Options) (seata.Compressor, *time.Location, error) {
 	values := map[string]string{keySerializer: "jackson"}
@@ -69,7 +90,7 @@ func readContext(context string, o Options) (seata.Compressor, *time.Location, e
 			ErrUnreadable, s)
 	}
 	if _, ok := values[keySubID]; ok {
-		return 0, nil, fmt.Errorf("%w: it is split over several rows, which only the client that wrote it can join",
+		return 0, nil, fmt.Errorf("%w: it is only the first of several rows",
 			ErrUnreadable)
 	}
 	kind, ok := compressors()[values[keyCompressor]]

@@ -112,7 +112,14 @@ func (u *undoer) run(ctx context.Context, key Key) error {
 	case status != StatusNormal:
 		return nil
 	}
-	l, err := Decode(note.String, info, u.o)
+	form, others, err := splitContext(note.String)
+	if err != nil {
+		return err
+	}
+	if info, err = u.join(ctx, table, key, info, others); err != nil {
+		return err
+	}
+	l, err := Decode(form, info, u.o)
 	if err != nil {
 		return err
 	}
@@ -125,11 +132,36 @@ func (u *undoer) run(ctx context.Context, key Key) error {
 			return err
 		}
 	}
-	if _, err := u.tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE branch_id = ? AND xid = ?",
-		key.BranchID, key.XID); err != nil {
+	ids := []any{key.XID, key.BranchID}
+	for _, id := range others {
+		ids = append(ids, id)
+	}
+	if _, err := u.tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE xid = ? AND branch_id IN ("+marks(len(ids)-1)+")",
+		ids...); err != nil {
 		return fmt.Errorf("delete undo log: %w", err)
 	}
 	return nil
+}
+
+// join puts a log together that Java had to write into several rows, of which each fits into a packet: the first one
+// names the others, which have numbers of their own for their branch. Seata MySQLUndoLogManager.java.
+func (u *undoer) join(ctx context.Context, table string, key Key, info []byte, others []int64) ([]byte, error) {
+	for _, id := range others {
+		var more []byte
+		err := u.tx.QueryRowContext(ctx, "SELECT rollback_info FROM "+table+" WHERE branch_id = ? AND xid = ? FOR UPDATE",
+			id, key.XID).Scan(&more)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("%w: part %d of it is not there", ErrUnreadable, id)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read part %d of the undo log: %w", id, err)
+		}
+		if len(info)+len(more) > u.o.BytesMax {
+			return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, u.o.BytesMax)
+		}
+		info = append(info, more...)
+	}
+	return info, nil
 }
 
 // close closes the prepared statements; an error means that the connection has gone, which the commit shows.

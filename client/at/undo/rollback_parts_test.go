@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/client/at/undo"
+	"github.com/concord-tx/concord/client/clienttest"
 )
 
 const (
@@ -447,5 +448,50 @@ func TestUndoLogsAreDeleted(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestALogInSeveralRowsIsPutTogether(t *testing.T) {
+	t.Parallel()
+	p := shop(t)
+	want := p.rows("stock")
+	p.branch(xid, 1, sell(1), add(9), remove(2))
+	p.exec("INSERT INTO undo_log SELECT 77, xid, 'branchId=1', SUBSTR(rollback_info, 101, 200), 0, NOW(6), NOW(6)" +
+		" FROM undo_log WHERE branch_id = 1")
+	p.exec("INSERT INTO undo_log SELECT 66, xid, 'branchId=1', SUBSTR(rollback_info, 301), 0, NOW(6), NOW(6)" +
+		" FROM undo_log WHERE branch_id = 1")
+	p.exec("UPDATE undo_log SET rollback_info = SUBSTR(rollback_info, 1, 100)," +
+		" context = CONCAT(context, '&subId=77,66,') WHERE branch_id = 1")
+	p.exec("UPDATE undo_log SET branch_id = 67 WHERE branch_id = 66")
+	if err := p.rollback(xid, 1); !errors.Is(err, undo.ErrUnreadable) {
+		t.Errorf("without a part: %v", err)
+	}
+	p.exec("UPDATE undo_log SET branch_id = 66 WHERE branch_id = 67")
+	if err := p.rollback(xid, 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.rows("stock"); got != want {
+		t.Errorf("%s\n%s", want, got)
+	}
+	if n := p.count("SELECT COUNT(*) FROM undo_log"); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
+func TestRowsThatTogetherAreLargerThanAPacketComeBack(t *testing.T) {
+	t.Parallel()
+	p := setupOn(t, clienttest.NewMariaDB(t).Database(t), "", "CREATE TABLE large (id INT PRIMARY KEY, b MEDIUMBLOB)",
+		"SET GLOBAL max_allowed_packet = 1048576")
+	p.db.SetMaxIdleConns(0) // the setting is for connections to come
+	for i, bytes := range []int{700_000, 400_000, 400_000, 1, 300_000, 0} {
+		p.exec("INSERT INTO large VALUES (?, REPEAT('x', ?))", i, bytes)
+	}
+	want := p.rows("large")
+	p.branch(xid, 1, step{kind: undo.SQLDelete, table: "large", where: "id >= 0", query: "DELETE FROM large"})
+	if err := p.rollback(xid, 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.rows("large"); got != want {
+		t.Errorf("%d bytes instead of %d", len(got), len(want))
 	}
 }
