@@ -66,6 +66,26 @@ func TestARefusalBehindAnActionIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestPhaseTwoIsOfNoTransaction: it is decided, so nothing that is called from there may join it.
+func TestPhaseTwoIsOfNoTransaction(t *testing.T) {
+	t.Parallel()
+	f, k := &fake{}, &calls{}
+	if _, err := tcc.Bind(t.Context(), f, k.action("stock")); err != nil {
+		t.Fatal(err)
+	}
+	k.on("confirm", func(ctx context.Context, _ *tcc.Context) error {
+		if xid := client.XID(ctx); xid != "" {
+			t.Errorf("it is of %s", xid)
+		}
+		return nil
+	})
+	b := client.Branch{XID: "h:1:2", ID: 3, Data: `{"actionContext":{}}`}
+	ctx := client.WithXID(t.Context(), "h:1:2")
+	if status, err := f.served.Commit(ctx, b); status != seata.BranchCommitted {
+		t.Error(status, err)
+	}
+}
+
 // fake is a coordinator that notes what it is asked.
 type fake struct {
 	served     client.Resource
