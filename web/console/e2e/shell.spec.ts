@@ -60,8 +60,10 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
         .getByRole('combobox')
         .or(page.getByRole('dialog').getByRole('textbox'))
       await field.first().waitFor()
+      await until('the field has the focus', () => field.first().evaluate((it) => it === document.activeElement))
       await keys(page).type(words[lang][entry.word])
-      await page.getByRole('dialog').getByRole('option').first().waitFor()
+      const first = page.getByRole('dialog').getByRole('option').first() // Enter chooses it; it may still be the one before
+      await first.filter({ hasText: words[lang][entry.word] }).waitFor()
       await keys(page).press('Enter')
       await until(`the page ${entry.path}`, () => path(page) === entry.path)
       await shown(page)
