@@ -62,7 +62,7 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
       await field.first().waitFor()
       await until('the field has the focus', () => field.first().evaluate((it) => it === document.activeElement))
       await keys(page).type(words[lang][entry.word])
-      const first = page.getByRole('dialog').getByRole('option').first() // Enter chooses it; it may still be the one before
+      const first = page.getByRole('dialog').getByRole('option').first() // Enter chooses it, whatever it is
       await first.filter({ hasText: words[lang][entry.word] }).waitFor()
       await keys(page).press('Enter')
       await until(`the page ${entry.path}`, () => path(page) === entry.path)
