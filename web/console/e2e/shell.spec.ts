@@ -60,7 +60,9 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
         .getByRole('combobox')
         .or(page.getByRole('dialog').getByRole('textbox'))
       await field.first().waitFor()
-      await until('the field has the focus', () => field.first().evaluate((it) => it === document.activeElement))
+      await until('the field has the focus', () =>
+        field.first().evaluate((it) => it === document.activeElement),
+      )
       await keys(page).type(words[lang][entry.word])
       const first = page.getByRole('dialog').getByRole('option').first() // Enter chooses it, whatever it is
       await first.filter({ hasText: words[lang][entry.word] }).waitFor()
