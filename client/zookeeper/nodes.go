@@ -9,7 +9,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -92,7 +91,7 @@ func (n *nodes) Watch(ctx context.Context, update func(addresses []string)) erro
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer l.Close()
 	var last []string
 	told, delay := false, retryFirst
 	for {
@@ -104,7 +103,7 @@ func (n *nodes) Watch(ctx context.Context, update func(addresses []string)) erro
 		case errors.Is(err, zk.ErrNoNode):
 			wait = absent
 		case err != nil:
-			if l.away() > 2*n.o.SessionTimeout {
+			if l.Away() > 2*n.o.SessionTimeout {
 				return fmt.Errorf("no session with ZooKeeper at %s: %w", strings.Join(n.o.Servers, ","), err)
 			}
 			n.o.Logger.Debug("reading coordinators from zookeeper failed, trying again", "err", err)
@@ -128,20 +127,20 @@ func (n *nodes) Watch(ctx context.Context, update func(addresses []string)) erro
 
 // read lists the coordinators and has their changes wake the link. Names that are no addresses are left out.
 func (n *nodes) read(ctx context.Context, l *link) ([]string, error) {
-	if l.away() > 0 {
+	if l.Away() > 0 {
 		return nil, l.trouble()
 	}
-	path, watch := n.o.Root+"/"+n.o.Cluster, l.watch()
+	path, watch := n.o.Root+"/"+n.o.Cluster, l.Watch()
 	names, err := zkconn.Call(ctx, n.o.SessionTimeout, func() (names []string, err error) {
 		if watch { // the callback is told of its event, as of all events; one is set at a time
-			names, _, _, err = l.conn.ChildrenW(path)
+			names, _, _, err = l.Conn.ChildrenW(path)
 		} else {
-			names, _, err = l.conn.Children(path)
+			names, _, err = l.Conn.Children(path)
 		}
 		return names, err
 	})
 	if err != nil {
-		l.unwatch()
+		l.Unwatch()
 		return nil, err
 	}
 	names = slices.DeleteFunc(names, func(s string) bool { return !isAddress(s) })
@@ -151,115 +150,28 @@ func (n *nodes) read(ctx context.Context, l *link) ([]string, error) {
 
 var errNoSession = errors.New("no session")
 
-// link is one connection of the library.
+// link is a connection, and what wakes the one who watches.
 type link struct {
-	conn   *zk.Conn
-	cancel context.CancelFunc // ends dials, and the present TCP connection
-	gone   chan struct{}      // closed when the library's goroutines have ended
-	wake   chan struct{}      // one slot: something may have changed
-
-	mu       sync.Mutex
-	lost     time.Time // since when there is no session; zero: there is one
-	refused  error     // why the last dial failed
-	watching bool      // a watch is set
+	*zkconn.Link
+	wake chan struct{} // one slot: something may have changed
 }
 
 func (n *nodes) connect() (*link, error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &link{cancel: cancel, gone: make(chan struct{}), wake: make(chan struct{}, 1), lost: time.Now()}
-	conn, events, err := zk.Connect(n.o.Servers, n.o.SessionTimeout,
-		zk.WithHostProvider(&zkconn.Hosts{}), zk.WithDialer(zkconn.NewDialer(ctx, n.o.SessionTimeout, l.dialed)),
-		zk.WithLogger(libraryLog{n.o.Logger}), zk.WithLogInfo(false), zk.WithMaxBufferSize(16<<20),
-		zk.WithEventCallback(l.note))
+	wake := make(chan struct{}, 1)
+	l, err := zkconn.Open(n.o.Servers, n.o.SessionTimeout, n.o.Logger, func(zk.State) {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	})
 	if err != nil {
-		cancel()
 		return nil, err
 	}
-	l.conn = conn
 	if n.o.Digest != "" {
-		go func() { _ = conn.AddAuth("digest", []byte(n.o.Digest)) }() // ends with the connection at the latest
+		go func() { _ = l.Conn.AddAuth("digest", []byte(n.o.Digest)) }() // ends with the connection at the latest
 	}
-	go func() {
-		defer close(l.gone)
-		for range events { // its end is the only sign that the library is done
-		}
-	}()
-	return l, nil
-}
-
-// note remembers what an event says. The library calls it from its goroutines.
-func (l *link) note(e zk.Event) {
-	l.mu.Lock()
-	switch {
-	case e.Type != zk.EventSession: // the watch has fired, or is gone
-		l.watching = false
-	case e.State == zk.StateHasSession:
-		l.lost = time.Time{}
-	case l.lost.IsZero():
-		l.lost = time.Now()
-	}
-	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (l *link) dialed(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.refused = err
-}
-
-// away returns for how long there has been no session; 0 means that there is one.
-func (l *link) away() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost.IsZero() {
-		return 0
-	}
-	return max(time.Since(l.lost), 1)
-}
-
-// watch returns whether a watch is to be set, and takes it for set.
-func (l *link) watch() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	was := l.watching
-	l.watching = true
-	return !was
-}
-
-func (l *link) unwatch() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.watching = false
+	return &link{l, wake}, nil
 }
 
 // trouble says why there is no session.
-func (l *link) trouble() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.refused != nil {
-		return l.refused
-	}
-	return errNoSession
-}
-
-// close ends the session and waits for the library.
-func (l *link) close() {
-	if l.away() > 0 {
-		l.cancel() // nobody to say goodbye to
-	}
-	l.conn.Close()
-	l.cancel()
-	<-l.gone
-}
-
-// libraryLog has the library's lines at the level for details.
-type libraryLog struct{ logger *slog.Logger }
-
-// Printf logs a line.
-func (l libraryLog) Printf(format string, args ...any) {
-	l.logger.Debug("zookeeper client", "says", fmt.Sprintf(format, args...))
-}
+func (l *link) trouble() error { return cmp.Or(l.Refused(), errNoSession) }

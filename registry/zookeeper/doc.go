@@ -25,5 +25,5 @@
 //
 // # Where to start reading
 //
-// registry.go for the life of a registration, settle.go for one step of it, link.go for the connection.
+// registry.go for the life of a registration, settle.go for one step of it; the connection is that of internal/zkconn.
 package zookeeper

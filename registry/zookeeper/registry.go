@@ -74,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Registry, error) {
 		since: time.Now(), why: errNotYet,
 	}
 	r.path = r.parent + "/" + o.Address
-	l, err := newLink(o, r.path, r.changed)
+	l, err := newLink(o, r.changed)
 	if err != nil {
 		return nil, fmt.Errorf("zookeeper.servers (--zookeeper): %w", err)
 	}
@@ -94,7 +94,7 @@ func (r *Registry) check(ctx context.Context) error {
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	for r.link.away() > 0 {
+	for r.link.Away() > 0 {
 		select {
 		case <-r.wake:
 			continue
@@ -183,19 +183,19 @@ func (r *Registry) attempt(ctx context.Context) error {
 func (r *Registry) relink() error {
 	old := r.current()
 	limit := 2 * r.o.SessionTimeout
-	if old.away() <= limit || time.Since(old.born) <= limit {
+	if old.Away() <= limit {
 		return nil
 	}
-	r.o.Logger.Debug("replacing the connection to zookeeper", "after", old.away())
-	old.close()
-	fresh, err := newLink(r.o, r.path, r.changed)
+	r.o.Logger.Debug("replacing the connection to zookeeper", "after", old.Away())
+	old.Close()
+	fresh, err := newLink(r.o, r.changed)
 	if err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		go fresh.close()
+		go fresh.Close()
 		return errClosed
 	}
 	r.link = fresh
@@ -296,7 +296,7 @@ func (r *Registry) Deregister(ctx context.Context) error {
 func (r *Registry) Health() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	away := r.link.away()
+	away := r.link.Away()
 	switch {
 	case r.closed:
 		return errClosed
@@ -325,11 +325,11 @@ func (r *Registry) Stats() Stats {
 // clients do.
 func (r *Registry) Nodes(ctx context.Context) ([]string, error) {
 	l := r.current()
-	if l.away() > 0 {
+	if l.Away() > 0 {
 		return nil, l.trouble(r.o.Servers)
 	}
 	names, err := zkconn.Call(ctx, r.o.SessionTimeout, func() ([]string, error) {
-		names, _, err := l.conn.Children(r.parent)
+		names, _, err := l.Conn.Children(r.parent)
 		return names, err
 	})
 	if errors.Is(err, zk.ErrNoNode) {
@@ -354,6 +354,6 @@ func (r *Registry) Close() {
 	l := r.link
 	r.mu.Unlock()
 	if !was {
-		l.close()
+		l.Close()
 	}
 }

@@ -302,8 +302,8 @@ func TestLeftoverOfThisProcessIsReplacedAtOnce(t *testing.T) {
 	first := owner(t, c, n.path)
 	// The connection is lost without a farewell, and another one takes its place.
 	old := n.current()
-	old.cancel()
-	fresh, err := newLink(n.o, n.path, n.changed)
+	old.Abandon()
+	fresh, err := newLink(n.o, n.changed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +312,7 @@ func TestLeftoverOfThisProcessIsReplacedAtOnce(t *testing.T) {
 	n.link = fresh
 	n.mu.Unlock()
 	<-n.turn
-	t.Cleanup(func() { old.conn.Close(); <-old.gone })
+	t.Cleanup(old.Close)
 	_, _, events, err := c.ExistsW(n.path)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"os"
@@ -158,7 +159,7 @@ func (n *node) close() {
 func client(t *testing.T, address string) *zk.Conn {
 	t.Helper()
 	conn, events, err := zk.Connect([]string{address}, 5*time.Second, zk.WithLogInfo(false),
-		zk.WithLogger(libraryLog{slog.New(slog.NewTextHandler(io.Discard, nil))}))
+		zk.WithLogger(log.New(io.Discard, "", 0)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type entry struct {
 // settle takes steps until the server's state is what is wished for, or something stands in the way. The caller has the
 // turn.
 func (r *Registry) settle(ctx context.Context, l *link) error {
-	if l.away() > 0 {
+	if l.Away() > 0 {
 		return l.trouble(r.o.Servers)
 	}
 	if r.o.Address == "" {
@@ -54,7 +54,7 @@ func (r *Registry) step(ctx context.Context, l *link) (done bool, err error) {
 		return false, err
 	}
 	// Read after the look: a session that is younger than it has no entry yet, and is found out by the next event.
-	session := l.conn.SessionID()
+	session := l.Conn.SessionID()
 	own := r.remember(session, e.owner)
 	wanted := r.wants()
 	if wanted && !(e.exists && e.owner == session) {
@@ -82,15 +82,15 @@ func (r *Registry) step(ctx context.Context, l *link) (done bool, err error) {
 
 // look reads the entry, and has the server tell of its next change.
 func (r *Registry) look(ctx context.Context, l *link) (entry, error) {
-	watch := l.watch()
+	watch := l.Watch()
 	e, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (entry, error) {
 		var exists bool
 		var stat *zk.Stat
 		var err error
 		if watch {
-			exists, stat, _, err = l.conn.ExistsW(r.path)
+			exists, stat, _, err = l.Conn.ExistsW(r.path)
 		} else {
-			exists, stat, err = l.conn.Exists(r.path)
+			exists, stat, err = l.Conn.Exists(r.path)
 		}
 		if err != nil || !exists {
 			return entry{}, err
@@ -98,7 +98,7 @@ func (r *Registry) look(ctx context.Context, l *link) (entry, error) {
 		return entry{exists: true, owner: stat.EphemeralOwner, version: stat.Version}, nil
 	})
 	if err != nil && watch {
-		l.unwatch()
+		l.Unwatch()
 	}
 	return e, err
 }
@@ -130,7 +130,7 @@ func (r *Registry) replace(ctx context.Context, l *link, e entry) error {
 // remove deletes the entry if it is still the one that was seen.
 func (r *Registry) remove(ctx context.Context, l *link, e entry) error {
 	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
-		return struct{}{}, l.conn.Delete(r.path, e.version)
+		return struct{}{}, l.Conn.Delete(r.path, e.version)
 	})
 	if errors.Is(err, zk.ErrNoNode) || errors.Is(err, zk.ErrBadVersion) {
 		return nil
@@ -145,7 +145,7 @@ func (r *Registry) makeParents(ctx context.Context, l *link) error {
 		path += "/" + part
 		// Looked at first, because making what exists may be refused for lack of rights instead of being called that.
 		exists, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (bool, error) {
-			exists, _, err := l.conn.Exists(path)
+			exists, _, err := l.Conn.Exists(path)
 			return exists, err
 		})
 		if err != nil {
@@ -163,14 +163,14 @@ func (r *Registry) makeParents(ctx context.Context, l *link) error {
 
 func (r *Registry) make(ctx context.Context, l *link, path string, flags int32) error {
 	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (string, error) {
-		return l.conn.Create(path, []byte(entryData), flags, r.acl())
+		return l.Conn.Create(path, []byte(entryData), flags, r.acl())
 	})
 	return err
 }
 
 func (r *Registry) multi(ctx context.Context, l *link, operations ...any) error {
 	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
-		answers, err := l.conn.Multi(operations...)
+		answers, err := l.Conn.Multi(operations...)
 		for _, a := range answers {
 			err = errors.Join(err, a.Error)
 		}
@@ -201,7 +201,7 @@ func (r *Registry) authenticate(ctx context.Context, l *link) error {
 		return nil
 	}
 	_, err := zkconn.Call(ctx, r.o.SessionTimeout, func() (struct{}, error) {
-		return struct{}{}, l.conn.AddAuth("digest", []byte(r.o.Digest))
+		return struct{}{}, l.Conn.AddAuth("digest", []byte(r.o.Digest))
 	})
 	if err != nil {
 		return r.explain(err)
