@@ -157,6 +157,33 @@ func (s *DatabaseServer) Database(t testing.TB) string {
 	return s.DSN(name)
 }
 
+// IsMariaDB tells whether a server is MariaDB. The tests run on MySQL too, if the script starts that instead: what they
+// read from a server's own tables differs.
+func IsMariaDB(t testing.TB, db *sql.DB) bool {
+	t.Helper()
+	var version string
+	if err := db.QueryRow("SELECT VERSION()").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(version, "MariaDB")
+}
+
+// Numbers is a table of the numbers from first to last, in its column seq, for the FROM of a query. MariaDB alone has
+// tables of that kind.
+func Numbers(first, last int) string {
+	const digit = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
+		"UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)"
+	sum, from := fmt.Sprint(first), ""
+	for i, power := 0, 1; i == 0 || power <= last-first; i, power = i+1, power*10 {
+		sum += fmt.Sprintf(" + d%d.d * %d", i, power)
+		if i > 0 {
+			from += " CROSS JOIN "
+		}
+		from += fmt.Sprintf("%s AS d%d", digit, i)
+	}
+	return fmt.Sprintf("(SELECT %s AS seq FROM %s HAVING seq <= %d) AS numbers", sum, from, last)
+}
+
 func (s *DatabaseServer) exec(t testing.TB, query string) {
 	t.Helper()
 	db, err := sql.Open("mysql", s.DSN(""))

@@ -160,7 +160,7 @@ func fillDocuments(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for _, query := range []string{
 		fmt.Sprintf(`INSERT INTO concord_document (kind, k, version, expires_at, epoch, bytes, value)
-		SELECT 'reply', LPAD(seq, 6, '0'), 1, IF(seq %% 10 = 0, seq, 0), 1, 300, REPEAT('x', 300) FROM seq_1_to_%d`, n),
+		SELECT 'reply', LPAD(seq, 6, '0'), 1, IF(seq %% 10 = 0, seq, 0), 1, 300, REPEAT('x', 300) FROM %s`, numbers(n)),
 		`ANALYZE TABLE concord_document`,
 	} {
 		if _, err := s.pool.Exec(query); err != nil {

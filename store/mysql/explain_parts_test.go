@@ -5,6 +5,7 @@ package mysql
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,10 +31,10 @@ func fillLists(t testing.TB, name string, n int) {
 	for _, query := range []string{
 		fmt.Sprintf(`INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, layout, app_hash,
 		name_hash, data) SELECT seq, 1, IF(seq %% 4 = 0, 20, 16), 1000 + seq DIV 3, 2000 + seq DIV 3, 1, 0, %s, %s, ?
-		FROM seq_1_to_%d`, apps, names, n),
+		FROM %s`, apps, names, numbers(n)),
 		fmt.Sprintf(`INSERT INTO concord_live (id, version, state, began_at, due_at, look_at, epoch, layout, app_hash,
 		name_hash, data) SELECT seq + 1000000000, 1, IF(seq %% 1000 = 0, 13, 4 + 4 * (seq %% 2)), 1000 + seq DIV 3,
-		9000 + seq, 9000 + seq, 1, 0, %s, %s, ? FROM seq_1_to_%d`, apps, names, n/10),
+		9000 + seq, 9000 + seq, 1, 0, %s, %s, ? FROM %s`, apps, names, numbers(n/10)),
 	} {
 		data := record(txn.Committed)
 		if _, err := db.ExecContext(t.Context(), query, data); err != nil {
@@ -42,11 +43,11 @@ func fillLists(t testing.TB, name string, n int) {
 	}
 	for _, query := range []string{
 		fmt.Sprintf(`INSERT INTO concord_outbox (pack, recorded_at, n, epoch, events)
-		SELECT seq, seq, 1, 1, 'e' FROM seq_1_to_%d`, n/10),
+		SELECT seq, seq, 1, 1, 'e' FROM %s`, numbers(n/10)),
 		fmt.Sprintf(`INSERT INTO concord_lock (row_hash, holder, branch, held, since, epoch, resource, tbl, pk)
-		SELECT UNHEX(MD5(seq)), seq + 1000000000, 1, 1, 1, 1, 'r', 't', seq FROM seq_1_to_%d`, n/10),
+		SELECT UNHEX(LEFT(SHA2(seq, 256), 32)), seq + 1000000000, 1, 1, 1, 1, 'r', 't', seq FROM %s`, numbers(n/10)),
 		fmt.Sprintf(`INSERT INTO concord_pack (pack, outcome, created_at, epoch) SELECT seq, 1, seq, 1
-		FROM seq_1_to_%d`, n/10),
+		FROM %s`, numbers(n/10)),
 		"ANALYZE TABLE concord_live, concord_finished, concord_outbox, concord_lock, concord_pack",
 	} {
 		if _, err := db.ExecContext(t.Context(), query); err != nil {
@@ -120,14 +121,14 @@ type plan struct{ table, access, index, extra string }
 
 func explain(t *testing.T, db *sql.DB, query string, args ...any) (plans []plan) {
 	t.Helper()
-	rows, err := db.Query("EXPLAIN "+query, args...)
+	rows, err := db.Query("EXPLAIN FORMAT=TRADITIONAL "+query, args...)
 	if err != nil {
 		t.Fatalf("explain %.60q: %v", query, err)
 	}
 	defer func() { _ = rows.Close() }()
 	columns, err := rows.Columns()
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || !slices.Contains(columns, "key") {
+		t.Fatalf("explain %.60q: columns %q, %v", query, columns, err)
 	}
 	for rows.Next() {
 		values := make([]sql.NullString, len(columns))

@@ -26,8 +26,8 @@ func TestRetentionDoesNotDelayTheLease(t *testing.T) {
 	o.retentionClock = later{1_800_000_000_000}
 	s := openNode(t, o)
 	const n, most = 200_000, 20_000
-	const fill = `INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, layout, app_hash, name_hash,
-		data) SELECT seq + ?, 1, ?, seq, seq, 1, 0, seq, seq, REPEAT('x', 200) FROM seq_1_to_20000`
+	fill := `INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, layout, app_hash, name_hash,
+		data) SELECT seq + ?, 1, ?, seq, seq, 1, 0, seq, seq, REPEAT('x', 200) FROM ` + numbers(most)
 	for i := 0; i < n; i += most {
 		if _, err := s.pool.Exec(fill, i, stateOf(&txn.Global{Status: txn.Committed})); err != nil {
 			t.Fatal(err)

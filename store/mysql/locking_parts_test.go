@@ -16,16 +16,16 @@ func lockedRows(t *testing.T, n int) *Store {
 	s := openNode(t, options(t, newDatabase(t), "n1"))
 	for _, fill := range []string{
 		`INSERT INTO concord_live (id, version, state, due_at, look_at, epoch, layout, data)
-			SELECT seq, 1, 4, 1, 1, 1, 0, REPEAT('x', 300) FROM seq_1_to_%d`,
+			SELECT seq, 1, 4, 1, 1, 1, 0, REPEAT('x', 300) FROM %s`,
 		`INSERT INTO concord_finished (id, version, state, began_at, ended_at, epoch, layout, app_hash, name_hash, data)
-			SELECT seq, 1, 4, 1, 1, 1, 0, 1, 1, REPEAT('x', 300) FROM seq_1_to_%d`,
+			SELECT seq, 1, 4, 1, 1, 1, 0, 1, 1, REPEAT('x', 300) FROM %s`,
 		`INSERT INTO concord_lock (row_hash, holder, branch, held, since, epoch, resource, tbl, pk)
-			SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, 1, 1, 1, 1, 'r', 't', seq FROM seq_1_to_%d`,
+			SELECT UNHEX(LPAD(HEX(seq), 32, '0')), seq, 1, 1, 1, 1, 'r', 't', seq FROM %s`,
 		`INSERT INTO concord_outbox (pack, recorded_at, n, epoch, events)
-			SELECT LPAD(seq, 5, '0'), 1, 1, 1, 'e' FROM seq_1_to_%d`,
-		`INSERT INTO concord_pack (pack, outcome, created_at, epoch) SELECT LPAD(seq, 5, '0'), 1, 1, 1 FROM seq_1_to_%d`,
+			SELECT LPAD(seq, 5, '0'), 1, 1, 1, 'e' FROM %s`,
+		`INSERT INTO concord_pack (pack, outcome, created_at, epoch) SELECT LPAD(seq, 5, '0'), 1, 1, 1 FROM %s`,
 	} {
-		if _, err := s.pool.Exec(fmt.Sprintf(fill, n)); err != nil {
+		if _, err := s.pool.Exec(fmt.Sprintf(fill, numbers(n))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -124,6 +124,22 @@ func giveBack(t testing.TB, name string) {
 	maria.clean = append(maria.clean, name)
 }
 
+// numbers is a table of the numbers from 1 to n in its column seq, for the FROM of a query. MariaDB alone has tables of
+// that kind.
+func numbers(n int) string {
+	sum, from := "1", ""
+	for i, power := 0, 1; i == 0 || power < n; i, power = i+1, power*10 {
+		sum += fmt.Sprintf(" + d%d.d * %d", i, power)
+		if i > 0 {
+			from += " CROSS JOIN "
+		}
+		from += fmt.Sprintf("(SELECT 0 AS d%s) AS d%d", " UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3"+
+			" UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8"+
+			" UNION ALL SELECT 9", i)
+	}
+	return fmt.Sprintf("(SELECT %s AS seq FROM %s HAVING seq <= %d) AS numbers", sum, from, n)
+}
+
 // dsnOf is the data source name of a database on the package's server.
 func dsnOf(name string) string { return rootDSN(maria.port, name) }
 

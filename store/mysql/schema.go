@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"crypto/sha1"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -20,11 +21,10 @@ const schemaTable = "concord_schema"
 
 const (
 	// The primary key is not used; the table has a few rows.
-	selectSchema = `SELECT COALESCE(MAX(version_id), 0) FROM concord_schema WHERE is_applied = 1`
-	// Several nodes may start at once: one migrates, the others wait for it. The name is the server's, so it holds the
-	// database's.
-	lockSchema   = `SELECT COALESCE(GET_LOCK(CONCAT('concord ', LEFT(SHA1(DATABASE()), 40)), 5), 0)`
-	unlockSchema = `SELECT RELEASE_LOCK(CONCAT('concord ', LEFT(SHA1(DATABASE()), 40)))`
+	selectSchema   = `SELECT COALESCE(MAX(version_id), 0) FROM concord_schema WHERE is_applied = 1`
+	selectDatabase = `SELECT DATABASE()`
+	lockSchema     = `SELECT COALESCE(GET_LOCK(?, 5), 0)`
+	unlockSchema   = `SELECT RELEASE_LOCK(?)`
 )
 
 // Migrate brings the tables up to date and returns their version before and after. Several processes may call it at
@@ -50,10 +50,11 @@ func Migrate(ctx context.Context, dsn string, logger *slog.Logger) (from, to int
 		return 0, 0, startError(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := waitSchemaLock(ctx, conn); err != nil {
+	lock, err := lockSchemaOf(ctx, conn)
+	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), unlockSchema) }()
+	defer func() { _, _ = conn.ExecContext(context.WithoutCancel(ctx), unlockSchema, lock) }()
 	p, err := provider(db)
 	if err != nil {
 		return 0, 0, err
@@ -95,17 +96,25 @@ func errNewer(have, known int64) error {
 	return fmt.Errorf("tables have version %d, this program knows %d: run a newer concord", have, known)
 }
 
-func waitSchemaLock(ctx context.Context, conn *sql.Conn) error {
+// lockSchemaOf waits for the lock of migrations and returns its name. Several nodes may start at once: one migrates,
+// the others wait. Locks belong to the server, so the name has the database's, as a digest, since a lock's name may
+// have 64 characters only. It is made here because MySQL 9.6 has lost its function SHA1.
+func lockSchemaOf(ctx context.Context, conn *sql.Conn) (string, error) {
+	var base sql.NullString
+	if err := conn.QueryRowContext(ctx, selectDatabase).Scan(&base); err != nil {
+		return "", fmt.Errorf("wait for the lock of migrations: %w", startError(err))
+	}
+	name := fmt.Sprintf("concord %x", sha1.Sum([]byte(base.String)))
 	for {
 		var got int
-		err := conn.QueryRowContext(ctx, lockSchema).Scan(&got)
+		err := conn.QueryRowContext(ctx, lockSchema, name).Scan(&got)
 		switch {
 		case err != nil:
-			return fmt.Errorf("wait for the lock of migrations: %w", startError(err))
+			return "", fmt.Errorf("wait for the lock of migrations: %w", startError(err))
 		case got == 1:
-			return nil
+			return name, nil
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return "", ctx.Err()
 		}
 	}
 }
