@@ -3,6 +3,7 @@ package pebble
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"time"
 
 	cockroach "github.com/cockroachdb/pebble"
@@ -50,9 +51,11 @@ func (s *Store) commitLoop(durable endedCounts) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var writes []*write
+	crowd := 0 // changes in the largest of the last groups, nearly
 	for {
 		var wait time.Duration
 		var closing bool
+		letIn(crowd)
 		writes, wait, closing = s.takeQueue(writes)
 		if len(writes) == 0 {
 			if closing {
@@ -71,9 +74,27 @@ func (s *Store) commitLoop(durable endedCounts) {
 			s.fill(g, &durable)
 			s.commit(g)
 			s.groups <- g
-			writes = writes[n:]
+			writes, crowd = writes[n:], max(n, crowd-crowd/8)
 		}
 		writes = nil
+	}
+}
+
+// letIns is how often whoever can run is let run before a group is closed, if the last groups were of crowdLeast
+// changes or more. Measured with bench's sagas, in turns: 4 do less, 32 no more.
+const (
+	letIns     = 8
+	crowdLeast = 8
+)
+
+// letIn lets those run first who are about to queue something, where there are many: their changes then share the group
+// and its sync. crowd is how many were in the last groups.
+func letIn(crowd int) {
+	if crowd < crowdLeast {
+		return // yielding would wake idle processors
+	}
+	for range letIns {
+		runtime.Gosched()
 	}
 }
 
