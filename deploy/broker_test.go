@@ -33,8 +33,8 @@ func known() map[string]bool {
 	for key := range strings.FieldsSeq(`brokerClusterName brokerName brokerId brokerRole listenPort storePathRootDir
 		storePathCommitLog flushDiskType inSyncReplicas totalReplicas slaveTimeout syncFlushTimeout transactionTimeOut
 		transactionCheckInterval transactionCheckMax transactionOpBatchInterval endTransactionThreadPoolNums
-		fileReservedTime deleteWhen autoCreateTopicEnable autoCreateSubscriptionGroup defaultTopicQueueNums
-		maxMessageSize waitTimeMillsInSendQueue mappedFileSizeCommitLog timerWheelEnable`) {
+		fileReservedTime deleteWhen cleanFileForciblyEnable autoCreateTopicEnable autoCreateSubscriptionGroup
+		defaultTopicQueueNums maxMessageSize waitTimeMillsInSendQueue mappedFileSizeCommitLog timerWheelEnable`) {
 		keys[key] = true
 	}
 	return keys
@@ -156,6 +156,9 @@ func TestBrokersHaveTheSettingsThatMatter(t *testing.T) {
 		kept := time.Duration(number(t, conf, "fileReservedTime")) * time.Hour
 		if checks < kept {
 			t.Errorf("%s: the broker gives up after %s, before the message is %s old", f.Name(), checks, kept)
+		}
+		if conf["cleanFileForciblyEnable"] != "false" {
+			t.Errorf("%s: a disk that is nearly full has messages deleted that nobody has consumed", f.Name())
 		}
 		if kept >= packMemory {
 			t.Errorf("%s: messages live for %s, packs are remembered for %s", f.Name(), kept, packMemory)

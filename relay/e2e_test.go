@@ -31,6 +31,7 @@ func (deaf) Locked(_ int64, _, _ string, done func(*orchestrator.LockedError, er
 	done(nil, nil)
 }
 func (d deaf) Reply(id int64, r txn.Reply) { d.told <- told{id, r} }
+func (deaf) ReserveID() (int64, error)     { return 0, orchestrator.ErrBusy }
 
 // served is a node with a real server for Seata clients.
 type served struct {

@@ -11,25 +11,14 @@
 # "--blink-settings=preferredColorScheme=0" is what people have who prefer the dark.
 set -euo pipefail
 
-usage() {
-    sed -n '4,7s/^# *//p' "$0" >&2
-    exit 2
-}
-
-# log says what happens on standard error, so that standard output stays free for callers.
-log() { echo "chromium: $*" >&2; }
+. "$(dirname "$0")/common.bash"
 
 install() {
     local missing=() chinese=/usr/share/fonts/truetype/wqy/wqy-microhei.ttc
     command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core)
     [ -f "$chinese" ] || missing+=(fonts-wqy-microhei)
     [ ${#missing[@]} -gt 0 ] || return 0
-    if [ "$(id -u)" -ne 0 ]; then
-        log "not installed, and this is not root. Run as root: apt-get update && apt-get install ${missing[*]}"
-        exit 1
-    fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    install_packages "${missing[@]}"
 }
 
 # browse starts the browser on a page: $1 is the URL, the rest are flags.

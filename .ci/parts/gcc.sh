@@ -4,16 +4,10 @@
 #   gcc.sh install    install it if it is missing (needs root)
 set -euo pipefail
 
-if [ "${1:-}" != install ]; then
-    echo "usage: gcc.sh install" >&2
-    exit 2
-fi
+. "$(dirname "$0")/common.bash"
+
+[ "${1-}" = install ] || usage
 if command -v gcc >/dev/null && [ -e /usr/include/stdlib.h ]; then
     exit 0
 fi
-if [ "$(id -u)" -ne 0 ]; then
-    echo "gcc: not installed, and this is not root. Run as root: apt-get update && apt-get install gcc libc6-dev" >&2
-    exit 1
-fi
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >&2
+install_packages gcc libc6-dev

@@ -7,24 +7,15 @@
 #   oidc.sh stop DIR             end that provider and no other
 set -euo pipefail
 
+. "$(dirname "$0")/common.bash"
+
+stop_seconds=5
 here=$(cd "$(dirname "$0")" && pwd)/oidc
 lib=$(cd "$here/../../.." && pwd)/.parts/oidc
 
-usage() {
-    sed -n '4,7s/^# *//p' "$0" >&2
-    exit 2
-}
-
-log() { echo "oidc: $*" >&2; }
-
 install() {
     if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-        if [ "$(id -u)" -ne 0 ]; then
-            log "Node is not installed, and this is not root. Run as root: apt-get update && apt-get install nodejs npm"
-            exit 1
-        fi
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >&2
+        install_packages nodejs npm
     fi
     if cmp -s "$here/package-lock.json" "$lib/complete"; then
         return 0
@@ -39,12 +30,7 @@ install() {
     ) 9>"$lib/lock"
 }
 
-# provider_pid prints the pid of the provider in $1 if it is alive; a pid that was reused by another program is none.
-provider_pid() {
-    local pid
-    pid=$(cat "$1/pid" 2>/dev/null) &&
-        tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qFx "$1" && echo "$pid"
-}
+is_server() { has_argument "$2" "$1"; }
 
 # answers tells whether the provider of an issuer says what it is.
 answers() {
@@ -56,12 +42,15 @@ answers() {
     ) 2>/dev/null
 }
 
+# ready tells whether the provider of a directory answers.
+ready() { [ -e "$1/issuer" ] && answers "$(cat "$1/issuer")"; }
+
 start() {
     local dir pid
     install
     mkdir -p "$1"
     dir=$(cd "$1" && pwd)
-    if provider_pid "$dir" >/dev/null; then
+    if server_pid "$dir" >/dev/null; then
         log "already running in $dir"
         return 0
     fi
@@ -71,37 +60,19 @@ start() {
     pid=$!
     disown "$pid"
     echo "$pid" >"$dir/pid"
-    for _ in $(seq 300); do
-        [ -e "/proc/$pid" ] || break
-        if [ -e "$dir/issuer" ] && answers "$(cat "$dir/issuer")"; then
-            return 0
-        fi
-        sleep 0.1
-    done
+    if comes_up "$pid" 300 ready "$dir"; then
+        return 0
+    fi
     log "it did not come up"
     tail -n 20 "$dir/out.log" >&2 || true
     stop "$dir"
+    rm -f "$dir/issuer"
     exit 1
-}
-
-stop() {
-    local dir pid
-    dir=$(cd "$1" 2>/dev/null && pwd) || return 0
-    pid=$(provider_pid "$dir") || { rm -f "$dir/pid" "$dir/issuer"; return 0; }
-    kill "$pid" 2>/dev/null || true
-    for _ in $(seq 50); do
-        [ -e "/proc/$pid" ] || break
-        sleep 0.1
-    done
-    if [ -e "/proc/$pid" ]; then
-        kill -9 "$pid" 2>/dev/null || true
-    fi
-    rm -f "$dir/pid" "$dir/issuer"
 }
 
 case "${1-} $#" in
 "install 1") install ;;
 "start 3") start "$2" "$3" ;;
-"stop 2") stop "$2" ;;
+"stop 2") stop "$2" && rm -f "$2/issuer" ;;
 *) usage ;;
 esac

@@ -16,15 +16,10 @@
 # each broker's JVM; ROCKETMQ_ACL, a file that becomes plain_acl.yml and turns access control on.
 set -euo pipefail
 
+. "$(dirname "$0")/common.bash"
+
 version=5.2.0
 lib=$(cd "$(dirname "$0")/../.." && pwd)/.parts/rocketmq/lib-$version
-
-usage() {
-    sed -n '4,10s/^# *//p' "$0" >&2
-    exit 2
-}
-
-log() { echo "rocketmq: $*" >&2; }
 
 install() {
     "$(dirname "$0")/java.sh" install
@@ -56,8 +51,6 @@ POM
     cp "$work"/jars/*.jar "$lib/"
     touch "$lib/complete"
 }
-
-port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # ask HOST:PORT CODE prints the answer to a request of RocketMQ's remoting protocol (4 bytes length, 4 bytes length of
 # the header, header as JSON). The answer is read for at most a second.
@@ -156,6 +149,7 @@ timerWheelEnable=false
 deleteWhen=04
 fileReservedTime=48
 diskMaxUsedSpaceRatio=95
+cleanFileForciblyEnable=false
 brokerFastFailureEnable=false
 osPageCacheBusyTimeOutMills=10000
 sendMessageThreadPoolNums=4
@@ -189,6 +183,13 @@ free_base() {
     return 1
 }
 
+# has_room DIR: from 90 % on a broker refuses to write, and says so only to who sends.
+has_room() {
+    local used
+    used=$(df --output=pcent "$1" | tail -1 | tr -dc '0-9')
+    [ "${used:-0}" -lt 90 ] || { log "the disk of $1 is filled by $used %, which RocketMQ refuses to write on"; return 1; }
+}
+
 # configure DIR SET
 configure() {
     local dir=$1 base name i peers
@@ -199,6 +200,7 @@ configure() {
     done
     [ -n "$base" ] || exit 1
     mkdir -p "$dir/home/conf" "$dir/namesrv.d"
+    has_room "$dir" || exit 1
     if [ -n "${ROCKETMQ_ACL:-}" ]; then
         cp "$ROCKETMQ_ACL" "$dir/home/conf/plain_acl.yml"
     fi

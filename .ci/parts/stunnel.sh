@@ -10,23 +10,15 @@
 #   stunnel.sh stop DIR                              end that process and no other
 set -euo pipefail
 
-usage() {
-    sed -n '4,10s/^# *//p' "$0" >&2
-    exit 2
-}
+. "$(dirname "$0")/common.bash"
 
-log() { echo "stunnel: $*" >&2; }
+stop_seconds=5
 
 install() {
     if command -v stunnel >/dev/null && command -v openssl >/dev/null; then
         return 0
     fi
-    if [ "$(id -u)" -ne 0 ]; then
-        log "not installed, and this is not root. Run as root: apt-get update && apt-get install stunnel4 openssl"
-        exit 1
-    fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends stunnel4 openssl >&2
+    install_packages stunnel4 openssl
 }
 
 certs() {
@@ -47,12 +39,9 @@ certs() {
     ) 2>"$dir/openssl.log" || { cat "$dir/openssl.log" >&2; exit 1; }
 }
 
-# stunnel_pid prints the pid of the process in $1 if it is alive; a pid that was reused by another program is none.
-stunnel_pid() {
-    local pid
-    pid=$(cat "$1/pid" 2>/dev/null) &&
-        tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qFx "$1/stunnel.conf" && echo "$pid"
-}
+is_server() { has_argument "$2" "$1/stunnel.conf"; }
+
+accepts() { (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null; }
 
 # configure writes the configuration in $1 for pairs of addresses.
 configure() {
@@ -84,7 +73,7 @@ start() {
     local dir pid
     dir=$(cd "$1" && pwd)
     shift
-    if stunnel_pid "$dir" >/dev/null; then
+    if server_pid "$dir" >/dev/null; then
         log "already running in $dir"
         return 0
     fi
@@ -93,32 +82,13 @@ start() {
     pid=$!
     disown "$pid"
     echo "$pid" >"$dir/pid"
-    for _ in $(seq 100); do
-        [ -e "/proc/$pid" ] || break
-        if (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null; then
-            return 0
-        fi
-        sleep 0.1
-    done
+    if comes_up "$pid" 100 accepts "$1"; then
+        return 0
+    fi
     log "it did not come up"
     tail -n 20 "$dir/out.log" >&2
     stop "$dir"
     exit 1
-}
-
-stop() {
-    local dir pid
-    dir=$(cd "$1" 2>/dev/null && pwd) || return 0
-    pid=$(stunnel_pid "$dir") || { rm -f "$dir/pid"; return 0; }
-    kill "$pid" 2>/dev/null || true
-    for _ in $(seq 50); do
-        [ -e "/proc/$pid" ] || break
-        sleep 0.1
-    done
-    if [ -e "/proc/$pid" ]; then
-        kill -9 "$pid" 2>/dev/null || true
-    fi
-    rm -f "$dir/pid"
 }
 
 case "${1-} $#" in

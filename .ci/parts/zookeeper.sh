@@ -10,38 +10,21 @@
 # and 60 s are granted. ZOOKEEPER_JVM_FLAGS adds flags, as in "-Dzookeeper.skipACL=yes".
 set -euo pipefail
 
+. "$(dirname "$0")/common.bash"
+
 jar=/usr/share/java/zookeeper.jar
-
-usage() {
-    sed -n '4,6s/^# *//p' "$0" >&2
-    exit 2
-}
-
-# log says what happens on standard error, so that standard output stays free for callers.
-log() { echo "zookeeper: $*" >&2; }
+port_first=30000
+port_count=2700
+stop_seconds=10
 
 install() {
     if [ -e "$jar" ] && command -v java >/dev/null; then
         return 0
     fi
-    if [ "$(id -u)" -ne 0 ]; then
-        log "not installed, and this is not root. Run as root: apt-get update &&" \
-            "apt-get install zookeeper openjdk-17-jre-headless"
-        exit 1
-    fi
-    # The package alone starts nothing (zookeeperd would), but what it depends on might.
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-        chmod +x /usr/sbin/policy-rc.d
-    fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        zookeeper openjdk-17-jre-headless >&2
+    install_packages zookeeper openjdk-17-jre-headless
 }
 
-# port_free tells whether nobody accepts connections on a loopback port.
-port_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+is_server() { has_argument "$2" "$1/zoo.cfg"; }
 
 # answers tells whether a server on a loopback port gives sessions. It says "imok" some time before that.
 answers() {
@@ -52,12 +35,8 @@ answers() {
     ) 2>/dev/null
 }
 
-# server_pid prints the pid of the server in $1 if it is alive; a pid that was reused by another program is none.
-server_pid() {
-    local pid
-    pid=$(cat "$1/pid" 2>/dev/null) &&
-        tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qFx "$1/zoo.cfg" && echo "$pid"
-}
+# last_port reads what the server was last told.
+last_port() { sed -n 's/^clientPort=//p' "$1/zoo.cfg" 2>/dev/null || true; }
 
 # configure writes the configuration files of a server in $1 on port $2.
 configure() {
@@ -86,63 +65,16 @@ log4j.appender.FILE.layout.ConversionPattern=%d{ISO8601} %-5p %c{1} %m%n
 END
 }
 
-start() {
-    local dir port attempt pid flags
-    mkdir -p "$1"
-    dir=$(cd "$1" && pwd)
-    if server_pid "$dir" >/dev/null; then
-        log "already running in $dir"
-        return 0
-    fi
-    read -r -a flags <<<"${ZOOKEEPER_JVM_FLAGS-}"
-    port=$(sed -n 's/^clientPort=//p' "$dir/zoo.cfg" 2>/dev/null || true)
-    # A port can be taken between the look and the bind; then the server ends at once and another port is tried.
-    for attempt in 1 2 3 4 5 6 7 8 9 10; do
-        [ -n "$port" ] || port=$((30000 + (RANDOM % 2700)))
-        port_free "$port" || { port=; continue; }
-        configure "$dir" "$port"
-        java -Xms32m -Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dzookeeper.preAllocSize=1024 \
-            -Dzookeeper.jmx.log4j.disable=true -Djava.net.preferIPv4Stack=true "${flags[@]}" \
-            -cp "$dir/conf:$jar:/usr/share/java/slf4j-log4j12.jar:/usr/share/java/log4j-1.2.jar" \
-            org.apache.zookeeper.server.ZooKeeperServerMain "$dir/zoo.cfg" </dev/null >"$dir/out.log" 2>&1 &
-        pid=$!
-        disown "$pid"
-        echo "$pid" >"$dir/pid"
-        for _ in $(seq 300); do
-            [ -e "/proc/$pid" ] || break
-            if answers "$port" && [ -e "/proc/$pid" ]; then
-                echo "$port" >"$dir/port"
-                return 0
-            fi
-            sleep 0.1
-        done
-        log "attempt $attempt on port $port did not come up"
-        stop "$dir"
-        port=
-    done
-    tail -n 20 "$dir/out.log" "$dir/zookeeper.log" >&2 || true
-    exit 1
+prepare() { read -r -a flags <<<"${ZOOKEEPER_JVM_FLAGS-}"; }
+
+launch() {
+    configure "$1" "$2"
+    java -Xms32m -Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dzookeeper.preAllocSize=1024 \
+        -Dzookeeper.jmx.log4j.disable=true -Djava.net.preferIPv4Stack=true "${flags[@]}" \
+        -cp "$1/conf:$jar:/usr/share/java/slf4j-log4j12.jar:/usr/share/java/log4j-1.2.jar" \
+        org.apache.zookeeper.server.ZooKeeperServerMain "$1/zoo.cfg" </dev/null >"$1/out.log" 2>&1 &
 }
 
-stop() {
-    local dir pid
-    dir=$(cd "$1" 2>/dev/null && pwd) || return 0
-    pid=$(server_pid "$dir") || { rm -f "$dir/pid" "$dir/port"; return 0; }
-    kill "$pid" 2>/dev/null || true
-    for _ in $(seq 100); do
-        [ -e "/proc/$pid" ] || break
-        sleep 0.1
-    done
-    if [ -e "/proc/$pid" ]; then
-        log "pid $pid did not end within 10 s, killed"
-        kill -9 "$pid" 2>/dev/null || true
-    fi
-    rm -f "$dir/pid" "$dir/port"
-}
+logs() { tail -n 20 "$1/out.log" "$1/zookeeper.log"; }
 
-case "${1-} $#" in
-"install 1") install ;;
-"start 2") start "$2" ;;
-"stop 2") stop "$2" ;;
-*) usage ;;
-esac
+main "$@"

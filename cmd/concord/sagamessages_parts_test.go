@@ -86,8 +86,21 @@ func (c *clerk) reply(m *primitive.MessageExt, outcome string) {
 		mq.PropertyID: m.GetProperty(mq.PropertyID), mq.PropertyAttempt: m.GetProperty(mq.PropertyAttempt),
 		mq.PropertyOutcome: outcome,
 	})
-	if _, err := c.out.SendSync(context.Background(), r); err != nil {
-		c.t.Errorf("reply: %v", err)
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := c.out.SendSync(context.Background(), r)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C: // the topic was made just now, and the name server may not know it yet
+		case <-deadline.C:
+			c.t.Errorf("reply: %v", err)
+			return
+		}
 	}
 }
 

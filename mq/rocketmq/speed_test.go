@@ -35,7 +35,9 @@ func TestDecisionsReachTheConsumerSoon(t *testing.T) {
 	eventually(t, "all are delivered", func() bool { return s.has(work.ids...) })
 	p50, p99 := work.latency(s)
 	t.Logf("%d decisions, from Record to the consumer: p50 %s, p99 %s", len(work.ids), p50, p99)
-	if p50 > 200*time.Millisecond { // with other tests on the same two cores; BenchmarkDecisions measures alone
+	// Not a measurement, which BenchmarkDecisions is: a pull that nothing wakes waits for the broker's look each 5 s.
+	// RocketMQ 5.2 PullRequestHoldService.java: run.
+	if p50 > 2*time.Second {
 		t.Errorf("p50 %s", p50)
 	}
 }
