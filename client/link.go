@@ -39,6 +39,7 @@ type link struct {
 	writing bool               // the writer has taken something and not written it
 	pending map[int32]*request // sent, by id
 	merged  map[int32]*batch   // merged frames that are not answered completely
+	ids     []int64            // of branches, given ahead; see seata.HeadNextBranch
 
 	in incoming // the reader's own: the frame between getty's calls Read and OnMessage
 }

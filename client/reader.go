@@ -15,6 +15,7 @@ var errEnded = errors.New("coordinator closed the connection")
 // incoming is a decoded frame.
 type incoming struct {
 	header  seata.Header
+	head    []seata.HeadEntry // normally empty
 	message seata.Message
 }
 
@@ -46,6 +47,11 @@ func (l *link) Read(_ getty.Session, buf []byte) (pkg any, n int, err error) {
 	l.in = incoming{header: header}
 	if header.Empty {
 		return &l.in, total, nil
+	}
+	if header.HeadLen > seata.HeaderBytes {
+		if l.in.head, err = seata.ParseHeadMap(buf, header); err != nil {
+			return nil, 0, l.broken(err)
+		}
 	}
 	_, v := version()
 	l.in.message, _, err = seata.DecodeBody(header, buf[header.HeadLen:total], seata.DecodeOptions{
@@ -116,6 +122,9 @@ func (l *link) OnMessage(getty.Session, any) {
 		l.client.two.rollback(l, in.header.ID, m)
 	case *seata.UndoLogDeleteRequest:
 		l.client.two.deleteUndoLog(m)
+	case *seata.BranchRegisterResponse:
+		l.keepID(in.head)
+		l.complete(in.header.ID, m)
 	default:
 		l.complete(in.header.ID, in.message)
 	}

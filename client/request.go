@@ -14,6 +14,8 @@ type request struct {
 	id     int32
 	msg    seata.Message
 	merges bool          // may travel with others, since it is answered at once
+	ahead  bool          // branch is told in the head
+	branch int64         // the id that was given ahead for a registration, 0 if none was
 	done   chan struct{} // closed when reply and err are there
 
 	reply seata.Message // nil: the peer could not encode its answer
@@ -44,31 +46,86 @@ func (e *lostError) Unwrap() error { return e.cause }
 
 // roundTrip sends a message and waits for the answer. The error is a *lostError, or says that the message cannot be
 // sent at all. It waits while too many requests are under way.
-func (l *link) roundTrip(ctx context.Context, msg seata.Message, merges bool) (seata.Message, error) {
+func (l *link) roundTrip(ctx context.Context, msg seata.Message) (seata.Message, error) {
+	r := &request{msg: msg}
+	if err := l.reserve(ctx); err != nil {
+		return nil, err
+	}
+	return l.receive(ctx, r, l.send(r))
+}
+
+// request makes a request of a question.
+func (l *link) request(q question) *request {
+	r := &request{msg: q.msg, merges: q.merges, ahead: q.ahead}
+	if q.ahead {
+		r.branch = l.idAhead()
+	}
+	return r
+}
+
+// idAhead takes a branch id that the coordinator has given ahead, 0 if there is none.
+func (l *link) idAhead() (id int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.ids); n > 0 {
+		id, l.ids = l.ids[n-1], l.ids[:n-1]
+	}
+	return id
+}
+
+// keepID keeps a branch id that the coordinator gives ahead, if there is one in the head of an answer.
+func (l *link) keepID(head []seata.HeadEntry) {
+	id, ok := seata.FindHeadID(head, seata.HeadNextBranch)
+	if !ok || id == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.ids) < seata.AheadMax {
+		l.ids = append(l.ids, id)
+	}
+}
+
+// reserve takes one of the link's slots, and waits for it while all are taken.
+func (l *link) reserve(ctx context.Context) error {
 	select {
 	case l.slots <- struct{}{}:
 	default:
 		select {
 		case l.slots <- struct{}{}:
 		case <-ctx.Done():
-			return nil, &lostError{cause: ctx.Err()}
+			return &lostError{cause: ctx.Err()}
 		case <-l.done:
-			return nil, &lostError{cause: l.cause}
+			return &lostError{cause: l.cause}
 		}
 	}
-	defer func() { <-l.slots }()
 	if ctx.Err() != nil { // the room may have come with the end of the context
-		return nil, &lostError{cause: ctx.Err()}
+		<-l.slots
+		return &lostError{cause: ctx.Err()}
 	}
-	r := &request{id: l.client.nextID(), msg: msg, merges: merges, done: make(chan struct{})}
+	return nil
+}
+
+// send queues a request for the writer. It never blocks. A slot is taken; receive, which has to follow, frees it.
+func (l *link) send(r *request) error {
+	r.id, r.done = l.client.nextID(), make(chan struct{})
 	l.mu.Lock()
 	if l.dead {
 		l.mu.Unlock()
-		return nil, &lostError{cause: l.cause}
+		return &lostError{cause: l.cause}
 	}
 	l.queue = append(l.queue, r)
 	l.mu.Unlock()
 	l.signal()
+	return nil
+}
+
+// receive waits for the answer to a request, of which send said err.
+func (l *link) receive(ctx context.Context, r *request, err error) (seata.Message, error) {
+	defer func() { <-l.slots }()
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case <-r.done:
 	case <-ctx.Done():
@@ -120,6 +177,7 @@ type question struct {
 	msg        seata.Message
 	repeatable bool // the coordinator may get it twice
 	merges     bool
+	ahead      bool // registers a branch, whose id may be known before; it does not merge
 	// elsewhere reports that an answer is a refusal that another coordinator may not give; nil: none is.
 	elsewhere func(reply seata.Message) bool
 }
@@ -150,15 +208,70 @@ var errNoAnswer = errors.New("coordinator does not know the outcome either")
 func (c *Client) ask(ctx context.Context, q question) (seata.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.RequestTimeout)
 	defer cancel()
+	return c.goOn(ctx, q, nil)
+}
+
+// attempt is one to have a question answered by a coordinator, begun and not waited for.
+type attempt struct {
+	l   *link
+	r   *request // nil: there was no room
+	err error
+}
+
+// wait waits for the answer. It has to be called.
+func (a *attempt) wait(ctx context.Context) (seata.Message, error) {
+	if a.r == nil {
+		return nil, a.err
+	}
+	return a.l.receive(ctx, a.r, a.err)
+}
+
+// attempt sends a question to a coordinator other than except, as soon as there is one and it has room. The error says
+// that there is none; a.err what became of the attempt.
+func (c *Client) attempt(ctx context.Context, q question, except *link) (*attempt, error) {
+	l, err := c.await(ctx, q.xid, except)
+	if err != nil {
+		return nil, err
+	}
+	a := &attempt{l: l}
+	if a.err = l.reserve(ctx); a.err == nil {
+		a.r = l.request(q)
+		a.err = l.send(a.r)
+	}
+	return a, nil
+}
+
+// begin sends a question if that needs no waiting, and returns nil if it would. goOn has to follow.
+func (c *Client) begin(ctx context.Context, q question) *attempt {
+	l, _, err := c.pick(q.xid, nil)
+	if err != nil || l == nil || ctx.Err() != nil {
+		return nil
+	}
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		return nil
+	}
+	a := &attempt{l: l, r: l.request(q)}
+	a.err = l.send(a.r)
+	return a
+}
+
+// goOn waits for the answer to what was sent, if anything was, and does what ask promises.
+func (c *Client) goOn(ctx context.Context, q question, a *attempt) (seata.Message, error) {
 	var except *link
 	var unknown error // why an attempt that was sent has no answer
 	pause := c.backoff()
 	for sent, refused := 0, 0; ; {
-		l, err := c.await(ctx, q.xid, except)
-		if err != nil {
-			return nil, q.failed(unknown, err)
+		var err error
+		if a == nil {
+			if a, err = c.attempt(ctx, q, except); err != nil {
+				return nil, q.failed(unknown, err)
+			}
 		}
-		reply, err := l.roundTrip(ctx, q.msg, q.merges)
+		l := a.l
+		reply, err := a.wait(ctx)
+		a = nil
 		var lost *lostError
 		switch {
 		case err == nil && q.answeredBy(reply):

@@ -32,27 +32,48 @@ type Branch struct {
 // at once if they belong to a transaction that rolls back, and an [ErrNotActive] or [ErrNotFound] if the transaction
 // cannot be joined. After an [ErrUnknown] the branch may be registered.
 func (c *Client) RegisterBranch(ctx context.Context, b Branch) (id int64, err error) {
+	_, wait := c.StartBranch(ctx, b)
+	return wait()
+}
+
+// StartBranch is RegisterBranch in two halves, for who has something to do meanwhile: the request is sent when it
+// returns, if that needs no waiting, and wait returns what RegisterBranch would. wait has to be called, once. What is
+// done before it is called is no part of Options.RequestTimeout.
+//
+// A Concord coordinator gives ids ahead to clients that lock rows: likely is the id that the branch has if wait returns
+// the same, or 0 if none is known before. It is taken in vain if wait returns another one or an error.
+func (c *Client) StartBranch(ctx context.Context, b Branch) (likely int64, wait func() (int64, error)) {
 	const op = "register branch"
 	if err := b.check(op); err != nil {
-		return 0, err
+		return 0, func() (int64, error) { return 0, err }
 	}
 	// Merged registrations do not wait for locks at the coordinator, so one with locks travels alone.
-	reply, err := c.ask(ctx, question{
-		op: op, xid: b.XID, merges: b.Locks == "" && small(b.Data), msg: &seata.BranchRegisterRequest{
+	q := question{
+		op: op, xid: b.XID, merges: b.Locks == "" && small(b.Data), ahead: b.Locks != "",
+		msg: &seata.BranchRegisterRequest{
 			XID: b.XID, BranchType: b.Type, ResourceID: b.Resource, LockKey: b.Locks, ApplicationData: b.Data,
 		},
-	})
-	if err != nil {
-		return 0, err
 	}
-	m, ok := reply.(*seata.BranchRegisterResponse)
-	switch {
-	case !ok:
-		return 0, unexpected(op, b.XID, reply)
-	case m.Failed():
-		return 0, refusal(op, b.XID, m.Result)
+	a := c.begin(ctx, q)
+	if a != nil {
+		likely = a.r.branch
 	}
-	return m.BranchID, nil
+	return likely, func() (int64, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.o.RequestTimeout)
+		defer cancel()
+		reply, err := c.goOn(ctx, q, a)
+		if err != nil {
+			return 0, err
+		}
+		m, ok := reply.(*seata.BranchRegisterResponse)
+		switch {
+		case !ok:
+			return 0, unexpected(op, b.XID, reply)
+		case m.Failed():
+			return 0, refusal(op, b.XID, m.Result)
+		}
+		return m.BranchID, nil
+	}
 }
 
 // ReportBranch tells how the first phase of a branch went: seata.BranchPhaseOneFailed takes it out of the transaction.
@@ -129,7 +150,7 @@ func (l *link) registerTM(ctx context.Context) error {
 	}
 	reply, err := l.roundTrip(ctx, &seata.RegisterTMRequest{
 		Version: text, ApplicationID: o.Application, TransactionServiceGroup: o.Group, ExtraData: extra.String(),
-	}, false)
+	})
 	if err != nil {
 		return fmt.Errorf("register at %s: %w", l.node.address, err)
 	}
@@ -145,7 +166,7 @@ func (l *link) registerRM(ctx context.Context, ids []string) error {
 	reply, err := l.roundTrip(ctx, &seata.RegisterRMRequest{
 		Version: text, ApplicationID: l.client.o.Application, TransactionServiceGroup: l.client.o.Group,
 		ResourceIDs: strings.Join(ids, ","),
-	}, false)
+	})
 	if err != nil {
 		return fmt.Errorf("register resources at %s: %w", l.node.address, err)
 	}

@@ -142,7 +142,11 @@ func (w *writer) mergeable(rest []*request) int {
 
 // single encodes a request in a frame of its own.
 func (w *writer) single(r *request) {
-	if err := w.encode(seata.RequestSync, r.id, r.msg); err != nil {
+	var head []seata.HeadEntry
+	if r.ahead {
+		head = []seata.HeadEntry{seata.HeadID(seata.HeadBranch, r.branch)}
+	}
+	if err := w.encode(seata.RequestSync, r.id, r.msg, head...); err != nil {
 		w.link.drop(r, err)
 	}
 }
@@ -178,10 +182,10 @@ func (w *writer) merge(requests []*request) {
 	}
 }
 
-func (w *writer) encode(kind seata.MessageType, id int32, msg seata.Message) (err error) {
+func (w *writer) encode(kind seata.MessageType, id int32, msg seata.Message, head ...seata.HeadEntry) (err error) {
 	_, v := version()
 	w.buf, err = seata.AppendFrame(w.buf, seata.Envelope{
-		MsgType: kind, Codec: seata.CodecSeata, ID: id, Version: v,
+		MsgType: kind, Codec: seata.CodecSeata, ID: id, Version: v, HeadMap: head,
 	}, msg)
 	return err
 }

@@ -154,6 +154,7 @@ func (c *Coordinator) beginStored(eff txn.Effects, from int64, done func(*txn.Gl
 // RegisterRequest adds a branch.
 type RegisterRequest struct {
 	ID               int64 // of the transaction
+	BranchID         int64 // from ReserveID, and not used yet; 0: a new one
 	Kind             txn.Kind
 	Ack              txn.Ack // of a topic; 0 means txn.AckBroker
 	Resource, Client string
@@ -176,7 +177,10 @@ func (c *Coordinator) register(req *RegisterRequest) (ev txn.Register, err error
 		len(req.LockKey) > 2*l.RowsMax && txn.LockCount(req.LockKey) > l.RowsMax {
 		return ev, ErrTooLarge
 	}
-	branchID, err := c.nextID()
+	branchID := req.BranchID
+	if branchID == 0 {
+		branchID, err = c.nextID()
+	}
 	return txn.Register{
 		BranchID: branchID, Kind: req.Kind, Ack: req.Ack, Resource: req.Resource, Client: req.Client,
 		LockKey: req.LockKey, Data: req.Data, Key: req.Key, Call: req.Call, Trace: req.Trace,

@@ -31,8 +31,8 @@ type SagaRequest struct {
 	ID int64
 }
 
-// ReserveID returns the number of a transaction that will be begun, or never. [ErrBusy] if numbers are used up faster
-// than the store reserves them.
+// ReserveID returns the number of a transaction or branch that will come, or never. [ErrBusy] if numbers are used up
+// faster than the store reserves them.
 func (c *Coordinator) ReserveID() (int64, error) { return c.nextID() }
 
 // StartSaga begins a saga and calls done with its state when the first steps are durable, and before they are done.

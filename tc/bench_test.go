@@ -42,7 +42,8 @@ func (c *instant) Get(_ int64, done func(*txn.Global, error)) { done(&c.global, 
 func (c *instant) Locked(_ int64, _, _ string, done func(*orchestrator.LockedError, error)) {
 	done(nil, nil)
 }
-func (c *instant) Reply(int64, txn.Reply) {}
+func (c *instant) Reply(int64, txn.Reply)    {}
+func (c *instant) ReserveID() (int64, error) { return 1 << 41, nil }
 
 // BenchmarkTwoBranches measures what this package costs per transaction of two TCC branches: begin, two registrations,
 // commit, two commands and their answers, on one TM and one RM connection. The clients run in the same process but

@@ -45,6 +45,12 @@ const prefix = "10.0.0.1:8091"
 
 func (f *fake) next() int64 { f.id++; return f.id }
 
+func (f *fake) ReserveID() (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next(), nil
+}
+
 func (f *fake) Begin(req orchestrator.BeginRequest, done func(txn.XID, error)) {
 	f.mu.Lock()
 	f.begun = append(f.begun, req)
@@ -59,7 +65,10 @@ func (f *fake) Begin(req orchestrator.BeginRequest, done func(txn.XID, error)) {
 func (f *fake) Register(req orchestrator.RegisterRequest, done func(int64, error)) {
 	f.mu.Lock()
 	f.branches = append(f.branches, req)
-	register, id := f.register, f.next()
+	register, id := f.register, req.BranchID
+	if id == 0 {
+		id = f.next()
+	}
 	f.mu.Unlock()
 	if register != nil {
 		register(req, done)

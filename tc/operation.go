@@ -25,6 +25,7 @@ type operation struct {
 	compressor seata.Compressor
 	pkg        seata.ProtoPackage
 	asked      asked
+	ahead      bool // the client of a registration takes ids ahead
 	reported   seata.GlobalStatus
 	began      time.Time // zero if nobody observes requests
 	over       atomic.Bool
@@ -125,10 +126,16 @@ func (o *operation) finish(msg seata.Message) {
 		return
 	}
 	s := o.session
-	s.answer(&seata.Envelope{
+	env := seata.Envelope{
 		MsgType: seata.Response, Codec: o.codec, Compressor: o.compressor, ID: o.id,
 		Version: s.who.Load().version, Package: o.pkg, Compressors: &s.server.compressors,
-	}, msg)
+	}
+	if o.ahead {
+		if id := s.ahead.give(s.server.coordinator.ReserveID); id != 0 {
+			env.HeadMap = []seata.HeadEntry{seata.HeadID(seata.HeadNextBranch, id)}
+		}
+	}
+	s.answer(&env, msg)
 }
 
 // unknowable answers a commit or rollback of which nothing true can be said but that it is not known to be done. A TM

@@ -105,7 +105,7 @@ func (s *session) decode(header seata.Header, frame []byte) (any, int, error) {
 	options := seata.DecodeOptions{Version: s.who.Load().version, Compressors: &s.server.compressors}
 	var err error
 	if header.HeadLen > seata.HeaderBytes {
-		_, err = seata.ParseHeadMap(frame, header)
+		s.in.head, err = seata.ParseHeadMap(frame, header)
 	}
 	if err == nil {
 		s.in.message, s.in.pkg, err = seata.DecodeBody(header, frame[header.HeadLen:], options)

@@ -242,8 +242,12 @@ func (s *session) registerBranch(o *operation, m *seata.BranchRegisterRequest, w
 	}
 	o.setXID(m.XID)
 	o.data = m.ApplicationData
+	var id int64
+	if id, o.ahead = seata.FindHeadID(s.in.head, seata.HeadBranch); id != 0 {
+		id = s.ahead.use(id)
+	}
 	s.server.coordinator.Register(orchestrator.RegisterRequest{
-		ID: o.xid, Kind: kind, Resource: s.intern(m.ResourceID), Client: s.who.Load().client,
+		ID: o.xid, BranchID: id, Kind: kind, Resource: s.intern(m.ResourceID), Client: s.who.Load().client,
 		LockKey: m.LockKey, Data: m.ApplicationData, Trace: traceIn(m.ApplicationData), Wait: wait,
 	}, o.registered)
 }

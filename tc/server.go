@@ -29,6 +29,8 @@ type Coordinator interface {
 	Get(id int64, done func(*txn.Global, error))
 	Locked(id int64, resource, lockKey string, done func(*orchestrator.LockedError, error))
 	Reply(id int64, r txn.Reply)
+	// ReserveID returns an id for a branch that may be registered later.
+	ReserveID() (int64, error)
 }
 
 // Server accepts Seata clients and is the transport to their participants. Several may run in one process. All exported

@@ -41,6 +41,7 @@ type session struct {
 	leaveBy      atomic.Int64 // when a session that is let go is finished at the latest; 0: it is not let go
 	busyAt       atomic.Int64 // when a request came last to one that is let go
 	underway     underway
+	ahead        ahead
 
 	requests atomic.Int32 // that wait for an answer
 	commands atomic.Int32 // that the peer owes an answer to
@@ -67,6 +68,7 @@ type session struct {
 // incoming is the frame between getty's two calls for it, Read and OnMessage.
 type incoming struct {
 	header  seata.Header
+	head    []seata.HeadEntry // normally empty
 	pkg     seata.ProtoPackage
 	message seata.Message
 	failed  *seata.BodyError // the body is broken, but it is known what was asked

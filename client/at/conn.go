@@ -18,6 +18,7 @@ type conn struct {
 	manual     bool      // a text may have begun a transaction, or chosen a database; see manual.go
 	bad        bool      // nobody knows what state the connection is in: it must not be used again
 	statements *prepared // nil until needed
+	session    session
 }
 
 // call is a statement that the user wants to run: text, arguments, and how it runs as it is.
@@ -74,7 +75,9 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 		return nil, err
 	}
 	if pass {
-		c.note(query)
+		if err := c.pass(ctx, query); err != nil {
+			return nil, err
+		}
 		return c.Conn.ExecContext(ctx, query, args)
 	}
 	return c.execGlobal(ctx, call{text: query, args: args, inner: c})
@@ -87,17 +90,23 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 		return nil, err
 	}
 	if pass {
-		c.note(query)
+		if err := c.pass(ctx, query); err != nil {
+			return nil, err
+		}
 		return c.Conn.QueryContext(ctx, query, args)
 	}
 	return c.queryGlobal(ctx, call{text: query, args: args, inner: c})
 }
 
-// note remembers that a text may have changed the session.
-func (c *conn) note(text string) {
+// pass makes the connection ready for a text that is none of our business, and notes that it may change the session.
+func (c *conn) pass(ctx context.Context, text string) error {
+	if err := c.leave(ctx); err != nil {
+		return err
+	}
 	if !c.manual && changesSession(text, c.d.config.MultiStatements) {
 		c.manual = true
 	}
+	return nil
 }
 
 // Exec is the old form of ExecContext, for users of sql.Conn.Raw.
@@ -128,14 +137,20 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 func (c *conn) Begin() (driver.Tx, error) { return c.BeginTx(context.Background(), driver.TxOptions{}) }
 
 // BeginTx begins a local transaction. If ctx is in a global transaction, it is bound to that one until it ends, and
-// becomes a branch of it when it commits with changed rows.
+// becomes a branch of it when it commits with changed rows. On a connection there is one at a time.
 func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
 	m := modeOf(ctx)
+	if c.local != nil || c.plain && m != (mode{}) {
+		return nil, ErrOpen // the server would commit what is open, without an undo log
+	}
 	if m != (mode{}) {
 		if c.manual {
 			return nil, ErrSession
 		}
 		return c.begin(ctx, options, m)
+	}
+	if err := c.leave(ctx); err != nil {
+		return nil, err
 	}
 	inner, err := c.Conn.BeginTx(ctx, options)
 	if err != nil {
@@ -199,7 +214,9 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 		return nil, err
 	}
 	if pass {
-		s.c.note(s.text)
+		if err := s.c.pass(ctx, s.text); err != nil {
+			return nil, err
+		}
 		return s.Stmt.ExecContext(ctx, args)
 	}
 	return s.c.execGlobal(ctx, call{s.text, args, s.Stmt, s.c})
@@ -212,7 +229,9 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		return nil, err
 	}
 	if pass {
-		s.c.note(s.text)
+		if err := s.c.pass(ctx, s.text); err != nil {
+			return nil, err
+		}
 		return s.Stmt.QueryContext(ctx, args)
 	}
 	return s.c.queryGlobal(ctx, call{s.text, args, s.Stmt, s.c})

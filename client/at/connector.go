@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -56,6 +57,8 @@ type Connector struct {
 	own         *sql.DB // not wrapped: for phase two and metadata
 	schemas     *schema.Cache
 	resource    *resource
+
+	contendedUntil atomic.Int64 // Unix nanoseconds
 
 	mu     sync.Mutex
 	parsed *statement.Cache // nil until the sessions' SQL mode is known

@@ -11,6 +11,10 @@ import (
 var ErrSession = errors.New("at: the connection's session was changed by a text; " +
 	"begin transactions with BeginTx, name the database and set variables in the DSN")
 
+// ErrOpen is the error of BeginTx on a connection (sql.Conn) where a local transaction is open, if one of the two
+// belongs to a global transaction: the database would commit the open one without a word, and without an undo log.
+var ErrOpen = errors.New("at: a local transaction is open on the connection; end it before the next one begins")
+
 // ErrBroken is the error of everything that follows in a local transaction in which something went wrong that leaves
 // its state or its images incomplete. It wraps what went wrong first. Only rolling back is left.
 var ErrBroken = errors.New("at: the local transaction can only be rolled back")

@@ -22,7 +22,11 @@ type coordinator struct {
 	resources []client.Resource
 }
 
-func (c *coordinator) RegisterBranch(ctx context.Context, b client.Branch) (int64, error) {
+func (c *coordinator) StartBranch(ctx context.Context, b client.Branch) (int64, func() (int64, error)) {
+	return 0, func() (int64, error) { return c.registered(ctx, b) }
+}
+
+func (c *coordinator) registered(ctx context.Context, b client.Branch) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attempts++

@@ -74,10 +74,24 @@ func tryCut(t *testing.T, s *scene, w *wire, config *mysql.Config, n int, after 
 	}
 	db := sql.OpenDB(connector)
 	defer func() { _ = db.Close() }()
+	seen, failed := s.cutWhile(t, w, db, work, n, after, func(failed error) bool { return failed == nil && n%2 == 0 })
+	if failed != nil {
+		return -1
+	}
+	return seen
+}
+
+// cutWhile does work that adds 2 to a balance of 10, over a connection that is cut at the n-th command, and says how
+// many there were. The transaction is committed if ends says so, else rolled back; in the end the balance is 10 again.
+func (s *scene) cutWhile(
+	t *testing.T, w *wire, db *sql.DB, work func(context.Context, *sql.DB) error, n int, after bool,
+	ends func(failed error) bool,
+) (commands int, failed error) {
+	t.Helper()
 	ctx, xid := begin(t, s.client)
 	w.cut(n, after)
-	failed := work(ctx, db)
-	seen, fired := w.rest()
+	failed = work(ctx, db)
+	commands, fired := w.rest()
 	if !fired && n < 1000 {
 		t.Errorf("command %d was never sent", n)
 	}
@@ -89,7 +103,7 @@ func tryCut(t *testing.T, s *scene, w *wire, config *mysql.Config, n int, after 
 	if got != want || errors.Is(failed, client.ErrUnknown) {
 		t.Errorf("cut at %d (after: %t): error %v, balance %s", n, after, failed, got)
 	}
-	commit := failed == nil && n%2 == 0
+	commit := ends(failed)
 	s.end(t, xid, commit)
 	if commit {
 		mustExec(t, s.plain, "UPDATE account SET balance = 10")
@@ -97,10 +111,7 @@ func tryCut(t *testing.T, s *scene, w *wire, config *mysql.Config, n int, after 
 	if diff := cmp.Diff([]string{`"10.00"`}, rowsOf(t, s.plain, balance)); diff != "" {
 		t.Fatalf("cut at %d (after: %t), at the end (-want +got)\n%s", n, after, diff)
 	}
-	if failed != nil {
-		return -1
-	}
-	return seen
+	return commands, failed
 }
 
 func TestADatabaseThatDiesBeforeTheUndoLogHasDoneNothing(t *testing.T) {
@@ -136,20 +147,23 @@ type intercepted struct {
 	lost   error        // instead of the coordinator's answer
 }
 
-func (i *intercepted) RegisterBranch(ctx context.Context, b client.Branch) (int64, error) {
+func (i *intercepted) StartBranch(ctx context.Context, b client.Branch) (int64, func() (int64, error)) {
 	if i.before != nil {
 		if err := i.before(); err != nil {
-			return 0, err
+			return 0, func() (int64, error) { return 0, err }
 		}
 	}
-	id, err := i.Client.RegisterBranch(ctx, b)
-	if i.after != nil {
-		i.after()
+	likely, wait := i.Client.StartBranch(ctx, b)
+	return likely, func() (int64, error) {
+		id, err := wait()
+		if i.after != nil {
+			i.after()
+		}
+		if i.lost != nil {
+			return 0, i.lost
+		}
+		return id, err
 	}
-	if i.lost != nil {
-		return 0, i.lost
-	}
-	return id, err
 }
 
 func TestACoordinatorThatFailsAtARegistrationLeavesNothing(t *testing.T) {
@@ -395,7 +409,7 @@ func TestADeadlockEndsTheTransactionForGood(t *testing.T) {
 	}
 	mustExecIn(t, ctx, tx, "UPDATE account SET balance = 11 WHERE id = 1")
 	// The other one has changed more, so the database chooses ours.
-	mustExecIn(t, ctx, other, "INSERT INTO account SELECT seq, 'x', 0 FROM seq_100_to_300")
+	mustExecIn(t, ctx, other, "INSERT INTO account SELECT seq, 'x', 0 FROM "+clienttest.Numbers(100, 300))
 	mustExecIn(t, ctx, other, "UPDATE account SET balance = 21 WHERE id = 2")
 	var waiting sync.WaitGroup
 	waiting.Go(func() {

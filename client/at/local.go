@@ -24,8 +24,10 @@ type local struct {
 	ctx     context.Context // of BeginTx, kept because driver.Tx.Commit is given none
 	options driver.TxOptions
 	mode    mode
-	auto    bool // one statement, wrapped by us: a lock that is held has it roll back and run again
+	auto    bool // one text, wrapped by us: a lock that is held has it roll back and run again
+	alone   bool // the text is one statement, so that its locks are all that will be needed
 
+	early   *registration // nil if none was begun before the commit
 	steps   []step
 	marks   []savepoint
 	touched bool  // a statement has run
@@ -47,7 +49,7 @@ type savepoint struct {
 
 // begin begins a local transaction of a mode.
 func (c *conn) begin(ctx context.Context, o driver.TxOptions, m mode) (*local, error) {
-	if _, err := c.Conn.BeginTx(ctx, o); err != nil {
+	if err := c.open(ctx, o); err != nil {
 		return nil, err
 	}
 	c.local = &local{c: c, ctx: ctx, options: o, mode: m}
@@ -109,13 +111,11 @@ func (l *local) Commit() error {
 		}
 	}
 	if len(l.steps) == 0 || l.mode.xid == "" {
-		return l.commitPlain()
+		err := l.commitPlain()
+		l.dropEarly()
+		return err
 	}
-	branch, err := l.register()
-	if err != nil {
-		return l.abandon(fmt.Errorf("at: register branch of %s: %w", l.mode.xid, err))
-	}
-	return l.commitBranch(branch)
+	return l.commitBranch()
 }
 
 // commitPlain commits where there is no branch.
@@ -130,24 +130,56 @@ func (l *local) commitPlain() error {
 	return nil
 }
 
-// commitBranch writes the undo log and commits. Once the branch is registered, a cancelled context ends nothing.
-func (l *local) commitBranch(branch client.Branch) error {
-	l.end()
-	ctx, cancel := l.ending()
-	defer cancel()
-	log := undo.Log{XID: branch.XID, BranchID: branch.ID}
-	for _, s := range l.steps {
-		log.Statements = append(log.Statements, s.changes...)
+// commitBranch registers the branch, writes the undo log and commits. Where the coordinator gives the id ahead, and
+// rows are not contended, the undo log is written while the registration is under way; nothing is committed before both
+// are confirmed. Once the branch is registered, a cancelled context ends nothing.
+func (l *local) commitBranch() error {
+	r := l.started()
+	var failed error
+	written := int64(0)
+	if r.likely != 0 && l.c.d.calm() {
+		written = r.likely
+		failed = l.writeUndo(l.ctx, written) // until the branch is registered, the caller may give up
 	}
-	if err := undo.Insert(ctx, execer{l.c}, &log, l.c.d.options.Undo); err != nil {
+	branch, err := l.registered(r, failed != nil)
+	if err != nil {
+		return l.abandon(fmt.Errorf("at: register branch of %s: %w", l.mode.xid, err))
+	}
+	ctx, cancel := l.ending() // from here on: a global lock may have been waited for much longer
+	defer cancel()
+	if failed == nil && branch.ID != written {
+		failed = l.rewriteUndo(ctx, written, branch.ID)
+	}
+	l.end()
+	if failed != nil {
 		l.rollback(ctx)
 		l.reportFailed(branch)
-		return notBad(fmt.Errorf("at: write the undo log of %s: %w", branch.XID, err))
+		return notBad(fmt.Errorf("at: write the undo log of %s: %w", branch.XID, failed))
 	}
 	if _, err := l.c.Conn.ExecContext(ctx, "COMMIT", nil); err != nil {
 		return l.afterLostCommit(branch, err)
 	}
 	return nil
+}
+
+// writeUndo writes the undo log of the branch with an id.
+func (l *local) writeUndo(ctx context.Context, id int64) error {
+	log := undo.Log{XID: l.mode.xid, BranchID: id}
+	for _, s := range l.steps {
+		log.Statements = append(log.Statements, s.changes...)
+	}
+	return undo.Insert(ctx, execer{l.c}, &log, l.c.d.options.Undo)
+}
+
+// rewriteUndo writes the undo log where the branch got another id than the one, if any, under which it is written.
+func (l *local) rewriteUndo(ctx context.Context, written, id int64) error {
+	if written != 0 {
+		text := "DELETE FROM " + l.c.d.undoTable() + " WHERE xid = ? AND branch_id = ?"
+		if _, err := (execer{l.c}).ExecContext(ctx, text, l.mode.xid, written); err != nil {
+			return err
+		}
+	}
+	return l.writeUndo(ctx, id)
 }
 
 // afterLostCommit finds out what became of a COMMIT that was not confirmed. The undo row, whose insert was confirmed,
@@ -180,6 +212,7 @@ func (l *local) Rollback() error {
 	ctx, cancel := l.ending()
 	defer cancel()
 	l.rollback(ctx)
+	l.dropEarly()
 	return nil
 }
 
@@ -210,29 +243,6 @@ func (l *local) end() {
 // ending is the context of what must be finished although the caller's is cancelled.
 func (l *local) ending() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(l.ctx), l.c.d.options.EndTimeout)
-}
-
-// register registers the branch with its lock keys. While another transaction holds one of them, it tries again, but
-// not if that one is rolling back: its undo would wait for our rows.
-func (l *local) register() (client.Branch, error) {
-	d := l.c.d
-	branch := client.Branch{
-		XID: l.mode.xid, Type: seata.BranchAT, Resource: d.options.Resource, Locks: l.lockKeys(),
-		Data: fmt.Sprintf(`{"autoCommit":%t}`, l.auto), // Seata ConnectionContext: AUTO_COMMIT
-	}
-	for attempt := 0; ; attempt++ {
-		id, err := d.coordinator.RegisterBranch(l.ctx, branch)
-		if err == nil {
-			branch.ID = id
-			return branch, nil
-		}
-		if l.auto || !heldByOther(err) || attempt >= d.options.LockRetries {
-			return branch, err
-		}
-		if err := pause(l.ctx, d.options.LockPause); err != nil {
-			return branch, err
-		}
-	}
 }
 
 // heldByOther tells whether a lock is held by a transaction that will free it soon.

@@ -14,7 +14,7 @@ import (
 
 // Coordinator is what the driver needs of a client; *client.Client is one. It must stand concurrent calls.
 type Coordinator interface {
-	RegisterBranch(ctx context.Context, b client.Branch) (id int64, err error)
+	StartBranch(ctx context.Context, b client.Branch) (likely int64, wait func() (id int64, err error))
 	ReportBranch(ctx context.Context, b client.Branch, status seata.BranchStatus) error
 	Lockable(ctx context.Context, b client.Branch) (bool, error)
 	Serve(ctx context.Context, r client.Resource) error

@@ -34,7 +34,9 @@ type column struct {
 func kinds() []column {
 	text, raw, bits := "HEX(%s)", "HEX(%s)", "BIN(%s)"
 	as := func(g *rapid.Generator[int64]) *rapid.Generator[any] { return g.AsAny() }
-	single := rapid.Custom(func(t *rapid.T) any { return float64(rapid.Float32Range(-1e30, 1e30).Draw(t, "f")) })
+	// MySQL keeps the sign of a zero, which gets lost where it is written into the statement.
+	single := rapid.Custom(func(t *rapid.T) any { return float64(rapid.Float32Range(-1e30, 1e30).Draw(t, "f")) + 0 })
+	double := rapid.Custom(func(t *rapid.T) any { return rapid.Float64Range(-1e200, 1e200).Draw(t, "f") + 0 })
 	span := rapid.StringMatching(`-?[1-8][0-9]{1,2}:[0-5][0-9]:[0-5][0-9]\.[0-9]{2}`).Filter(inTime).AsAny()
 	moment := rapid.Custom(func(t *rapid.T) any {
 		at := time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, 1e18).Draw(t, "ns")))
@@ -48,7 +50,7 @@ func kinds() []column {
 		{"", "BIGINT", "CAST(%s AS CHAR)", as(rapid.Int64())},
 		{"", "BIGINT UNSIGNED", "CAST(%s AS CHAR)", rapid.Uint64().AsAny()},
 		{"", "FLOAT", "CAST(%s AS DOUBLE)", single},
-		{"", "DOUBLE", "CAST(%s AS CHAR)", rapid.Float64Range(-1e200, 1e200).AsAny()},
+		{"", "DOUBLE", "CAST(%s AS CHAR)", double},
 		{"", "DECIMAL(20,6)", "CAST(%s AS CHAR)", rapid.StringMatching(`-?[1-9][0-9]{0,12}\.[0-9]{1,6}`).AsAny()},
 		{"", "CHAR(5)", text, rapid.StringMatching(`[a-zA-Z ]{0,5}`).AsAny()},
 		{"", "VARCHAR(30) COLLATE utf8mb4_general_ci", text, rapid.StringN(0, 12, 30).Filter(storable).AsAny()},

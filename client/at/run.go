@@ -34,6 +34,9 @@ func (c *conn) execGlobal(ctx context.Context, k call) (result driver.Result, er
 		return c.local.exec(ctx, list, k)
 	}
 	if harmless(list) {
+		if err := c.leave(ctx); err != nil {
+			return nil, err
+		}
 		return k.exec(ctx)
 	}
 	err = c.autocommit(ctx, func(l *local) error {
@@ -58,6 +61,8 @@ func (c *conn) queryGlobal(ctx context.Context, k call) (driver.Rows, error) {
 				return nil, err
 			}
 			c.local.touched = true
+		} else if err := c.leave(ctx); err != nil {
+			return nil, err
 		}
 		return k.query(ctx)
 	}
@@ -113,10 +118,21 @@ func (c *conn) once(ctx context.Context, work func(l *local) error) error {
 		return err
 	}
 	l.auto = true
+	defer l.giveUp()
 	if err := work(l); err != nil {
 		return l.abandon(err)
 	}
 	return l.Commit()
+}
+
+// giveUp ends what a panic has left open: nobody has a driver.Tx to roll back.
+func (l *local) giveUp() {
+	if l.done {
+		return
+	}
+	defer l.dropEarly()
+	l.end()
+	l.c.drop()
 }
 
 // exec runs all statements of a text. None of them runs if one is refused.
@@ -135,6 +151,7 @@ func (l *local) exec(ctx context.Context, list []*statement.Statement, k call) (
 		}
 	}
 	if len(plans) == 1 {
+		l.alone = true
 		return l.one(ctx, plans[0], k)
 	}
 	var all results
@@ -229,6 +246,7 @@ func (l *local) change(ctx context.Context, p planned, k call) (driver.Result, e
 	if err != nil {
 		return nil, l.failed(err)
 	}
+	l.startEarly(p, before)
 	result, err := k.exec(ctx)
 	if err != nil {
 		return nil, l.failed(err)

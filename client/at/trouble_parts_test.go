@@ -259,13 +259,13 @@ func TestTheDatabaseFreesRowsAtASavepointOnlyIfNothingRanBefore(t *testing.T) {
 func TestLargeValuesAndManyRowsAreUndone(t *testing.T) {
 	t.Parallel()
 	s := setup(t, "CREATE TABLE big (id INT PRIMARY KEY, n INT NOT NULL, v LONGBLOB)",
-		"INSERT INTO big SELECT seq, seq, NULL FROM seq_1_to_3000")
+		"INSERT INTO big SELECT seq, seq, NULL FROM "+clienttest.Numbers(1, 3000))
 	value := make([]byte, 5<<20)
 	for i := range value {
 		value[i] = byte(i * i >> 7)
 	}
 	mustExec(t, s.plain, "UPDATE big SET v = ? WHERE id = 1", value)
-	sum := "SELECT COUNT(*), SUM(n), MD5(GROUP_CONCAT(MD5(COALESCE(v, n)) ORDER BY id)) FROM big"
+	sum := "SELECT COUNT(*), SUM(n), SUM(CRC32(COALESCE(v, n)) * id) FROM big"
 	before := rowsOf(t, s.plain, sum)
 	ctx, xid := begin(t, s.client)
 	mustExecIn(t, ctx, s.db, "UPDATE big SET v = CONCAT(v, v) WHERE id = 1")

@@ -65,13 +65,13 @@ func TestWhatJavaLocksGoLocks(t *testing.T) {
 			}
 			slices.Sort(statements)
 
-			java, _ := g.start(t, g.build(t), s.server.Addr(),
+			java := g.start(t, s.server.Addr(),
 				"jdbc:mysql://"+s.config.Addr+"/"+s.config.DBName+"?useSSL=false&allowPublicKeyRetrieval=true")
 			xid := s.begin()
 			java.change(xid, statements...)
 			theirs := s.locked()
 			s.rolledBack(xid)
-			java.end()
+			java.End()
 
 			service := clienttest.Open(t, s.server.Addr())
 			db := s.open(service, g.prefix)

@@ -222,10 +222,10 @@ func TestEachUndoesWhatTheOtherWrote(t *testing.T) {
 	for _, g := range generations() {
 		t.Run(g.version, func(t *testing.T) {
 			s := setup(t)
-			java, resource := g.start(t, g.build(t), s.server.Addr(),
+			java := g.start(t, s.server.Addr(),
 				"jdbc:mysql://"+s.config.Addr+"/"+s.config.DBName+"?useSSL=false&allowPublicKeyRetrieval=true")
-			if want := "jdbc:mysql://" + s.config.Addr + "/" + s.config.DBName; resource != want {
-				t.Fatalf("Java calls the database %s, Go %s", resource, want)
+			if want := "jdbc:mysql://" + s.config.Addr + "/" + s.config.DBName; java.Word() != want {
+				t.Fatalf("Java calls the database %s, Go %s", java.Word(), want)
 			}
 			want := s.rows()
 
@@ -260,7 +260,7 @@ func TestEachUndoesWhatTheOtherWrote(t *testing.T) {
 			if s.rows() == want {
 				t.Error("Java has changed nothing")
 			}
-			java.end()
+			java.End()
 			service = clienttest.Open(t, s.server.Addr())
 			db = s.open(service, g.prefix)
 			s.undone("what Java wrote", xid, want)

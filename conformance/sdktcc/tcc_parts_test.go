@@ -1,5 +1,7 @@
 //go:build parts
 
+// Package sdktcc_test has a service in Go, with client/tcc, and one in Java, with Seata's client, share an action and
+// its fences: each does phase two of what the other one has tried.
 package sdktcc_test
 
 import (
@@ -18,6 +20,7 @@ import (
 	"github.com/concord-tx/concord/client/fence"
 	"github.com/concord-tx/concord/client/fence/sqlfence"
 	"github.com/concord-tx/concord/client/tcc"
+	"github.com/concord-tx/concord/conformance/peer"
 	"github.com/concord-tx/concord/migrations"
 )
 
@@ -31,7 +34,7 @@ type item struct {
 type rig struct {
 	server *clienttest.Server
 	db     *sql.DB
-	java   *actor
+	java   *peer.Process
 }
 
 func setup(t *testing.T, classes string) *rig {
@@ -63,7 +66,8 @@ func setup(t *testing.T, classes string) *rig {
 			t.Fatal(err)
 		}
 	}
-	r.java = start(t, classes, r.server.Addr(), "jdbc:mysql://"+c.Addr+"/"+c.DBName)
+	r.java = peer.Start(t, peer.Java(classes, "conformance.sdk.Actor", nil, r.server.Addr(),
+		"jdbc:mysql://"+c.Addr+"/"+c.DBName))
 	return r
 }
 
@@ -128,9 +132,9 @@ func (r *rig) expect(t *testing.T, xid, status string, state fence.State, want .
 
 // TestJavaAndGoDoPhaseTwoOfEachOther, with the parameters of the other language and in one table of fences.
 func TestJavaAndGoDoPhaseTwoOfEachOther(t *testing.T) {
-	for version, profiles := range map[string][]string{"2.2.0": nil, "1.8.0": {"-Pseata-1.8.0"}} {
+	for version, profile := range map[string]string{"2.2.0": "", "1.8.0": "seata-1.8.0"} {
 		t.Run(version, func(t *testing.T) {
-			r := setup(t, build(t, profiles...))
+			r := setup(t, peer.Build(t, profile))
 			first, stock := r.join(t)
 			try := func(xid string, i item) {
 				t.Helper()
@@ -139,33 +143,33 @@ func TestJavaAndGoDoPhaseTwoOfEachOther(t *testing.T) {
 				}
 			}
 			// A transaction manager in Java drives the service in Go.
-			committed, rolledBack := r.java.ask("begin"), r.java.ask("begin")
+			committed, rolledBack := r.java.Ask("begin"), r.java.Ask("begin")
 			try(committed, item{7, 2})
 			try(rolledBack, item{8, 3})
-			if status := r.java.ask("commit", committed); status != "Committed" {
+			if status := r.java.Ask("commit", committed); status != "Committed" {
 				t.Errorf("Java is told %s", status)
 			}
-			r.java.ask("rollback", rolledBack)
+			r.java.Ask("rollback", rolledBack)
 			r.expect(t, committed, "Committed", fence.Committed, "go try 7 x 2", "go confirm 7 x 2")
 			r.expect(t, rolledBack, "RolledBack", fence.RolledBack, "go try 8 x 3", "go cancel 8 x 3")
 
 			// Go tries and goes away, Java ends.
-			committed, rolledBack = r.java.ask("begin"), r.java.ask("begin")
+			committed, rolledBack = r.java.Ask("begin"), r.java.Ask("begin")
 			try(committed, item{9, 4})
 			try(rolledBack, item{1 << 40, 5})
 			if err := first.Close(); err != nil {
 				t.Fatal(err)
 			}
-			r.java.ask("commit", committed)
-			r.java.ask("rollback", rolledBack)
+			r.java.Ask("commit", committed)
+			r.java.Ask("rollback", rolledBack)
 			r.expect(t, committed, "Committed", fence.Committed, "go try 9 x 4", "java confirm 9 x 4")
 			r.expect(t, rolledBack, "RolledBack", fence.RolledBack, "go try 1099511627776 x 5", "java cancel 1099511627776 x 5")
 
 			// Java tries and goes away, Go ends.
-			committed, rolledBack = r.java.ask("begin"), r.java.ask("begin")
-			r.java.ask("try", committed, 11, 6)
-			r.java.ask("try", rolledBack, 12, 7)
-			r.java.end()
+			committed, rolledBack = r.java.Ask("begin"), r.java.Ask("begin")
+			r.java.Ask("try", committed, 11, 6)
+			r.java.Ask("try", rolledBack, 12, 7)
+			r.java.End()
 			second, _ := r.join(t)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()

@@ -48,6 +48,7 @@ type DecodeOptions struct {
 // Frame is one decoded frame. Message is nil exactly if Header.Empty is set.
 type Frame struct {
 	Header  Header
+	HeadMap []HeadEntry // normally empty
 	Package ProtoPackage
 	Message Message
 }
@@ -96,7 +97,7 @@ func DecodeFrame(buf []byte, options DecodeOptions) (Frame, error) {
 		return frame, nil
 	}
 	if h.HeadLen > HeaderBytes {
-		if err := walkHeadMap(buf[HeaderBytes:h.HeadLen], nil); err != nil {
+		if frame.HeadMap, err = ParseHeadMap(buf, h); err != nil {
 			return frame, err
 		}
 	}

@@ -131,7 +131,7 @@ func ParseHeadMap(frame []byte, h Header) ([]HeadEntry, error) {
 	return entries, err
 }
 
-// walkHeadMap checks the bounds of all pairs and hands each to visit, if there is one.
+// walkHeadMap checks the bounds of all pairs and hands each to visit.
 func walkHeadMap(b []byte, visit func(key, value []byte, keyNull, valueNull bool)) error {
 	for len(b) > 0 {
 		key, rest, keyNull, ok := headText(b)
@@ -142,9 +142,7 @@ func walkHeadMap(b []byte, visit func(key, value []byte, keyNull, valueNull bool
 		if !ok {
 			return fmt.Errorf("parse head map: %w", ErrHeadMap)
 		}
-		if visit != nil {
-			visit(key, value, keyNull, valueNull)
-		}
+		visit(key, value, keyNull, valueNull)
 		b = rest
 	}
 	return nil

@@ -76,7 +76,11 @@ func (s *session) images(text string, meanwhile func(), args ...driver.NamedValu
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		return w.readAll(queries)
+		all, err := w.readAll(queries)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return all
 	}
 	before = read(st.Before(s.tables, args))
 	meanwhile()

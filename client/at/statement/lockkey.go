@@ -122,7 +122,8 @@ func asFolded(c schema.Column, v any) string {
 }
 
 // fold takes case and the accents of Latin letters off. Collations that take more for equal, such as the kinds of kana,
-// wide and narrow letters, or letters that they ignore, are not covered: keys of such text should have a binary one.
+// wide and narrow letters, letters that they ignore, or ß and s (in utf8mb4_general_ci alone), are not covered: keys of
+// such text should have a binary one.
 func fold(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -130,13 +131,26 @@ func fold(text string) string {
 			continue
 		}
 		r = unicode.ToLower(r)
-		if at := int(r) - 0xC0; at >= 0 && r < 0x180 {
-			b.WriteString(strings.TrimRight(latin[2*at:2*at+2], "."))
+		if plain := withoutAccent(r); plain != "" {
+			b.WriteString(plain)
 			continue
 		}
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// withoutAccent is a Latin letter in lower case without its accents, and "" for what has none or is none.
+func withoutAccent(r rune) string {
+	for _, part := range [...]struct {
+		first rune
+		plain string
+	}{{0xC0, latin}, {0x1A0, latinB}, {0x1E00, latinMore}} {
+		if at := 2 * int(r-part.first); at >= 0 && at < len(part.plain) {
+			return strings.TrimRight(part.plain[at:at+2], ".")
+		}
+	}
+	return ""
 }
 
 // latin has for each letter from U+00C0 to U+017F the one or two letters without accent; a dot is nothing.
@@ -146,3 +160,22 @@ const latin = "a.a.a.a.a.a.aec.e.e.e.e.i.i.i.i.d.n.o.o.o.o.o.x.o.u.u.u.u.y.thss"
 	"g.g.g.g.h.h.h.h.i.i.i.i.i.i.i.i.i.i.ijijj.j.k.k.k.l.l.l.l.l.l.l." + // Ġ to Ŀ
 	"l.l.l.n.n.n.n.n.n.n.n.n.o.o.o.o.o.o.oeoer.r.r.r.r.r.s.s.s.s.s.s." + // ŀ to ş
 	"s.s.t.t.t.t.t.t.u.u.u.u.u.u.u.u.u.u.u.u.w.w.y.y.y.z.z.z.z.z.z.s." // Š to ſ
+
+// latinB is the same for the letters from U+01A0 to U+0233, of Romanian and Vietnamese among others.
+const latinB = "" +
+	"o.o...........................u.u..............................." + // Ơ to ƿ
+	"..........................a.a.i.i.o.o.u.u.u.u.u.u.u.u.u.u...a.a." + // ǀ to ǟ
+	"a.a.aeae....g.g.k.k.o.o.o.o.....j.......g.g.....n.n.a.a.aeaeo.o." + // Ǡ to ǿ
+	"a.a.a.a.e.e.e.e.i.i.i.i.o.o.o.o.r.r.r.r.u.u.u.u.s.s.t.t.....h.h." + // Ȁ to ȟ
+	"............a.a.e.e.o.o.o.o.o.o.o.o.y.y." // Ƞ to ȳ
+
+// latinMore is the same for the letters from U+1E00 to U+1EFF, of Vietnamese above all.
+const latinMore = "" +
+	"a.a.b.b.b.b.b.b.c.c.d.d.d.d.d.d.d.d.d.d.e.e.e.e.e.e.e.e.e.e.f.f." + // Ḁ to ḟ
+	"g.g.h.h.h.h.h.h.h.h.h.h.i.i.i.i.k.k.k.k.k.k.l.l.l.l.l.l.l.l.m.m." + // Ḡ to ḿ
+	"m.m.m.m.n.n.n.n.n.n.n.n.o.o.o.o.o.o.o.o.p.p.p.p.r.r.r.r.r.r.r.r." + // Ṁ to ṟ
+	"s.s.s.s.s.s.s.s.s.s.t.t.t.t.t.t.t.t.u.u.u.u.u.u.u.u.u.u.v.v.v.v." + // Ṡ to ṿ
+	"w.w.w.w.w.w.w.w.w.w.x.x.x.x.y.y.z.z.z.z.z.z.h.t.w.y...s.....ss.." + // Ẁ to ẟ
+	"a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.e.e.e.e.e.e.e.e." + // Ạ to ế
+	"e.e.e.e.e.e.e.e.i.i.i.i.o.o.o.o.o.o.o.o.o.o.o.o.o.o.o.o.o.o.o.o." + // Ề to ở
+	"o.o.o.o.u.u.u.u.u.u.u.u.u.u.u.u.u.u.y.y.y.y.y.y.y.y............." // Ỡ to ỿ

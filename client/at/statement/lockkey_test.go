@@ -59,6 +59,7 @@ func TestLockKeysAreAsJavaSpellsThem(t *testing.T) {
 		{"text as it is", []string{exact}, [][]any{{"aBc é"}}, "T_order:aBc é"},
 		{"folded text also as it is", []string{folds}, [][]any{{"ABC"}, {"xyz"}}, "T_order:ABC,abc,xyz"},
 		{"accents", []string{folds}, [][]any{{"Ärger"}, {"Straße"}, {"苹果"}}, "T_order:Ärger,arger,Straße,strasse,苹果"},
+		{"accents of more languages", []string{folds}, [][]any{{"Ștefan"}, {"NGƯỜI"}}, "T_order:Ștefan,stefan,NGƯỜI,nguoi"},
 		{"combined accents", []string{folds}, [][]any{{"e\u0301"}}, "T_order:e\u0301,e"},
 		{"spaces at the end", []string{exact}, [][]any{{"a  "}}, "T_order:a  ,a"},
 		{"a comma cuts", []string{exact}, [][]any{{"a,b"}}, "T_order:a,b"},

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/go-sql-driver/mysql"
+	"github.com/go-sql-driver/mysql"
 	"pgregory.net/rapid"
 
 	"github.com/concord-tx/concord/client/at/schema"
@@ -151,18 +151,27 @@ func (w *world) exec(text string, args []any) (sql.Result, error) {
 
 // read runs a query of an image.
 func (w *world) read(q statement.Query) undo.Records {
+	records, err := w.tryRead(q)
+	if err != nil {
+		w.fatal("%s: %v", q.SQL, err)
+	}
+	return records
+}
+
+// tryRead is read where the server may refuse a value.
+func (w *world) tryRead(q statement.Query) (undo.Records, error) {
 	args := make([]any, len(q.Args))
 	for i, a := range q.Args {
 		args[i] = a.Value
 	}
 	prepared, err := w.conn.PrepareContext(context.Background(), q.SQL)
 	if err != nil {
-		w.fatal("%s: %v", q.SQL, err)
+		return undo.Records{}, err
 	}
 	defer prepared.Close()
 	rows, err := prepared.QueryContext(context.Background(), args...)
 	if err != nil {
-		w.fatal("%s %v: %v", q.SQL, args, err)
+		return undo.Records{}, fmt.Errorf("%v: %w", args, err)
 	}
 	defer rows.Close()
 	records := undo.Records{Table: q.Table.Name}
@@ -185,9 +194,9 @@ func (w *world) read(q statement.Query) undo.Records {
 		records.Rows = append(records.Rows, row)
 	}
 	if err := rows.Err(); err != nil {
-		w.fatal("%s %v: %v", q.SQL, args, err)
+		return undo.Records{}, fmt.Errorf("%v: %w", args, err)
 	}
-	return records
+	return records, nil
 }
 
 func (w *world) fatal(format string, args ...any) {
@@ -230,6 +239,9 @@ func texts(table *schema.Table, records undo.Records) map[string]string {
 	return all
 }
 
+// wrongDate is MySQL's error for a comparison with a date that no calendar has, which for MariaDB is equal to no other.
+const wrongDate = 1525
+
 // step runs a statement as the driver does and compares.
 func (w *world) step(made sqlgen.Statement, seen map[string]int) {
 	w.log = append(w.log, made.String())
@@ -261,7 +273,10 @@ func (w *world) step(made sqlgen.Statement, seen map[string]int) {
 	if err != nil {
 		w.fatal("%v", err)
 	}
-	before := w.readAll(queries)
+	before, err := w.readAll(queries)
+	if w.failed(err, seen) {
+		return
+	}
 	result, err := w.exec(made.SQL, made.Args)
 	if err != nil {
 		seen["failed"]++
@@ -276,7 +291,10 @@ func (w *world) step(made sqlgen.Statement, seen map[string]int) {
 	if err != nil {
 		w.fatal("%v", err)
 	}
-	after := w.readAll(queries)
+	after, err := w.readAll(queries)
+	if w.failed(err, seen) {
+		return
+	}
 	if err := s.Check(w.tables, before, after, r); err != nil {
 		seen["escaped"]++
 		if !w.bends {
@@ -291,12 +309,31 @@ func (w *world) step(made sqlgen.Statement, seen map[string]int) {
 	}
 }
 
-func (w *world) readAll(queries []statement.Query) []undo.Records {
+// failed tells whether an image could not be read because of a value. The caller gets that error then, and nothing has
+// changed.
+func (w *world) failed(err error, seen map[string]int) bool {
+	var server *mysql.MySQLError
+	switch {
+	case err == nil:
+		return false
+	case !w.bends || !errors.As(err, &server) || server.Number != wrongDate:
+		w.fatal("%v", err)
+	}
+	seen["failed"]++
+	w.log = append(w.log, err.Error())
+	w.must("ROLLBACK TO a")
+	return true
+}
+
+func (w *world) readAll(queries []statement.Query) ([]undo.Records, error) {
 	all := make([]undo.Records, len(queries))
 	for i, q := range queries {
-		all[i] = w.read(q)
+		var err error
+		if all[i], err = w.tryRead(q); err != nil {
+			return nil, fmt.Errorf("%s: %w", q.SQL, err)
+		}
 	}
-	return all
+	return all, nil
 }
 
 // compare says whether the undo statements name exactly the rows that are different now, or more that are not.

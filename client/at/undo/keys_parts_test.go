@@ -49,12 +49,7 @@ func TestKeysOfAllTypesFindTheirRows(t *testing.T) {
 				all(undo.SQLInsert, fmt.Sprintf("INSERT IGNORE INTO keyed VALUES (1, %s, 5)", keys[2])),
 				all(undo.SQLDelete, "DELETE FROM keyed WHERE part = 1"),
 				all(undo.SQLUpdate, "UPDATE keyed SET v = v + 1"))
-			if err := p.rollback(xid, 1); err != nil {
-				t.Fatal(err)
-			}
-			if got := p.rows("keyed"); got != want {
-				t.Errorf("was\n%s\nis\n%s", want, got)
-			}
+			p.undone(xid, 1, "keyed", want)
 		})
 	}
 }
@@ -90,31 +85,15 @@ func TestADatabaseThatDiesDuringARollbackHasDoneNothing(t *testing.T) {
 	want := p.rows("stock")
 	p.branch(xid, 1, sell(1), sell(2))
 	changed := p.rows("stock")
-	blocker, err := p.db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := blocker.ExecContext(t.Context(), "SELECT * FROM stock WHERE id = 1 FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- p.rollback(xid, 1) }()
-	p.blocked()
+	holder, _, ended := p.hindered(xid, 1)
 	server.Kill(t)
-	if err := <-done; err == nil {
+	if err := <-ended; err == nil {
 		t.Error("no error")
 	}
-	_ = blocker.Rollback()
+	_ = holder.Rollback()
 	server.Start(t)
-	if got := p.rows("stock"); got != changed {
-		t.Errorf("half done:\n%s", got)
-	}
-	if err := p.rollback(xid, 1); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.rows("stock"); got != want {
-		t.Errorf("%s\n%s", want, got)
-	}
+	p.same("stock", changed)
+	p.undone(xid, 1, "stock", want)
 }
 
 // TestASchemaChangeWaitsForTheRollback shows that a table cannot change between the look at it and the undo.

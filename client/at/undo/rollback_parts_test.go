@@ -85,9 +85,7 @@ func TestWhatSomebodyElseChangedIsNotUndone(t *testing.T) {
 				!strings.HasSuffix(dirty.Table, ".stock") || dirty.Key != fmt.Sprint(c.change.keys[0]) || dirty.Rows != 1 {
 				t.Errorf("%+v", dirty)
 			}
-			if got := p.rows("stock"); got != want {
-				t.Errorf("the rollback changed rows:\n%s\n%s", want, got)
-			}
+			p.same("stock", want)
 			if n := p.count("SELECT COUNT(*) FROM undo_log WHERE log_status = 0"); n != 1 {
 				t.Errorf("%d undo logs", n)
 			}
@@ -117,12 +115,7 @@ func TestWhatIsAsBeforeAlreadyIsLeftAlone(t *testing.T) {
 			want := p.rows("stock")
 			p.branch(xid, 1, sell(2), c.change)
 			p.exec(c.repair)
-			if err := p.rollback(xid, 1); err != nil {
-				t.Fatal(err)
-			}
-			if got := p.rows("stock"); got != want {
-				t.Errorf("%s\n%s", want, got)
-			}
+			p.undone(xid, 1, "stock", want)
 		})
 	}
 }
@@ -274,9 +267,7 @@ func TestRowsThatDependOnEachOtherComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := p.rows("tree"); got != want {
-		t.Errorf("%s\n%s", want, got)
-	}
+	p.same("tree", want)
 }
 
 func TestAForeignKeyInTheWayIsAnErrorThatPasses(t *testing.T) {
@@ -290,9 +281,7 @@ func TestAForeignKeyInTheWayIsAnErrorThatPasses(t *testing.T) {
 	if err := p.rollback(xid, 1); err == nil || errors.As(err, &dirty) {
 		t.Fatalf("%v", err)
 	}
-	if got := p.rows("stock"); got != want {
-		t.Errorf("%s\n%s", want, got)
-	}
+	p.same("stock", want)
 	p.exec("DELETE FROM line")
 	if err := p.rollback(xid, 1); err != nil {
 		t.Error(err)
@@ -315,12 +304,7 @@ func TestAManyRowsBranchIsUndone(t *testing.T) {
 	if n := p.count("SELECT COUNT(*) FROM undo_log WHERE context LIKE '%compressorType=ZIP%'"); n != 1 {
 		t.Error("a large undo log is not compressed")
 	}
-	if err := p.rollback(xid, 1); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.rows("stock"); got != want {
-		t.Errorf("%d bytes instead of %d", len(got), len(want))
-	}
+	p.undone(xid, 1, "stock", want)
 }
 
 func TestARollbackThatLosesItsConnectionHasDoneNothing(t *testing.T) {
@@ -329,34 +313,18 @@ func TestARollbackThatLosesItsConnectionHasDoneNothing(t *testing.T) {
 	want := p.rows("stock")
 	p.branch(xid, 1, sell(1), sell(2))
 	changed := p.rows("stock")
-	blocker, err := p.db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = blocker.Rollback() }()
-	if _, err := blocker.ExecContext(t.Context(), "SELECT * FROM stock WHERE id = 1 FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- p.rollback(xid, 1) }()
 	// It has undone the sale of 2 and waits for 1.
-	p.exec(fmt.Sprintf("KILL CONNECTION %d", p.blocked()))
+	holder, connection, done := p.hindered(xid, 1)
+	p.exec(fmt.Sprintf("KILL CONNECTION %d", connection))
 	var dirty *undo.DirtyError
 	if err := <-done; err == nil || errors.As(err, &dirty) {
 		t.Errorf("%v", err)
 	}
-	if err := blocker.Rollback(); err != nil {
+	if err := holder.Rollback(); err != nil {
 		t.Error(err)
 	}
-	if got := p.rows("stock"); got != changed {
-		t.Errorf("half done:\n%s", got)
-	}
-	if err := p.rollback(xid, 1); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.rows("stock"); got != want {
-		t.Errorf("%s\n%s", want, got)
-	}
+	p.same("stock", changed)
+	p.undone(xid, 1, "stock", want)
 }
 
 func TestACancelledRollbackLeavesNothingBehind(t *testing.T) {
@@ -369,9 +337,7 @@ func TestACancelledRollbackLeavesNothingBehind(t *testing.T) {
 	if err := undo.Rollback(ctx, p.db, p.cache, xid, 1, p.o); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if got := p.rows("stock"); got != changed {
-		t.Error("something was undone")
-	}
+	p.same("stock", changed)
 }
 
 func TestTheSessionIsGivenBackAsItWas(t *testing.T) {
@@ -467,12 +433,7 @@ func TestALogInSeveralRowsIsPutTogether(t *testing.T) {
 		t.Errorf("without a part: %v", err)
 	}
 	p.exec("UPDATE undo_log SET branch_id = 66 WHERE branch_id = 67")
-	if err := p.rollback(xid, 1); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.rows("stock"); got != want {
-		t.Errorf("%s\n%s", want, got)
-	}
+	p.undone(xid, 1, "stock", want)
 	if n := p.count("SELECT COUNT(*) FROM undo_log"); n != 0 {
 		t.Errorf("%d rows are left", n)
 	}
@@ -488,10 +449,5 @@ func TestRowsThatTogetherAreLargerThanAPacketComeBack(t *testing.T) {
 	}
 	want := p.rows("large")
 	p.branch(xid, 1, step{kind: undo.SQLDelete, table: "large", where: "id >= 0", query: "DELETE FROM large"})
-	if err := p.rollback(xid, 1); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.rows("large"); got != want {
-		t.Errorf("%d bytes instead of %d", len(got), len(want))
-	}
+	p.undone(xid, 1, "large", want)
 }

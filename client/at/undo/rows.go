@@ -1,6 +1,7 @@
 package undo
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -81,7 +82,7 @@ func isError(err error, numbers ...uint16) bool {
 // deleteMax is how many undo logs one statement deletes.
 const deleteMax = 1000
 
-// Delete deletes undo logs, at most a thousand in one statement and transaction. Those that are not there are no error.
+// Delete deletes undo logs, at most a thousand in one transaction. Those that are not there are no error.
 // What was deleted before an error stays so; Delete may be repeated.
 func Delete(ctx context.Context, db *sql.DB, keys []Key, o Options) error {
 	table, err := o.filled().table()
@@ -90,7 +91,7 @@ func Delete(ctx context.Context, db *sql.DB, keys []Key, o Options) error {
 	}
 	keys = slices.Clone(keys)
 	slices.SortFunc(keys, func(a, b Key) int { // the order in which all lock
-		return strings.Compare(a.XID, b.XID)
+		return cmp.Or(strings.Compare(a.XID, b.XID), cmp.Compare(a.BranchID, b.BranchID))
 	})
 	for slice := range slices.Chunk(keys, deleteMax) {
 		if err := deleteSlice(ctx, db, table, slice); err != nil {
@@ -100,24 +101,28 @@ func Delete(ctx context.Context, db *sql.DB, keys []Key, o Options) error {
 	return nil
 }
 
-// deleteSlice uses the unique index of (xid, branch_id) as Java does; the ids of branches are unique, so that the lists
-// need not be pairs. Without gap locks it is in nobody's way who inserts beside it.
-func deleteSlice(ctx context.Context, db *sql.DB, table string, keys []Key) error {
-	xids, branches := make([]any, 0, 2*len(keys)), make([]any, len(keys))
-	for i, key := range keys {
-		if i == 0 || key.XID != keys[i-1].XID {
-			xids = append(xids, key.XID)
-		}
-		branches[i] = key.BranchID
-	}
-	query := "DELETE FROM " + table + " WHERE xid IN (" + marks(len(xids)) + ") AND branch_id IN (" +
-		marks(len(branches)) + ")"
+// deleteSlice deletes one by one, in one transaction. A statement that names many would read the whole table if that
+// is small, or the rows beside those it names, and wait for each whose branch waits for a global lock, which may be
+// held by the very transaction that is ended here. One key is found by the unique index of (xid, branch_id) and touches
+// nothing else, and without gap locks it is in nobody's way who inserts beside it.
+func deleteSlice(ctx context.Context, db *sql.DB, table string, keys []Key) (err error) {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, query, append(xids, branches...)...); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ignoreDone(tx.Rollback()))
+		}
+	}()
+	one, err := tx.PrepareContext(ctx, "DELETE FROM "+table+" WHERE xid = ? AND branch_id = ?")
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if _, err := one.ExecContext(ctx, key.XID, key.BranchID); err != nil {
+			return err
+		}
 	}
 	return tx.Commit()
 }

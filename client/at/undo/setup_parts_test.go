@@ -180,6 +180,26 @@ func (p *place) rollback(xid string, id int64) error {
 	return undo.Rollback(ctx, p.db, p.cache, xid, id, p.o)
 }
 
+// undone rolls a branch back and sees that a table is as it was.
+func (p *place) undone(xid string, id int64, table, want string) {
+	p.t.Helper()
+	if err := p.rollback(xid, id); err != nil {
+		p.t.Fatalf("branch %d: %v", id, err)
+	}
+	p.same(table, want)
+}
+
+// same compares the rows of a table with what they were.
+func (p *place) same(table, want string) {
+	p.t.Helper()
+	got := p.rows(table)
+	if got != want && max(len(got), len(want)) > 100_000 {
+		p.t.Errorf("%s has %d bytes instead of %d", table, len(got), len(want))
+	} else if got != want {
+		p.t.Errorf("%s was\n%s\nand is\n%s", table, want, got)
+	}
+}
+
 // rows shows all rows of a table as the driver's binary protocol has them, and the stored bytes of everything.
 func (p *place) rows(table string) string {
 	p.t.Helper()
@@ -230,12 +250,33 @@ func (p *place) rows(table string) string {
 // no help: they are not renewed as long as somebody asks every few milliseconds.)
 func (p *place) blocked() (connection int64) {
 	p.t.Helper()
+	long := "TIME > 1"
+	if clienttest.IsMariaDB(p.t, p.db) {
+		long = "TIME_MS > 300"
+	}
 	clienttest.Eventually(p.t, "a rollback waits", func() bool {
 		return p.db.QueryRowContext(context.Background(), "SELECT ID FROM information_schema.PROCESSLIST"+
-			" WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND COMMAND = 'Execute' AND TIME_MS > 300"+
+			" WHERE DB = DATABASE() AND ID <> CONNECTION_ID() AND COMMAND = 'Execute' AND "+long+
 			" AND INFO LIKE 'SELECT%`stock`%FOR UPDATE'").Scan(&connection) == nil
 	})
 	return connection
+}
+
+// hindered begins to roll a branch back and lets it wait for row 1 of stock, which another transaction holds. It
+// returns that, the rollback's connection, and where it tells its end.
+func (p *place) hindered(xid string, id int64) (holder *sql.Tx, connection int64, ended <-chan error) {
+	p.t.Helper()
+	holder, err := p.db.BeginTx(p.t.Context(), nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = holder.Rollback() })
+	if _, err := holder.ExecContext(p.t.Context(), "SELECT * FROM stock WHERE id = 1 FOR UPDATE"); err != nil {
+		p.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- p.rollback(xid, id) }()
+	return holder, p.blocked(), done
 }
 
 // isDirty returns the report, or fails the test.

@@ -100,7 +100,7 @@ func real(t testing.TB, name, table string, isolation sql.IsolationLevel) databa
 func realOn(t testing.TB, root *sql.DB, name, table string, isolation sql.IsolationLevel) database {
 	t.Helper()
 	for _, text := range []string{
-		"CREATE OR REPLACE DATABASE " + name,
+		"DROP DATABASE IF EXISTS " + name, "CREATE DATABASE " + name,
 		"CREATE TABLE " + name + ".effect (xid VARCHAR(128), branch_id BIGINT, event VARCHAR(20), KEY (xid, branch_id))",
 	} {
 		if _, err := root.Exec(text); err != nil {

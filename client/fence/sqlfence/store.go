@@ -101,8 +101,8 @@ func (s *Store) decide(ctx context.Context, tx *sql.Tx, key fence.Key, event fen
 	}
 	state, recorded, err := s.look(ctx, tx, key, event)
 	if missing(err) {
-		return 0, fmt.Errorf("record %s: %w; make the table with migrations/client/0002_tcc_fence_log.sql, "+
-			"or the text of Dialect.Schema", event, err)
+		return 0, fmt.Errorf("record %s: %w; make the table with `concord migrate client`, "+
+			"migrations/client/0002_tcc_fence_log.sql or the text of Dialect.Schema", event, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("record %s of %s: %w", event, key, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/concord-tx/concord/client/clienttest"
 	"github.com/concord-tx/concord/client/fence"
 )
 
@@ -65,6 +66,14 @@ func TestFoundRowsDoNotMatter(t *testing.T) {
 func TestACancelWaitsForItsTry(t *testing.T) {
 	t.Parallel()
 	d := real(t, "waits", ours(t), sql.LevelDefault)
+	lockWaits := "SELECT COUNT(*) FROM performance_schema.data_lock_waits w JOIN performance_schema.data_locks l " +
+		"ON l.engine_lock_id = w.requesting_engine_lock_id " +
+		"WHERE l.object_schema = 'waits' AND l.object_name = 'tcc_fence_log'"
+	if clienttest.IsMariaDB(t, maria.root) {
+		lockWaits = "SELECT COUNT(*) FROM information_schema.innodb_lock_waits w " +
+			"JOIN information_schema.innodb_locks l ON l.lock_id = w.requested_lock_id " +
+			"WHERE l.lock_table LIKE '%waits%tcc_fence_log%'"
+	}
 	all := &keys{}
 	for _, tryFails := range []bool{false, true} {
 		key := all.next()
@@ -93,10 +102,7 @@ func TestACancelWaitsForItsTry(t *testing.T) {
 			cancelled <- verdict
 		}()
 		waiting := func() (n int) {
-			err := maria.root.QueryRow("SELECT COUNT(*) FROM information_schema.innodb_lock_waits w " +
-				"JOIN information_schema.innodb_locks l ON l.lock_id = w.requested_lock_id " +
-				"WHERE l.lock_table LIKE '%waits%tcc_fence_log%'").Scan(&n)
-			if err != nil {
+			if err := maria.root.QueryRow(lockWaits).Scan(&n); err != nil {
 				t.Fatal(err)
 			}
 			return n

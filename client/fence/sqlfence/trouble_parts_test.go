@@ -123,7 +123,8 @@ func TestNeighboursDoNotDeadlock(t *testing.T) {
 			}
 			wg.Wait()
 			var deadlocks string
-			err := maria.root.QueryRow("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").Scan(new(string), &deadlocks)
+			err := maria.root.QueryRow("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'").
+				Scan(&deadlocks)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,26 +1,19 @@
 package conformance.sdk;
 
-import com.zaxxer.hikari.HikariDataSource;
-import java.io.BufferedReader;
-import java.io.InputStreamReader;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
+import conformance.peer.Conversation;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
 import org.apache.seata.core.context.RootContext;
-import org.apache.seata.rm.RMClient;
 import org.apache.seata.rm.datasource.DataSourceProxy;
-import org.apache.seata.tm.TMClient;
 
 /**
  * A service in Java that shares a database with one in Go. It takes part in transactions that others begin, and does
  * phase two for whoever has gone.
  *
- * <p>Arguments: the coordinator's address, the database's URL. It says "ready" when it can be asked; then each line
- * "XID statement; statement; ..." is one local transaction in that global transaction, and is answered with "done" or
- * "failed: reason". It ends with its input.
+ * <p>Arguments: the coordinator's address, the database's URL. It is ready with the name of its resource; then each line
+ * "XID statement; statement; ..." is one local transaction in that global transaction, and is answered with "done".
  */
 public final class Peer {
     private final DataSourceProxy source;
@@ -30,37 +23,16 @@ public final class Peer {
     }
 
     public static void main(String[] args) throws Exception {
-        PrintStream answers = System.out;
-        System.setOut(System.err);
-        System.setProperty("service.default.grouplist", args[0]);
-        TMClient.init("peer", "peer");
-        RMClient.init("peer", "peer");
-        HikariDataSource plain = new HikariDataSource();
-        plain.setJdbcUrl(args[1]);
-        plain.setUsername("root");
-        plain.setPassword("");
-        plain.setMaximumPoolSize(4);
-        Peer peer = new Peer(new DataSourceProxy(plain));
-        answers.println("ready " + peer.source.getResourceId());
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        for (String line = in.readLine(); line != null; line = in.readLine()) {
-            answers.println(peer.answer(line));
-        }
-        System.exit(0);
+        Conversation conversation = Conversation.begin("peer", args[0]);
+        Peer peer = new Peer(new DataSourceProxy(Conversation.open(args[1])));
+        conversation.hold("ready " + peer.source.getResourceId(), peer::answer);
     }
 
-    private String answer(String line) {
+    private String answer(String line) throws SQLException {
         int space = line.indexOf(' ');
         RootContext.bind(line.substring(0, space));
-        try {
-            change(line.substring(space + 1).split("; "));
-            return "done";
-        } catch (SQLException | RuntimeException e) {
-            e.printStackTrace();
-            return "failed: " + e;
-        } finally {
-            RootContext.unbind();
-        }
+        change(line.substring(space + 1).split("; "));
+        return "done";
     }
 
     private void change(String... statements) throws SQLException {
