@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/concord-tx/concord/client/api"
@@ -21,8 +23,9 @@ type ConcordOptions struct {
 }
 
 // NewConcordPublisher makes a Publisher that needs nothing but Concord: a batch is one transaction of topic branches,
-// docs/EVENTS.md, and published when that has ended. Consumers find the event in the payload of the message; [Consumer]
-// and [Decode] take it out. A topic has to be subscribed to by a group, or exist as a topic of RocketMQ.
+// docs/EVENTS.md, whose keys are the ids of the events, and published when that has ended. Consumers find the event in
+// the payload of the message; [Consumer] and [Decode] take it out. A topic has to be subscribed to by a group, or exist
+// as a topic of RocketMQ.
 func NewConcordPublisher(c *api.Client, o ConcordOptions) Publisher {
 	o.Timeout = or(o.Timeout, 10*time.Second)
 	return &concordPublisher{api: c, o: o}
@@ -33,29 +36,60 @@ type concordPublisher struct {
 	o   ConcordOptions
 }
 
-// Publish implements Publisher. All events of a transaction have one outcome. A batch that the server refuses is halved
-// until it is known which events it does not take, so that these do not hold up the others.
+// Publish implements Publisher. A batch that the server refuses is halved until it is known which events it does not
+// take, so that these do not hold up the others. Those that are under way are not begun again.
 func (p *concordPublisher) Publish(ctx context.Context, events []Event) []error {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Timeout)
 	defer cancel()
 	errs := make([]error, len(events))
-	if !p.parts(ctx, events, errs) {
-		return errs
+	fresh, at := p.goOn(ctx, events, errs)
+	all := make([]error, len(fresh))
+	p.parts(ctx, fresh, all)
+	for i, err := range all {
+		errs[at[i]] = err
+	}
+	for _, err := range errs {
+		if err != nil {
+			return errs
+		}
 	}
 	return nil
 }
 
-// parts publishes a batch, in halves if it is refused, and reports whether all of it is published.
-func (p *concordPublisher) parts(ctx context.Context, events []Event, errs []error) bool {
+// goOn looks what became of the events that are under way, and does not wait for them. It returns those to begin with,
+// and where they are in errs.
+func (p *concordPublisher) goOn(ctx context.Context, events []Event, errs []error) (fresh []Event, at []int) {
+	xids, ends := underWayOf(ctx), map[string]error{}
+	for i, e := range events {
+		xid := xids[e.ID]
+		err, asked := ends[xid]
+		if !asked && xid != "" {
+			err = p.end(ctx, xid, 0)
+			ends[xid] = err
+		}
+		if xid == "" || err != nil && underWay(err) == "" { // it was rolled back, or was never stored
+			fresh, at = append(fresh, e), append(at, i)
+			continue
+		}
+		errs[i] = errorOf(e.ID, err)
+	}
+	return fresh, at
+}
+
+// parts publishes a batch, in halves if it is refused.
+func (p *concordPublisher) parts(ctx context.Context, events []Event, errs []error) {
+	if len(events) == 0 {
+		return
+	}
 	err := p.publish(ctx, events)
 	if half := len(events) / 2; half > 0 && refused(err) {
-		first := p.parts(ctx, events[:half], errs[:half])
-		return p.parts(ctx, events[half:], errs[half:]) && first
+		p.parts(ctx, events[:half], errs[:half])
+		p.parts(ctx, events[half:], errs[half:])
+		return
 	}
-	for i := range errs {
-		errs[i] = err
+	for i, e := range events {
+		errs[i] = errorOf(e.ID, err)
 	}
-	return err == nil
 }
 
 // refusedError is an error that says that a batch, as it is, will never be taken, and that nothing was published.
@@ -70,13 +104,19 @@ func refused(err error) bool {
 }
 
 func (p *concordPublisher) publish(ctx context.Context, events []Event) error {
-	branches := make([]map[string]any, len(events))
+	branches, times := make([]map[string]any, len(events)), map[string]int{}
+	for _, e := range events {
+		times[e.ID]++
+	}
 	for i, e := range events {
 		text, err := json.Marshal(e)
 		if err != nil {
 			return &refusedError{fmt.Errorf("event %s: %w", e.ID, err)}
 		}
 		branches[i] = map[string]any{"kind": "topic", "topic": e.Topic, "payload": string(text)}
+		if isKey(e.ID) && times[e.ID] == 1 { // two branches with one key would be one
+			branches[i]["key"] = e.ID
+		}
 	}
 	var begun struct{ XID string }
 	_, err := p.api.Do(ctx, api.Request{Method: http.MethodPost, Path: "/transactions", Body: map[string]any{
@@ -93,24 +133,67 @@ func (p *concordPublisher) publish(ctx context.Context, events []Event) error {
 	if err != nil {
 		return err
 	}
-	var now struct{ Status string }
-	_, err = p.api.Do(ctx, api.Request{
-		Method: http.MethodPost, Path: api.Path("transactions", begun.XID, "commit"), Repeatable: true,
-		Body: map[string]any{"waitMs": 5000}, Wait: 5 * time.Second,
+	return p.end(ctx, begun.XID, 5*time.Second)
+}
+
+// end commits a transaction, and waits until it has ended, or not at all if wait is 0. An underWayError says that it
+// may publish its events yet; after any other error it never will, or nobody knows it any more.
+func (p *concordPublisher) end(ctx context.Context, xid string, wait time.Duration) error {
+	var now progress
+	_, err := p.api.Do(ctx, api.Request{
+		Method: http.MethodPost, Path: api.Path("transactions", xid, "commit"), Repeatable: true,
+		Body: map[string]any{"waitMs": wait.Milliseconds()}, Wait: wait,
 	}, &now)
+	switch api.CodeOf(err) {
+	case "otherOutcomeDecided", "transactionNotFound":
+		return fmt.Errorf("publish in transaction %s: %w", xid, err)
+	}
 	for err == nil && now.Status != "Committed" { // decided, and being published
 		if err = ctx.Err(); err != nil {
 			break
 		}
+		if wait == 0 {
+			err = fmt.Errorf("it is decided and has not ended: %s", now.Status)
+			break
+		}
+		var next progress
 		_, err = p.api.Do(ctx, api.Request{
-			Method: http.MethodGet, Path: api.Path("transactions", begun.XID), Wait: time.Second,
+			Method: http.MethodGet, Path: api.Path("transactions", xid), Wait: time.Second,
 			Query: url.Values{"waitMs": {"1000"}},
-		}, &now)
+		}, &next)
+		if err == nil {
+			now = next
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("publish in transaction %s: %w", begun.XID, err)
+		return &underWayError{XID: xid, Err: err, published: now.published()}
 	}
 	return nil
+}
+
+// progress is how far a transaction is.
+type progress struct {
+	Status   string
+	Branches []struct{ Key, State string }
+}
+
+// published are the ids of the events that are out.
+func (p *progress) published() map[string]bool {
+	if p.Status != "Committing" {
+		return nil
+	}
+	ids := map[string]bool{}
+	for _, b := range p.Branches {
+		if b.Key != "" && (b.State == "Finished" || b.State == "Published") {
+			ids[b.Key] = true
+		}
+	}
+	return ids
+}
+
+// isKey reports whether the server takes an id for the key of a branch.
+func isKey(id string) bool {
+	return strings.TrimSpace(id) == id && !strings.ContainsFunc(id, func(r rune) bool { return !strconv.IsPrint(r) })
 }
 
 // errNoTopics says that a consumer of nothing makes no sense.

@@ -70,7 +70,7 @@ func advised(err error) error {
 	const noTable = 1146 // ER_NO_SUCH_TABLE
 	var m *mysql.MySQLError
 	if errors.As(err, &m) && m.Number == noTable {
-		return fmt.Errorf("%w; make the tables with migrations/client/0003_outbox.sql", err)
+		return fmt.Errorf("%w; make the tables with `concord migrate client` or migrations/client/0003_outbox.sql", err)
 	}
 	return err
 }

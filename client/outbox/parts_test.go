@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -286,8 +287,19 @@ func TestTheTableHoldsWhatAnEventHolds(t *testing.T) {
 		len(all[0].event.Data) != 2 {
 		t.Errorf("%+v %v", all, err)
 	}
-	if err := table.failed(t.Context(), all[0].seq, "why\xff"); err != nil {
+	if err := table.failed(t.Context(), all[0].seq, errors.New("why\xff"), 1); err != nil {
 		t.Error(err)
+	}
+	far := &underWayError{XID: "host:8091:7", Err: errors.New(strings.Repeat("ü", 600))}
+	if err := table.failed(t.Context(), all[0].seq, far, 0); err != nil {
+		t.Error(err)
+	}
+	again, err := table.find(t.Context(), []int64{all[0].seq + 1, all[0].seq, -1})
+	if err != nil || len(again) != 2 || again[0].underWay != far.XID || again[0].attempts != 1 || again[1].underWay != "" {
+		t.Errorf("%+v %v", again, err)
+	}
+	if rest, err := table.read(t.Context(), 500, held{after: all[0].seq + 1}); err != nil || len(rest) != 249 {
+		t.Errorf("%d rows behind: %v", len(rest), err)
 	}
 	if b, err := table.count(t.Context()); err != nil || b.Events != 251 || b.Failing != 1 || b.Age > time.Minute {
 		t.Errorf("%+v %v", b, err)

@@ -42,6 +42,8 @@ type Relay struct {
 	o     RelayOptions
 	table queue
 	wake  chan struct{} // one slot
+	// heldMax is the constant; tests have less.
+	heldMax int
 }
 
 // queue is what a relay needs of a table.
@@ -49,8 +51,9 @@ type queue interface {
 	lease(ctx context.Context, d time.Duration) (bool, error)
 	release(ctx context.Context) error
 	read(ctx context.Context, most int, h held) ([]row, error)
+	find(ctx context.Context, seqs []int64) ([]row, error)
 	remove(ctx context.Context, seqs []int64) error
-	failed(ctx context.Context, seq int64, why string) error
+	failed(ctx context.Context, seq int64, why error, attempts int) error
 	count(ctx context.Context) (Backlog, error)
 }
 
@@ -64,8 +67,6 @@ type Backlog struct {
 
 const (
 	batchMax = 200
-	// heldMax bounds what is passed over because it has failed; beyond it all wait.
-	heldMax = 1000
 	// stepTimeout bounds one statement.
 	stepTimeout = 10 * time.Second
 )
@@ -93,7 +94,8 @@ func NewRelay(o RelayOptions) (*Relay, error) {
 	case len(o.Name) > 64:
 		return nil, fmt.Errorf("outbox: the name of a lease has 64 bytes at most")
 	}
-	return &Relay{o: o, table: &table{db: o.DB, name: o.Name, owner: rand.Text()}, wake: make(chan struct{}, 1)}, nil
+	t := &table{db: o.DB, name: o.Name, owner: rand.Text()}
+	return &Relay{o: o, table: t, wake: make(chan struct{}, 1), heldMax: heldMax}, nil
 }
 
 // Wake has the relay look at the table at once. It never blocks.
@@ -146,14 +148,7 @@ type work struct {
 	*Relay
 	until time.Time        // of the lease, by our clock and on the safe side; zero: somebody else has it
 	held  map[string]*hold // by what they hold
-	pause time.Duration
-}
-
-// hold is a key, or an event without one, that has failed.
-type hold struct {
-	key   string
-	seq   int64 // of an event without a key
-	until time.Time
+	after int64            // where a lap goes on
 	pause time.Duration
 }
 
@@ -192,19 +187,25 @@ func (w *work) renew(ctx context.Context) (bool, error) {
 // round publishes one batch. more says that there is likely more to do at once.
 func (w *work) round(ctx context.Context) (more bool, err error) {
 	if ours, err := w.renew(ctx); !ours {
+		w.after = 0
 		return false, err
 	}
-	h, full := w.holding(time.Now())
-	if full {
-		return false, errors.New("too many keys have failed")
+	rows, more, err := w.next(ctx)
+	done := false
+	if err == nil {
+		done, err = w.waves(ctx, rows)
 	}
-	reading, cancel := context.WithTimeout(ctx, stepTimeout)
-	rows, err := w.table.read(reading, w.o.Batch, h)
-	cancel()
-	if err != nil {
+	if !done {
+		w.after = 0 // what was read and not tried is before it
 		return false, err
 	}
-	failed := map[string]bool{} // the keys of this batch behind which nothing is published
+	return more, nil
+}
+
+// waves publishes rows, those of one key one after the other, and reports whether each was tried, or is behind one that
+// has failed.
+func (w *work) waves(ctx context.Context, rows []row) (done bool, err error) {
+	failed := map[string]bool{} // the keys behind which nothing is published
 	for next := rows; len(next) > 0; {
 		var wave []row
 		wave, next = split(next, failed)
@@ -218,7 +219,7 @@ func (w *work) round(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	return len(rows) == w.o.Batch, nil
+	return true, nil
 }
 
 // split takes from rows the first of each key, and all without one; what is behind a failed key is dropped.
@@ -253,15 +254,20 @@ func (w *work) publish(ctx context.Context, wave []row, failed map[string]bool) 
 	for i, r := range wave {
 		if errs[i] == nil {
 			done = append(done, r.seq)
-			delete(w.held, holdName(r))
+			w.release(holdName(r))
 			continue
 		}
 		failed[r.event.Key] = true
+		attempts := 1
 		if ctx.Err() != nil {
-			continue // we were told to stop; that is not the event's fault
+			attempts = 0 // we were told to stop; that is not the event's fault
+			if underWay(errs[i]) == "" {
+				continue
+			}
+		} else {
+			w.hold(ctx, r, errs[i])
 		}
-		w.hold(ctx, r, errs[i])
-		if err := w.table.failed(ending, r.seq, errs[i].Error()); err != nil {
+		if err := w.table.failed(ending, r.seq, errs[i], attempts); err != nil {
 			return fmt.Errorf("note a failure: %w", err)
 		}
 	}
@@ -276,15 +282,20 @@ func (w *work) attempt(ctx context.Context, wave []row) []error {
 	errs := make([]error, len(wave))
 	var events []Event
 	var at []int
+	xids := map[string]string{}
 	for i, r := range wave {
-		if errs[i] = r.wrong; r.wrong == nil {
-			events, at = append(events, r.event), append(at, i)
+		if errs[i] = r.wrong; r.wrong != nil {
+			continue
+		}
+		events, at = append(events, r.event), append(at, i)
+		if xid := w.underWay(r); xid != "" {
+			xids[r.event.ID] = xid
 		}
 	}
 	if len(events) == 0 {
 		return errs
 	}
-	for i, err := range cut(w.o.Publisher.Publish(ctx, events), len(events), nil) {
+	for i, err := range cut(w.o.Publisher.Publish(withUnderWay(ctx, xids), events), len(events), nil) {
 		errs[at[i]] = err
 	}
 	return errs
@@ -302,48 +313,6 @@ func cut(errs []error, n int, missing error) []error {
 		errs = append(errs, missing)
 	}
 	return errs[:n]
-}
-
-// holdName names what an event holds up.
-func holdName(r row) string {
-	if r.event.Key == "" {
-		return fmt.Sprintf("event %d", r.seq)
-	}
-	return "key " + r.event.Key
-}
-
-// hold has an event, and what is behind it, wait.
-func (w *work) hold(ctx context.Context, r row, err error) {
-	name := holdName(r)
-	h, ok := w.held[name]
-	if !ok {
-		h = &hold{key: r.event.Key}
-		if h.key == "" {
-			h.seq = r.seq
-		}
-		w.held[name] = h
-	}
-	h.pause = min(max(2*h.pause, w.o.RetryFirst), w.o.RetryMax)
-	h.until = time.Now().Add(h.pause)
-	w.o.Logger.WarnContext(ctx, "an event is not published", "event", r.event.ID, "topic", r.event.Topic,
-		"attempt", r.attempts+1, "pause", h.pause, "err", err)
-}
-
-// holding lists what is not to be read now. What has waited long enough is tried again, and is forgotten if it was
-// gone.
-func (w *work) holding(now time.Time) (h held, full bool) {
-	for name, one := range w.held {
-		switch {
-		case now.After(one.until.Add(2 * w.o.RetryMax)):
-			delete(w.held, name) // it was not read since: somebody has deleted it
-		case !now.Before(one.until):
-		case one.key != "":
-			h.keys = append(h.keys, one.key)
-		default:
-			h.seqs = append(h.seqs, one.seq)
-		}
-	}
-	return h, len(h.keys)+len(h.seqs) > heldMax
 }
 
 func or(value, standard time.Duration) time.Duration {

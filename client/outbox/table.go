@@ -14,14 +14,17 @@ type row struct {
 	seq      int64
 	attempts int
 	event    Event
+	// underWay is the transaction that may have published it, or will.
+	underWay string
 	// wrong is why it cannot be read; the event has an id, a topic and a key all the same.
 	wrong error
 }
 
-// held is what is not read, because an attempt at it has failed a moment ago.
+// held is what is not read, because an attempt at it has failed a moment ago, and what is up to after.
 type held struct {
-	keys []string
-	seqs []int64
+	after int64
+	keys  []string
+	seqs  []int64
 }
 
 // table is concord_outbox of a database.
@@ -36,7 +39,8 @@ const (
 		"ends_at = UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND " +
 		"WHERE name = ? AND (owner = ? OR ends_at < UTC_TIMESTAMP(3))" // the primary key
 	dropLease  = "UPDATE concord_outbox_lease SET owner = '', ends_at = '2000-01-01' WHERE name = ? AND owner = ?"
-	noteFailed = "UPDATE concord_outbox SET attempts = attempts + 1, failure = ? WHERE id = ?"
+	noteFailed = "UPDATE concord_outbox SET attempts = attempts + ?, failure = ? WHERE id = ?"
+	selectRows = "SELECT id, event_id, topic, ordering_key, event, attempts, failure FROM concord_outbox "
 	countRows  = "SELECT COUNT(*), COALESCE(SUM(attempts > 0), 0), " +
 		"COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(3)), 0) FROM concord_outbox"
 )
@@ -69,8 +73,8 @@ func (t *table) release(ctx context.Context) error {
 }
 
 // read returns the oldest events, in order, without those that are held.
-func (t *table) read(ctx context.Context, most int, h held) (all []row, err error) {
-	var args []any
+func (t *table) read(ctx context.Context, most int, h held) ([]row, error) {
+	args := []any{h.after}
 	where := ""
 	if len(h.keys) > 0 {
 		where += " AND ordering_key NOT IN (" + marks(len(h.keys)) + ")"
@@ -84,24 +88,39 @@ func (t *table) read(ctx context.Context, most int, h held) (all []row, err erro
 			args = append(args, s)
 		}
 	}
-	query := "SELECT id, event_id, topic, ordering_key, event, attempts FROM concord_outbox WHERE id > 0" + where +
-		" ORDER BY id LIMIT ?" // the primary key
-	rows, err := t.db.QueryContext(ctx, query, append(args, most)...)
+	return t.rows(ctx, selectRows+"WHERE id > ?"+where+" ORDER BY id LIMIT ?", append(args, most)) // the primary key
+}
+
+// find returns the events with these numbers, in order, as far as they are there.
+func (t *table) find(ctx context.Context, seqs []int64) ([]row, error) {
+	if len(seqs) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(seqs))
+	for i, s := range seqs {
+		args[i] = s
+	}
+	return t.rows(ctx, selectRows+"WHERE id IN ("+marks(len(seqs))+") ORDER BY id", args) // the primary key
+}
+
+// rows reads events.
+func (t *table) rows(ctx context.Context, query string, args []any) (all []row, err error) {
+	rows, err := t.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var r row
-		var id, topic, key string
+		var id, topic, key, failure string
 		var text []byte
-		if err := rows.Scan(&r.seq, &id, &topic, &key, &text, &r.attempts); err != nil {
+		if err := rows.Scan(&r.seq, &id, &topic, &key, &text, &r.attempts, &failure); err != nil {
 			return nil, fmt.Errorf("read an event: %w", err)
 		}
 		if r.wrong = json.Unmarshal(text, &r.event); r.wrong != nil {
 			r.wrong = fmt.Errorf("the stored event cannot be read: %w", r.wrong)
 		}
-		r.event.ID, r.event.Topic, r.event.Key = id, topic, key
+		r.event.ID, r.event.Topic, r.event.Key, r.underWay = id, topic, key, noted(failure)
 		all = append(all, r)
 	}
 	return all, rows.Err()
@@ -120,13 +139,9 @@ func (t *table) remove(ctx context.Context, seqs []int64) error {
 	return nil
 }
 
-// failed notes that an event could not be published.
-func (t *table) failed(ctx context.Context, seq int64, why string) error {
-	const most = 500
-	if text := []rune(why); len(text) > most {
-		why = string(text[:most])
-	}
-	_, err := t.db.ExecContext(ctx, noteFailed, strings.ToValidUTF8(why, "?"), seq)
+// failed notes why an event is not known to be published, and how many attempts that counts for.
+func (t *table) failed(ctx context.Context, seq int64, why error, attempts int) error {
+	_, err := t.db.ExecContext(ctx, noteFailed, attempts, failureText(why), seq)
 	return err
 }
 

@@ -27,7 +27,9 @@ func TestTheStatementsAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := parser.New()
-	for _, text := range []string{string(tables), insert, makeLease, takeLease, dropLease, noteFailed, countRows} {
+	for _, text := range []string{
+		string(tables), insert, makeLease, takeLease, dropLease, noteFailed, countRows, selectRows,
+	} {
 		if _, _, err := p.Parse(text, "", ""); err != nil {
 			t.Errorf("%v\n%s", err, text)
 		}

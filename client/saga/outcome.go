@@ -3,6 +3,7 @@ package saga
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Outcome is what became of a run.
@@ -84,6 +85,8 @@ type UnknownError struct {
 	XID string
 	// Status is the last that was seen; "" if none was.
 	Status Status
+	// Steps are the names of those that it was at when it was last seen, being done, undone or waited for.
+	Steps []string
 	// Stuck says that it needs a person, and Advice what that person can do.
 	Stuck  bool
 	Advice string
@@ -99,6 +102,9 @@ func (e *UnknownError) Error() string {
 		return fmt.Sprintf("it is not known whether the saga was started: %v", e.Err)
 	case e.Stuck:
 		what = "stuck"
+	}
+	if len(e.Steps) > 0 {
+		what += " at " + strings.Join(e.Steps, ", ")
 	}
 	return fmt.Sprintf("saga %s: %s: %v", e.XID, what, e.Err)
 }

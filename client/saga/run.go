@@ -97,6 +97,21 @@ func (c *Client) Find(ctx context.Context, saga, key string) (xid string, err er
 	return page.Items[0].XID, nil
 }
 
+// at are the names of the steps that a run is at.
+func (s *State) at() (names []string) {
+	for _, step := range s.Steps {
+		state := step.State
+		if step.Undo != nil {
+			state = step.Undo.State
+		}
+		switch state {
+		case "pending", "running", "waiting", "retrying", "unknown":
+			names = append(names, step.Name)
+		}
+	}
+	return names
+}
+
 const (
 	// awaitFirst and awaitMost are how long the server is asked to wait: what is stuck is seen that late. awaitPause is
 	// how long a server that cannot be reached is left alone.
@@ -108,11 +123,17 @@ const (
 // Await waits until a run has ended, a person is needed, or ctx ends, and returns its output as JSON. Servers that
 // cannot be reached meanwhile are asked again. The error is nil, a [*CompensatedError], or an [*UnknownError].
 func (c *Client) Await(ctx context.Context, xid string) (json.RawMessage, error) {
+	var last State
 	for wait := awaitFirst; ; wait = min(2*wait, awaitMost) {
 		s, err := c.wait(ctx, xid, wait)
+		if err == nil {
+			last = s
+		}
 		switch {
 		case err != nil && !passing(err) || ctx.Err() != nil:
-			return nil, &UnknownError{XID: xid, Status: s.Status, Err: errors.Join(ctx.Err(), err)}
+			return nil, &UnknownError{
+				XID: xid, Status: last.Status, Steps: last.at(), Err: errors.Join(ctx.Err(), err),
+			}
 		case err != nil:
 			select {
 			case <-ctx.Done():
@@ -126,8 +147,10 @@ func (c *Client) Await(ctx context.Context, xid string) (json.RawMessage, error)
 		case s.Status == RolledBack:
 			return nil, &CompensatedError{XID: xid, Cause: s.Cause, Failure: s.Failure, Heuristic: s.Heuristic}
 		case s.Stuck:
-			return nil, &UnknownError{XID: xid, Status: s.Status, Stuck: true, Advice: s.Advice, Err: errors.New(
-				or(s.Failure, or(s.Explanation, "it is stuck")))}
+			return nil, &UnknownError{
+				XID: xid, Status: s.Status, Steps: s.at(), Stuck: true, Advice: s.Advice,
+				Err: errors.New(or(s.Failure, or(s.Explanation, "it is stuck"))),
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -243,7 +244,8 @@ func TestAStuckRunIsSaidToBeStuck(t *testing.T) {
 	}
 	_, err = run.Await(t.Context())
 	var unknown *saga.UnknownError
-	if !errors.As(err, &unknown) || !unknown.Stuck || unknown.Advice == "" {
+	if !errors.As(err, &unknown) || !unknown.Stuck || unknown.Advice == "" ||
+		!slices.Equal(unknown.Steps, []string{"send"}) {
 		t.Error(err)
 	}
 	if err := y.client.Cancel(t.Context(), run.XID, "no"); !errors.Is(err, saga.ErrPastPivot) {

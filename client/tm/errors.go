@@ -134,7 +134,7 @@ func (e *UnknownError) Error() string {
 	if e.Status != seata.GlobalUnknown {
 		text += ", its last status is " + e.Status.String()
 	}
-	text = withCause(text, e.Cause)
+	text = withCause(text+"; what was not committed is rolled back at its timeout", e.Cause)
 	if e.Work != nil {
 		text += fmt.Sprintf(" (work: %v)", e.Work)
 	}

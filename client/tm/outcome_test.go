@@ -102,8 +102,12 @@ func TestErrorsSayWhatToKnow(t *testing.T) {
 			&tm.UnknownError{
 				XID: "h:1:2", Asked: tm.RolledBack, Status: seata.GlobalBegin, Cause: errors.New("away"), Work: cause,
 			},
-			"outcome of transaction h:1:2 is not known, a rollback was asked for, its last status is Begin: away" +
-				" (work: no stock)",
+			"outcome of transaction h:1:2 is not known, a rollback was asked for, its last status is Begin;" +
+				" what was not committed is rolled back at its timeout: away (work: no stock)",
+		},
+		{
+			&tm.UnknownError{XID: "h:1:2", Asked: tm.Committed},
+			"outcome of transaction h:1:2 is not known; what was not committed is rolled back at its timeout",
 		},
 	} {
 		if got := tt.err.Error(); got != tt.want {

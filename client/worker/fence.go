@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/concord-tx/concord/client/fence"
 )
 
@@ -91,7 +93,7 @@ func (f *SQLFence) Once(ctx context.Context, t *Task, work Work) (result []byte,
 			return err // nobody reads the result of a compensation
 		}
 		if _, err = tx.ExecContext(ctx, insertResult, t.XID, t.Branch, result); err != nil {
-			return fmt.Errorf("keep the result: %w", err)
+			return fmt.Errorf("keep the result: %w", advised(err))
 		}
 		return nil
 	})
@@ -105,7 +107,7 @@ func (f *SQLFence) Once(ctx context.Context, t *Task, work Work) (result []byte,
 	}
 	err = f.db.QueryRowContext(ctx, selectResult, t.XID, t.Branch).Scan(&result)
 	if err != nil {
-		return nil, fmt.Errorf("read the result of what was done before: %w", err)
+		return nil, fmt.Errorf("read the result of what was done before: %w", advised(err))
 	}
 	return result, nil
 }
@@ -117,11 +119,21 @@ func (f *SQLFence) Clean(ctx context.Context, olderThan time.Duration) (deleted 
 	for {
 		result, err := f.db.ExecContext(ctx, cleanResults, int64(olderThan.Seconds()))
 		if err != nil {
-			return deleted, fmt.Errorf("clean the results of tasks: %w", err)
+			return deleted, fmt.Errorf("clean the results of tasks: %w", advised(err))
 		}
 		n, err := result.RowsAffected()
 		if deleted += n; err != nil || n < 1000 {
 			return deleted, err
 		}
 	}
+}
+
+// advised adds to the error of a missing table how it is made.
+func advised(err error) error {
+	const noTable = 1146 // ER_NO_SUCH_TABLE
+	var m *mysql.MySQLError
+	if errors.As(err, &m) && m.Number == noTable {
+		return fmt.Errorf("%w; make the table with `concord migrate client` or migrations/client/0003_outbox.sql", err)
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -51,6 +52,38 @@ func move(sign int) func(context.Context, *sql.Tx, *worker.Task, int) (receipt, 
 		_, err := tx.ExecContext(ctx, "UPDATE account SET balance = balance + ? WHERE id = 1", sign*n)
 		return receipt{Paid: n}, err
 	}
+}
+
+// TestAMissingTableOfResultsIsToldWithAdvice by each who needs it.
+func TestAMissingTableOfResultsIsToldWithAdvice(t *testing.T) {
+	t.Parallel()
+	db, f := openFence(t)
+	pay, task := worker.Fenced(f, move(-1)), &worker.Task{XID: "x:1:7", Branch: 1, Step: "pay", Input: []byte("5")}
+	drop := func() {
+		if _, err := db.ExecContext(t.Context(), "DROP TABLE IF EXISTS concord_result"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	advises := func(who string, err error) {
+		if err == nil || !strings.Contains(err.Error(), "migrations/client/0003_outbox.sql") {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	drop()
+	_, err := pay.Handle(t.Context(), task)
+	advises("a task", err)
+	if n := balance(t, db); n != 1000 {
+		t.Errorf("%d after a payment that is not recorded", n)
+	}
+	_, err = f.Clean(t.Context(), time.Hour)
+	advises("the cleaner", err)
+	clienttest.Tables(t, db)
+	if _, err = pay.Handle(t.Context(), task); err != nil {
+		t.Fatal(err)
+	}
+	drop()
+	_, err = pay.Handle(t.Context(), task)
+	advises("a copy", err)
 }
 
 // TestTheEffectOfATaskHappensOnce calls handlers as a bad network would: copies, at the same time, compensations before
