@@ -41,6 +41,7 @@ INSERT, UPDATE and DELETE in it.`,
 		},
 	}
 	a.databaseFlags(cmd, &file)
+	cmd.AddCommand(a.migrateClient())
 	return cmd
 }
 
