@@ -131,32 +131,6 @@ func TestJavaAndGoFinishEachOthersXABranches(t *testing.T) {
 func (e *estate) finished(t *testing.T, want int64) {
 	t.Helper()
 	clienttest.Eventually(t, "the branch is finished as decided", func() bool {
-		return e.left(t) == want && e.prepared(t) == 0
+		return e.left(t) == want && prepared(t, e.databases, e.coordinator.Seata) == 0
 	})
-}
-
-// prepared counts the branches that are prepared for this coordinator.
-func (e *estate) prepared(t *testing.T) (n int) {
-	t.Helper()
-	db, err := sql.Open("mysql", e.databases.dsn(""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	rows, err := db.QueryContext(t.Context(), "XA RECOVER")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var format, global, branch int
-		var data string
-		if err := rows.Scan(&format, &global, &branch, &data); err != nil {
-			t.Fatal(err)
-		}
-		if len(data) > len(e.coordinator.Seata) && data[:len(e.coordinator.Seata)] == e.coordinator.Seata {
-			n++
-		}
-	}
-	return n
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,7 +30,7 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "shop:", err)
 		os.Exit(1)
 	}
@@ -75,8 +76,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	return o, nil
 }
 
-// run carries out a command line.
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
+// run carries out a command line. It writes to out what it does and what came of it, and to watch how far it is.
+func run(ctx context.Context, args []string, out, watch io.Writer) (err error) {
 	o, err := parse(args, out)
 	if errors.Is(err, pflag.ErrHelp) {
 		return nil
@@ -124,7 +125,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if o.only != "" {
 		return runOne(ctx, s, o, out)
 	}
-	return runAll(ctx, s, o, out)
+	return runAll(ctx, s, o, out, watch)
 }
 
 // runOne runs one service.
@@ -144,7 +145,7 @@ func runOne(ctx context.Context, s *shop, o options, out io.Writer) error {
 }
 
 // runAll runs the three services and their customers, and judges what came of it.
-func runAll(ctx context.Context, s *shop, o options, out io.Writer) error {
+func runAll(ctx context.Context, s *shop, o options, out, watch io.Writer) error {
 	if err := s.start(ctx, everywhere()); err != nil {
 		return err
 	}
@@ -156,19 +157,18 @@ func runAll(ctx context.Context, s *shop, o options, out io.Writer) error {
 	told := newHistory()
 	trouble, calm := context.WithCancel(ctx)
 	defer calm()
-	quiet := make(chan struct{})
-	go func() {
-		defer close(quiet)
-		if o.kill > 0 {
-			s.trouble(trouble, o.kill, out)
-		}
-	}()
+	var beside sync.WaitGroup
+	if o.kill > 0 {
+		beside.Go(func() { s.trouble(trouble, o.kill, out) })
+	}
+	beside.Go(func() { progress(trouble, told, time.Second, watch) })
 	o.load.prefix = "o"
+	began := time.Now()
 	o.load.run(ctx, s.services[orderService].url(), told)
+	took := time.Since(began)
 	calm()
-	<-quiet
-	_, _ = fmt.Fprintf(out, "%d orders are committed, %d rolled back, %d unknown or not begun.\n",
-		told.count(committed), told.count(rolledBack), len(told.told)-told.count(committed)-told.count(rolledBack))
+	beside.Wait()
+	_, _ = fmt.Fprintln(out, summary(told, took))
 	if err := settled(context.WithoutCancel(ctx), s.peers(), told, 60*time.Second); err != nil {
 		return fmt.Errorf("goods or money are missing: %w", err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"strings"
 	"sync"
 	"testing"
@@ -50,9 +51,44 @@ func sell(t *testing.T, m mode, d *databases, l load, kill time.Duration) sold {
 	if err := settled(t.Context(), s.peers(), told, time.Minute); err != nil {
 		t.Errorf("goods or money are missing: %v\n%v", err, coordinator.Log())
 	}
+	if d != nil {
+		// Orders whose buyer or service is gone end at their timeout.
+		ended := func() bool { return prepared(t, d, coordinator.Seata) == 0 }
+		clienttest.Eventually(t, "no branch is prepared any more", ended)
+	}
 	t.Logf("%s: %d orders are committed, %d rolled back, %d without outcome; %s", m.name, told.count(committed),
 		told.count(rolledBack), len(told.told)-told.count(committed)-told.count(rolledBack), told.last)
 	return sold{told, out.String()}
+}
+
+// prepared counts the XA branches of a coordinator that wait for their second phase. MySQL does not drop a table with
+// such rows, even if nobody is left who could end them.
+func prepared(t *testing.T, d *databases, coordinator string) (n int) {
+	t.Helper()
+	db, err := sql.Open("mysql", d.dsn(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(t.Context(), "XA RECOVER")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var format, global, branch int
+		var data string
+		if err := rows.Scan(&format, &global, &branch, &data); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(data, coordinator+":") {
+			n++
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func modeNamed(t *testing.T, name string) mode {
@@ -109,17 +145,20 @@ func TestServicesAndCoordinatorsThatAreKilledLoseNothing(t *testing.T) {
 
 func TestOneCommandOpensAShop(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
+	var out, watch bytes.Buffer
 	err := run(t.Context(), []string{
-		"--mode", "saga", "--concord", clienttest.Build(t), "--orders", "5", "--clerks", "1", "--pause", "0s",
-	}, &out)
+		"--mode", "saga", "--concord", clienttest.Build(t), "--orders", "5", "--clerks", "1", "--pause", "300ms",
+	}, &out, &watch)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	for _, want := range []string{"Console: http://127.0.0.1:", "5 orders are committed", "all there"} {
+	for _, want := range []string{"Console: http://127.0.0.1:", "5 orders are committed", "orders a second", "all there"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, &out)
 		}
+	}
+	if first, _, _ := strings.Cut(watch.String(), "\n"); !strings.HasPrefix(first, "   1 s: ") {
+		t.Errorf("no progress in:\n%s", &watch)
 	}
 }
 
@@ -128,7 +167,7 @@ func TestACommandThatCannotWorkIsRefused(t *testing.T) {
 	for _, line := range []string{
 		"--mode at", "--mode xa", "--mode none", "--refuse 2", "--clerks 0", "--seata 127.0.0.1:1", "--only stock", "extra",
 	} {
-		if err := run(t.Context(), strings.Fields(line), &bytes.Buffer{}); err == nil {
+		if err := run(t.Context(), strings.Fields(line), &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
 			t.Errorf("%s: no error", line)
 		}
 	}
