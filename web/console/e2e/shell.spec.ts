@@ -73,6 +73,22 @@ describe.each(['en', 'zh'] as const)('in %s', (lang) => {
   })
 })
 
+test('what is typed right after the key of the palette is in the palette, the first time and later', async () => {
+  const page = await open('/')
+  await shown(page)
+  // Its code is on its way for a while.
+  await page.route(/\/assets\/Palette\.js$/, (route) => setTimeout(() => void route.continue(), 300))
+  const field = page.getByRole('dialog').getByRole('combobox')
+  for (const entry of [entries[1]!, entries[2]!]) {
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type(en[entry.word])
+    await until('the field has all of it', async () => (await field.inputValue()) === en[entry.word])
+    await page.keyboard.press('Enter')
+    await until(`the page ${entry.path}`, () => path(page) === entry.path)
+    await shown(page)
+  }
+})
+
 test('the list of shortcuts opens by ?, has the letters of the pages, and closes by Escape', async () => {
   const page = await open('/')
   await shown(page)

@@ -1,10 +1,11 @@
 import { Modal, TextInput } from '@mantine/core'
-import { useState, type KeyboardEvent } from 'react'
+import { useCallback, useEffect, useState, type KeyboardEvent } from 'react'
 import { useNavigate } from 'react-router'
 import { useWords } from '@/i18n'
 import { Icon } from '@/shared/Icon.tsx'
 import { useToggleScheme } from './AccountMenu.tsx'
 import { targetsOf } from './commands.ts'
+import type { Early } from './early.ts'
 import { usePlayground } from './features.ts'
 import { entries } from './pages.ts'
 import classes from './Palette.module.css'
@@ -18,8 +19,8 @@ interface Command {
   run: () => void
 }
 
-/** Palette goes to any page or transaction by a few typed letters. */
-export default function Palette({ onClose }: { onClose: () => void }) {
+/** Palette goes to any page or transaction by a few typed letters, some of which may have been typed before it came. */
+export default function Palette({ onClose, early }: { onClose: () => void; early: Early }) {
   const t = useWords(words)
   const [text, setText] = useState('')
   const [at, setAt] = useState(0)
@@ -30,6 +31,21 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     onClose()
     command.run()
   }
+  const [entered, setEntered] = useState(false)
+  const field = useCallback(
+    (input: HTMLInputElement | null) => {
+      if (!input) return
+      input.focus({ preventScroll: true }) // the dialog does so, too, but a moment later
+      const typed = early.end()
+      if (typed.text) setText(typed.text)
+      if (typed.enter) setEntered(true)
+    },
+    [early],
+  )
+  useEffect(() => {
+    if (entered) run(commands[0])
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [entered])
   const onKey = (event: KeyboardEvent) => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
     if (step) setAt((chosen + step + commands.length) % commands.length)
@@ -49,6 +65,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       transitionProps={{ duration: 0 }}
     >
       <TextInput
+        ref={field}
         value={text}
         onChange={(event) => {
           setText(event.currentTarget.value)

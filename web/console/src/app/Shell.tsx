@@ -1,6 +1,6 @@
 import { ActionIcon, AppShell, Burger, Button, Group, Text, Tooltip } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { Suspense, useEffect } from 'react'
 import { NavLink, Outlet, useLocation, useNavigate } from 'react-router'
 import { Refused } from '@/api/client.ts'
 import { useMay, useMe } from '@/api/session.ts'
@@ -15,12 +15,10 @@ import { AccountMenu, useToggleScheme } from './AccountMenu.tsx'
 import { usePlayground } from './features.ts'
 import { useShortcuts } from './keys.ts'
 import { LiveProvider, useLive } from './live.tsx'
+import { useOverlay } from './overlay.tsx'
 import { entries, groups } from './pages.ts'
 import classes from './Shell.module.css'
 import { words } from './words.ts'
-
-const Palette = lazy(() => import('./Palette.tsx'))
-const Help = lazy(() => import('./Help.tsx'))
 
 /** Shell is what stands around every page: who is signed in, where one can go, and whether what is shown is live. */
 export function Shell() {
@@ -51,15 +49,15 @@ export function Shell() {
 function Frame() {
   const t = useWords(words)
   const [open, nav] = useDisclosure(false)
-  const [overlay, setOverlay] = useState<'palette' | 'help' | undefined>()
+  const overlay = useOverlay()
   const navigate = useNavigate()
   const location = useLocation()
   const toggleScheme = useToggleScheme()
   useEffect(() => nav.close(), [location.pathname, nav.close])
   useShortcuts({
-    '/': () => focusSearch() || setOverlay('palette'),
-    '?': () => setOverlay('help'),
-    'mod+k': () => setOverlay((was) => (was === 'palette' ? undefined : 'palette')),
+    '/': () => focusSearch() || overlay.openPalette(),
+    '?': overlay.openHelp,
+    'mod+k': overlay.togglePalette,
     T: toggleScheme,
     ...Object.fromEntries(entries.map((page) => [`g ${page.letter}`, () => void navigate(page.path)])),
   })
@@ -79,16 +77,11 @@ function Frame() {
           <img src="/icon.svg" alt="" width={24} height={24} />
           <span>{t('product')}</span>
         </NavLink>
-        <Search onOpen={() => setOverlay('palette')} />
+        <Search onOpen={overlay.openPalette} />
         <Group gap={8} wrap="nowrap" ml="auto">
           <Marks />
           <Tooltip label={t('shortcuts')}>
-            <ActionIcon
-              variant="subtle"
-              color="gray"
-              aria-label={t('shortcuts')}
-              onClick={() => setOverlay('help')}
-            >
+            <ActionIcon variant="subtle" color="gray" aria-label={t('shortcuts')} onClick={overlay.openHelp}>
               <Icon path="M2 4h12v8H2zM4 7h.1M7 7h.1M10 7h.1M5 10h6" />
             </ActionIcon>
           </Tooltip>
@@ -104,10 +97,7 @@ function Frame() {
           <Outlet />
         </Suspense>
       </AppShell.Main>
-      <Suspense>
-        {overlay === 'palette' && <Palette onClose={() => setOverlay(undefined)} />}
-        {overlay === 'help' && <Help onClose={() => setOverlay(undefined)} />}
-      </Suspense>
+      {overlay.element}
     </AppShell>
   )
 }
