@@ -91,6 +91,11 @@ func TestServerThatSaysNothingDoesNotHoldUsUp(t *testing.T) {
 	if err := r.Deregister(t.Context()); err == nil || !strings.Contains(err.Error(), "gives none") {
 		t.Errorf("deregister: %v", err)
 	}
+	r.turn <- struct{}{} // as if an attempt of Run's took longer than Deregister waits
+	if err := r.Deregister(t.Context()); err == nil || !strings.Contains(err.Error(), "gives none") {
+		t.Errorf("deregister beside an attempt that hangs: %v", err)
+	}
+	<-r.turn
 	r.Close()
 	r.Close()
 	if took := time.Since(began); took > time.Minute {

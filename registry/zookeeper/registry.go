@@ -1,6 +1,7 @@
 package zookeeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const sessionsMax = 16
 // Why a node is not entered, where it is nobody's fault.
 var (
 	errNotYet = errors.New("not entered in ZooKeeper yet")
+	errSilent = errors.New("ZooKeeper did not answer in time")
 	errLeft   = errors.New("has left the registry in ZooKeeper")
 	errClosed = errors.New("registry is closed")
 )
@@ -274,7 +276,7 @@ func (r *Registry) Deregister(ctx context.Context) error {
 	defer cancel()
 	ticker := time.NewTicker(retryFirst)
 	defer ticker.Stop()
-	last := errNotYet
+	last := error(nil)
 	for {
 		err := r.attempt(ctx)
 		if err == nil {
@@ -285,10 +287,18 @@ func (r *Registry) Deregister(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("leave the registry in ZooKeeper: %w", last)
+			return fmt.Errorf("leave the registry in ZooKeeper: %w", cmp.Or(last, r.silence()))
 		case <-ticker.C:
 		}
 	}
+}
+
+// silence says why nothing was heard of ZooKeeper in time.
+func (r *Registry) silence() error {
+	if l := r.current(); l.Away() > 0 {
+		return l.trouble(r.o.Servers)
+	}
+	return errSilent
 }
 
 // Health returns nil while the node is entered, and otherwise why it is not. A connection that is lost for less than
