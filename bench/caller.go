@@ -63,7 +63,10 @@ func (c *caller) loop() {
 			return
 		}
 		run := c.transaction
-		if c.s.w.enlist == enlistSaga {
+		switch {
+		case c.s.dtm:
+			run = c.dtmSaga
+		case c.s.w.enlist == enlistSaga:
 			run = c.saga
 		}
 		if err := run(); err != nil {
@@ -177,18 +180,21 @@ func (c *caller) end(path, xid string, began, sent int64, due bool) error {
 
 // appendBranch appends a branch to the body.
 func (c *caller) appendBranch(branch int) {
-	url := func(name, last string) {
-		c.body = append(append(c.body, `,"`...), name...)
-		c.body = append(append(c.body, `":"http://`...), c.s.participants.Addr().String()...)
-		for _, n := range []int64{int64(c.number), c.serial, int64(branch)} {
-			c.body = strconv.AppendInt(append(c.body, '/'), n, 10)
-		}
-		c.body = append(append(append(c.body, '/'), last...), '"')
-	}
-	c.body = append(c.body, `{"kind":"tcc"`...)
-	url("confirmUrl", pathConfirm)
-	url("cancelUrl", pathCancel)
+	c.body = append(c.body, `{"kind":"tcc",`...)
+	c.appendURL("confirmUrl", branch, pathConfirm)
+	c.body = append(c.body, ',')
+	c.appendURL("cancelUrl", branch, pathCancel)
 	c.body = append(c.body, `,"payload":{"order":4711,"amount":100}}`...)
+}
+
+// appendURL appends a member with the URL of a branch to the body.
+func (c *caller) appendURL(name string, branch int, last string) {
+	c.body = append(append(append(c.body, '"'), name...), `":"http://`...)
+	c.body = append(c.body, c.s.participants.Addr().String()...)
+	for _, n := range []int64{int64(c.number), c.serial, int64(branch)} {
+		c.body = strconv.AppendInt(append(c.body, '/'), n, 10)
+	}
+	c.body = append(append(append(c.body, '/'), last...), '"')
 }
 
 // post sends the body to a path and returns the answer, which must have the status.

@@ -53,7 +53,9 @@ func startClients(s *server, o options) (*fleet, error) {
 	}
 	f := &fleet{clock: newClock(), stop: make(chan struct{}), faults: make(chan error, 8)}
 	var err error
-	f.services, err = startServices(f, s.http, o.seed)
+	if f.services, err = startServices(f, s.http, o.seed); err == nil {
+		f.services.dtm = s.name == dtmName
+	}
 	return f, err
 }
 

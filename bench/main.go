@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			return err
 		}
 	}
-	if o.concord == "" && o.seataClasspath == "" {
+	if o.concord == "" && o.seataClasspath == "" && (o.dtm == "" || o.suite == suitePeer) {
 		dir, err := os.MkdirTemp(o.dir, "bench-build-")
 		if err != nil {
 			return err
@@ -62,6 +62,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	s := suite{o: o, out: out, start: startConcord}
 	if o.seataClasspath != "" {
 		s.start = startSeata
+	}
+	if o.dtm != "" && o.suite != suitePeer {
+		s.start = startDTM
 	}
 	if o.store == storeMySQL || o.suite == suiteCluster {
 		on := &cluster{}

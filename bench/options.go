@@ -46,6 +46,7 @@ type options struct {
 	// database are global variables of MariaDB, as "name=value", that differ from its defaults.
 	database string
 
+	dtm            string
 	seataClasspath string
 	seataMain      string
 	seataHeap      string
@@ -60,6 +61,7 @@ and prints what it measured.
   go run ./bench -suite short            about 3 minutes: closed loop AT and TCC, a short ladder, 100,000 live
   go run ./bench -suite full             everything, about 20 minutes
   go run ./bench -suite closed           one of: closed, sustained, ladder, live, lists, mix, connections, http, sagas
+  go run ./bench -suite peer -dtm BINARY sagas here and on DTM in turns, about 6 minutes
   go run ./bench -suite cluster          MySQL (MariaDB) and RocketMQ: publication on and off in turns, half load
   go run ./bench -store mysql -mq off    one cell on MySQL without publication
   go run ./bench -inflight 64 -kind tcc  one closed-loop cell
@@ -84,7 +86,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&o.suite, "suite", "", "run these cells: short, full, closed, sustained, ladder, live, lists, mix, "+
-		"connections, http, sagas, cluster")
+		"connections, http, sagas, peer, cluster")
 	flags.StringVar(&o.concord, "concord", "", "server binary; built from the working tree if empty")
 	flags.StringVar(&o.serverFlags, "server-flags", "", "more flags for concord serve, separated by blanks")
 	flags.StringVar(&o.dir, "dir", defaultDir(), "where data directories are made; a real disk, to measure fsync")
@@ -117,6 +119,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags.BoolVar(&o.consume, "consume", false, "with -mq rocketmq: read the commit topic and measure its delay")
 	flags.StringVar(&o.database, "database", "", "with -store mysql: variables to set on MariaDB, as name=value ...")
 	flags.StringVar(&o.scripts, "parts", ".ci/parts", "directory of mariadb.sh and rocketmq.sh")
+	flags.StringVar(&o.dtm, "dtm", "", "binary of a DTM server to measure: instead with -kind saga, beside in suite peer")
 	flags.StringVar(&o.seataClasspath, "seata-classpath", "", "class path of a Seata server to measure instead: seata.go")
 	flags.StringVar(&o.seataMain, "seata-main", "io.seata.server.ServerApplication", "its main class")
 	flags.StringVar(&o.seataHeap, "seata-heap", "2g", "heap of that server")
@@ -151,6 +154,8 @@ func (o options) validate() error {
 		return fmt.Errorf("keys must not be negative")
 	case o.store != storeMySQL && (o.mq != mqOff || o.nodes != 1), o.consume && o.mq != mqRocket, o.nodes < 1:
 		return errParts
+	case o.suite == suitePeer && o.dtm == "", o.suite == "" && o.dtm != "" && o.w.enlist != enlistSaga:
+		return fmt.Errorf("-dtm BINARY goes with -suite peer or -kind saga")
 	case o.store != storeMySQL && o.store != "pebble" || o.mq != mqOff && o.mq != mqRocket:
 		return fmt.Errorf("store is pebble or mysql, mq is off or rocketmq")
 	case o.w.enlist != "" && (o.rate > 0 || o.held > 0 || o.store == storeMySQL):

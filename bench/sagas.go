@@ -68,14 +68,8 @@ func (s *services) publish(steps int) error {
 // saga runs one saga: it is started, and over for the driver when its last step is called. What then happens to it is
 // compared with the server's numbers, and looked at for the last one of each caller.
 func (c *caller) saga() error {
-	now := c.s.clock.now()
-	c.mu.Lock()
-	c.serial++
-	c.rollback, c.deciding, c.xid = false, true, ""
-	clear(c.calls)
-	c.tally.Begun++
-	c.mu.Unlock()
-	began := now
+	began := c.s.clock.now()
+	c.begin()
 	if err := c.conn.SetDeadline(time.Now().Add(4 * requestWait)); err != nil {
 		return err
 	}
@@ -96,13 +90,29 @@ func (c *caller) saga() error {
 	case <-late.C:
 		return fmt.Errorf("the last step of saga %s was not called within %s", xid, requestWait)
 	}
-	now = c.s.clock.now()
+	c.ended(xid, began, started)
+	return nil
+}
+
+// begin notes that a saga begins.
+func (c *caller) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.serial++
+	c.rollback, c.deciding, c.xid = false, true, ""
+	clear(c.calls)
+	c.tally.Begun++
+}
+
+// ended takes a saga into account that began and was answered at these times, and whose last step was called.
+func (c *caller) ended(xid string, began, answered int64) {
+	now := c.s.clock.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.xid = xid
 	if c.s.window.contains(began) {
-		c.lat.begin.record(began, started)
-		c.lat.end.record(started, now)
+		c.lat.begin.record(began, answered)
+		c.lat.end.record(answered, now)
 		c.lat.whole.record(began, now)
 		c.lat.finished.record(began, now)
 	}
@@ -118,7 +128,6 @@ func (c *caller) saga() error {
 		c.tally.AnsweredIn++
 		c.tally.FinishedIn++
 	}
-	return nil
 }
 
 // awaitEnd asks for a transaction, again until it has ended if it is a saga: its last step was called, and the decision

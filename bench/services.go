@@ -17,6 +17,7 @@ import (
 type services struct {
 	clock  clock
 	target string // the coordinator's HTTP address
+	dtm    bool   // it is a DTM server
 	// participants answers the coordinator; its address is in the URLs of the branches.
 	participants net.Listener
 	running      sync.WaitGroup
@@ -102,7 +103,7 @@ func (s *services) reset(w workload, from, to int64) {
 func (s *services) start(n int, limit int64) error {
 	s.limit = limit
 	s.stopped.Store(false)
-	if s.w.enlist == enlistSaga {
+	if s.w.enlist == enlistSaga && !s.dtm {
 		if err := s.publish(s.w.branches); err != nil {
 			return err
 		}
@@ -277,6 +278,12 @@ func (s *services) check() []string {
 		}
 		if err := c.conn.SetDeadline(time.Now().Add(requestWait)); err != nil {
 			return append(faults, err.Error())
+		}
+		if s.dtm {
+			if err := c.dtmEnd(); err != nil {
+				faults = append(faults, err.Error())
+			}
+			continue
 		}
 		status, body, err := c.awaitEnd()
 		want := outcomeText(c.rollback)

@@ -32,6 +32,7 @@ func (s *suite) run(ctx context.Context) error {
 		"connections": {s.connections},
 		"http":        {s.services},
 		"sagas":       {s.sagas},
+		suitePeer:     {s.peer},
 		suiteCluster:  {s.cluster},
 		"short":       {s.shorten, s.closed, s.ladder, s.live},
 		"full":        {s.closed, s.ladder, s.sustained, s.mix, s.connections, s.live, s.lists},
@@ -55,22 +56,27 @@ func (s *suite) shorten(context.Context) error {
 }
 
 // fresh runs a cell on a server of its own.
-func (s *suite) fresh(ctx context.Context, c cell) (err error) {
+func (s *suite) fresh(ctx context.Context, c cell) error {
+	_, err := s.measure(ctx, c)
+	return err
+}
+
+// measure runs a cell on a server of its own and returns what it gave.
+func (s *suite) measure(ctx context.Context, c cell) (r result, err error) {
 	b, err := newBench(ctx, s.o, s.start)
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	if c.held > 0 {
 		if err := s.hold(ctx, b, c.held); err != nil {
-			return err
+			return r, err
 		}
 		if err := b.settle(ctx); err != nil {
-			return err
+			return r, err
 		}
 	}
-	_, err = s.on(ctx, b, c)
-	return err
+	return s.on(ctx, b, c)
 }
 
 // on runs a cell on a server and reports it.
