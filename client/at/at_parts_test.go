@@ -269,27 +269,6 @@ func TestWhatSavepointsUndoIsInNoUndoLog(t *testing.T) {
 	}
 }
 
-func TestSeveralStatementsOfATextAreAllUndone(t *testing.T) {
-	t.Parallel()
-	s := setup(t, accounts, "INSERT INTO account VALUES (1, 'a', 10), (2, 'b', 20)")
-	s.config.MultiStatements, s.config.InterpolateParams = true, true
-	db := opened(t, s.client, s.config, at.Options{Resource: "multi"})
-	ctx, xid := begin(t, s.client)
-	mustExecIn(t, ctx, db, "UPDATE account SET balance = ? WHERE id = ?; DELETE FROM account WHERE id = ?;", 1, 1, 2)
-	if diff := cmp.Diff([]string{`"1" "a" "1.00"`}, rowsOf(t, s.plain, "SELECT * FROM account")); diff != "" {
-		t.Errorf("phase one (-want +got)\n%s", diff)
-	}
-	_, err := db.ExecContext(ctx, "DELETE FROM account WHERE id = 1; DROP TABLE account")
-	if refused := (*statement.RefusedError)(nil); !errors.As(err, &refused) {
-		t.Errorf("a text with a refused statement: %v", err)
-	}
-	s.end(t, xid, false)
-	want := []string{`"1" "a" "10.00"`, `"2" "b" "20.00"`}
-	if diff := cmp.Diff(want, rowsOf(t, s.plain, "SELECT * FROM account ORDER BY id")); diff != "" {
-		t.Errorf("after rollback (-want +got)\n%s", diff)
-	}
-}
-
 func TestWhatCannotBeUndoneIsRefusedAndTheTransactionGoesOn(t *testing.T) {
 	t.Parallel()
 	s := setup(t, accounts, "CREATE TABLE nokey (a INT)", "INSERT INTO account VALUES (1, 'a', 10)")

@@ -49,7 +49,7 @@ func (c *conn) execGlobal(ctx context.Context, k call) (result driver.Result, er
 	return result, nil
 }
 
-// queryGlobal is execGlobal for statements that return rows.
+// queryGlobal is execGlobal for statements that return rows. Of several statements in a text all or none are ours.
 func (c *conn) queryGlobal(ctx context.Context, k call) (driver.Rows, error) {
 	list, err := c.parse(ctx, k.text)
 	if err != nil {
@@ -66,7 +66,10 @@ func (c *conn) queryGlobal(ctx context.Context, k call) (driver.Rows, error) {
 		}
 		return k.query(ctx)
 	}
-	if len(list) != 1 || list[0].Kind() != statement.SelectForUpdate {
+	if err := statement.RefuseQuery(k.text, list); err != nil {
+		return nil, err
+	}
+	if list[0].Kind() != statement.SelectForUpdate {
 		if _, err := c.execGlobal(ctx, k); err != nil {
 			return nil, err
 		}

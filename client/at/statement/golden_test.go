@@ -65,7 +65,7 @@ func fixtures() statement.Tables {
 }
 
 // TestPlans reads testdata/plans: a text of SQL and what is made of it. Arguments are given as args=(i:1, s:text, nil),
-// an image's keys are invented.
+// an image's keys are invented. With "query" it is asked for rows.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	datadriven.Walk(t, "testdata/plans", func(t *testing.T, path string) {
@@ -81,7 +81,12 @@ func TestPlans(t *testing.T) {
 				}
 			}
 			var b strings.Builder
-			for i, s := range statement.NewCache(options).Parse(d.Input) {
+			parsed := statement.NewCache(options).Parse(d.Input)
+			if d.HasArg("query") {
+				refusal(&b, statement.RefuseQuery(d.Input, parsed))
+				return b.String()
+			}
+			for i, s := range parsed {
 				if i > 0 {
 					b.WriteString("---\n")
 				}
@@ -134,16 +139,8 @@ func describe(b *strings.Builder, s *statement.Statement, all []driver.NamedValu
 	}
 	b.WriteString("\n")
 	args := s.Args(all)
-	var refused *statement.RefusedError
-	if err := s.Refuse(tables, args); errors.As(err, &refused) {
-		fmt.Fprintf(b, "refused: %s", refused.Reason)
-		if refused.Detail != "" && refused.Reason != statement.ReasonSyntax {
-			fmt.Fprintf(b, " (%s)", refused.Detail)
-		}
-		b.WriteString("\n")
-		return
-	} else if err != nil {
-		fmt.Fprintf(b, "error: %v\n", err)
+	if err := s.Refuse(tables, args); err != nil {
+		refusal(b, err)
 		return
 	}
 	before, err := s.Before(tables, args)
@@ -155,6 +152,21 @@ func describe(b *strings.Builder, s *statement.Statement, all []driver.NamedValu
 	if s.Kind().Changes() {
 		after, err := s.After(tables, args, images, statement.Result{LastID: 100, Affected: int64(2 * len(images))})
 		queries(b, "after", after, err)
+	}
+}
+
+// refusal writes why something is refused, or that it is not.
+func refusal(b *strings.Builder, err error) {
+	var refused *statement.RefusedError
+	switch {
+	case err == nil:
+		b.WriteString("runs\n")
+	case !errors.As(err, &refused):
+		fmt.Fprintf(b, "error: %v\n", err)
+	case refused.Detail != "" && refused.Reason != statement.ReasonSyntax:
+		fmt.Fprintf(b, "refused: %s (%s)\n", refused.Reason, refused.Detail)
+	default:
+		fmt.Fprintf(b, "refused: %s\n", refused.Reason)
 	}
 }
 

@@ -52,6 +52,7 @@ const (
 	ReasonUniqueUnknown
 	ReasonUniquePartial
 	ReasonPositionalArguments
+	ReasonSeveral
 )
 
 // explanation is what people are told.
@@ -128,6 +129,9 @@ var reasons = map[Reason]explanation{
 		"select the row FOR UPDATE, then insert or update it"},
 	ReasonPositionalArguments: {"arguments", "its arguments do not fit the question marks",
 		"pass one positional argument for each question mark"},
+	ReasonSeveral: {"several",
+		"rows are asked of a text of several statements, one of which changes or locks something and so runs by itself",
+		"use Exec, or one Query for each statement"},
 }
 
 // String returns the reason's name, which does not change between versions.

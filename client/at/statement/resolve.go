@@ -18,6 +18,25 @@ type target struct {
 
 func missing(r reference) error { return fmt.Errorf("metadata of %s is missing", r.full()) }
 
+// RefuseQuery tells why a text can't be asked for rows, although each of its statements might run: where one of several
+// changes or locks something, each runs by itself, and what they return is not the one answer of the database that has
+// the rows of all. An error is a *RefusedError.
+func RefuseQuery(text string, statements []*Statement) error {
+	if len(statements) < 2 {
+		return nil
+	}
+	var several error
+	for _, s := range statements {
+		switch {
+		case s.refused != nil:
+			return s.refused // in whatever way it is sent
+		case s.kind != Other && several == nil:
+			several = refuse(text, ReasonSeveral, s.kind.String())
+		}
+	}
+	return several
+}
+
 // Refuse returns a *RefusedError if the statement can't run in a global transaction, and ErrStale if the metadata is
 // older than the statement. It is asked before anything runs. Without arguments it judges what can be judged without
 // them, which is what Prepare wants; Before judges again.
