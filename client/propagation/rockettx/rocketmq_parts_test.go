@@ -57,12 +57,15 @@ func broker(t *testing.T) string {
 }
 
 // What a producer sends alone, what it sends in a batch, and what comes again after a refusal: each message is consumed
-// in the transaction that it was sent in.
-func TestRocketMQCarriesTheTransaction(t *testing.T) {
+// in the transaction and the trace that it was sent in.
+func TestRocketMQCarriesTransactionAndTrace(t *testing.T) {
 	t.Parallel()
 	rlog.SetLogLevel("error")
 	names := []string{broker(t)}
-	type seen struct{ body, xid string }
+	type seen struct {
+		body, xid string
+		trace     byte
+	}
 	consumed := make(chan seen, 100)
 	refused := map[string]bool{}
 	c, err := rocketmq.NewPushConsumer(consumer.WithNameServer(names), consumer.WithGroupName("stock"),
@@ -76,7 +79,7 @@ func TestRocketMQCarriesTheTransaction(t *testing.T) {
 				refused[body] = true // orderly consumption has one goroutine for the one queue
 				return consumer.SuspendCurrentQueueAMoment, nil
 			}
-			consumed <- seen{string(m.Body), client.XID(ctx)}
+			consumed <- seen{string(m.Body), client.XID(ctx), traceOf(ctx)}
 			return consumer.ConsumeSuccess, nil
 		}))
 	if err != nil {
@@ -99,22 +102,27 @@ func TestRocketMQCarriesTheTransaction(t *testing.T) {
 	}
 	message := func(body string) *primitive.Message { return primitive.NewMessage("reserve", []byte(body)) }
 	send(t.Context(), message("none"))
-	send(client.WithXID(t.Context(), "h:1:1"), message("alone"))
-	send(client.WithXID(t.Context(), "h:1:2"), message("again"))
+	send(traced(client.WithXID(t.Context(), "h:1:1"), 1), message("alone"))
+	send(traced(client.WithXID(t.Context(), "h:1:2"), 2), message("again"))
 	one, two := message("batch one"), message("batch two")
-	rockettx.Inject(client.WithXID(t.Context(), "h:1:3"), one)
-	rockettx.Inject(client.WithXID(t.Context(), "h:1:4"), two)
+	rockettx.Inject(traced(client.WithXID(t.Context(), "h:1:3"), 3), one)
+	rockettx.Inject(traced(client.WithXID(t.Context(), "h:1:4"), 4), two)
 	send(t.Context(), one, two)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Shutdown() }()
-	want := map[string]string{"none": "", "alone": "h:1:1", "again": "h:1:2", "batch one": "h:1:3", "batch two": "h:1:4"}
+	want := map[string]seen{}
+	for _, s := range []seen{
+		{"none", "", 0}, {"alone", "h:1:1", 1}, {"again", "h:1:2", 2}, {"batch one", "h:1:3", 3}, {"batch two", "h:1:4", 4},
+	} {
+		want[s.body] = s
+	}
 	for range len(want) {
 		select {
 		case s := <-consumed:
-			if xid, ok := want[s.body]; !ok || s.xid != xid {
-				t.Errorf("%q was consumed in %q", s.body, s.xid)
+			if w, ok := want[s.body]; !ok || s != w {
+				t.Errorf("%q was consumed in %q and trace %d", s.body, s.xid, s.trace)
 			}
 			delete(want, s.body)
 		case <-time.After(patience):
