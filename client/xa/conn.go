@@ -48,7 +48,11 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if xidOf(ctx) == "" || opts.ReadOnly {
 		return c.Conn.BeginTx(ctx, opts)
 	}
-	return c.begin(ctx, opts)
+	whole := false
+	defer c.dropUnless(&whole)
+	t, err := c.begin(ctx, opts)
+	whole = true
+	return t, err
 }
 
 // Begin implements [driver.Conn]; it has no context and so no global transaction.
@@ -86,6 +90,17 @@ func (c *conn) exec(ctx context.Context, query string, run func(context.Context)
 	if xid == "" {
 		return run(ctx)
 	}
+	whole := false
+	defer c.dropUnless(&whole)
+	result, err := c.execAlone(ctx, query, run, args)
+	whole = true
+	return result, err
+}
+
+// execAlone runs a statement in a branch of its own.
+func (c *conn) execAlone(ctx context.Context, query string, run func(context.Context) (driver.Result, error),
+	args []driver.NamedValue,
+) (driver.Result, error) {
 	t, err := c.begin(ctx, driver.TxOptions{})
 	if err != nil {
 		return nil, err
@@ -137,6 +152,15 @@ func (c *conn) query(ctx context.Context, query string, run func(context.Context
 	if !direct {
 		return nil, driver.ErrSkip // database/sql prepares it, and asks again
 	}
+	whole := false
+	defer c.dropUnless(&whole)
+	rows, err := c.queryAlone(ctx, run)
+	whole = true
+	return rows, err
+}
+
+// queryAlone runs a statement in a branch of its own.
+func (c *conn) queryAlone(ctx context.Context, run func(context.Context) (driver.Rows, error)) (driver.Rows, error) {
 	t, err := c.begin(ctx, driver.TxOptions{})
 	if err != nil {
 		return nil, err
@@ -189,6 +213,19 @@ func (c *conn) leave() sqlwrap.Conn {
 		return littered{inner}
 	}
 	return inner
+}
+
+// dropUnless ends the connection if what it is deferred by has panicked, and with it a branch that is open: nobody has
+// a driver.Tx to roll it back, a [sql.Conn] would go on in it, and a connection whose BeginTx, Commit or Rollback has
+// panicked never comes back from database/sql.
+func (c *conn) dropUnless(whole *bool) {
+	if *whole {
+		return
+	}
+	_ = c.leave().Close() // the server rolls back what is not prepared
+	if c.tx != nil {
+		_ = c.tx.Rollback() // reaches only the coordinator
+	}
 }
 
 // littered is a connection with prepared statements that nobody will close, such as those of a [sql.Tx], which are

@@ -112,10 +112,20 @@ func (t *tx) belongs(xid string) error {
 // Commit implements [driver.Tx]: it prepares the branch. A nil error means that the branch is prepared, or that it had
 // nothing to prepare.
 func (t *tx) Commit() error {
-	c, x, k := t.conn, t.conn.x, t.branch.key
+	c := t.conn
 	if c.tx != t {
 		return sql.ErrTxDone
 	}
+	whole := false
+	defer c.dropUnless(&whole)
+	err := t.commit()
+	whole = true
+	return err
+}
+
+// commit is Commit of the branch that is open.
+func (t *tx) commit() error {
+	c, x, k := t.conn, t.conn.x, t.branch.key
 	ctx, cancel := t.bounded()
 	defer cancel()
 	if open := time.Since(t.branch.started); open > x.o.BranchTimeout {
@@ -199,6 +209,8 @@ func (t *tx) Rollback() error {
 	if t.conn.tx != t {
 		return sql.ErrTxDone
 	}
+	whole := false
+	defer t.conn.dropUnless(&whole)
 	ctx, cancel := t.bounded()
 	defer cancel()
 	// The branch may have been ended already, by us or by the server.
@@ -207,6 +219,7 @@ func (t *tx) Rollback() error {
 		t.conn.x.o.Logger.Debug("connection closed to roll a branch back", "xid", t.branch.key.xid,
 			"branch", t.branch.key.branch, "err", err)
 	}
+	whole = true
 	return nil
 }
 

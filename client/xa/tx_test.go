@@ -26,6 +26,7 @@ type wire struct {
 	mu     sync.Mutex
 	sent   []string
 	fail   map[string]error // by the beginning of a statement
+	boom   string           // beginning of the statement at which the driver panics
 	closed bool
 }
 
@@ -40,6 +41,9 @@ func (w *wire) ExecContext(_ context.Context, query string, _ []driver.NamedValu
 		short += " ONE PHASE"
 	}
 	w.sent = append(w.sent, short)
+	if w.boom != "" && strings.HasPrefix(query, w.boom) {
+		panic("boom")
+	}
 	for prefix, err := range w.fail {
 		if strings.HasPrefix(query, prefix) {
 			return nil, err
@@ -70,11 +74,21 @@ var errPlain = errors.New("a transaction of the driver")
 // desk is a coordinator that writes down what it is told.
 type desk struct {
 	refuse   error
+	boom     string // "register" or "report" panics
 	reported []seata.BranchStatus
 }
 
-func (d *desk) RegisterBranch(context.Context, client.Branch) (int64, error) { return 7, d.refuse }
+func (d *desk) RegisterBranch(context.Context, client.Branch) (int64, error) {
+	if d.boom == "register" {
+		panic("boom")
+	}
+	return 7, d.refuse
+}
+
 func (d *desk) ReportBranch(_ context.Context, _ client.Branch, status seata.BranchStatus) error {
+	if d.boom == "report" {
+		panic("boom")
+	}
 	d.reported = append(d.reported, status)
 	return nil
 }
