@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -103,7 +104,7 @@ func TestEachFormIsDoneByCommitAndUndoneByRollback(t *testing.T) {
 	t.Parallel()
 	for _, f := range forms {
 		for _, commit := range []bool{true, false} {
-			for _, how := range []string{"autocommit", "transaction", "interpolated"} {
+			for _, how := range []string{"autocommit", "transaction", "interpolated", "prepared", "prepared transaction"} {
 				t.Run(fmt.Sprintf("%s/%s/commit=%t", f.name, how, commit), func(t *testing.T) {
 					t.Parallel()
 					s := setup(t, accounts, "CREATE TABLE account_note (id INT PRIMARY KEY, account INT, note VARCHAR(20))",
@@ -139,18 +140,37 @@ func TestEachFormIsDoneByCommitAndUndoneByRollback(t *testing.T) {
 type otherName struct{ *client.Client }
 
 func doForm(ctx context.Context, db *sql.DB, how string, run func(context.Context, runner) (sql.Result, error)) error {
-	if how != "transaction" {
-		_, err := run(ctx, db)
+	how, prepared := strings.CutPrefix(how, "prepared")
+	as := func(r runner) runner {
+		if prepared {
+			return preparing{r}
+		}
+		return r
+	}
+	if !strings.HasSuffix(how, "transaction") {
+		_, err := run(ctx, as(db))
 		return err
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if _, err := run(context.Background(), tx); err != nil { // the xid is bound to the transaction
+	if _, err := run(context.Background(), as(tx)); err != nil { // the xid is bound to the transaction
 		return errors.Join(err, tx.Rollback())
 	}
 	return tx.Commit()
+}
+
+// preparing runs statements that the user prepares.
+type preparing struct{ runner }
+
+func (p preparing) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	stmt, err := p.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	result, err := stmt.ExecContext(ctx, args...)
+	return result, errors.Join(err, stmt.Close())
 }
 
 func TestGeneratedKeysAreThoseOfTheBareDriverAndAreUndone(t *testing.T) {

@@ -95,6 +95,7 @@ func mustExec(t testing.TB, db *sql.DB, query string, args ...any) sql.Result {
 type runner interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 }
 
 func mustExecIn(t testing.TB, ctx context.Context, db runner, query string, args ...any) sql.Result {
