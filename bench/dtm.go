@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -19,6 +20,10 @@ import (
 
 // startDTM starts a DTM server.
 func startDTM(ctx context.Context, o options) (*server, error) {
+	binary, err := filepath.Abs(o.dtm) // it runs in a directory of its own
+	if err != nil {
+		return nil, err
+	}
 	s := &server{name: dtmName, durability: "fsync", pinTo: o.pinServer}
 	if err := s.prepare(o.dir); err != nil {
 		return nil, err
@@ -32,7 +37,7 @@ func startDTM(ctx context.Context, o options) (*server, error) {
 		return s, err
 	}
 	s.start = func(s *server) *exec.Cmd {
-		c := exec.Command(o.dtm)
+		c := exec.Command(binary)
 		c.Dir = s.dir // where it makes its file
 		c.Env = append([]string{"STORE_DRIVER=boltdb", "LOG_LEVEL=error"}, os.Environ()...)
 		c.Env = append(c.Env, "HTTP_PORT="+port, "GRPC_PORT="+grpc)
@@ -100,7 +105,8 @@ func (c *caller) dtmEnd() error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Contains(body, []byte(`"status":"`+dtmDone+`"`)) {
+	var answer struct{ Transaction struct{ Status string } } // that of the steps is beside it
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Transaction.Status != dtmDone {
 		return fmt.Errorf("saga %s has not ended: %.300s", c.xid, body)
 	}
 	return nil

@@ -52,7 +52,7 @@ func (f *fakeDTM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if f.gids[r.URL.Query().Get("gid")] && !f.forgetsEnd {
 			status = "succeed"
 		}
-		_, _ = fmt.Fprintf(w, `{"transaction":{"status":%q}}`, status) // as above
+		_, _ = fmt.Fprintf(w, `{"branches":[{"status":"succeed"}],"transaction":{"status":%q}}`, status) // as above
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
@@ -101,7 +101,8 @@ func TestDTMIsMeasuredWithSagasOnly(t *testing.T) {
 	t.Parallel()
 	for args, ok := range map[string]bool{
 		"-dtm x -kind saga": true, "-dtm x -suite peer": true,
-		"-dtm x": false, "-suite peer": false, "-dtm x -kind tcc": false,
+		"-dtm x": false, "-suite peer": false, "-dtm x -kind tcc": false, "-suite closed -dtm x": false,
+		"-suite sagas -dtm x": true, "-suite peer -dtm x -seata-classpath y": false,
 	} {
 		if _, err := parseOptions(strings.Fields(args), &strings.Builder{}); (err == nil) != ok {
 			t.Errorf("%s: %v", args, err)

@@ -154,8 +154,8 @@ func (o options) validate() error {
 		return fmt.Errorf("keys must not be negative")
 	case o.store != storeMySQL && (o.mq != mqOff || o.nodes != 1), o.consume && o.mq != mqRocket, o.nodes < 1:
 		return errParts
-	case o.suite == suitePeer && o.dtm == "", o.suite == "" && o.dtm != "" && o.w.enlist != enlistSaga:
-		return fmt.Errorf("-dtm BINARY goes with -suite peer or -kind saga")
+	case !o.dtmFits():
+		return fmt.Errorf("-dtm BINARY goes with -suite peer or sagas, or -kind saga, and with no other server")
 	case o.store != storeMySQL && o.store != "pebble" || o.mq != mqOff && o.mq != mqRocket:
 		return fmt.Errorf("store is pebble or mysql, mq is off or rocketmq")
 	case o.w.enlist != "" && (o.rate > 0 || o.held > 0 || o.store == storeMySQL):
@@ -168,6 +168,15 @@ func (o options) validate() error {
 		return fmt.Errorf("window must be positive")
 	}
 	return nil
+}
+
+// dtmFits tells whether there is a DTM server where one is needed, and none where it could not be driven.
+func (o options) dtmFits() bool {
+	if o.dtm == "" {
+		return o.suite != suitePeer
+	}
+	sagas := o.suite == suitePeer || o.suite == "sagas" || o.suite == "" && o.w.enlist == enlistSaga
+	return sagas && o.seataClasspath == "" && o.store != storeMySQL
 }
 
 // defaultDir is a directory that is on a disk on most machines, unlike /tmp.

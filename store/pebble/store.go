@@ -12,7 +12,6 @@ import (
 	cockroach "github.com/cockroachdb/pebble"
 	"github.com/cockroachdb/pebble/vfs"
 
-	"github.com/concord-tx/concord/internal/datasync"
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/store/intern"
@@ -25,7 +24,6 @@ type Store struct {
 	dir    string
 	db     *cockroach.DB
 	cache  *cockroach.Cache
-	syncer datasync.Syncer
 	unlock func() error
 	names  intern.Names
 	hasher rowHasher
@@ -99,13 +97,9 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	}
 	// Pebble reserves its memtables' bytes out of the cache; without this there would be none left for blocks.
 	s.cache = cockroach.NewCache(o.CacheBytes + memTablesMax*int64(o.MemTableBytes))
-	if o.FS == vfs.Default {
-		o.FS = syncFS{o.FS, &s.syncer}
-	}
 	s.db, err = cockroach.Open(dir, pebbleOptions(o, s.cache, s.fail))
 	if err != nil {
 		s.cache.Unref()
-		s.syncer.Close()
 		return nil, errors.Join(fmt.Errorf("open data directory %s: %w", dir, damaged(err)), unlock())
 	}
 	if err := s.recover(ctx); err != nil {
@@ -164,7 +158,6 @@ func (s *Store) Close() error {
 func (s *Store) closeFiles() error {
 	err := s.db.Close()
 	s.cache.Unref()
-	s.syncer.Close()
 	if err != nil {
 		err = fmt.Errorf("close data directory: %w", err)
 	}
