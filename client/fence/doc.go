@@ -10,8 +10,9 @@
 //
 // A fence is one record for each part of a transaction, written in the same local transaction as the business's own
 // rows. [Decide] is the whole of its logic: a pure table from what is recorded and what has come to what is to be
-// recorded and whether the work is to be run, skipped, or refused. Stores carry it out: package sqlfence for any
-// database/sql, with the table of Seata for Java on MySQL, and package redisfence.
+// recorded and whether the work is to be run, skipped, or refused. Stores carry it out: package sqlfence on MySQL and
+// MariaDB, with the table of Seata for Java, on PostgreSQL and on SQLite (those two are tested on a database in memory,
+// and were tried by hand); and package redisfence.
 //
 // The packages httpfence, ginfence, eventfence and rocketfence put a [Barrier] in front of handlers.
 //
