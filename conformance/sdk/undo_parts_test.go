@@ -235,6 +235,11 @@ func TestEachUndoesWhatTheOtherWrote(t *testing.T) {
 			for _, statements := range append(changes(), joins()...) {
 				branch(t, db, xid, statements)
 			}
+			branch(t, db, xid, []string{"DELETE FROM large WHERE id < 3"}) // 180 kB that cannot be compressed
+			if n := s.count("SELECT COUNT(*) FROM undo_log WHERE context LIKE '%compressorType=ZIP'" +
+				" AND LENGTH(rollback_info) > 65536"); n != 1 {
+				t.Errorf("%d undo logs of Go are compressed", n)
+			}
 			if s.rows() == want {
 				t.Error("Go has changed nothing")
 			}
