@@ -396,6 +396,32 @@ func TestAnswersMeanWhatTheRulesSay(t *testing.T) {
 	}
 }
 
+const shapes = `
+saga: 1
+name: shapes
+steps:
+  - id: pay
+    call: {url: http://pay}
+    result: [{when: body.state == "no", is: refused}, {when: 'body?.state != "paid"', is: unknown}]
+    readOnly: true
+`
+
+// A rule that cannot be computed does not fit; with ?. it can be computed for any answer.
+func TestRulesMeetAnswersOfAnyShape(t *testing.T) {
+	t.Parallel()
+	w := run(t, shapes, "", nil)
+	p := w.rules.Planners.Planner(nil)
+	for answer, want := range map[string]txn.Result{
+		`{"state":"paid"}`: txn.ResultDone, `{"state":"no"}`: txn.ResultRefused, `{"state":7}`: txn.ResultFailed,
+		`{}`: txn.ResultFailed, "": txn.ResultFailed, `null`: txn.ResultFailed,
+	} {
+		v := p.Judge(w.g, w.g.Branches[0], txn.Reply{Op: txn.Forward, Code: 200, Answer: answer})
+		if v.Result != want {
+			t.Errorf("%s: %v, want %v", answer, v.Result, want)
+		}
+	}
+}
+
 func TestTheDeadline(t *testing.T) {
 	t.Parallel()
 	for _, on := range []string{"compensate", "forward"} {
