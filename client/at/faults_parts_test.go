@@ -114,31 +114,6 @@ func (s *scene) cutWhile(
 	return commands, failed
 }
 
-func TestADatabaseThatDiesBeforeTheUndoLogHasDoneNothing(t *testing.T) {
-	t.Parallel()
-	database := clienttest.NewMariaDB(t)
-	s := &scene{server: clienttest.Start(t)}
-	s.client = clienttest.Open(t, s.server.Addr())
-	s.config = parsed(t, database.Database(t))
-	s.plain = bare(t, s.config)
-	for _, q := range []string{undoTable(t), accounts, "INSERT INTO account VALUES (1, 'a', 10)"} {
-		mustExec(t, s.plain, q)
-	}
-	// The database dies when the coordinator has registered the branch: the undo log can't be written.
-	dying := &intercepted{Client: s.client, after: func() { database.Kill(t) }}
-	s.db = opened(t, dying, s.config, at.Options{EndTimeout: 5 * time.Second})
-	ctx, xid := begin(t, s.client)
-	if err := work(ctx, s.db); err == nil {
-		t.Error("the commit says that all is well")
-	}
-	database.Start(t)
-	clienttest.Eventually(t, "the database answers", func() bool { return s.plain.PingContext(t.Context()) == nil })
-	s.end(t, xid, false)
-	if diff := cmp.Diff([]string{`"10.00"`}, rowsOf(t, s.plain, balance)); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-}
-
 // intercepted is a client around whose registrations something happens.
 type intercepted struct {
 	*client.Client
