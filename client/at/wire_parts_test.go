@@ -25,7 +25,8 @@ type wire struct {
 	after bool // the command still reaches the database, its answer does not come back
 	seen  int  // commands since it was armed
 	fired bool
-	gone  bool // new connections are refused
+	call  func() // instead of a cut, if it is not nil
+	gone  bool   // new connections are refused
 }
 
 func newWire(t testing.TB, target string) *wire {
@@ -50,7 +51,15 @@ func (w *wire) addr() string { return w.listener.Addr().String() }
 func (w *wire) cut(n int, after bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.armed, w.left, w.after, w.seen, w.fired = true, n, after, 0, false
+	w.armed, w.left, w.after, w.seen, w.fired, w.call = true, n, after, 0, false, nil
+}
+
+// at has something called, which must be quick, before the n-th command from now on is passed on.
+func (w *wire) at(n int, call func()) {
+	w.cut(n, false)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.call = call
 }
 
 // rest stops counting; it returns how many commands there were and whether a connection was cut.
@@ -190,5 +199,9 @@ func (w *wire) next() (cut, after bool) {
 		return false, false
 	}
 	w.fired = true
+	if w.call != nil {
+		w.call()
+		return false, false
+	}
 	return true, w.after
 }
