@@ -75,6 +75,7 @@ type Proxy struct {
 	refuse  bool
 	rst     bool
 	rule    func(Frame) Action
+	passed  func(Frame)
 	counts  [2]int
 	made    int
 	pairs   map[*pair]struct{}
@@ -141,6 +142,14 @@ func (p *Proxy) Rule(rule func(Frame) Action) {
 	p.rule = rule
 }
 
+// Passed has a function called with each frame from now on when it is delivered, before anything else is done about its
+// connection; nil: none. It may block, as a rule may.
+func (p *Proxy) Passed(passed func(Frame)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passed = passed
+}
+
 // CutBefore has the n-th frame of a direction from now on, and its connection with it, be lost. Later ones pass.
 func (p *Proxy) CutBefore(d Direction, n int) { p.once(d, n, CutBefore) }
 
@@ -166,7 +175,7 @@ func (p *Proxy) once(d Direction, n int, do Action) {
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rule, p.counts = nil, [2]int{}
+	p.rule, p.passed, p.counts = nil, nil, [2]int{}
 }
 
 // Count is how many frames of a direction have come so far.
@@ -313,7 +322,7 @@ func (p *Proxy) carry(c *pair, d Direction, frame []byte, to net.Conn) bool {
 	p.mu.Lock()
 	p.counts[d]++
 	f := Frame{Direction: d, N: p.counts[d], Connection: c.n, Bytes: frame}
-	rule := p.rule
+	rule, passed := p.rule, p.passed
 	p.mu.Unlock()
 	do := Pass
 	if rule != nil {
@@ -322,6 +331,9 @@ func (p *Proxy) carry(c *pair, d Direction, frame []byte, to net.Conn) bool {
 	if do == Pass || do == CutAfter {
 		if _, err := to.Write(frame); err != nil {
 			return false
+		}
+		if passed != nil {
+			passed(f)
 		}
 	}
 	return do == Pass || do == Swallow
