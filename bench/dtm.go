@@ -24,7 +24,7 @@ func startDTM(ctx context.Context, o options) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{name: dtmName, durability: "fsync", pinTo: o.pinServer}
+	s := &server{name: dtmName, durability: syncing(o.dir), pinTo: o.pinServer}
 	if err := s.prepare(o.dir); err != nil {
 		return nil, err
 	}

@@ -37,10 +37,7 @@ const tmpfs = "tmpfs"
 
 // startConcord starts the binary with a fresh directory under o.dir.
 func startConcord(ctx context.Context, o options) (*server, error) {
-	s := &server{name: "concord", durability: "fsync", pinTo: o.pinServer}
-	if fileSystem(o.dir) == tmpfs {
-		s.durability = "none (tmpfs)"
-	}
+	s := &server{name: "concord", durability: syncing(o.dir), pinTo: o.pinServer}
 	s.start = func(s *server) *exec.Cmd {
 		args := []string{"serve", "--data", filepath.Join(s.dir, "data"), "--tc", s.tc, "--http", s.http, "--dev"}
 		return exec.Command(o.concord, append(args, strings.Fields(o.serverFlags)...)...)
@@ -50,6 +47,14 @@ func startConcord(ctx context.Context, o options) (*server, error) {
 		return nil, err
 	}
 	return s, s.launch(ctx)
+}
+
+// syncing is the durability of a server that syncs its files, which are below a directory.
+func syncing(dir string) string {
+	if fileSystem(dir) == tmpfs {
+		return "none (tmpfs)"
+	}
+	return "fsync"
 }
 
 func readyHTTP(ctx context.Context, s *server) error {
