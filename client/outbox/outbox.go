@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-
 	"github.com/concord-tx/concord/client/api"
+	"github.com/concord-tx/concord/client/internal/sqlmissing"
 )
 
 // Outbox writes events. It has no state of its own; all methods may be called concurrently.
@@ -67,9 +66,7 @@ func (o *Outbox) insert(events []Event, now time.Time, trace string) (query stri
 
 // advised adds to the error of a missing table how it is made.
 func advised(err error) error {
-	const noTable = 1146 // ER_NO_SUCH_TABLE
-	var m *mysql.MySQLError
-	if errors.As(err, &m) && m.Number == noTable {
+	if sqlmissing.Table(err) {
 		return fmt.Errorf("%w; make the tables with `concord migrate client` or migrations/client/0003_outbox.sql", err)
 	}
 	return err

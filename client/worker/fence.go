@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-
 	"github.com/concord-tx/concord/client/fence"
+	"github.com/concord-tx/concord/client/internal/sqlmissing"
 )
 
 // Fence runs the work of a task in a local transaction, at most once, and knows the result when it comes again.
@@ -130,9 +129,7 @@ func (f *SQLFence) Clean(ctx context.Context, olderThan time.Duration) (deleted 
 
 // advised adds to the error of a missing table how it is made.
 func advised(err error) error {
-	const noTable = 1146 // ER_NO_SUCH_TABLE
-	var m *mysql.MySQLError
-	if errors.As(err, &m) && m.Number == noTable {
+	if sqlmissing.Table(err) {
 		return fmt.Errorf("%w; make the table with `concord migrate client` or migrations/client/0003_outbox.sql", err)
 	}
 	return err

@@ -130,14 +130,3 @@ func conflict(err error) bool {
 	}
 	return false
 }
-
-// missing reports whether there is no such table.
-func missing(err error) bool {
-	const noTable = 1146 // ER_NO_SUCH_TABLE
-	var m *mysql.MySQLError
-	if errors.As(err, &m) {
-		return m.Number == noTable
-	}
-	var s interface{ SQLState() string }
-	return errors.As(err, &s) && s.SQLState() == "42P01"
-}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/client/fence"
+	"github.com/concord-tx/concord/client/internal/sqlmissing"
 )
 
 // Table is the usual name of the table, which is that of Seata for Java.
@@ -100,7 +101,7 @@ func (s *Store) decide(ctx context.Context, tx *sql.Tx, key fence.Key, event fen
 		return 0, fmt.Errorf("sqlfence: there is no event %d", event)
 	}
 	state, recorded, err := s.look(ctx, tx, key, event)
-	if missing(err) {
+	if sqlmissing.Table(err) {
 		return 0, fmt.Errorf("record %s: %w; make the table with `concord migrate client`, "+
 			"migrations/client/0002_tcc_fence_log.sql or the text of Dialect.Schema", event, err)
 	}

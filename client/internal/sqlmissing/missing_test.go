@@ -1,4 +1,4 @@
-package sqlfence
+package sqlmissing
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func TestAMissingTableIsNoticed(t *testing.T) {
 		"a serialization failure":    {sqlState("40001"), false},
 		"no database, which is more": {&mysql.MySQLError{Number: 1049}, false},
 	} {
-		if got := missing(c.err); got != c.want {
+		if got := Table(c.err); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
