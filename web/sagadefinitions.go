@@ -15,6 +15,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Sagas has the definitions of sagas, and their drafts. *catalog.Catalog is the real one, and its comments say what
@@ -115,7 +116,7 @@ var (
 	}
 	problemDefinitionLarge = Problem{
 		Status: http.StatusRequestEntityTooLarge, Code: string(orchestrator.CodeTooLarge),
-		Title: fmt.Sprintf("A definition is at most %d bytes long.", definition.BytesMax),
+		Title: fmt.Sprintf("A definition is at most %d bytes long.", limits.DocumentBytesMax),
 	}
 )
 
@@ -149,7 +150,7 @@ func definitionText(c *gin.Context) ([]byte, error) {
 	text, err := io.ReadAll(c.Request.Body)
 	var large *http.MaxBytesError
 	switch {
-	case errors.As(err, &large), err == nil && len(text) > definition.BytesMax:
+	case errors.As(err, &large), err == nil && len(text) > limits.DocumentBytesMax:
 		return nil, &problemDefinitionLarge
 	case err != nil:
 		return nil, &argumentError{"the body was not read: " + err.Error()}

@@ -16,6 +16,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/store/pebble"
 	"github.com/concord-tx/concord/web/journal"
 )
@@ -291,7 +292,7 @@ func TestHostileDefinitionsAreRefusedQuickly(t *testing.T) {
 			t.Errorf("%s: %d %v", path, status, got)
 		}
 	}
-	large := journeyText + "#" + strings.Repeat("x", definition.BytesMax-len(journeyText)-2) + "\n"
+	large := journeyText + "#" + strings.Repeat("x", limits.DocumentBytesMax-len(journeyText)-2) + "\n"
 	if status, got, _ := s.as(t, s.operator, "POST", "/definitions", large); status != 201 {
 		t.Errorf("a definition as large as it may be: %d %v", status, got)
 	}

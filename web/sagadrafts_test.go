@@ -7,7 +7,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/saga/catalog"
-	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 func TestADraftIsReplacedByWhoHasSeenIt(t *testing.T) {
@@ -78,7 +78,7 @@ func TestDraftsThatCannotBe(t *testing.T) {
 		"no UTF-8":      {"/drafts/x", "\xff", 400, "argumentInvalid"},
 		"a space":       {"/drafts/a%20b", "x", 400, "argumentInvalid"},
 		"a long name":   {"/drafts/" + strings.Repeat("x", 129), "x", 400, "argumentInvalid"},
-		"too large":     {"/drafts/x", strings.Repeat("x", definition.BytesMax+1), 413, "requestTooLarge"},
+		"too large":     {"/drafts/x", strings.Repeat("x", limits.DocumentBytesMax+1), 413, "requestTooLarge"},
 		"just too much": {"/drafts/x", strings.Repeat("x", catalog.DraftBytesMax+1), 413, "requestTooLarge"},
 		"a parameter":   {"/drafts/x?y=1", "x", 400, "argumentInvalid"},
 	} {

@@ -20,6 +20,7 @@ import (
 	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/plan"
 	"github.com/concord-tx/concord/saga/validate"
 	"github.com/concord-tx/concord/web/access"
@@ -189,9 +190,9 @@ const sagaDeadline = 24 * time.Hour
 
 func timeoutOf(text string) (time.Duration, error) {
 	d, err := definition.ParseDuration(text)
-	if err != nil || d < time.Millisecond || d > definition.DurationMax {
+	if err != nil || d < time.Millisecond || d > limits.DurationMax {
 		return 0, &argumentError{fmt.Sprintf("timeout is a duration such as 90m or 2d, at most %s, not %q",
-			definition.FormatDuration(definition.DurationMax), text)}
+			definition.FormatDuration(limits.DurationMax), text)}
 	}
 	return d, nil
 }
@@ -221,9 +222,9 @@ func readInput(raw json.RawMessage) (text string, value any, err error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return "", nil, nil
 	}
-	if len(raw) > definition.PayloadBytesMax {
+	if len(raw) > limits.PayloadBytesMax {
 		return "", nil, unfit([]validate.Problem{{Text: fmt.Sprintf("%d bytes; %d are the most", len(raw),
-			definition.PayloadBytesMax)}})
+			limits.PayloadBytesMax)}})
 	}
 	if value, err = expressions.Decode(raw); err != nil {
 		return "", nil, unfit([]validate.Problem{{Text: err.Error()}})
@@ -240,7 +241,7 @@ func inputFindings(compiled *catalog.Compiled, input string, value any) []valida
 	switch {
 	case compiled.CheckInput == nil:
 		return nil
-	case compiled.CheckValue != nil && len(input) <= definition.PayloadBytesMax:
+	case compiled.CheckValue != nil && len(input) <= limits.PayloadBytesMax:
 		return compiled.CheckValue(value)
 	}
 	return compiled.CheckInput([]byte(cmp.Or(input, "null")))

@@ -13,6 +13,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/simulate"
 )
 
@@ -166,7 +167,7 @@ func (b *simulateBody) scenario() (*simulate.Scenario, error) {
 	}
 	if b.Horizon != "" {
 		d, err := definition.ParseDuration(b.Horizon)
-		if err != nil || d <= 0 || d > definition.DurationMax {
+		if err != nil || d <= 0 || d > limits.DurationMax {
 			return nil, &argumentError{"horizon is a duration such as 30d"}
 		}
 		s.Horizon = d

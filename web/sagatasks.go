@@ -18,6 +18,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/web/access"
 )
 
@@ -269,8 +270,8 @@ func (b *endBody) answer() (string, error) {
 	if err := json.Compact(&compact, b.Result); err != nil {
 		return "", &argumentError{"result is not JSON"}
 	}
-	if compact.Len() > definition.PayloadBytesMax {
-		return "", &argumentError{fmt.Sprintf("result is longer than %d bytes", definition.PayloadBytesMax)}
+	if compact.Len() > limits.PayloadBytesMax {
+		return "", &argumentError{fmt.Sprintf("result is longer than %d bytes", limits.PayloadBytesMax)}
 	}
 	return compact.String(), nil
 }

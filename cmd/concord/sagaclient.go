@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/web"
 )
 
@@ -175,7 +175,7 @@ func jsonArgument(cmd *cobra.Command, flag, text string) (json.RawMessage, error
 	case text == "-":
 		var err error
 		where = "on standard input"
-		if raw, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), definition.BytesMax+1)); err != nil {
+		if raw, err = io.ReadAll(io.LimitReader(cmd.InOrStdin(), limits.DocumentBytesMax+1)); err != nil {
 			return nil, err
 		}
 	case !strings.ContainsAny(text[:1], "{[\"") && !strings.ContainsAny(text, "\n"):

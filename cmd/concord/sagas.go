@@ -12,6 +12,7 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/explore"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/machine"
 	"github.com/concord-tx/concord/saga/validate"
 )
@@ -167,7 +168,7 @@ func readDefinition(file string, stdin io.Reader) ([]byte, error) {
 	if file != "-" {
 		return os.ReadFile(file)
 	}
-	return io.ReadAll(io.LimitReader(stdin, definition.BytesMax+1))
+	return io.ReadAll(io.LimitReader(stdin, limits.DocumentBytesMax+1))
 }
 
 func exploredOf(r explore.Report) *explored {

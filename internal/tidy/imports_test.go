@@ -22,12 +22,13 @@ func edges() []struct {
 	return []edge{
 		{"orchestrator/txn", nil},
 		{"orchestrator", []string{"orchestrator/txn"}},
-		{"saga/definition", nil},
-		{"saga/expressions", []string{"saga/definition"}},
-		{"saga/validate", []string{"saga/definition", "saga/expressions"}},
-		{"saga/statelang", nil},
+		{"saga/limits", nil},
+		{"saga/definition", []string{"saga/limits"}},
+		{"saga/expressions", []string{"saga/definition", "saga/limits"}},
+		{"saga/validate", []string{"saga/definition", "saga/expressions", "saga/limits"}},
+		{"saga/statelang", []string{"saga/limits"}},
 		{"saga/machine", []string{
-			"orchestrator/txn", "saga/definition", "saga/explore", "saga/statelang", "saga/statelang/spel",
+			"orchestrator/txn", "saga/definition", "saga/explore", "saga/limits", "saga/statelang", "saga/statelang/spel",
 		}},
 		{"saga", adapter},
 		{"tc/seata", nil},
@@ -104,7 +105,7 @@ func mayImport(dir, target string) bool {
 var impure = regexp.MustCompile(`^(context|os|net|syscall|io|log|math/rand|crypto|sync|database|runtime)(/|$)`)
 
 // pureToo are packages of ours that the planner of sagas may import: they do no I/O either.
-var pureToo = []string{"orchestrator/txn", "saga/definition", "saga/expressions"}
+var pureToo = []string{"orchestrator/txn", "saga/definition", "saga/expressions", "saga/limits"}
 
 func TestTheCoreIsPure(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // draftKind is that of the documents that hold drafts: a line of JSON and then the text, as it was given.
@@ -82,7 +83,7 @@ func decodeDraft(doc orchestrator.Document) (d Draft, err error) {
 // there are no more.
 func (c *Catalog) Drafts(ctx context.Context, prefix, after string, limit int) ([]Draft, error) {
 	all := []Draft{}
-	if len(prefix) > nameBytesMax || len(after) > nameBytesMax {
+	if len(prefix) > limits.PublishedNameBytesMax || len(after) > limits.PublishedNameBytesMax {
 		return all, nil
 	}
 	q := orchestrator.DocumentQuery{Kind: draftKind, Prefix: prefix, After: after, Limit: limit}

@@ -13,6 +13,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // ErrUnsound: the definition may not be published; the review says why.
@@ -44,14 +45,11 @@ func (c *Catalog) Review(ctx context.Context, text []byte) (Review, error) {
 	return r, err
 }
 
-// nameBytesMax is the longest name of a saga in any language.
-const nameBytesMax = 128
-
 // nameProblem says what is wrong with a name, which is a part of keys and addresses.
 func nameProblem(name string) string {
 	switch {
-	case name == "" || len(name) > nameBytesMax:
-		return fmt.Sprintf("the name of a saga has 1 to %d bytes", nameBytesMax)
+	case name == "" || len(name) > limits.PublishedNameBytesMax:
+		return fmt.Sprintf("the name of a saga has 1 to %d bytes", limits.PublishedNameBytesMax)
 	case !utf8.ValidString(name), strings.ContainsFunc(name, func(r rune) bool {
 		return r <= ' ' || r == '/' || r == 0x7f
 	}):

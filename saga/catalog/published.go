@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // The kinds of the documents: versions by name and number, texts by their hash.
@@ -118,7 +119,7 @@ func (c *Catalog) keepText(ctx context.Context, text []byte) (hash string, err e
 func (c *Catalog) List(ctx context.Context, prefix, after string, limit int) ([]Published, error) {
 	limit = pageOf(limit)
 	all := []Published{}
-	if strings.Contains(prefix, "/") || len(prefix) > nameBytesMax || len(after) > nameBytesMax {
+	if strings.Contains(prefix, "/") || max(len(prefix), len(after)) > limits.PublishedNameBytesMax {
 		return all, nil
 	}
 	q := orchestrator.DocumentQuery{Kind: kind, Prefix: prefix, Limit: 1}

@@ -9,7 +9,7 @@
 //   - Two documents that mean the same have the same canonical encoding and the same digest, whatever their order of
 //     keys, comments, and spelled-out defaults. Parse of the canonical encoding gives an equal definition.
 //   - Expressions are text here: package expressions compiles them, package validate checks where they stand.
-//   - All limits of the language and of what runs it are constants in limits.go.
+//   - All limits of the language and of what runs it are in saga/limits.
 //
 // # Where to start reading
 //

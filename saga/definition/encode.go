@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Canonical returns the definition as compact JSON with sorted keys and without defaults. Equal definitions have equal
@@ -101,7 +103,7 @@ func (s *Step) tree() tree {
 		loop.text("as", f.As, "item")
 		loop.text("index", f.Index, "index")
 		loop.number("parallel", f.Parallel, ParallelDefault)
-		loop.number("max", f.Max, LoopItemsMax)
+		loop.number("max", f.Max, limits.LoopItemsMax)
 		t["forEach"] = loop
 	}
 	if r := s.Repeat; r != nil {

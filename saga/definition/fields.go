@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // definition reads the document.
@@ -15,10 +17,10 @@ func (p *parser) definition(n *node) {
 	if !p.object(n, "", "the saga", []field{
 		{"saga", p.whole(&d.Language, 0, 1_000_000)},
 		{"name", p.name(&d.Name, namePattern)},
-		{"title", p.text(&d.Title, TextBytesMax)},
-		{"description", p.text(&d.Description, TextBytesMax)},
+		{"title", p.text(&d.Title, limits.TextBytesMax)},
+		{"description", p.text(&d.Description, limits.TextBytesMax)},
 		{"input", p.schema(&d.Input)},
-		{"output", p.mapping(&d.Output, NodesMax)},
+		{"output", p.mapping(&d.Output, limits.NodesMax)},
 		{"deadline", p.duration(&d.Deadline)},
 		{"onDeadline", p.choose(deadline, "compensate", "forward")},
 		{"steps", p.steps},
@@ -32,7 +34,7 @@ func (p *parser) definition(n *node) {
 
 func (p *parser) steps(n *node, path string) {
 	first := map[string]Position{}
-	p.list(n, path, "steps", StepsMax, func(item *node, at string) {
+	p.list(n, path, "steps", limits.StepsMax, func(item *node, at string) {
 		s := p.step(item, at)
 		if s == nil {
 			return
@@ -53,13 +55,13 @@ func (p *parser) step(n *node, path string) *Step {
 	s := &Step{Position: n.at, OnRefused: OnRefused{Action: RefusedCompensate}}
 	fields := append(p.kinds(s),
 		field{"id", p.name(&s.ID, namePattern)},
-		field{"title", p.text(&s.Title, TextBytesMax)},
-		field{"description", p.text(&s.Description, TextBytesMax)},
+		field{"title", p.text(&s.Title, limits.TextBytesMax)},
+		field{"description", p.text(&s.Description, limits.TextBytesMax)},
 		field{"after", p.after(s)},
 		field{"when", p.expression(&s.When)},
 		field{"forEach", p.forEach(s)},
 		field{"repeat", p.repeat(s)},
-		field{"output", p.mapping(&s.Output, NodesMax)},
+		field{"output", p.mapping(&s.Output, limits.NodesMax)},
 		field{"result", p.results(&s.Result)},
 		field{"timeout", p.duration(&s.Timeout)},
 		field{"retry", p.retry(&s.Retry)},
@@ -129,7 +131,7 @@ func (p *parser) kinds(s *Step) []field {
 		{"approval", func(n *node, path string) {
 			s.Kind, s.Approval = KindApproval, &Approval{Prompt: Literal("")}
 			p.object(n, path, "an approval", []field{
-				{"prompt", p.textValue(&s.Approval.Prompt, TextBytesMax)},
+				{"prompt", p.textValue(&s.Approval.Prompt, limits.TextBytesMax)},
 				{"by", p.names(&s.Approval.By)},
 				{"data", p.optional(&s.Approval.Data)},
 			}, "prompt")
@@ -143,7 +145,7 @@ func (p *parser) call(n *node, path string) *Call {
 	methods := []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
 	p.object(n, path, "a call", []field{
 		{"method", p.choose(func(i int) { c.Method = methods[i-1] }, methods...)},
-		{"url", p.textValue(&c.URL, URLBytesMax)},
+		{"url", p.textValue(&c.URL, limits.URLBytesMax)},
 		{"headers", p.headers(&c.Headers)},
 		{"body", p.optional(&c.Body)},
 	}, "url")
@@ -183,7 +185,7 @@ func (p *parser) choice(n *node, path string) *Choice {
 	}
 	p.object(n, path, "a choice", []field{
 		{"cases", func(n *node, path string) {
-			p.list(n, path, "cases", CasesMax, func(item *node, at string) {
+			p.list(n, path, "cases", limits.CasesMax, func(item *node, at string) {
 				var one Case
 				if p.object(item, at, "a case", []field{
 					{"case", p.name(&one.Name, namePattern)},
@@ -230,20 +232,20 @@ func (p *parser) after(s *Step) func(*node, string) {
 			one(n, path)
 			return
 		}
-		p.list(n, path, "steps", EdgesMax, one)
+		p.list(n, path, "steps", limits.EdgesMax, one)
 	}
 }
 
 func (p *parser) forEach(s *Step) func(*node, string) {
 	return func(n *node, path string) {
-		f := &ForEach{As: "item", Index: "index", Parallel: ParallelDefault, Max: LoopItemsMax}
+		f := &ForEach{As: "item", Index: "index", Parallel: ParallelDefault, Max: limits.LoopItemsMax}
 		s.ForEach = f
 		p.object(n, path, "a loop", []field{
 			{"in", p.expression(&f.In)},
 			{"as", p.name(&f.As, variablePattern)},
 			{"index", p.name(&f.Index, variablePattern)},
-			{"parallel", p.whole(&f.Parallel, 1, ParallelMax)},
-			{"max", p.whole(&f.Max, 1, LoopItemsMax)},
+			{"parallel", p.whole(&f.Parallel, 1, limits.ParallelMax)},
+			{"max", p.whole(&f.Max, 1, limits.LoopItemsMax)},
 		}, "in")
 		if f.As == f.Index {
 			p.find(RuleConflict, p.def.At(path+"/index"), path+"/index", "item and index have the same name", "rename one")
@@ -257,14 +259,14 @@ func (p *parser) repeat(s *Step) func(*node, string) {
 		p.object(n, path, "a repetition", []field{
 			{"until", p.expression(&s.Repeat.Until)},
 			{"every", p.duration(&s.Repeat.Every)},
-			{"max", p.whole(&s.Repeat.Max, 1, RepeatsMax)},
+			{"max", p.whole(&s.Repeat.Max, 1, limits.RepeatsMax)},
 		}, "until")
 	}
 }
 
 func (p *parser) results(into *[]ResultRule) func(*node, string) {
 	return func(n *node, path string) {
-		p.list(n, path, "rules", RulesMax, func(item *node, at string) {
+		p.list(n, path, "rules", limits.RulesMax, func(item *node, at string) {
 			var r ResultRule
 			if p.object(item, at, "a rule", []field{
 				{"when", p.expression(&r.When)},
@@ -283,7 +285,7 @@ func (p *parser) retry(into **Retry) func(*node, string) {
 		p.object(n, path, "retry", []field{
 			{"first", p.duration(&r.First)},
 			{"max", p.duration(&r.Max)},
-			{"attempts", p.whole(&r.Attempts, 1, AttemptsMax)},
+			{"attempts", p.whole(&r.Attempts, 1, limits.AttemptsMax)},
 			{"jitter", p.share(&r.Jitter)},
 		})
 		if r.Max != 0 && r.First > r.Max {
@@ -328,9 +330,9 @@ func (p *parser) compensation(s *Step) func(*node, string) {
 // names reads a list of texts, such as roles.
 func (p *parser) names(into *[]string) func(*node, string) {
 	return func(n *node, path string) {
-		p.list(n, path, "texts", EdgesMax, func(item *node, at string) {
+		p.list(n, path, "texts", limits.EdgesMax, func(item *node, at string) {
 			var s string
-			p.filled(&s, TextBytesMax)(item, at)
+			p.filled(&s, limits.TextBytesMax)(item, at)
 			*into = append(*into, s)
 		})
 	}

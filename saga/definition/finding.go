@@ -3,6 +3,8 @@ package definition
 import (
 	"cmp"
 	"slices"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Severity says how bad a finding is.
@@ -35,7 +37,7 @@ const (
 	RuleConflict     Rule = "conflict"      // keys that exclude each other
 	RuleBadValue     Rule = "bad-value"     // right type, wrong content
 	RuleBadName      Rule = "bad-name"      // a name that is not one
-	RuleLimit        Rule = "limit"         // more than a limit of limits.go
+	RuleLimit        Rule = "limit"         // more than a limit of saga/limits
 	RuleExpression   Rule = "expression"    // an expression that is not closed or empty
 )
 
@@ -79,7 +81,7 @@ func Closest(meant string, words []string) string {
 
 // editDistance counts the letters to insert, remove, change or swap with their neighbour, up to most.
 func editDistance(a, b string, most int) int {
-	if len(a)-len(b) > most || len(b)-len(a) > most || len(a) > NameBytesMax || len(b) > NameBytesMax {
+	if len(a)-len(b) > most || len(b)-len(a) > most || len(a) > limits.NameBytesMax || len(b) > limits.NameBytesMax {
 		return most + 1
 	}
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)

@@ -190,8 +190,11 @@ type ForEach struct {
 	In        Expr
 	As, Index string // names of the item and of its position in expressions; "item" and "index" by default
 	Parallel  int    // how many at once; 0: ParallelDefault
-	Max       int    // a longer list is a failure of the step; 0: LoopItemsMax
+	Max       int    // a longer list is a failure of the step; 0: limits.LoopItemsMax
 }
+
+// ParallelDefault is how many items of a loop are under way at once if the definition does not say.
+const ParallelDefault = 1
 
 // Repeat asks again until Until holds, which sees status, headers and body of the answer, and attempt from 1.
 type Repeat struct {

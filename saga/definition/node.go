@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // node is an element of a document, read from YAML or JSON.
@@ -89,9 +91,10 @@ func (n *node) plain() any {
 // read turns a document into nodes; nil after a finding that leaves nothing to look at.
 func (p *parser) read(document []byte) *node {
 	switch {
-	case len(document) > BytesMax:
+	case len(document) > limits.DocumentBytesMax:
 		p.find(RuleLimit, Position{1, 1}, "",
-			fmt.Sprintf("the document has %d bytes; %d are the most", len(document), BytesMax), "split the saga into sub-sagas")
+			fmt.Sprintf("the document has %d bytes; %d are the most", len(document), limits.DocumentBytesMax),
+			"split the saga into sub-sagas")
 		return nil
 	case !utf8.Valid(document):
 		p.find(RuleSyntax, Position{1, 1}, "", "the document is not UTF-8", "store it as UTF-8")
@@ -109,10 +112,10 @@ func (p *parser) count(at Position, depth int) bool {
 	switch {
 	case p.full:
 		return false
-	case p.nodes > NodesMax:
-		p.find(RuleLimit, at, "", fmt.Sprintf("more than %d values", NodesMax), "split the saga into sub-sagas")
-	case depth > DepthMax:
-		p.find(RuleLimit, at, "", fmt.Sprintf("nested deeper than %d", DepthMax), "flatten what is nested here")
+	case p.nodes > limits.NodesMax:
+		p.find(RuleLimit, at, "", fmt.Sprintf("more than %d values", limits.NodesMax), "split the saga into sub-sagas")
+	case depth > limits.DepthMax:
+		p.find(RuleLimit, at, "", fmt.Sprintf("nested deeper than %d", limits.DepthMax), "flatten what is nested here")
 	default:
 		return true
 	}

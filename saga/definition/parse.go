@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Parse reads a definition from YAML or JSON. The definition is nil if the document cannot be read at all; otherwise
@@ -35,7 +37,7 @@ type parser struct {
 }
 
 func (p *parser) find(rule Rule, at Position, path, text, advice string) {
-	if len(p.findings) < FindingsMax {
+	if len(p.findings) < limits.FindingsMax {
 		p.findings = append(p.findings, Finding{rule, SeverityError, at.Line, at.Column, path, text, advice})
 	}
 }
@@ -207,8 +209,8 @@ func (p *parser) duration(into *time.Duration) func(*node, string) {
 			p.find(RuleBadValue, n.at, path, fmt.Sprintf("%q is no duration", s), "write it like 500ms, 30s, 5m, 1h30m or 7d")
 		case d < time.Millisecond:
 			p.find(RuleBadValue, n.at, path, "a duration is at least 1ms", "remove the key for the default")
-		case d > DurationMax:
-			p.find(RuleLimit, n.at, path, "longer than "+FormatDuration(DurationMax), "use a shorter one")
+		case d > limits.DurationMax:
+			p.find(RuleLimit, n.at, path, "longer than "+FormatDuration(limits.DurationMax), "use a shorter one")
 		default:
 			*into = d
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // same compares definitions without their places in the document.
@@ -239,12 +241,12 @@ func TestLargeDocumentsAreRefusedInTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			body := strings.Repeat(piece, (BytesMax-len(head))/len(piece))
+			body := strings.Repeat(piece, (limits.DocumentBytesMax-len(head))/len(piece))
 			if name != "json" {
 				body = head + body
 			}
 			start := time.Now()
-			if _, findings := Parse([]byte(body)); !Broken(findings) || len(findings) > FindingsMax {
+			if _, findings := Parse([]byte(body)); !Broken(findings) || len(findings) > limits.FindingsMax {
 				t.Errorf("%d findings", len(findings))
 			}
 			if took := time.Since(start); took > time.Minute {
@@ -252,15 +254,15 @@ func TestLargeDocumentsAreRefusedInTime(t *testing.T) {
 			}
 		})
 	}
-	if _, findings := Parse(make([]byte, BytesMax+1)); len(findings) != 1 || findings[0].Rule != RuleLimit {
+	if _, findings := Parse(make([]byte, limits.DocumentBytesMax+1)); len(findings) != 1 || findings[0].Rule != RuleLimit {
 		t.Errorf("a document that is too long: %+v", findings)
 	}
 	expressions := head + "- {id: a, worker: {task: a, input: [" +
-		strings.Repeat(`"${a}${b}", `, ExpressionsMax/2+1) + "]}}"
+		strings.Repeat(`"${a}${b}", `, limits.ExpressionsMax/2+1) + "]}}"
 	if _, findings := Parse([]byte(expressions)); len(findings) != 1 || findings[0].Rule != RuleLimit {
 		t.Errorf("too many expressions: %+v", findings)
 	}
-	steps := head + strings.Repeat("- {timer: {for: 1s}, id: a}\n", StepsMax+1)
+	steps := head + strings.Repeat("- {timer: {for: 1s}, id: a}\n", limits.StepsMax+1)
 	if _, findings := Parse([]byte(steps)); len(findings) != 1 || findings[0].Rule != RuleLimit {
 		t.Errorf("too many steps: %+v", findings)
 	}

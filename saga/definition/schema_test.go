@@ -15,6 +15,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 func compiled(t testing.TB) *jsonschema.Schema {
@@ -186,7 +188,7 @@ func TestRandomDefinitionsSurviveTheirEncoding(t *testing.T) {
 func word64() *rapid.Generator[string] { return rapid.StringMatching(`[a-z][a-zA-Z0-9_-]{0,12}x`) }
 
 func span() *rapid.Generator[time.Duration] {
-	return rapid.Map(rapid.Int64Range(1, int64(DurationMax/time.Millisecond)), func(ms int64) time.Duration {
+	return rapid.Map(rapid.Int64Range(1, int64(limits.DurationMax/time.Millisecond)), func(ms int64) time.Duration {
 		return time.Duration(ms) * time.Millisecond
 	})
 }
@@ -260,7 +262,7 @@ func randomStep(r *rapid.T, i int) *Step {
 			rapid.ID[Edge]).Draw(r, "edges")
 	}
 	if rapid.Bool().Draw(r, "more") {
-		s.ForEach = &ForEach{In: expression().Draw(r, "in"), Max: rapid.IntRange(0, LoopItemsMax).Draw(r, "max")}
+		s.ForEach = &ForEach{In: expression().Draw(r, "in"), Max: rapid.IntRange(0, limits.LoopItemsMax).Draw(r, "max")}
 		s.Repeat = &Repeat{Until: expression().Draw(r, "until"), Every: span().Draw(r, "every")}
 		s.Retry = &Retry{First: span().Draw(r, "first"), Jitter: rapid.Float64Range(0, 1).Draw(r, "jitter")}
 		s.Compensate = &Compensation{Call: call, Result: []ResultRule{{When: "status == 1", Is: Ongoing}}}

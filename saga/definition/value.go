@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // ValueKind tells the values of a mapping apart.
@@ -94,8 +96,8 @@ func (p *parser) countExpressions(v Value, n *node, path string) {
 			p.formulas++
 		}
 	}
-	if before <= ExpressionsMax && p.formulas > ExpressionsMax {
-		p.find(RuleLimit, n.at, path, fmt.Sprintf("more than %d expressions", ExpressionsMax),
+	if before <= limits.ExpressionsMax && p.formulas > limits.ExpressionsMax {
+		p.find(RuleLimit, n.at, path, fmt.Sprintf("more than %d expressions", limits.ExpressionsMax),
 			"split the saga into sub-sagas")
 	}
 }
@@ -124,7 +126,7 @@ func (p *parser) mapping(into *map[string]Value, most int) func(*node, string) {
 
 // headers reads a map whose values are texts, numbers or expressions.
 func (p *parser) headers(into *map[string]Value) func(*node, string) {
-	read := p.mapping(into, HeadersMax)
+	read := p.mapping(into, limits.HeadersMax)
 	return func(n *node, path string) {
 		read(n, path)
 		for _, pair := range n.pairs {
@@ -181,8 +183,8 @@ func (p *parser) expression(into *Expr) func(*node, string) {
 		switch {
 		case e == "":
 			p.find(RuleExpression, n.at, path, "the expression is empty", "write one, or remove the key")
-		case len(e) > ExpressionBytesMax:
-			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d bytes; %d are the most", len(e), ExpressionBytesMax),
+		case len(e) > limits.ExpressionBytesMax:
+			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d bytes; %d are the most", len(e), limits.ExpressionBytesMax),
 				"compute parts of it in an earlier step's output")
 		default:
 			*into = Expr(e)
@@ -210,9 +212,9 @@ func ParseTemplate(text string) (Value, error) {
 				return Literal(text), fmt.Errorf("${ at character %d is not closed", i+1)
 			}
 			e := strings.TrimSpace(text[i+2 : end])
-			if e == "" || len(e) > ExpressionBytesMax {
+			if e == "" || len(e) > limits.ExpressionBytesMax {
 				return Literal(text), fmt.Errorf("the expression at character %d is empty, or longer than %d bytes", i+1,
-					ExpressionBytesMax)
+					limits.ExpressionBytesMax)
 			}
 			if plain.Len() > 0 {
 				parts = append(parts, Part{Text: plain.String()})

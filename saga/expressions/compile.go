@@ -18,6 +18,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Error is what is wrong with an expression, or went wrong while it was evaluated.
@@ -67,8 +68,8 @@ func Check(source definition.Expr, env Env, want Want) (err error) {
 			err = &Error{Expression: text, Text: fmt.Sprintf("it cannot be compiled: %v", r)}
 		}
 	}()
-	if len(text) > definition.ExpressionBytesMax {
-		return &Error{Expression: text, Text: fmt.Sprintf("longer than %d bytes", definition.ExpressionBytesMax)}
+	if len(text) > limits.ExpressionBytesMax {
+		return &Error{Expression: text, Text: fmt.Sprintf("longer than %d bytes", limits.ExpressionBytesMax)}
 	}
 	tree, err := parse(text)
 	if err != nil {
@@ -96,7 +97,7 @@ func Compile(source definition.Expr, env Env, want Want) (p *Program, err error)
 		names[name] = types.Any
 	}
 	count := &counter{}
-	options := append(limits(), expr.Env(typed(names)), expr.Optimize(false), expr.Patch(count))
+	options := append(compilation(), expr.Env(typed(names)), expr.Optimize(false), expr.Patch(count))
 	for name, f := range metered() {
 		options = append(options, expr.Function(name, f))
 	}
@@ -134,9 +135,9 @@ func typed(names map[string]any) types.Map {
 	return m
 }
 
-// limits are the options that every compilation has.
-func limits() []expr.Option {
-	options := []expr.Option{expr.MaxNodes(definition.ExpressionNodesMax), expr.DisableAllBuiltins()}
+// compilation is the options that every compilation has.
+func compilation() []expr.Option {
+	options := []expr.Option{expr.MaxNodes(limits.ExpressionNodesMax), expr.DisableAllBuiltins()}
 	for _, name := range slices.Sorted(maps.Keys(functions)) {
 		options = append(options, expr.EnableBuiltin(name))
 	}
@@ -146,7 +147,7 @@ func limits() []expr.Option {
 // parse reads the text without types.
 func parse(text string) (*parser.Tree, error) {
 	config := conf.CreateNew()
-	config.MaxNodes = definition.ExpressionNodesMax
+	config.MaxNodes = limits.ExpressionNodesMax
 	for name := range config.Builtins {
 		if _, ok := functions[name]; !ok {
 			config.Disabled[name] = true
@@ -167,7 +168,7 @@ func check(text string, env Env, want Want) error {
 	for name, t := range env {
 		known[name] = t.known()
 	}
-	options := append(limits(), expr.Env(known), expr.Optimize(false))
+	options := append(compilation(), expr.Env(known), expr.Optimize(false))
 	if want == WantBool {
 		options = append(options, expr.AsBool())
 	}

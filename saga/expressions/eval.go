@@ -6,7 +6,7 @@ import (
 
 	"github.com/expr-lang/expr/vm"
 
-	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Eval evaluates with the given variables, which are JSON values as Decode gives them; it does not change them. Those
@@ -73,7 +73,7 @@ func newRun(variables map[string]any) *run {
 	if variables == nil {
 		variables = map[string]any{}
 	}
-	return &run{variables: variables, result: normalizer{left: definition.PayloadBytesMax}}
+	return &run{variables: variables, result: normalizer{left: limits.PayloadBytesMax}}
 }
 
 // withMeter returns the variables for a program that counts. All programs of a run share one meter.
@@ -129,7 +129,7 @@ func (p *Program) eval(r *run) (result any, err error) {
 
 // run has the library evaluate.
 func (p *Program) run(r *run) (any, error) {
-	machine := vm.VM{MemoryBudget: definition.ExpressionBytesBudget / elementBytes}
+	machine := vm.VM{MemoryBudget: limits.ExpressionBytesBudget / elementBytes}
 	variables := r.variables
 	if p.metered {
 		variables = r.withMeter()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/expr-lang/expr/vm/runtime"
 
-	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // meterName is the variable with the meter; expressions cannot name it.
@@ -18,7 +18,7 @@ const meterName = "__meter"
 type meter struct{ steps, bytes int }
 
 func newMeter() *meter {
-	return &meter{steps: definition.ExpressionStepsMax, bytes: definition.ExpressionBytesBudget}
+	return &meter{steps: limits.ExpressionStepsMax, bytes: limits.ExpressionBytesBudget}
 }
 
 func (m *meter) step(n int) error {
@@ -97,7 +97,7 @@ func metered() map[string]func(...any) (any, error) {
 		"__deep":    weighing((*meter).deep),
 		"__square": weighing(func(m *meter, v any) error {
 			n, before := runtime.Len(v), m.steps
-			if err := m.deep(v); err != nil || n > definition.LoopItemsMax {
+			if err := m.deep(v); err != nil || n > limits.LoopItemsMax {
 				return ErrBudget
 			}
 			return m.step(n * (before - m.steps))
@@ -210,7 +210,7 @@ func replace(args ...any) (any, error) {
 	if err := m.step(n + len(s[0])/32); err != nil {
 		return nil, err
 	}
-	if len(s[2]) > 0 && n > definition.ExpressionBytesBudget/len(s[2]) {
+	if len(s[2]) > 0 && n > limits.ExpressionBytesBudget/len(s[2]) {
 		return nil, ErrBudget
 	}
 	if err := m.grow(len(s[0]) + n*len(s[2])); err != nil {
@@ -230,7 +230,7 @@ func repeat(args ...any) (any, error) {
 		return nil, fmt.Errorf("repeat needs a text and how often, not %T and %v", args[1], args[2])
 	case len(s) == 0 || n == 0:
 		return "", nil
-	case n > definition.ExpressionBytesBudget/len(s):
+	case n > limits.ExpressionBytesBudget/len(s):
 		return nil, ErrBudget
 	}
 	if err := args[0].(*meter).grow(n * len(s)); err != nil {
@@ -284,7 +284,7 @@ func flatten(args ...any) (any, error) {
 }
 
 func flattenInto(out *[]any, list []any, m *meter, depth int) error {
-	if depth > definition.DepthMax {
+	if depth > limits.DepthMax {
 		return ErrBudget
 	}
 	if err := m.step(len(list)); err != nil {

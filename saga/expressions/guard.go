@@ -10,6 +10,7 @@ import (
 	"github.com/expr-lang/expr/parser"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // price says what a function costs besides one step.
@@ -44,8 +45,8 @@ var functions = map[string]price{
 func guard(text string, tree *parser.Tree, env Env) error {
 	g := &guardian{text: text, env: env}
 	ast.Walk(&tree.Node, g)
-	if g.err == nil && nesting(tree.Node) > definition.ExpressionNestingMax {
-		g.refuse(tree.Node, fmt.Sprintf("functions over lists are nested deeper than %d", definition.ExpressionNestingMax))
+	if g.err == nil && nesting(tree.Node) > limits.ExpressionNestingMax {
+		g.refuse(tree.Node, fmt.Sprintf("functions over lists are nested deeper than %d", limits.ExpressionNestingMax))
 	}
 	if g.err != nil {
 		return g.err

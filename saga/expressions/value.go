@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // errSize is the cause of results that are too large or too deep.
@@ -62,7 +62,7 @@ func decodeAny(document []byte) (any, error) {
 
 // numbers turns the numbers of a fresh value into int and float64.
 func numbers(v any, depth int) (any, error) {
-	if depth > payloadDepthMax {
+	if depth > limits.PayloadDepthMax {
 		return nil, errSize
 	}
 	var err error
@@ -94,9 +94,6 @@ func numbers(v any, depth int) (any, error) {
 	return v, nil
 }
 
-// payloadDepthMax is how deep values are nested: what a definition may write, and what it maps into that.
-const payloadDepthMax = 2 * definition.DepthMax
-
 // whole returns an int for a number without a fraction, as JSON does not tell them apart.
 func whole(f float64) any {
 	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
@@ -119,7 +116,7 @@ const plainKeysMax = 16
 // appendPlain appends a value as encodeAny writes it, if it is one as most are: maps with few keys, lists, and texts in
 // which nothing is escaped. Otherwise it reports false.
 func appendPlain(dst []byte, v any, depth int) (text []byte, ok bool) {
-	if depth > payloadDepthMax {
+	if depth > limits.PayloadDepthMax {
 		return dst, false
 	}
 	switch v := v.(type) {
@@ -192,7 +189,7 @@ func encodeAny(v any) ([]byte, error) {
 
 // normal turns what the library gives into JSON values, and bounds it.
 func normal(v any) (any, error) {
-	n := &normalizer{left: definition.PayloadBytesMax}
+	n := &normalizer{left: limits.PayloadBytesMax}
 	return n.value(v, 0)
 }
 
@@ -207,7 +204,7 @@ func (n *normalizer) take(bytes int) error {
 }
 
 func (n *normalizer) value(v any, depth int) (any, error) {
-	if depth > payloadDepthMax {
+	if depth > limits.PayloadDepthMax {
 		return nil, errSize
 	}
 	switch v := v.(type) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 	"github.com/concord-tx/concord/saga/statelang/spel"
 )
@@ -44,11 +45,11 @@ func engine(format string, args ...any) *statelang.Exception {
 
 // exception translates what a service sent.
 func (t *thrown) exception(depth int) *statelang.Exception {
-	if t == nil || depth > exceptionsMax {
+	if t == nil || depth > limits.ExceptionsMax {
 		return nil
 	}
 	return &statelang.Exception{
-		Class: t.Exception, Message: t.Message, Supers: t.Supers[:min(len(t.Supers), exceptionsMax)],
+		Class: t.Exception, Message: t.Message, Supers: t.Supers[:min(len(t.Supers), limits.ExceptionsMax)],
 		Cause: t.Cause.exception(depth + 1),
 	}
 }
@@ -56,7 +57,7 @@ func (t *thrown) exception(depth int) *statelang.Exception {
 // keep is the reverse, as it is kept with a branch.
 func keep(t *thrown) string {
 	text, err := json.Marshal(kept{t})
-	if err != nil || len(text) > payloadBytesMax {
+	if err != nil || len(text) > limits.PayloadBytesMax {
 		text, _ = json.Marshal(kept{&thrown{Exception: t.Exception}})
 	}
 	return string(text)
@@ -110,7 +111,7 @@ func answered(r txn.Reply) (answer string, e *thrown) {
 		ok = r.Code >= 200 && r.Code <= 299
 	}
 	switch {
-	case ok && len(r.Answer) > payloadBytesMax:
+	case ok && len(r.Answer) > limits.PayloadBytesMax:
 		return "", &thrown{Exception: classEngine, Message: "the answer is too long"}
 	case ok:
 		return document(r.Answer), nil

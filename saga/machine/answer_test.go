@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
@@ -49,7 +50,7 @@ func TestWhatAnswersMean(t *testing.T) {
 		"timeout":       {reply: txn.Reply{Result: txn.ResultNoAnswer}, is: "java.io.IOException"},
 		"nobody there":  {reply: txn.Reply{Result: txn.ResultUnreachable}, is: "java.net.SocketException"},
 		"too long": {
-			reply: txn.Reply{Code: 200, Answer: `"` + strings.Repeat("x", payloadBytesMax) + `"`}, is: classEngine,
+			reply: txn.Reply{Code: 200, Answer: `"` + strings.Repeat("x", limits.PayloadBytesMax) + `"`}, is: classEngine,
 		},
 		"says exception": {
 			reply: txn.Reply{Code: 200, Answer: `{"exception":"a.B"}`}, result: map[string]any{"exception": "a.B"},
@@ -152,7 +153,7 @@ func TestBindingsThatAreNone(t *testing.T) {
 		"default: [1]":                                                    "line 1: this cannot be a seq",
 		"a: &a [*a]":                                                      "",
 		"default: {worker: x}\n---\ndefault: {worker: y}":                 "more than one document",
-		"# " + strings.Repeat("x", bindingsBytesMax) + "":                 "are the most",
+		"# " + strings.Repeat("x", limits.BindingsBytesMax) + "":          "are the most",
 	} {
 		if _, err := ParseBindings([]byte(text)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%.60q: %v", text, err)

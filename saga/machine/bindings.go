@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
@@ -71,8 +72,8 @@ func inWords(err error) string {
 // ParseBindings reads a document of bindings; an empty one binds nothing. Errors say in which line something is wrong.
 func ParseBindings(text []byte) (*Bindings, error) {
 	b := &Bindings{}
-	if len(text) > bindingsBytesMax {
-		return nil, fmt.Errorf("the bindings have %d bytes; %d are the most", len(text), bindingsBytesMax)
+	if len(text) > limits.BindingsBytesMax {
+		return nil, fmt.Errorf("the bindings have %d bytes; %d are the most", len(text), limits.BindingsBytesMax)
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
@@ -112,14 +113,14 @@ func (b *Binding) check() error {
 	switch {
 	case ways != 1:
 		return errors.New("exactly one of call, message and worker is needed")
-	case b.Attempts < 0 || b.Attempts > attemptsMax:
-		return fmt.Errorf("attempts is %d; between 0 and %d are allowed", b.Attempts, attemptsMax)
+	case b.Attempts < 0 || b.Attempts > limits.BindingAttemptsMax:
+		return fmt.Errorf("attempts is %d; between 0 and %d are allowed", b.Attempts, limits.BindingAttemptsMax)
 	case b.Message != nil && b.Message.Topic == "":
 		return errors.New("the message has no topic")
 	}
 	if b.Timeout != "" {
 		d, err := time.ParseDuration(b.Timeout)
-		if err != nil || d < time.Millisecond || d > 366*24*time.Hour {
+		if err != nil || d < time.Millisecond || d > limits.DurationMax {
 			return fmt.Errorf("timeout %q is no duration such as 30s", b.Timeout)
 		}
 		b.timeout = d

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
@@ -117,12 +118,15 @@ func (f *frame) path(name string) (join *statelang.State, wait bool) {
 	return nil, false
 }
 
+// exploredTransitionsMax is how many states one look of an exploration goes through.
+const exploredTransitionsMax = 2_000
+
 // most is how many states are gone through. An exploration looks so often that it is content with less.
 func (l *look) most() int {
 	if l.oracle != nil {
 		return exploredTransitionsMax
 	}
-	return transitionsMax
+	return limits.TransitionsMax
 }
 
 // breakOff ends the machine when all that is under way has ended. The first reason counts.
@@ -228,9 +232,9 @@ func (f *frame) choose(s *statelang.State) (string, error) {
 // fork runs branches side by side, each with a copy of the context, and goes on when all have ended: a Fork at the Join
 // to which they come, a Parallel at its Next. What they have added to the context is put together in their order.
 func (f *frame) fork(s *statelang.State) (next string, wait bool) {
-	if f.forks++; f.forks > forksMax {
+	if f.forks++; f.forks > limits.ForksMax {
 		f.forks--
-		f.breakOff("endless", engine("%s: forks are nested more than %d deep", s.Name, forksMax), nil)
+		f.breakOff("endless", engine("%s: forks are nested more than %d deep", s.Name, limits.ForksMax), nil)
 		return "", false
 	}
 	defer func() { f.forks-- }()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
@@ -127,13 +128,13 @@ func (f *frame) result() string {
 		r["reason"] = f.broke.why
 	}
 	text, err := encode(r)
-	if err == nil && len(text) <= payloadBytesMax {
+	if err == nil && len(text) <= limits.PayloadBytesMax {
 		return text
 	}
 	delete(r, "context")
 	r["contextTooLarge"] = true
 	text, err = encode(r)
-	if err != nil || len(text) > payloadBytesMax {
+	if err != nil || len(text) > limits.PayloadBytesMax {
 		return ""
 	}
 	return text
@@ -145,7 +146,8 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	switch tries := b.Attempts - min(b.Ongoing, b.Attempts); {
 	case r.Result == txn.ResultOngoing || r.Code == 202 || r.Code == 425:
 		return txn.Verdict{Result: txn.ResultOngoing}
-	case r.Result == txn.ResultUnreachable && (r.Op == txn.Rollback || b.Kind != txn.StepCall || b.Attempts < connectsMax),
+	case r.Result == txn.ResultUnreachable &&
+		(r.Op == txn.Rollback || b.Kind != txn.StepCall || b.Attempts < limits.ConnectsMax),
 		r.Result == txn.ResultNoAnswer && (r.Op == txn.Rollback || b.Call != nil && tries < b.Call.Attempts):
 		return txn.Verdict{Result: r.Result}
 	}
@@ -267,8 +269,8 @@ func (p *Program) Open(g *txn.Global, b *txn.Branch) bool {
 
 // CheckInput says what is wrong with the start parameters of a machine, which are a JSON object or nothing.
 func CheckInput(input []byte) error {
-	if len(input) > payloadBytesMax {
-		return fmt.Errorf("%d bytes; %d are the most", len(input), payloadBytesMax)
+	if len(input) > limits.PayloadBytesMax {
+		return fmt.Errorf("%d bytes; %d are the most", len(input), limits.PayloadBytesMax)
 	}
 	value, err := decode(string(input))
 	if _, object := value.(map[string]any); err == nil && value != nil && !object {

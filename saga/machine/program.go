@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
@@ -36,13 +37,13 @@ type linker struct {
 }
 
 func tooDeep(machine string) error {
-	return fmt.Errorf("state machine %s: machines are nested more than %d deep", machine, depthMax)
+	return fmt.Errorf("state machine %s: machines are nested more than %d deep", machine, limits.MachinesNestedMax)
 }
 
 // called compiles a machine that is called at a depth.
 func (l *linker) called(name string, depth int) (*Program, error) {
 	if p := l.made[name]; p != nil {
-		if depth+p.height >= depthMax {
+		if depth+p.height >= limits.MachinesNestedMax {
 			return nil, tooDeep(name)
 		}
 		return p, nil
@@ -63,7 +64,7 @@ func (l *linker) called(name string, depth int) (*Program, error) {
 
 func (l *linker) compile(d *Definition, depth int) (*Program, error) {
 	m := d.Machine
-	if depth >= depthMax {
+	if depth >= limits.MachinesNestedMax {
 		return nil, tooDeep(m.Name)
 	}
 	p := &Program{machine: m, bindings: &Bindings{Services: map[string]*Binding{}}, subs: map[string]*Program{}}

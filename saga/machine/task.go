@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
@@ -167,8 +168,8 @@ func arguments(input []any) (string, error) {
 		input = []any{}
 	}
 	text, err := encode(input)
-	if len(text) > payloadBytesMax {
-		return "", fmt.Errorf("the input has %d bytes; %d are the most", len(text), payloadBytesMax)
+	if len(text) > limits.PayloadBytesMax {
+		return "", fmt.Errorf("the input has %d bytes; %d are the most", len(text), limits.PayloadBytesMax)
 	}
 	return text, err
 }

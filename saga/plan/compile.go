@@ -7,6 +7,7 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Resolve returns the definition of a sub-saga, or an error that says why there is none.
@@ -99,7 +100,7 @@ type subKey struct {
 }
 
 func compile(def *definition.Definition, subs *linker, depth int) (*Program, error) {
-	if depth > definition.SubSagaDepthMax {
+	if depth > limits.SubSagaDepthMax {
 		return nil, tooDeep(def.Name)
 	}
 	p := &Program{
@@ -131,9 +132,9 @@ func compile(def *definition.Definition, subs *linker, depth int) (*Program, err
 		if st.sub != nil {
 			p.size, p.height = p.size+st.sub.size, max(p.height, st.sub.height+1)
 		}
-		if p.size > definition.StepsInAllMax {
+		if p.size > limits.StepsInAllMax {
 			return nil, fmt.Errorf("saga %s has more than %d steps with those of its sub-sagas", def.Name,
-				definition.StepsInAllMax)
+				limits.StepsInAllMax)
 		}
 	}
 	p.needOutput()
@@ -151,7 +152,7 @@ func compile(def *definition.Definition, subs *linker, depth int) (*Program, err
 }
 
 func tooDeep(saga string) error {
-	return fmt.Errorf("saga %s: sub-sagas are nested more than %d deep", saga, definition.SubSagaDepthMax)
+	return fmt.Errorf("saga %s: sub-sagas are nested more than %d deep", saga, limits.SubSagaDepthMax)
 }
 
 // lookBack finds the steps whose expressions compute which steps they read. They are to see those before them only:
@@ -184,7 +185,7 @@ func (s *step) link(l *linker, depth int) error {
 	}
 	key := subKey{s.Sub.Saga, s.Sub.Version}
 	if s.sub = l.made[key]; s.sub != nil {
-		if depth+1+s.sub.height > definition.SubSagaDepthMax {
+		if depth+1+s.sub.height > limits.SubSagaDepthMax {
 			return tooDeep(s.Sub.Saga)
 		}
 		return nil
@@ -279,7 +280,7 @@ func (r *request) fix() {
 	if !constant {
 		return
 	}
-	if text, err := encode(value); err == nil && len(text) <= definition.PayloadBytesMax {
+	if text, err := encode(value); err == nil && len(text) <= limits.PayloadBytesMax {
 		r.fixed = text
 	}
 }

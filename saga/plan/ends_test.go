@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
-	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 const stuckAtTheEnd = `
@@ -41,7 +41,7 @@ func TestARetryLeavesWhatTheSagaHasDoneWithout(t *testing.T) {
 // Nobody can say of a step whose answer cannot be kept that it has not run.
 func TestAnAnswerThatIsTooLongIsNoRefusal(t *testing.T) {
 	t.Parallel()
-	long := "200 " + strings.Repeat("<", definition.PayloadBytesMax/4)
+	long := "200 " + strings.Repeat("<", limits.PayloadBytesMax/4)
 	w := run(t, travel, `{"city":"x","nights":2}`, map[string]string{
 		"forward hotel": `200 {"id":7}`, "forward car": long, "rollback car": long,
 	})
@@ -71,7 +71,7 @@ steps:
   - {id: first, call: {url: http://first}, readOnly: true}
   - {id: each, forEach: {in: input.list, parallel: 2}, call: {url: http://each}, readOnly: true}
 `
-	list := "[" + strings.Repeat("0,", definition.LoopItemsMax-1) + "0]"
+	list := "[" + strings.Repeat("0,", limits.LoopItemsMax-1) + "0]"
 	w := run(t, text, `{"list":`+list+`}`, nil)
 	w.expect(txn.RolledBack, txn.TooManyBranches.String(), "forward first http://first")
 	const outer = `
@@ -88,7 +88,7 @@ steps:
   - {id: two, after: [], call: {url: http://two}, readOnly: true}
   - {id: maybe, after: [], when: "input.n > 5", call: {url: http://maybe}, readOnly: true}
 `
-	list = "[" + strings.Repeat("0,", definition.LoopItemsMax/2) + "0]"
+	list = "[" + strings.Repeat("0,", limits.LoopItemsMax/2) + "0]"
 	w = run(t, outer, `{"list":`+list+`}`, nil, inner)
 	w.expect(txn.RolledBack, txn.TooManyBranches.String())
 }

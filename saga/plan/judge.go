@@ -6,6 +6,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Judge implements [txn.Planner]: the first rule that fits, or what the status means by itself. An answer that says
@@ -28,7 +29,7 @@ func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	if s != nil && s.keepsHeaders && r.Op == txn.Forward {
 		v.Headers = r.Headers
 	}
-	if len(v.Answer) > definition.PayloadBytesMax {
+	if len(v.Answer) > limits.PayloadBytesMax {
 		if r.Op == txn.Forward {
 			return txn.Verdict{Result: txn.ResultNoAnswer} // it may have run, so it is undone in the end
 		}

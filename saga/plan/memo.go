@@ -5,8 +5,8 @@ import (
 	"sync"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
-	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // memo is what was found out about a run when it was looked at before. Without it each look at a long saga would read
@@ -45,7 +45,7 @@ const (
 	// memoBranches is how many branches a run has to have for its answers to be worth keeping.
 	memoBranches = 8
 	// memoBytesMax bounds the answers that are kept of a run.
-	memoBytesMax = 4 * definition.PayloadBytesMax
+	memoBytesMax = 4 * limits.PayloadBytesMax
 	// memoInputBytesMax bounds the input that is kept of a run with few branches.
 	memoInputBytesMax = 4096
 )

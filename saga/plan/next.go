@@ -10,6 +10,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // state is where a step stands.
@@ -203,7 +204,7 @@ func (w *walk) loop(s *step) seen {
 	}
 	most, parallel := s.ForEach.Max, s.ForEach.Parallel
 	if most == 0 {
-		most = definition.LoopItemsMax
+		most = limits.LoopItemsMax
 	}
 	if parallel == 0 {
 		parallel = definition.ParallelDefault

@@ -9,6 +9,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Undo implements [txn.Planner]. A step of which nobody knows whether it has run has no output; a compensation that
@@ -158,9 +159,6 @@ func (r *request) call(v map[string]any, timeout time.Duration, retry *definitio
 	return data, c, err
 }
 
-// keyBytesMax bounds the key of a message: brokers have an index of them.
-const keyBytesMax = 255
-
 // send makes what goes to a topic or queue.
 func (r *request) send(v map[string]any, timeout time.Duration, retry *definition.Retry) (string, *txn.Call, error) {
 	c := &txn.Call{Timeout: timeout, Tag: r.tag, Reply: r.reply}
@@ -180,8 +178,8 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 		if err != nil {
 			return "", c, fmt.Errorf("key: %w", err)
 		}
-		if len(text) > keyBytesMax {
-			return "", c, fmt.Errorf("key: %d bytes; %d are the most", len(text), keyBytesMax)
+		if len(text) > limits.MessageKeyBytesMax {
+			return "", c, fmt.Errorf("key: %d bytes; %d are the most", len(text), limits.MessageKeyBytesMax)
 		}
 		c.Key = text
 	}
@@ -193,8 +191,8 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 		return "", c, fmt.Errorf("data: %w", err)
 	}
 	text, err := encode(value)
-	if len(text) > definition.PayloadBytesMax {
-		return "", c, fmt.Errorf("data: %d bytes; %d are the most", len(text), definition.PayloadBytesMax)
+	if len(text) > limits.PayloadBytesMax {
+		return "", c, fmt.Errorf("data: %d bytes; %d are the most", len(text), limits.PayloadBytesMax)
 	}
 	return text, c, err
 }

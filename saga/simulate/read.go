@@ -16,6 +16,7 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Test is a scenario, and what is expected of it.
@@ -31,9 +32,6 @@ type Test struct {
 
 	positions map[string]definition.Position // of the keys of Outcomes
 }
-
-// bytesMax is the longest file of a test.
-const bytesMax = 1 << 20
 
 // ReadTest reads a test or scenario, YAML or JSON. It may be used only if there are no findings.
 func ReadTest(document []byte) (*Test, []definition.Finding) {
@@ -83,7 +81,7 @@ func (r *reader) find(n *yaml.Node, rule definition.Rule, advice, text string, a
 	if n != nil {
 		line, column = n.Line, n.Column
 	}
-	if len(r.findings) < definition.FindingsMax {
+	if len(r.findings) < limits.FindingsMax {
 		r.findings = append(r.findings, definition.Finding{
 			Rule: rule, Severity: definition.SeverityError, Line: line, Column: column, Text: fmt.Sprintf(text, args...),
 			Advice: advice,
@@ -93,8 +91,9 @@ func (r *reader) find(n *yaml.Node, rule definition.Rule, advice, text string, a
 
 // root reads the document as a whole.
 func (r *reader) root(document []byte) *yaml.Node {
-	if len(document) > bytesMax {
-		r.find(nil, definition.RuleLimit, "make it smaller", "%d bytes; %d are the most", len(document), bytesMax)
+	if len(document) > limits.ScenarioBytesMax {
+		r.find(nil, definition.RuleLimit, "make it smaller", "%d bytes; %d are the most", len(document),
+			limits.ScenarioBytesMax)
 		return nil
 	}
 	var doc, more yaml.Node
@@ -139,7 +138,7 @@ func (r *reader) plain(n *yaml.Node, depth int) bool {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		r.find(n, definition.RuleUnsupported, "write it out", "anchors and aliases are not supported")
 		return false
-	case depth > 2*definition.DepthMax || r.nodes > definition.NodesMax:
+	case depth > 2*limits.DepthMax || r.nodes > limits.NodesMax:
 		r.find(n, definition.RuleLimit, "make it smaller", "nested too deep, or too many values")
 		return false
 	case n.Kind == yaml.MappingNode:
@@ -284,9 +283,9 @@ func (r *reader) answers(n *yaml.Node) (out []Answer) {
 			} else {
 				some, repeated = r.word(item)
 			}
-			if out = append(out, some...); len(out) > answersMax {
+			if out = append(out, some...); len(out) > limits.ScenarioAnswersMax {
 				r.find(item, definition.RuleLimit, "the last one is that to all further attempts",
-					"more than %d answers", answersMax)
+					"more than %d answers", limits.ScenarioAnswersMax)
 				return nil
 			}
 		}
@@ -355,8 +354,9 @@ func (r *reader) weights(n *yaml.Node) {
 	weight := func(into *int) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			var err error
-			if *into, err = strconv.Atoi(n.Value); err != nil || *into < 0 || *into > weightMax {
-				r.find(n, definition.RuleBadValue, "write one such as 5", "a weight is a whole number from 0 to %d", weightMax)
+			if *into, err = strconv.Atoi(n.Value); err != nil || *into < 0 || *into > limits.ScenarioWeightMax {
+				r.find(n, definition.RuleBadValue, "write one such as 5", "a weight is a whole number from 0 to %d",
+					limits.ScenarioWeightMax)
 			}
 		}
 	}
@@ -365,14 +365,11 @@ func (r *reader) weights(n *yaml.Node) {
 	})
 }
 
-// weightMax is the largest weight.
-const weightMax = 1_000_000
-
 func (r *reader) text(into *string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
-		if n.Kind != yaml.ScalarNode || len(n.Value) > definition.TextBytesMax {
+		if n.Kind != yaml.ScalarNode || len(n.Value) > limits.TextBytesMax {
 			r.find(n, definition.RuleWrongType, "write a text", "this has to be a text of at most %d bytes",
-				definition.TextBytesMax)
+				limits.TextBytesMax)
 			return
 		}
 		*into = n.Value
@@ -398,7 +395,7 @@ func (r *reader) texts(into *[]string) func(*yaml.Node) {
 func (r *reader) duration(into *time.Duration) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		d, err := definition.ParseDuration(n.Value)
-		if err != nil || n.Kind != yaml.ScalarNode || d < 0 || d > definition.DurationMax {
+		if err != nil || n.Kind != yaml.ScalarNode || d < 0 || d > limits.DurationMax {
 			r.find(n, definition.RuleBadValue, "write one such as 500ms, 30s, 5m or 7d", "%q is no duration", n.Value)
 			return
 		}
@@ -409,9 +406,9 @@ func (r *reader) duration(into *time.Duration) func(*yaml.Node) {
 // json reads any value.
 func (r *reader) json(n *yaml.Node) json.RawMessage {
 	text, err := expressions.Encode(valueOf(n))
-	if err != nil || len(text) > definition.PayloadBytesMax {
+	if err != nil || len(text) > limits.PayloadBytesMax {
 		r.find(n, definition.RuleLimit, "make it smaller", "this is no value, or more than %d bytes",
-			definition.PayloadBytesMax)
+			limits.PayloadBytesMax)
 		return nil
 	}
 	return text

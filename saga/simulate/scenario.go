@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Outcome is what a participant does with one attempt. The zero value leaves it to the definition's own rules, which
@@ -162,22 +164,19 @@ func ParseAnswers(text string) ([]Answer, error) {
 			out = append(out, Answer{Outcome: Done, After: -1})
 		}
 	}
-	if len(out) > answersMax {
-		return nil, fmt.Errorf("%d answers; %d are the most", len(out), answersMax)
+	if len(out) > limits.ScenarioAnswersMax {
+		return nil, fmt.Errorf("%d answers; %d are the most", len(out), limits.ScenarioAnswersMax)
 	}
 	return out, nil
 }
-
-// answersMax bounds the answers of one step.
-const answersMax = 10_000
 
 func parseAnswer(word string) (out []Answer, repeated bool, err error) {
 	a, times := Answer{After: -1}, 1
 	name, count, repeated := strings.Cut(word, " ")
 	if repeated {
 		count = strings.TrimSpace(count)
-		if n, err := fmt.Sscanf(count, "x%d", &times); err != nil || n != 1 || times < 1 || times > answersMax ||
-			count != fmt.Sprintf("x%d", times) {
+		if n, err := fmt.Sscanf(count, "x%d", &times); err != nil || n != 1 || times < 1 ||
+			times > limits.ScenarioAnswersMax || count != fmt.Sprintf("x%d", times) {
 			return nil, false, fmt.Errorf("%q is no number of times; write it as in %q", count, name+" x3")
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // place says what an expression is evaluated on.
@@ -68,8 +70,8 @@ func (c *checker) compensation(s *State) {
 func (c *checker) retries(s *State) {
 	for i, r := range s.Retry {
 		switch {
-		case r.MaxAttempts < 0 || r.MaxAttempts > retriesMax:
-			c.find(RuleRetry, r.At, "MaxAttempts is %d; 0 to %d are possible", r.MaxAttempts, retriesMax)
+		case r.MaxAttempts < 0 || r.MaxAttempts > limits.MachineRetriesMax:
+			c.find(RuleRetry, r.At, "MaxAttempts is %d; 0 to %d are possible", r.MaxAttempts, limits.MachineRetriesMax)
 		case !finite(r.IntervalSeconds) || !finite(r.BackoffRate):
 			c.find(RuleRetry, r.At, "IntervalSeconds and BackoffRate have to be at least 0 and finite")
 		case r.BackoffRate == 0 && r.IntervalSeconds > 0 && r.MaxAttempts > 1:

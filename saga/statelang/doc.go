@@ -8,7 +8,7 @@
 //
 // # Invariants
 //
-//   - Nothing here does I/O, reads a clock or panics; everything is bounded by limits.go and by the package spel.
+//   - Nothing here does I/O, reads a clock or panics; everything is bounded by saga/limits.
 //   - The order of the document is kept wherever it matters: of states, of status rules, of keys in a text that is
 //     written again.
 //   - A definition has the verdict that Seata's parser and its three rules give it: [Report.Upstream].

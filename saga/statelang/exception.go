@@ -3,6 +3,8 @@ package statelang
 import (
 	"slices"
 	"strings"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Exception is what a service failed with.
@@ -123,12 +125,9 @@ func (e *Exception) line() []string {
 // matches reports whether the exception is of one of the classes.
 func (e *Exception) matches(classes []string) bool { return slices.ContainsFunc(classes, e.Is) }
 
-// causesMax is how many causes are looked at for a failure of the network.
-const causesMax = 20
-
 // Network says how far the call came, by the exception and what caused it.
 func (e *Exception) Network() Network {
-	for depth := 0; e != nil && depth < causesMax; depth++ {
+	for depth := 0; e != nil && depth < limits.ExceptionsMax; depth++ {
 		simple := e.Class[strings.LastIndexAny(e.Class, ".$")+1:]
 		switch {
 		case e.Is("java.net.SocketTimeoutException") && strings.EqualFold(e.Message, "connect timed out"):

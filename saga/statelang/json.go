@@ -7,6 +7,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang/spel"
 )
 
@@ -124,8 +125,8 @@ type reader struct {
 
 func parseJSON(text string) (*Node, error) {
 	r := &reader{text: text, line: 1, column: 1}
-	if len(text) > bytesMax {
-		return nil, r.wrong("the definition has %d bytes; %d are the most", len(text), bytesMax)
+	if len(text) > limits.MachineBytesMax {
+		return nil, r.wrong("the definition has %d bytes; %d are the most", len(text), limits.MachineBytesMax)
 	}
 	if strings.HasPrefix(text, "\ufeff") {
 		r.at, r.counted = 3, 3
@@ -199,8 +200,8 @@ func (r *reader) space() {
 
 func (r *reader) value() (*Node, error) {
 	r.space()
-	if r.depth++; r.depth > depthMax {
-		return nil, r.wrong("values are nested more than %d deep", depthMax)
+	if r.depth++; r.depth > limits.MachineDepthMax {
+		return nil, r.wrong("values are nested more than %d deep", limits.MachineDepthMax)
 	}
 	defer func() { r.depth-- }()
 	n := &Node{At: r.place(), begin: r.at}

@@ -3,6 +3,8 @@ package statelang
 import (
 	"fmt"
 	"maps"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // LoopItems returns what a task is run for, or nil if it is run once as any other task: it has no loop, the collection
@@ -19,8 +21,9 @@ func LoopItems(s *State, context map[string]any) ([]any, error) {
 	if !ok || len(list) == 0 {
 		return nil, nil
 	}
-	if len(list) > loopItemsMax {
-		return nil, fmt.Errorf("the collection of %s has %d elements; %d are the most", s.Name, len(list), loopItemsMax)
+	if len(list) > limits.MachineLoopItemsMax {
+		return nil, fmt.Errorf("the collection of %s has %d elements; %d are the most", s.Name, len(list),
+			limits.MachineLoopItemsMax)
 	}
 	return list, nil
 }

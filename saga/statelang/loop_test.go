@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 func TestLoopWindow(t *testing.T) {
@@ -95,7 +97,7 @@ func TestLoopItemsAndCatches(t *testing.T) {
 			t.Errorf("%s: %d, %v", name, len(items), err)
 		}
 	}
-	if _, err := LoopItems(a, map[string]any{"list": make([]any, loopItemsMax+1)}); err == nil {
+	if _, err := LoopItems(a, map[string]any{"list": make([]any, limits.MachineLoopItemsMax+1)}); err == nil {
 		t.Error("a list that is too long is taken")
 	}
 	context := map[string]any{"keep": 1}

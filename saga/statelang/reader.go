@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Read reads a definition in either form: the machine itself, or the nodes and edges of the old designer. The error is
@@ -211,8 +213,9 @@ func (s *scan) machine(n *Node) *Machine {
 		}
 		return m
 	}
-	if len(states.Fields) > statesMax {
-		s.find(RuleTooLarge, states.At, "", "there are %d states; %d are the most", len(states.Fields), statesMax)
+	if len(states.Fields) > limits.MachineStatesMax {
+		s.find(RuleTooLarge, states.At, "", "there are %d states; %d are the most", len(states.Fields),
+			limits.MachineStatesMax)
 		return m
 	}
 	for _, f := range states.unique() {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // plain compares without places, nodes and parsed expressions.
@@ -178,7 +180,7 @@ func TestTextsThatAreNoJSON(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if _, err := Read([]byte("{\"a\": \"" + strings.Repeat("x", bytesMax) + "\"}")); err == nil {
+	if _, err := Read([]byte("{\"a\": \"" + strings.Repeat("x", limits.MachineBytesMax) + "\"}")); err == nil {
 		t.Error("a text that is too long was read")
 	}
 	if d, err := Read([]byte("\ufeff{\"Name\": \"a\\u00e4\\ud83d\\ude00\\n\"}")); err != nil || d.Machine.Name != "aä😀\n" {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // RetryDecision says whether a service that failed is called again, and after which wait. Counts has the retries so far
@@ -35,12 +37,11 @@ func RetryDecision(entries []Retry, counts []int, e *Exception) (entry int, wait
 
 // duration is a number of milliseconds, cut to whole ones; no wait is longer than a day.
 func duration(millis float64) time.Duration {
-	const most = 24 * time.Hour
 	if !(millis > 0) {
 		return 0
 	}
-	if millis >= float64(most/time.Millisecond) {
-		return most
+	if millis >= float64(limits.MachineRetryPauseMax/time.Millisecond) {
+		return limits.MachineRetryPauseMax
 	}
 	return time.Duration(millis) * time.Millisecond
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Options say what is known besides the definition.
@@ -44,7 +45,7 @@ func dedupe(findings []definition.Finding) []definition.Finding {
 	out := findings[:0]
 	for _, f := range findings {
 		k := key{f.Rule, f.Path, f.Text}
-		if !seen[k] && len(out) < definition.FindingsMax {
+		if !seen[k] && len(out) < limits.FindingsMax {
 			out = append(out, f)
 		}
 		seen[k] = true

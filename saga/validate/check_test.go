@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 func TestFindingsSayWhatWasMeant(t *testing.T) {
@@ -154,7 +155,7 @@ func large(n int) []byte {
 func TestTheLargestDefinitionIsCheckedInTime(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
-	_, findings := Document(large(definition.StepsMax), Options{})
+	_, findings := Document(large(limits.StepsMax), Options{})
 	for _, f := range findings {
 		if f.Severity != definition.SeverityHint && f.Rule != RuleMaybeSkipped {
 			t.Fatalf("%+v", f)
@@ -171,12 +172,12 @@ func TestTheLargestDefinitionIsCheckedInTime(t *testing.T) {
 func tangled() []byte {
 	var b strings.Builder
 	b.WriteString("saga: 1\nname: tangled\nsteps:\n- {id: c0, choice: {cases: [{case: x, when: input.x}], else: y}}\n")
-	const choices, rest = 400, definition.StepsMax - 400
+	const choices, rest = 400, limits.StepsMax - 400
 	for i := 1; i < choices; i++ {
 		fmt.Fprintf(&b, "- {id: c%d, after: c%d.x, choice: {cases: [{case: x, when: input.x}], else: y}}\n", i, i-1)
 	}
 	for i := range rest {
-		edges := make([]string, definition.EdgesMax)
+		edges := make([]string, limits.EdgesMax)
 		for n := range edges {
 			edges[n] = fmt.Sprintf("c%d.%c", choices-1-n, "xy"[(i+n)%2])
 		}
@@ -188,7 +189,7 @@ func tangled() []byte {
 func TestATangledDefinitionIsCheckedInTime(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
-	if _, findings := Document(tangled(), Options{}); len(findings) == 0 || len(findings) > definition.FindingsMax {
+	if _, findings := Document(tangled(), Options{}); len(findings) == 0 || len(findings) > limits.FindingsMax {
 		t.Errorf("%d findings", len(findings))
 	}
 	took := time.Since(start)
@@ -248,7 +249,7 @@ func TestInputIsValidated(t *testing.T) {
 	if err != nil || open.Validate([]byte(`[1]`)) != nil || open.Validate([]byte(`[`)) == nil {
 		t.Errorf("without a schema all JSON fits, and nothing else: %v", err)
 	}
-	if p := v.Validate([]byte(`{"n":` + strings.Repeat(" ", definition.PayloadBytesMax) + `1}`)); len(p) != 1 {
+	if p := v.Validate([]byte(`{"n":` + strings.Repeat(" ", limits.PayloadBytesMax) + `1}`)); len(p) != 1 {
 		t.Errorf("large data: %+v", p)
 	}
 }

@@ -9,12 +9,13 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // expressions compiles every expression against what it may see at its place.
 func (c *checker) expressions() {
 	c.constant = map[string]bool{}
-	left := definition.ExpressionsMax // more are a finding of Parse, and are not looked at
+	left := limits.ExpressionsMax // more are a finding of Parse, and are not looked at
 	c.def.Walk(func(step int, place definition.Place, path string, e definition.Expr, text bool) {
 		if left--; left < 0 {
 			return

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // pivots checks what stands behind, beside and in a step from which there is no way back.
@@ -61,7 +62,7 @@ func (c *checker) pivot(i int, s *definition.Step) {
 			"%q gives up after %d attempts, though one of them may have been done", s.ID, s.Retry.Attempts)
 	}
 	for j, other := range c.def.Steps {
-		if len(c.findings) > definition.FindingsMax {
+		if len(c.findings) > limits.FindingsMax {
 			return // more are not shown
 		}
 		if c.graph.beside(i, j) && (mayRefuse(other) || other.Pivot) && !c.graph.passed[j] {

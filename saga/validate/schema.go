@@ -13,6 +13,7 @@ import (
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // Validator validates data against a schema. It may be used by many at once.
@@ -69,8 +70,8 @@ const problemsMax = 50
 
 // Validate checks JSON. Without problems the data fits. Data that is no JSON, or too large, is one problem.
 func (v *Validator) Validate(data []byte) []Problem {
-	if len(data) > definition.PayloadBytesMax {
-		return []Problem{{"", fmt.Sprintf("%d bytes; %d are the most", len(data), definition.PayloadBytesMax)}}
+	if len(data) > limits.PayloadBytesMax {
+		return []Problem{{"", fmt.Sprintf("%d bytes; %d are the most", len(data), limits.PayloadBytesMax)}}
 	}
 	value, err := expressions.Decode(data)
 	if err != nil {
@@ -157,7 +158,7 @@ func schemaType(raw json.RawMessage, depth int) expressions.Type {
 		AnyOf      []any                      `json:"anyOf"`
 		OneOf      []any                      `json:"oneOf"`
 	}
-	plain := depth < definition.DepthMax && json.Unmarshal(raw, &s) == nil &&
+	plain := depth < limits.DepthMax && json.Unmarshal(raw, &s) == nil &&
 		s.Ref == "" && s.AllOf == nil && s.AnyOf == nil && s.OneOf == nil
 	if !plain {
 		return expressions.Any()

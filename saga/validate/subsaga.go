@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // subSagas looks for recursion, for sagas that are not published, and for inputs that do not fit.
@@ -30,17 +31,17 @@ func (c *checker) subSagas() {
 		}
 		seen := map[string]bool{}
 		switch way := c.below(child, []string{c.def.Name}, seen); {
-		case len(way) > definition.SubSagaDepthMax:
+		case len(way) > limits.SubSagaDepthMax:
 			c.find(RuleRecursion, path, "nest less deep", "sagas are nested %d deep; %d are the most", len(way),
-				definition.SubSagaDepthMax)
+				limits.SubSagaDepthMax)
 		case way != nil:
 			c.find(RuleRecursion, path, "break the circle", "the saga starts itself: %s", strings.Join(way, ", "))
 		}
 		c.subInput(i, s.Sub, child)
 	}
-	if c.options.Sagas != nil && c.inAll(c.def, map[definition.Sub]int{}) > definition.StepsInAllMax {
+	if c.options.Sagas != nil && c.inAll(c.def, map[definition.Sub]int{}) > limits.StepsInAllMax {
 		c.find(definition.RuleLimit, "/steps", "start sub-sagas less often, or by a loop",
-			"there are more than %d steps with those of sub-sagas", definition.StepsInAllMax)
+			"there are more than %d steps with those of sub-sagas", limits.StepsInAllMax)
 	}
 }
 
@@ -59,7 +60,7 @@ func (c *checker) inAll(d *definition.Definition, known map[definition.Sub]int) 
 				known[key] = c.inAll(child, known)
 			}
 		}
-		n = min(n+known[key], definition.StepsInAllMax+1)
+		n = min(n+known[key], limits.StepsInAllMax+1)
 	}
 	return n
 }
@@ -94,7 +95,7 @@ func version(n int) string {
 // below follows sub-sagas. It returns the way if it comes back to its beginning, or is too long.
 func (c *checker) below(d *definition.Definition, way []string, seen map[string]bool) []string {
 	way = append(way, d.Name)
-	if d.Name == way[0] || len(way) > definition.SubSagaDepthMax {
+	if d.Name == way[0] || len(way) > limits.SubSagaDepthMax {
 		return way
 	}
 	key := d.Name + "\x00" + d.Digest()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // timing compares the deadline with what the longest path takes: at least, by its timers; and at most, by timers and
@@ -50,7 +51,7 @@ func mostTime(s *definition.Step) time.Duration {
 	if r := s.Repeat; r != nil && r.Max > 1 {
 		t += time.Duration(r.Max-1) * r.Every
 	}
-	return min(t, 100*definition.DurationMax)
+	return min(t, 100*limits.DurationMax)
 }
 
 // longest returns the path with the largest sum; of refusals too unless only what goes well counts.

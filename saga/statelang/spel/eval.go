@@ -5,13 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
-)
 
-// The bounds of an evaluation.
-const (
-	stepsMax = 200_000
-	// textMax bounds the bytes of all texts that an evaluation makes.
-	textMax = 4 << 20
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // entry is what a selection or projection sees of a map.
@@ -50,8 +45,8 @@ func (e *Expression) Holds(root any) (bool, error) {
 func (p entry) asMap() map[string]any { return map[string]any{"key": p.key, "value": p.value} }
 
 func (r *run) step(n *node, count int) error {
-	if r.steps += count; r.steps > stepsMax {
-		return fail(Exceeded, n.offset, "the evaluation takes more than %d steps", stepsMax)
+	if r.steps += count; r.steps > limits.SpELStepsMax {
+		return fail(Exceeded, n.offset, "the evaluation takes more than %d steps", limits.SpELStepsMax)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 func (r *run) unary(n *node, this any) (any, error) {
@@ -126,8 +128,8 @@ func (r *run) textual(n *node, left, right any) (any, error) {
 		}
 		return l + t, r.made(n, len(l)+len(t))
 	case n.text == "*" && oka && okn && count >= 0:
-		if count > 0 && len(a) > textMax/int(count) {
-			return nil, r.made(n, textMax+1)
+		if count > 0 && len(a) > limits.SpELTextBytesMax/int(count) {
+			return nil, r.made(n, limits.SpELTextBytesMax+1)
 		}
 		return strings.Repeat(a, int(count)), r.made(n, len(a)*int(count))
 	case n.text == "-" && oka && okn && len(utf16.Encode([]rune(a))) == 1:
@@ -139,8 +141,8 @@ func (r *run) textual(n *node, left, right any) (any, error) {
 
 // made counts text that was made.
 func (r *run) made(n *node, count int) error {
-	if r.bytes += count; r.bytes > textMax {
-		return fail(Exceeded, n.offset, "the evaluation makes more than %d bytes of text", textMax)
+	if r.bytes += count; r.bytes > limits.SpELTextBytesMax {
+		return fail(Exceeded, n.offset, "the evaluation makes more than %d bytes of text", limits.SpELTextBytesMax)
 	}
 	return nil
 }
@@ -162,7 +164,7 @@ func (r *run) text(n *node, value any) (string, error) {
 		}
 		parts[i] = part
 		length += len(part) + 1
-		if length > textMax {
+		if length > limits.SpELTextBytesMax {
 			break
 		}
 	}

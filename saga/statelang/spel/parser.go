@@ -4,14 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// The bounds of an expression.
-const (
-	// LengthMax is the longest text in bytes; Spring has the same bound.
-	LengthMax = 10_000
-	depthMax  = 200
-	nodesMax  = 2_000
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // op is what a node does.
@@ -57,8 +51,8 @@ var methods = []string{"size", "length", "isEmpty"}
 
 // Parse reads an expression. The error is an *Error.
 func Parse(text string) (*Expression, error) {
-	if len(text) > LengthMax {
-		return nil, fail(Exceeded, 0, "the expression has %d bytes; %d are the most", len(text), LengthMax)
+	if len(text) > limits.SpELBytesMax {
+		return nil, fail(Exceeded, 0, "the expression has %d bytes; %d are the most", len(text), limits.SpELBytesMax)
 	}
 	tokens, err := lex(text)
 	if err != nil {
@@ -133,16 +127,16 @@ func (p *parser) leftOver(t token) error {
 }
 
 func (p *parser) make(n node) (*node, error) {
-	if p.nodes++; p.nodes > nodesMax {
-		return nil, fail(Exceeded, n.offset, "the expression has more than %d parts", nodesMax)
+	if p.nodes++; p.nodes > limits.SpELNodesMax {
+		return nil, fail(Exceeded, n.offset, "the expression has more than %d parts", limits.SpELNodesMax)
 	}
 	return &n, nil
 }
 
 // enter counts the depth; leave has to be called after it.
 func (p *parser) enter() error {
-	if p.depth++; p.depth > depthMax {
-		return fail(Exceeded, p.peek().offset, "the expression is nested more than %d deep", depthMax)
+	if p.depth++; p.depth > limits.SpELDepthMax {
+		return fail(Exceeded, p.peek().offset, "the expression is nested more than %d deep", limits.SpELDepthMax)
 	}
 	return nil
 }

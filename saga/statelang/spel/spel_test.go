@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 func TestWhatReachesTheProcessIsRefused(t *testing.T) {
@@ -48,7 +50,7 @@ func TestWhatReachesTheProcessIsRefused(t *testing.T) {
 func TestBoundsAreKept(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"length":  "1" + strings.Repeat(" ", LengthMax),
+		"length":  "1" + strings.Repeat(" ", limits.SpELBytesMax),
 		"parens":  strings.Repeat("(", 500) + "1" + strings.Repeat(")", 500),
 		"signs":   strings.Repeat("- ", 500) + "1",
 		"ternary": strings.Repeat("true?1:", 500) + "1",
