@@ -70,6 +70,8 @@ type Next struct {
 	// rollback.
 	Decide Outcome
 	Text   string
+	// Timeout says of a rollback that the deadline is its cause. What goes on after it may be refused then.
+	Timeout bool
 	// Halt says that nothing can be done without a person, for the reason Text. Result is kept of a rollback or a halt;
 	// of a commit that is Text.
 	Halt   bool
@@ -173,7 +175,7 @@ func (r Rules) conclude(d *draft, next Next, now Millis) {
 		run.Result, run.Failure = next.Text, ""
 	} else {
 		run.Failure, run.Result = clip(next.Text, failureBytesMax), next.Result
-		if cause = CauseRefused; d.Expired(now) {
+		if cause = CauseRefused; next.Timeout {
 			cause = CauseTimeout
 		}
 	}

@@ -25,7 +25,7 @@ func (l levels) Next(g *Global, now Millis) Next {
 		}
 	}
 	if g.Expired(now) && !g.Pivoted() {
-		return Next{Decide: Rollback, Text: "late"}
+		return Next{Decide: Rollback, Text: "late", Timeout: true}
 	}
 	for _, b := range g.Branches {
 		if b.State != PhaseOneDone {

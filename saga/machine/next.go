@@ -65,7 +65,7 @@ func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 		f.breakOff("timeout", &statelang.Exception{Class: classEngine, Message: late, EngineTimeout: true}, nil)
 		f.exception = f.broke.e
 		f.statuses = statelang.FailStatuses(f.statuses, f.ending())
-		return txn.Next{Decide: txn.Rollback, Text: late, Result: f.result()}
+		return txn.Next{Decide: txn.Rollback, Text: late, Timeout: true, Result: f.result()}
 	}
 	return txn.Next{Start: f.start}
 }

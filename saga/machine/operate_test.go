@@ -186,6 +186,9 @@ func TestTheDeadline(t *testing.T) {
 	if w.g.Status != txn.Active {
 		t.Errorf("%s %s", w.g.Status, w.g.Saga.Failure)
 	}
+	if w.settle(); w.g.Status != txn.Committed || w.g.DecidedAt < w.g.Deadline() || w.result().Status != "SU" {
+		t.Errorf("late: %s, decided %d ms before its deadline, %s", w.g.Status, w.g.Deadline()-w.g.DecidedAt, w.g.Saga.Result)
+	}
 }
 
 func TestACompensationThatFailsIsTriedUntilItIsDone(t *testing.T) {

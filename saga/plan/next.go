@@ -55,7 +55,7 @@ type walk struct {
 // Next implements [txn.Planner].
 func (p *Program) Next(g *txn.Global, now txn.Millis) txn.Next {
 	if g.Expired(now) && p.def.OnDeadline != definition.DeadlineForward && !g.Pivoted() {
-		return txn.Next{Decide: txn.Rollback, Text: "the deadline has passed"}
+		return txn.Next{Decide: txn.Rollback, Text: "the deadline has passed", Timeout: true}
 	}
 	var next txn.Next
 	kept := p.remember(g, func(m *memo) {
