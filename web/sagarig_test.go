@@ -119,7 +119,9 @@ func (r *runRig) open(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.store, r.catalog = store, catalog.New(catalog.Options{Documents: store})
+	r.store, r.catalog = store, catalog.New(catalog.Options{
+		Documents: store, Languages: []catalog.Language{catalog.Seata()},
+	})
 	rules := txn.DefaultRules()
 	rules.Retry.First, rules.Retry.Max, rules.Retry.Attempts = 20*time.Millisecond, 50*time.Millisecond, 3
 	rules.BranchesMax = 50
