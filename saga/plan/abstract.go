@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -108,24 +107,6 @@ func (p *Program) noteRead() {
 				for _, s := range p.steps {
 					s.read = true
 				}
-			}
-		}
-	})
-}
-
-// inside is how something of the output is read that has to be there; with ?. it need not.
-var inside = regexp.MustCompile(`\boutput\s*(\.|\[)`)
-
-// needOutput finds the compensations that read something of the output of their step.
-func (p *Program) needOutput() {
-	p.def.Walk(func(i int, place definition.Place, _ string, e definition.Expr, _ bool) {
-		if place != definition.PlaceCompensation {
-			return
-		}
-		refs, _ := expressions.References(e) // what is no expression was found before
-		for _, r := range refs {
-			if r.Path[0] == "output" && (len(r.Path) > 1 || r.Dynamic) && inside.MatchString(string(e)) {
-				p.steps[i].needsOutput = true
 			}
 		}
 	})
