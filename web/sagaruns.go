@@ -324,7 +324,7 @@ const runPages = 8
 
 // listRuns answers GET /api/v1/sagas/runs.
 func (s *Server) listRuns(c *gin.Context) {
-	p := s.parameters(c, "saga", "key", "status", "stuck", "live", "application", "from", "to", "cursor", "limit")
+	p := s.parameters(c, "saga", "key", "status", "stuck", "live", "late", "application", "from", "to", "cursor", "limit")
 	q := orchestrator.Query{
 		Sagas: true, Name: p.text("saga"), Live: p.boolean("live"), Stuck: p.boolean("stuck"),
 		Application: p.text("application"), BeganFrom: p.time("from"), BeganTo: p.time("to"),
@@ -333,7 +333,7 @@ func (s *Server) listRuns(c *gin.Context) {
 	if name := p.text("status"); name != "" {
 		q.Status = p.status(name)
 	}
-	key := p.text("key")
+	key, late := p.text("key"), p.boolean("late")
 	if key != "" && q.Name == "" {
 		p.fail("a key is one of a saga: name it with the parameter saga")
 	}
@@ -343,9 +343,9 @@ func (s *Server) listRuns(c *gin.Context) {
 	}
 	out, err := Page[SagaRunItem]{Items: []SagaRunItem{}}, error(nil)
 	if key != "" {
-		err = s.runOfKey(c, &out, q, key)
+		err = s.runOfKey(c, &out, q, key, late)
 	} else {
-		err = s.gatherRuns(c, &out, q)
+		err = s.gatherRuns(c, &out, q, late)
 	}
 	if err != nil {
 		s.failRun(c, err)
@@ -355,9 +355,10 @@ func (s *Server) listRuns(c *gin.Context) {
 	c.JSON(http.StatusOK, out)
 }
 
-// gatherRuns reads pages until there are enough runs.
-func (s *Server) gatherRuns(ctx context.Context, out *Page[SagaRunItem], q orchestrator.Query) error {
-	most := q.Limit
+// gatherRuns reads pages until there are enough runs. Which are late changes with the time, so that no store has an
+// index for it: they are looked for here.
+func (s *Server) gatherRuns(ctx context.Context, out *Page[SagaRunItem], q orchestrator.Query, late bool) error {
+	most, now := q.Limit, s.o.Clock.Now()
 	for range runPages {
 		q.Limit = most - len(out.Items)
 		page, err := s.o.Coordinator.List(ctx, q)
@@ -365,8 +366,11 @@ func (s *Server) gatherRuns(ctx context.Context, out *Page[SagaRunItem], q orche
 			return err
 		}
 		for _, g := range page.Items {
-			if g.Saga != nil {
-				out.Items = append(out.Items, viewRunItem(g))
+			if g.Saga == nil {
+				continue
+			}
+			if item := viewRunItem(g, now); item.Late || !late {
+				out.Items = append(out.Items, item)
 			}
 		}
 		q.Cursor, out.Next = page.Next, page.Next
@@ -378,7 +382,9 @@ func (s *Server) gatherRuns(ctx context.Context, out *Page[SagaRunItem], q orche
 }
 
 // runOfKey finds the one run that has a key, if it is in the list.
-func (s *Server) runOfKey(ctx context.Context, out *Page[SagaRunItem], q orchestrator.Query, key string) error {
+func (s *Server) runOfKey(
+	ctx context.Context, out *Page[SagaRunItem], q orchestrator.Query, key string, late bool,
+) error {
 	known, _, err := s.keyOfRun(ctx, q.Name, key)
 	if err != nil || known == nil {
 		return err
@@ -393,7 +399,9 @@ func (s *Server) runOfKey(ctx context.Context, out *Page[SagaRunItem], q orchest
 	if (q.Status == 0 || q.Status == g.Status) && (!q.Live || !g.Status.Ended()) && (!q.Stuck || g.Stuck != 0) &&
 		(q.Application == "" || q.Application == g.Application) && g.BeganAt >= q.BeganFrom &&
 		(q.BeganTo == 0 || g.BeganAt < q.BeganTo) {
-		out.Items = append(out.Items, viewRunItem(g))
+		if item := viewRunItem(g, s.o.Clock.Now()); item.Late || !late {
+			out.Items = append(out.Items, item)
+		}
 	}
 	return nil
 }

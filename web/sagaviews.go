@@ -23,7 +23,10 @@ type SagaRunItem struct {
 	StuckReason string `json:"stuckReason,omitempty"`
 	Cause       string `json:"cause,omitempty"`
 	// Heuristic is true if a person has said of a step that it is done, or undone.
-	Heuristic  bool   `json:"heuristic,omitempty"`
+	Heuristic bool `json:"heuristic,omitempty"`
+	// Late is true if it was not decided when its deadline passed; LateMs is how long it has gone on since, or went on.
+	Late       bool   `json:"late"`
+	LateMs     int64  `json:"lateMs,omitempty"`
 	BeganAt    string `json:"beganAt"`
 	DeadlineAt string `json:"deadlineAt"`
 	DecidedAt  string `json:"decidedAt,omitempty"`
@@ -117,19 +120,32 @@ const (
 	stepSkipped  = "skipped"   // a person has said that it is undone
 )
 
-func viewRunItem(g *txn.Global) SagaRunItem {
+func viewRunItem(g *txn.Global, now txn.Millis) SagaRunItem {
+	late, lateMs := lateness(g, now)
 	return SagaRunItem{
 		XID: g.XID.String(), Saga: g.Saga.Definition, Version: g.Saga.Version, Key: g.Saga.Key,
 		Application: g.Application, Status: g.Status.String(), Outcome: outcomeOf(g), Stuck: g.Stuck != 0,
-		StuckReason: g.Stuck.String(), Cause: g.Cause.String(), Heuristic: g.Heuristic, BeganAt: when(g.BeganAt),
-		DeadlineAt: when(g.Deadline()), DecidedAt: when(g.DecidedAt), EndedAt: when(g.EndedAt), Failure: g.Saga.Failure,
+		StuckReason: g.Stuck.String(), Cause: g.Cause.String(), Heuristic: g.Heuristic, Late: late, LateMs: lateMs,
+		BeganAt: when(g.BeganAt), DeadlineAt: when(g.Deadline()), DecidedAt: when(g.DecidedAt), EndedAt: when(g.EndedAt), Failure: g.Saga.Failure,
 	}
+}
+
+// lateness says whether a run has gone on after its deadline, and for how many milliseconds: its definition says so, it
+// has passed a pivot, or nobody could decide it in time. One that its deadline rolls back is not late.
+func lateness(g *txn.Global, now txn.Millis) (late bool, ms int64) {
+	if g.Status != txn.Active {
+		now = g.DecidedAt
+	}
+	if now < g.Deadline() || g.Cause == txn.CauseTimeout {
+		return false, 0
+	}
+	return true, int64(now - g.Deadline())
 }
 
 // viewRun shows a run, without the actions.
 func viewRun(g *txn.Global, now txn.Millis) SagaRun {
 	v := SagaRun{
-		SagaRunItem: viewRunItem(g), Input: document(g.Data), Output: document(g.Saga.Result),
+		SagaRunItem: viewRunItem(g, now), Input: document(g.Data), Output: document(g.Saga.Result),
 		Steps: []SagaRunStep{}, Waits: []SagaWait{}, Timeline: []SagaEvent{}, Actions: []string{},
 	}
 	v.Explanation, v.Advice = explain(g, now)

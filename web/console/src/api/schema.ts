@@ -1028,7 +1028,8 @@ export interface paths {
         };
         /**
          * Runs of sagas, newest first.
-         * @description A page may hold fewer items than asked for, even none, and still have a next, where most transactions are no sagas.
+         * @description A page may hold fewer items than asked for, even none, and still have a next, where most transactions are no sagas,
+         *     or few runs are late.
          *     All runs of one saga are found quickly by its name, and one run by its saga and key.
          */
         get: operations["listRuns"];
@@ -3131,6 +3132,10 @@ export interface components {
             cause?: "requested" | "timeout" | "operator" | "completed" | "refused";
             /** @description A person has said of a step that it is done, or undone. */
             heuristic?: boolean;
+            /** @description It was not decided when its deadline passed (deadlineAt), and goes on or went on. One that its deadline rolled back is not late. */
+            late?: boolean;
+            /** @description For how long it has gone on after its deadline: until now, or until it was decided. */
+            lateMs?: number;
             /** Format: date-time */
             beganAt?: string;
             /** Format: date-time */
@@ -3162,6 +3167,10 @@ export interface components {
             cause?: "requested" | "timeout" | "operator" | "completed" | "refused";
             /** @description A person has said of a step that it is done, or undone. */
             heuristic?: boolean;
+            /** @description It was not decided when its deadline passed (deadlineAt), and goes on or went on. One that its deadline rolled back is not late. */
+            late?: boolean;
+            /** @description For how long it has gone on after its deadline: until now, or until it was decided. */
+            lateMs?: number;
             /** Format: date-time */
             beganAt?: string;
             /** Format: date-time */
@@ -6090,6 +6099,8 @@ export interface operations {
                 stuck?: boolean;
                 /** @description Only those that have not ended. */
                 live?: boolean;
+                /** @description Only those that have gone on after their deadline. */
+                late?: boolean;
                 application?: string;
                 /** @description Begun then or later: a time, or an age such as 15m. */
                 from?: string;
