@@ -27,7 +27,8 @@ func (p real) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 
 // engine begins a run of the real planner and core.
 func engine(program *plan.Program, def *definition.Definition, input string, s *script) *world {
-	x := &explorer{program: program, def: def, failures: map[string]Failure{}, budget: unbounded, script: s}
+	x := newExplorer(&own{program, def})
+	x.script = s
 	w := x.begin().clone()
 	w.rules.Planners = &planners{real{program}}
 	w.apply(txn.Begin{
@@ -51,7 +52,7 @@ func category(f Failure) string {
 // replayReal lets a counter-example happen to the real planner and core, and returns how that ends.
 func replayReal(t *testing.T, forced library, name string, f Failure) []string {
 	t.Helper()
-	s := &script{events: f.Timeline, used: make([]bool, len(f.Timeline))}
+	s := &script{events: f.Timeline, used: make([]bool, len(f.Timeline)), moments: map[string]int{}}
 	w := engine(forced.program(t, name), forced[name], answered(t, f.Timeline), s)
 	for range 5_000 {
 		if w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused {
@@ -92,7 +93,7 @@ func (w *roamer) roam() string {
 			return w.verdict()
 		case len(w.replies) > 0 && w.r.IntN(4) == 0:
 			w.apply(w.replies[w.r.IntN(len(w.replies))])
-		case w.x.def.Deadline > 0 && w.r.IntN(40) == 0:
+		case w.x.of.(*own).def.Deadline > 0 && w.r.IntN(40) == 0:
 			w.now = max(w.now, w.g.Deadline())
 			w.apply(txn.Wake{})
 		case len(w.asked) > 0 && w.r.IntN(5) > 0:
@@ -160,7 +161,7 @@ func (w *roamer) verdict() string {
 		case p == nil:
 		case w.g.Status == txn.Committed && p.undone:
 			return b.Step.Name + " is undone, though the saga is done"
-		case w.g.Status == txn.RolledBack && p.done && !p.undone && w.changes(b):
+		case w.g.Status == txn.RolledBack && p.done && !p.undone && w.x.of.(*own).changes(b):
 			return b.Step.Name + " is not undone"
 		}
 	}

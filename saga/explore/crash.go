@@ -19,18 +19,18 @@ func (w *world) crash(ev txn.Event, eff txn.Effects) {
 	}
 	record := encode(eff.Next)
 	if again, err := w.rules.Apply(w.g, ev, w.now); err != nil || !bytes.Equal(encode(again.Next), record) {
-		w.x.fail(w, "", "after a crash before the record it goes on otherwise")
+		w.x.fail(w, Verdict{Text: "after a crash before the record it goes on otherwise"})
 		return
 	}
 	read, err := decode(record)
 	if err != nil {
-		w.x.fail(w, "", "its record cannot be read: "+err.Error())
+		w.x.fail(w, Verdict{Text: "its record cannot be read: " + err.Error()})
 		return
 	}
 	wake, _ := w.rules.Apply(eff.Next, txn.Wake{}, w.now)
 	same, _ := w.rules.Apply(read, txn.Wake{}, w.now)
 	if !bytes.Equal(encode(wake.Next), encode(same.Next)) || len(wake.Commands) != len(same.Commands) {
-		w.x.fail(w, "", "after a crash behind the record it goes on otherwise")
+		w.x.fail(w, Verdict{Text: "after a crash behind the record it goes on otherwise"})
 	}
 }
 

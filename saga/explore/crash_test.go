@@ -42,7 +42,7 @@ func TestAPlannerThatGoesByMoreThanTheRecordIsFound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &explorer{program: program, def: def, failures: map[string]Failure{}, seen: map[[32]byte]bool{}}
+		x := newExplorer(&own{program, def})
 		x.budget, f.known = 0, map[*txn.Branch]bool{}
 		w := x.begin().clone()
 		f.Program = program.Abstract(w)

@@ -12,6 +12,12 @@
 // record was written; and what is read from the record goes on as what was in memory does, which is one behind it. An
 // answer that is lost with a crash is one of the answers above.
 //
+// # Two languages
+//
+// What is looked at is a [Subject]: our own language is one, and saga/machine makes one of a state machine of Seata. Each
+// says which answers there are, and what a good end is. Whatever comes from outside, crashes, and what is delivered twice
+// or late, is the same for both. Cycles that can be gone through for ever are left after some rounds.
+//
 // # What is not
 //
 // Data: an expression that fails at run time is not found here. The order in which steps that run side by side answer:

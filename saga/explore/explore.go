@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/concord-tx/concord/saga/definition"
@@ -25,25 +26,42 @@ type Report struct {
 	// States and Paths count what was looked at: different states, and ends that were reached.
 	States, Paths int
 	// Exhaustive is false if the exploration was cut. Then Troubles says up to how many things may go otherwise than well
-	// on one path for all such paths to have been looked at: answers that are no, or are lost, and the deadline.
+	// on one path for all such paths to have been looked at: answers that are no, or are lost, the deadline, a person who
+	// cancels. It is -1 if not even all paths on which nothing does were looked at.
 	Exhaustive bool
 	Troubles   int
+	// Cycles says that there are cycles that can be gone through for ever. They were left after some rounds.
+	Cycles bool
 	// Failures are the paths that end badly, the shortest of each kind, in order of their length.
 	Failures []Failure
+	// Unsure are the paths at whose end a person has to see to it because the definition wants it so, the shortest of each
+	// step.
+	Unsure []Failure
+
+	all bool // all paths were looked at, but for the rounds of cycles
 }
 
 // Part says in words which part was looked at as a whole.
 func (r *Report) Part() string {
-	switch {
-	case r.Exhaustive:
-		return "all paths"
-	case r.Troubles == 0:
-		return "the path on which all goes well, for whatever data, and some others"
-	case r.Troubles == 1:
-		return "all paths on which one thing goes wrong, and some others"
+	rounds := ""
+	if r.Cycles {
+		rounds = " that leave cycles after " + strconv.Itoa(Rounds) + " rounds"
 	}
-	return fmt.Sprintf("all paths on which up to %d things go wrong, and some others", r.Troubles)
+	switch {
+	case r.all:
+		return "all paths" + rounds
+	case r.Troubles < 0:
+		return "some paths"
+	case r.Troubles == 0:
+		return "all paths" + rounds + " on which nothing goes wrong, and some others"
+	case r.Troubles == 1:
+		return "all paths" + rounds + " on which one thing goes wrong, and some others"
+	}
+	return fmt.Sprintf("all paths%s on which up to %d things go wrong, and some others", rounds, r.Troubles)
 }
+
+// Rounds is after how many rounds cycles are left that can be gone through for ever.
+const Rounds = 3
 
 // Failure is a path that ends neither done nor compensated.
 type Failure struct {
@@ -80,36 +98,54 @@ func Run(def *definition.Definition, subs plan.Resolve, o Options) (Report, erro
 	if o.StatesMax == 0 {
 		o.StatesMax = statesMax * manySteps / max(manySteps, len(def.Steps))
 	}
+	return Explore(&own{program, def}, o), nil
+}
+
+// Explore explores a definition in whatever language. [Options.StatesMax] has to be set.
+func Explore(of Subject, o Options) Report {
 	if o.FailuresMax == 0 {
 		o.FailuresMax = 20
 	}
-	x := &explorer{program: program, def: def, failures: map[string]Failure{}}
-	r := Report{}
-	// First the paths on which one thing goes wrong: they are few, and have the shortest failures. Then all. If these are
-	// too many, those on which two things go wrong, and so on.
-	one := x.walk(1, o)
-	if r.States, r.Paths = x.states, x.paths; one {
-		r.Troubles = 1
+	x := newExplorer(of)
+	r := Report{Troubles: -1}
+	looked := func() { r.States, r.Paths = max(r.States, x.states), max(r.Paths, x.paths) }
+	// First the paths on which nothing goes wrong, or one thing: they are few, and have the shortest failures. Then all.
+	// If these are too many, those on which two things go wrong, and so on.
+	whole := true
+	for n := 0; n <= 1 && whole && !x.stopped; n++ {
+		if whole = x.walk(n, o); whole {
+			r.Troubles = n
+		}
+		looked()
 	}
 	if !x.stopped {
-		r.Exhaustive = x.walk(unbounded, o)
-		if r.States, r.Paths = max(r.States, x.states), max(r.Paths, x.paths); r.Exhaustive {
-			r.States, r.Paths = x.states, x.paths
+		if r.all = x.walk(unbounded, o); r.all {
+			r.States, r.Paths = 0, 0
 		}
+		looked()
 	}
-	for n := 2; one && n <= troublesMax && !r.Exhaustive && !x.stopped && x.walk(n, o); n++ {
-		r.Troubles, r.States, r.Paths = n, max(r.States, x.states), max(r.Paths, x.paths)
+	for n := 2; whole && !r.all && n <= troublesMax && !x.stopped && x.walk(n, o); n++ {
+		r.Troubles = n
+		looked()
 	}
-	for _, f := range x.failures {
-		r.Failures = append(r.Failures, f)
+	r.Cycles, r.Exhaustive = x.cycles, r.all && !x.cycles
+	r.Failures, r.Unsure = sorted(x.failures), sorted(x.unsure)
+	return r
+}
+
+// sorted has the shortest first.
+func sorted(found map[string]Failure) []Failure {
+	var out []Failure
+	for _, f := range found {
+		out = append(out, f)
 	}
-	slices.SortFunc(r.Failures, func(a, b Failure) int {
+	slices.SortFunc(out, func(a, b Failure) int {
 		if n := len(a.Timeline) - len(b.Timeline); n != 0 {
 			return n
 		}
 		return strings.Compare(a.Step+a.Text, b.Step+b.Text)
 	})
-	return r, nil
+	return out
 }
 
 // The bounds of an exploration.
@@ -136,15 +172,16 @@ func (x *explorer) walk(troubles int, o Options) bool {
 
 // explorer walks all paths, one after the other: a path is the list of the choices that were made on it.
 type explorer struct {
-	program  *plan.Program
-	def      *definition.Definition
+	of       Subject
 	seen     map[[32]byte]bool
 	failures map[string]Failure
+	unsure   map[string]Failure
 	paths    int
 	states   int // that were looked at, those in which nothing can be chosen included
 	budget   int // how many things go wrong on a path, at most; unbounded: any number
 	stopped  bool
-	crashes  int // that could have been tried
+	cycles   bool // one was left
+	crashes  int  // that could have been tried
 
 	choices []choice
 	at      int    // how many of them this path has made
@@ -152,6 +189,10 @@ type explorer struct {
 
 	script *script // what is followed instead of all paths; nil: all paths
 	end    []Event // how the last path went
+}
+
+func newExplorer(of Subject) *explorer {
+	return &explorer{of: of, budget: unbounded, failures: map[string]Failure{}, unsure: map[string]Failure{}}
 }
 
 // mark is where a path can be taken up again.

@@ -130,7 +130,7 @@ func TestAReportSaysWhatWasLookedAtAsAWhole(t *testing.T) {
 		part     string
 	}{
 		{chain(10), 0, 1, "all paths"},
-		{wide, 20, 0, "the path on which all goes well, for whatever data, and some others"},
+		{wide, 20, 0, "all paths on which nothing goes wrong, and some others"},
 		{wide, 1_500, 1, "all paths on which one thing goes wrong, and some others"},
 		{wide, 12_000, 2, "all paths on which up to 2 things go wrong, and some others"},
 	} {

@@ -2,8 +2,6 @@ package explore
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/plan"
@@ -18,45 +16,51 @@ type Replayed struct {
 }
 
 // Replay lets happen again what the timeline of a failure says, perhaps to a definition that was mended meanwhile. What
-// the timeline says nothing of is done, and the first way is taken. It does not say how much time goes by before the
-// deadline passes: if there are several such moments, one that ends badly counts. The error is that of [plan.Compile].
+// the timeline says nothing of is done, and the first way is taken. The error is that of [plan.Compile].
 func Replay(def *definition.Definition, subs plan.Resolve, f Failure) (Replayed, error) {
 	program, err := plan.Compile(def, subs)
 	if err != nil {
 		return Replayed{}, err
 	}
+	return Again(&own{program, def}, f), nil
+}
+
+// Again is Replay for a definition in whatever language. A timeline does not say how much time goes by before the
+// deadline passes, or a person cancels: if there are several such moments, one that ends badly counts.
+func Again(of Subject, f Failure) Replayed {
 	var out Replayed
 	for later := range momentsMax {
-		x := &explorer{
-			program: program, def: def, budget: unbounded, failures: map[string]Failure{},
-			script: &script{events: f.Timeline, used: make([]bool, len(f.Timeline)), later: later},
+		x := newExplorer(of)
+		x.script = &script{
+			events: f.Timeline, used: make([]bool, len(f.Timeline)), later: later, moments: map[string]int{},
 		}
 		x.path(x.begin())
 		r := Replayed{Timeline: x.end}
-		for _, own := range x.failures {
-			r.Failure = &own
+		for _, found := range append(sorted(x.failures), sorted(x.unsure)...) {
+			r.Failure = &found
+			break
 		}
 		same := r.Failure != nil && r.Failure.Step == f.Step && r.Failure.Text == f.Text
 		if later == 0 || same || out.Failure == nil && r.Failure != nil {
 			out = r
 		}
-		if same || x.script.moments <= later {
+		if same || x.script.moments[deadlinePasses] <= later && x.script.moments[personCancels] <= later {
 			break
 		}
 	}
-	return out, nil
+	return out
 }
 
-// momentsMax bounds the moments at which the deadline is let pass.
+// momentsMax bounds the moments at which something may come from outside.
 const momentsMax = 1000
 
 // script is a timeline that is followed.
 type script struct {
 	events   []Event
 	used     []bool
-	answered int // answers and signals so far
-	later    int // how many moments are let go by at which the deadline could pass
-	moments  int // how many there were
+	answered int            // answers and signals so far
+	later    int            // how many moments are let go by at which something could come from outside
+	moments  map[string]int // how many there were for it
 }
 
 // way returns which way an answer or a choice goes: the next line about the step that is one of the texts.
@@ -74,38 +78,31 @@ func (s *script) way(step string, texts []string) int {
 }
 
 // choice returns the answer to a question about data.
-func (s *script) choice(what string, n int) int {
+func (s *script) choice(of Subject, what string, n int) int {
 	texts := make([]string, n)
 	for took := range texts {
-		texts[took] = answerText(what, took, n)
+		texts[took] = of.Word(what, took, n)
 	}
 	return s.way("", texts)
 }
 
-// overdue reports whether the deadline passes now: it has as many answers before it as there were.
-func (s *script) overdue() bool {
+// comes is 1 if something comes from outside now: it has as many answers before it as there were.
+func (s *script) comes(what string) int {
 	before := 0
-	for _, e := range s.events {
+	for i, e := range s.events {
 		switch {
-		case e.Step == "" && e.Text == deadlinePasses:
+		case e.Step == "" && e.Text == what && !s.used[i]:
 			if s.answered == before {
-				s.moments++
+				s.moments[what]++
 			}
-			return s.answered > before || s.answered == before && s.moments > s.later
-		case e.Step != "" && e.Text != compensated:
+			if s.answered > before || s.answered == before && s.moments[what] > s.later {
+				s.used[i] = true
+				return 1
+			}
+			return 0
+		case e.Step != "" && e.Text != Compensated:
 			before++
 		}
 	}
-	return false
-}
-
-// answerText words an answer to a question about data.
-func answerText(what string, took, n int) string {
-	switch {
-	case strings.HasPrefix(what, "items of "):
-		return what + ": " + strconv.Itoa(n-1-took)
-	case n == 2:
-		return what + ": " + strconv.FormatBool(took == 0)
-	}
-	return what + ": the " + strconv.Itoa(took+1) + ". way"
+	return 0
 }

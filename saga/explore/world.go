@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
-	"github.com/concord-tx/concord/saga/definition"
 )
 
 // world is one run on one path.
@@ -23,6 +21,7 @@ type world struct {
 	late     int  // how steps under way answer after the decision, from 1; 0: not chosen yet
 	overdue  bool // the deadline was let pass
 	spent    int  // how many things have gone wrong
+	endless  bool // it is in a cycle that was gone through often enough
 	last     *txn.Reply
 	timeline []Event
 }
@@ -32,14 +31,18 @@ type planners struct{ one txn.Planner }
 
 func (p *planners) Planner(*txn.SagaRun) txn.Planner { return p.one }
 
-// Choose implements [plan.Oracle].
+// Choose implements [Oracle].
 func (w *world) Choose(what string, n int) int {
 	if took, known := w.answers[what]; known {
 		return took
 	}
-	took := w.x.choose(n, func(s *script) int { return s.choice(what, n) })
+	if w.x.script == nil && w.x.of.Endless(what) {
+		w.endless = true
+		return 0
+	}
+	took := w.x.choose(n, func(s *script) int { return s.choice(w.x.of, what, n) })
 	w.answers[what] = took
-	w.tell("", "%s", answerText(what, took, n))
+	w.tell("", "%s", w.x.of.Word(what, took, n))
 	return took
 }
 
@@ -57,57 +60,60 @@ func (w *world) clone() *world {
 	c := *w
 	c.asked, c.answers, c.timeline = slices.Clone(w.asked), maps.Clone(w.answers), slices.Clip(w.timeline)
 	c.rules = txn.DefaultRules()
-	c.rules.Planners = &planners{w.x.program.Abstract(&c)}
+	c.rules.Planners = &planners{w.x.of.Planner(&c)}
 	c.rules.Retry.Attempts = 1 // all attempts of a step are one here
 	return &c
 }
 
 // start begins the saga.
 func (w *world) start() {
-	deadline := w.x.def.Deadline
-	if deadline == 0 {
-		deadline = 24 * time.Hour
-	}
-	w.apply(txn.Begin{
-		XID: txn.XID{Prefix: "explore", ID: 1}, Name: w.x.def.Name, Timeout: deadline,
-		Saga: &txn.SagaRun{Definition: w.x.def.Name, Version: 1},
-	})
+	w.apply(w.x.of.Begin())
 	w.apply(txn.Wake{})
 }
 
 // path goes on from a state to an end, to a state that was seen before, or to where it does not go on.
 func (x *explorer) path(from *world) {
-	w := from.clone()
+	w, back := from.clone(), false
 	defer func() { x.end = w.timeline }()
 	for range eventsMax {
 		x.states++
-		if !w.settled() {
+		settled := w.settled()
+		if !settled {
 			x.marks = append(x.marks, mark{w, x.at})
 			w = w.clone()
 		}
-		if w.g == nil {
+		switch {
+		case w.endless:
+			x.cycles = true
+			return
+		case w.g == nil:
 			w.start()
 			continue
-		}
-		if w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused {
+		case w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused:
+			if w.freed() {
+				continue
+			}
 			x.paths++
 			w.judge()
 			return
-		}
-		if x.at == len(x.choices) && x.script == nil && !w.settled() {
+		case x.at == len(x.choices) && x.script == nil && !back:
 			key := w.key()
+			if x.seen[key] && settled {
+				x.paths++ // its end was reached before
+			}
 			if x.seen[key] {
 				return
 			}
 			x.seen[key] = true
 		}
+		back = settled
 		if !w.happen() {
 			x.paths++
-			x.fail(w, "", "it stands still, and nothing will ever happen")
+			x.fail(w, Verdict{Text: "it stands still, and nothing will ever happen"})
 			return
 		}
 	}
-	x.fail(w, "", fmt.Sprintf("it does not end within %d events", eventsMax))
+	x.fail(w, Verdict{Text: fmt.Sprintf("it does not end within %d events", eventsMax)})
 }
 
 // apply applies an event, and what the decision log does with a decision.
@@ -129,11 +135,7 @@ func (w *world) apply(ev txn.Event) {
 
 // happen lets one thing happen. It returns false if nothing can.
 func (w *world) happen() bool {
-	if w.g.Status == txn.Active && !w.overdue && w.x.def.Deadline > 0 && w.passes() {
-		w.overdue = true
-		w.tell("", deadlinePasses)
-		w.now = max(w.now, w.g.Deadline())
-		w.apply(txn.Wake{})
+	if w.interrupted() {
 		return true
 	}
 	w.asked = slices.DeleteFunc(w.asked, func(c txn.Command) bool {
@@ -149,70 +151,89 @@ func (w *world) happen() bool {
 	if w.signal() {
 		return true
 	}
-	if w.g.DueAt == 0 {
-		return false
+	if w.g.DueAt == 0 || w.g.Status == txn.Active && !slices.ContainsFunc(w.g.Branches, underWay) {
+		return false // nothing but the deadline would end it
 	}
 	w.now = max(w.now+1, w.g.DueAt)
 	w.apply(txn.Wake{})
 	return true
 }
 
-// What is said of the deadline, and of a compensation.
-const (
-	deadlinePasses = "the deadline passes"
-	compensated    = "compensated"
-)
-
-// passes chooses whether the deadline passes now.
-func (w *world) passes() bool {
-	return w.trouble(2, func(s *script) int {
-		if s.overdue() {
-			return 1
-		}
-		return 0
-	}) == 1
+// underWay reports whether a step is to be done, or tried again.
+func underWay(b *txn.Branch) bool {
+	return (b.State == txn.Registered || b.State == txn.Published) && !b.Step.GaveUp
 }
 
-// The answers to a step.
-var forward = [...]struct {
-	text   string
-	result txn.Result
-}{
-	{"done", txn.ResultDone},
-	{"refused", txn.ResultRefused},
-	{"lost: nobody knows whether it has run", txn.ResultNoAnswer},
-}
-
-// answers are their texts.
-func answers() []string {
-	out := make([]string, len(forward))
-	for i, f := range forward {
-		out[i] = f.text
+// interrupted lets something come from outside, perhaps.
+func (w *world) interrupted() bool {
+	if w.g.Status != txn.Active {
+		return false
 	}
-	return out
+	late, free := w.x.of.Outside()
+	switch {
+	case late && !w.overdue && w.comes(deadlinePasses):
+		w.overdue = true
+		w.tell("", deadlinePasses)
+		w.now = max(w.now, w.g.Deadline())
+		w.apply(txn.Wake{})
+		return true
+	case free && w.cancels() && w.comes(personCancels):
+		w.tell("", personCancels)
+		w.apply(cancel())
+		return true
+	}
+	return false
+}
+
+// cancel is what a person does.
+func cancel() txn.Event { return txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseOperator} }
+
+// cancels reports whether a person may cancel it now.
+func (w *world) cancels() bool {
+	_, err := w.rules.Apply(w.g, cancel(), w.now)
+	return err == nil
+}
+
+// comes chooses whether something comes from outside now.
+func (w *world) comes(what string) bool {
+	return w.trouble(2, func(s *script) int { return s.comes(what) }) == 1
+}
+
+// freed has a person who has to see to it cancel it, perhaps.
+func (w *world) freed() bool {
+	if _, free := w.x.of.Outside(); !free || w.g.Status != txn.Active || !w.cancels() ||
+		w.x.choose(2, func(s *script) int { return s.comes(personCancels) }) == 0 {
+		return false
+	}
+	w.tell("", "it waits for a person: %s", w.g.Saga.Failure)
+	w.tell("", personCancels)
+	w.apply(cancel())
+	return true
 }
 
 // answer answers a command.
 func (w *world) answer(cmd txn.Command) {
-	r := txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultDone}
-	if cmd.Op == txn.Forward {
-		way := 0
-		switch b, _ := w.g.Branch(cmd.BranchID); {
-		case w.g.Status != txn.Active && (w.late == 0 || w.x.script != nil):
-			way = w.choose(cmd.Step, answers()...)
-			w.late = way + 1
-		case w.g.Status != txn.Active:
-			way = w.late - 1
-		case b.Attempts > 1: // it was lost, and there is no way but forward: it is tried until it answers
-			way = w.choose(cmd.Step, answers()[:2]...)
-		default:
-			way = w.choose(cmd.Step, answers()...)
-		}
-		r.Result = forward[way].result
-		w.tell(cmd.Step, "%s", forward[way].text)
-	} else {
-		w.tell(cmd.Step, compensated)
+	if w.x.script == nil && w.x.of.Endless(cmd.Step) {
+		w.endless = true
+		return
 	}
+	ways, way := w.x.of.Answers(w.g, w, cmd), 0
+	switch {
+	case cmd.Op != txn.Forward:
+	case w.g.Status != txn.Active && w.late > 0 && w.x.script == nil:
+		way = min(w.late, len(ways)) - 1
+	default:
+		texts := make([]string, len(ways))
+		for i, a := range ways {
+			texts[i] = a.Text
+		}
+		if way = w.choose(cmd.Step, texts...); w.g.Status != txn.Active {
+			w.late = way + 1
+		}
+	}
+	r := ways[way].Reply
+	r.BranchID, r.Op, r.Attempt = cmd.BranchID, cmd.Op, cmd.Attempt
+	w.tell(cmd.Step, "%s", ways[way].Text)
 	w.apply(r)
 	w.apply(r) // delivered twice
 	if w.last != nil {
@@ -273,48 +294,21 @@ func (w *world) settled() bool {
 
 // judge looks at an end.
 func (w *world) judge() {
-	if w.g.Stuck == txn.StuckRefused {
-		for _, b := range w.g.Branches {
-			switch {
-			case b.State == txn.Refused:
-				w.x.fail(w, b.Step.Name, b.Failure)
-				return
-			case w.g.Status == txn.Active && (b.State == txn.PhaseOneFailed || b.Step.GaveUp):
-				w.x.fail(w, b.Step.Name, "it fails after the pivot, from where there is no way back")
-				return
-			}
-		}
-		w.x.fail(w, "", w.g.Saga.Failure+", and after the pivot there is no way back")
-		return
+	if v := w.x.of.Judge(w.g, w); v.Text != "" {
+		w.x.fail(w, v)
 	}
-	if w.g.Status == txn.Committed {
-		return
-	}
-	for _, b := range w.g.Branches {
-		ran := b.Step.Seq > 0 || b.Step.GaveUp || b.State == txn.Finished && b.Step.Tries > 0 && !b.Step.Undo
-		if ran && !b.Step.Undo && w.changes(b) {
-			w.x.fail(w, b.Step.Name, "it may have run, and is not compensated")
-			return
-		}
-	}
-}
-
-// changes reports whether a step changes something.
-func (w *world) changes(b *txn.Branch) bool {
-	if b.Kind == txn.StepTimer || b.Kind == txn.StepSignal {
-		return false
-	}
-	s := w.x.program.StepOf(b.Step.Name)
-	return s != nil && !s.ReadOnly && (s.Kind != definition.KindCall || s.Call.Method != "GET")
 }
 
 // fail notes a path that ends badly, unless a shorter one ends so.
-func (x *explorer) fail(w *world, step, text string) {
-	key := step + "\x00" + text
-	if old, known := x.failures[key]; known && len(old.Timeline) <= len(w.timeline) {
+func (x *explorer) fail(w *world, v Verdict) {
+	all, key := x.failures, v.Step+"\x00"+v.Text
+	if v.Unsure {
+		all, key = x.unsure, v.Step
+	}
+	if old, known := all[key]; known && len(old.Timeline) <= len(w.timeline) {
 		return
 	}
-	x.failures[key] = Failure{Step: step, Text: text, Timeline: slices.Clone(w.timeline)}
+	all[key] = Failure{Step: v.Step, Text: v.Text, Timeline: slices.Clone(w.timeline)}
 }
 
 // key is all that the future depends on.
@@ -332,7 +326,7 @@ func (w *world) key() [32]byte {
 	number(int(w.g.Status))
 	number(int(w.g.Stuck))
 	number(w.late)
-	flags(w.overdue, w.g.Expired(w.now))
+	flags(w.overdue && w.g.Status == txn.Active, w.g.Expired(w.now))
 	if w.x.budget != unbounded {
 		number(w.spent)
 	}
@@ -343,6 +337,8 @@ func (w *world) key() [32]byte {
 		number(int(br.State))
 		number(int(s.Seq))
 		number(int(min(br.Attempts, 2)))
+		number(int(min(s.Tries, 2)))
+		text(s.Answer)
 		flags(s.GaveUp, br.InFlightUntil > 0, s.Until > w.now)
 	}
 	for _, c := range w.asked {
