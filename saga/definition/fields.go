@@ -157,7 +157,7 @@ func (p *parser) message(n *node, path string) *Message {
 	p.object(n, path, "a message", []field{
 		{"topic", p.name(&m.Topic, wireName)},
 		{"tag", p.name(&m.Tag, wireName)},
-		{"key", p.optional(&m.Key)},
+		{"key", p.messageKey(&m.Key)},
 		{"headers", p.headers(&m.Headers)},
 		{"data", p.optional(&m.Data)},
 		{"reply", p.name(&m.Reply, wireName)},

@@ -169,9 +169,13 @@ func TestParseFindings(t *testing.T) {
 		line     int
 		says     string
 	}{
-		"empty":           {"", RuleSyntax, 1, "empty"},
-		"bad yaml":        {"saga: 1\n  name: [", RuleSyntax, 2, ""},
-		"not a map":       {"- 1", RuleWrongType, 1, "a map"},
+		"empty":     {"", RuleSyntax, 1, "empty"},
+		"bad yaml":  {"saga: 1\n  name: [", RuleSyntax, 2, ""},
+		"not a map": {"- 1", RuleWrongType, 1, "a map"},
+		"key": {
+			head + "steps: [{id: a, message: {topic: t, key: {a: 1}}}]", RuleWrongType, 3, "a text",
+		},
+		"no key":          {head + "steps: [{id: a, message: {topic: t, key: null}}]", RuleWrongType, 3, "a text"},
 		"binary":          {"\xff\xfe", RuleSyntax, 1, "UTF-8"},
 		"unknown key":     {head + "stepps: []\n" + one, RuleUnknownKey, 3, `did you mean "steps"`},
 		"in a step":       {steps + "- id: a\n  compensation: {}", RuleUnknownKey, 5, `"compensate"`},

@@ -243,7 +243,8 @@ func randomStep(r *rapid.T, i int) *Step {
 	case KindCall:
 		s.Call = call
 	case KindMessage:
-		s.Message = &Message{Topic: word64().Draw(r, "topic"), Data: &value}
+		key := rapid.SampledFrom([]Value{Literal("k"), Literal(7), Expression("input.x")}).Draw(r, "key")
+		s.Message = &Message{Topic: word64().Draw(r, "topic"), Key: &key, Data: &value}
 	case KindWorker:
 		s.Worker = &Worker{Task: "t", Input: &value}
 	case KindSubSaga:

@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -79,7 +80,10 @@ func (p *parser) value(n *node, path string) Value {
 	}
 	v, err := ParseTemplate(text)
 	p.countExpressions(v, n, path)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooLong):
+		p.find(RuleLimit, n.at, path, err.Error(), "compute parts of it in an earlier step's output")
+	case err != nil:
 		p.find(RuleExpression, n.at, path, err.Error(), "write ${expression}, or $${ for the characters themselves")
 	}
 	return v
@@ -107,6 +111,29 @@ func (p *parser) optional(into **Value) func(*node, string) {
 	return func(n *node, path string) {
 		v := p.value(n, path)
 		*into = &v
+	}
+}
+
+// messageKey reads the key of a message: a text, a number, or an expression.
+func (p *parser) messageKey(into **Value) func(*node, string) {
+	read := p.optional(into)
+	return func(n *node, path string) {
+		if n.shape != scalarShape || n.value == nil {
+			p.wrong(n, path, "a text, a number or an expression")
+			return
+		}
+		read(n, path)
+		written := 0 // whatever the expressions give
+		if text, ok := (*into).Literal.(string); ok {
+			written = len(text)
+		}
+		for _, part := range (*into).Parts {
+			written += len(part.Text)
+		}
+		if written > limits.MessageKeyBytesMax {
+			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d bytes; %d are the most", written, limits.MessageKeyBytesMax),
+				"shorten it")
+		}
 	}
 }
 
@@ -193,6 +220,9 @@ func (p *parser) expression(into *Expr) func(*node, string) {
 	}
 }
 
+// errTooLong: an expression is longer than there may be.
+var errTooLong = fmt.Errorf("%d are the most", limits.ExpressionBytesMax)
+
 // ParseTemplate reads a text with expressions: "${x}" as a whole is the expression x, "a ${x} b" a template, and
 // anything else a literal. "$${" stands for the characters "${".
 func ParseTemplate(text string) (Value, error) {
@@ -212,9 +242,11 @@ func ParseTemplate(text string) (Value, error) {
 				return Literal(text), fmt.Errorf("${ at character %d is not closed", i+1)
 			}
 			e := strings.TrimSpace(text[i+2 : end])
-			if e == "" || len(e) > limits.ExpressionBytesMax {
-				return Literal(text), fmt.Errorf("the expression at character %d is empty, or longer than %d bytes", i+1,
-					limits.ExpressionBytesMax)
+			switch {
+			case e == "":
+				return Literal(text), fmt.Errorf("the expression at character %d is empty", i+1)
+			case len(e) > limits.ExpressionBytesMax:
+				return Literal(text), fmt.Errorf("the expression at character %d has %d bytes: %w", i+1, len(e), errTooLong)
 			}
 			if plain.Len() > 0 {
 				parts = append(parts, Part{Text: plain.String()})

@@ -70,6 +70,11 @@ const (
 	PayloadDepthMax = 64
 	// MessageKeyBytesMax is the longest key of a message: brokers have an index of them.
 	MessageKeyBytesMax = 255
+	// CalledURLBytesMax is the longest URL that is called, expressions replaced. The transport calls no longer ones.
+	CalledURLBytesMax = 8 << 10
+	// HeaderBytesMax is how many bytes the names and values of the headers of one call or message have together:
+	// brokers and servers take no more, and they are in the record of the run.
+	HeaderBytesMax = 16 << 10
 )
 
 // Limits of expressions of Concord's language. Longer and deeper ones are refused at publish, rule "limit" or

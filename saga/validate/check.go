@@ -66,6 +66,7 @@ func Check(d *definition.Definition, o Options) []definition.Finding {
 	c.expressions()
 	c.steps()
 	c.targets()
+	c.payloads()
 	c.pivots()
 	c.timing()
 	c.subSagas()
