@@ -126,7 +126,8 @@ func viewRunItem(g *txn.Global, now txn.Millis) SagaRunItem {
 		XID: g.XID.String(), Saga: g.Saga.Definition, Version: g.Saga.Version, Key: g.Saga.Key,
 		Application: g.Application, Status: g.Status.String(), Outcome: outcomeOf(g), Stuck: g.Stuck != 0,
 		StuckReason: g.Stuck.String(), Cause: g.Cause.String(), Heuristic: g.Heuristic, Late: late, LateMs: lateMs,
-		BeganAt: when(g.BeganAt), DeadlineAt: when(g.Deadline()), DecidedAt: when(g.DecidedAt), EndedAt: when(g.EndedAt), Failure: g.Saga.Failure,
+		BeganAt: when(g.BeganAt), DeadlineAt: when(g.Deadline()), DecidedAt: when(g.DecidedAt), EndedAt: when(g.EndedAt),
+		Failure: g.Saga.Failure,
 	}
 }
 

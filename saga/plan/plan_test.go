@@ -422,37 +422,6 @@ func TestRulesMeetAnswersOfAnyShape(t *testing.T) {
 	}
 }
 
-// TestTheDeadline: what goes forward after it goes on to its end, however late.
-func TestTheDeadline(t *testing.T) {
-	t.Parallel()
-	w := run(t, "deadline: 30s\nonDeadline: compensate"+waits, `{"n":3}`, nil)
-	w.pass(5 * time.Second)
-	w.pass(26 * time.Second)
-	if w.expect(txn.RolledBack, "the deadline has passed"); w.g.Cause != txn.CauseTimeout {
-		t.Errorf("compensated for %s", w.g.Cause)
-	}
-	late := func() *world {
-		w := run(t, "deadline: 30s\nonDeadline: forward"+waits, `{"n":3}`, nil)
-		w.pass(5 * time.Second)
-		w.pass(26 * time.Second)
-		if !w.g.Expired(w.now) {
-			t.Fatalf("%s after its deadline", w.g.Status)
-		}
-		w.apply(txn.Signal{Name: "paid", Data: "true"})
-		return w
-	}
-	w = late()
-	w.apply(txn.Signal{Step: "ok", Data: `{"by":"me"}`})
-	if w.expect(txn.Committed, `{"by":"me"}`); w.g.Cause != txn.CauseCompleted || w.g.DecidedAt < w.g.Deadline() {
-		t.Errorf("done for %s, %d ms before its deadline", w.g.Cause, w.g.Deadline()-w.g.DecidedAt)
-	}
-	w = late()
-	w.apply(txn.Signal{Step: "ok", Data: `{"by":"me"}`, Refuse: true})
-	if w.g.Status != txn.RolledBack || w.g.Cause != txn.CauseRefused {
-		t.Errorf("refused after its deadline: %s for %s, %q", w.g.Status, w.g.Cause, w.g.Saga.Failure)
-	}
-}
-
 const pivot = `
 saga: 1
 name: pivot
