@@ -312,6 +312,7 @@ func (s *Server) tellRun(c *gin.Context, status int, g *txn.Global) {
 	view := viewRun(g, s.o.Clock.Now())
 	view.Actions = s.runActions(c, g)
 	s.markUnread(c, g, &view)
+	s.nameStates(c, g, &view)
 	if m := s.maskFor(c); m != nil {
 		m.run(&view)
 	}

@@ -30,6 +30,10 @@ func (k *known) steps() (all []Cause) {
 	left := (time.Duration(g.Deadline()-k.now) * time.Millisecond).Round(time.Millisecond)
 	deadline := CauseData{Until: when(g.Deadline())}
 	switch {
+	case g.Stuck == txn.StuckRefused && !g.Pivoted():
+		all = append(all, cause(weighsPerson, "sagaStuck", CauseData{Error: g.Saga.Failure},
+			"It cannot go on, because nobody knows what was done: %q. Find out, then retry it, skip a step with a result, or "+
+				"cancel it, which undoes what may have run; a skip without a step ends the whole as done.", g.Saga.Failure))
 	case g.Stuck == txn.StuckRefused:
 		all = append(all, cause(weighsPerson, "sagaStuck", CauseData{Error: g.Saga.Failure},
 			"It cannot go on, and behind a pivot there is no way back: %q. Mend what is wrong and resume it, or skip a step "+
