@@ -64,6 +64,9 @@ func drawRun(to io.Writer, r *sagaRun, all bool) error {
 	} else if r.Cause != "" {
 		line("decided", moment(r.DecidedAt)+", "+r.Cause)
 	}
+	if r.Late {
+		line("late", lateText(r))
+	}
 	line("input", oneLine(compactJSON(r.Input), drawWidth-15))
 	line("output", oneLine(compactJSON(r.Output), drawWidth-15))
 	line("failure", r.Failure)
@@ -82,6 +85,15 @@ func drawRun(to io.Writer, r *sagaRun, all bool) error {
 	drawActions(&b, r)
 	_, err := io.WriteString(to, harmless(b.String()))
 	return err
+}
+
+// lateText says for how long a run has gone on after its deadline, which is shown above it as long as it goes on.
+func lateText(r *sagaRun) string {
+	by := span(time.Duration(r.LateMs) * time.Millisecond)
+	if r.DecidedAt == "" {
+		return by + "; it goes on all the same"
+	}
+	return by + " after its deadline, " + r.DeadlineAt
 }
 
 // harmless replaces what a terminal would take for commands: texts may come from anybody.

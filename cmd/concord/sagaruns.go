@@ -27,6 +27,8 @@ type sagaRun struct {
 	Stuck       bool            `json:"stuck"`
 	Cause       string          `json:"cause"`
 	Heuristic   bool            `json:"heuristic"`
+	Late        bool            `json:"late"`
+	LateMs      int64           `json:"lateMs"`
 	Explanation string          `json:"explanation"`
 	Advice      string          `json:"advice"`
 	BeganAt     string          `json:"beganAt"`
@@ -123,6 +125,14 @@ func (r *sagaRun) word() string {
 	return "running"
 }
 
+// state is the word, and that the run is late if it is.
+func (r *sagaRun) state() string {
+	if r.Late {
+		return r.word() + ", late"
+	}
+	return r.word()
+}
+
 // waitTimer is a wait for a time, which nobody has to do anything about.
 const waitTimer = "timer"
 
@@ -138,7 +148,7 @@ func runPath(xid, verb string) string {
 func (a *app) sagaRuns() *cobra.Command {
 	var f struct {
 		saga, key, status, application, from, to, cursor string
-		stuck, live                                      bool
+		stuck, live, late                                bool
 		limit                                            int
 	}
 	cmd := &cobra.Command{
@@ -160,6 +170,7 @@ func (a *app) sagaRuns() *cobra.Command {
 				"saga": f.saga, "key": f.key, "status": statusByWord[f.status], "application": f.application,
 				"from": f.from, "to": f.to, "cursor": f.cursor,
 				"stuck": strconv.FormatBool(f.stuck), "live": strconv.FormatBool(f.live),
+				"late": strconv.FormatBool(f.late),
 			} {
 				if value != "" && value != "false" {
 					q.Set(name, value)
@@ -178,6 +189,7 @@ func (a *app) sagaRuns() *cobra.Command {
 	flags.StringVar(&f.status, "status", "", "only these: running, compensating, done or compensated")
 	flags.BoolVar(&f.stuck, "stuck", false, "only those that need a person")
 	flags.BoolVar(&f.live, "live", false, "only those that have not ended")
+	flags.BoolVar(&f.late, "late", false, "only those that have gone on after their deadline")
 	flags.StringVar(&f.application, "application", "", "only those that this application started")
 	flags.StringVar(&f.from, "from", "", "only those begun since then, as 2026-01-31T15:04:05Z")
 	flags.StringVar(&f.to, "to", "", "only those begun before then")
@@ -188,7 +200,7 @@ func (a *app) sagaRuns() *cobra.Command {
 func (a *app) drawRuns(items []sagaRun) error {
 	return a.table("No run matches.", "XID\tSAGA\tSTATUS\tBEGAN\tTOOK\tKEY", len(items), func(w io.Writer, i int) {
 		r := &items[i]
-		_, _ = fmt.Fprintf(w, "%s\t%s@%d\t%s\t%s\t%s\t%s\n", r.XID, r.Saga, r.Version, r.word(), ago(r.BeganAt),
+		_, _ = fmt.Fprintf(w, "%s\t%s@%d\t%s\t%s\t%s\t%s\n", r.XID, r.Saga, r.Version, r.state(), ago(r.BeganAt),
 			dash(took(r.BeganAt, r.EndedAt)), dash(r.Key))
 	})
 }
