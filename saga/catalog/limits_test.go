@@ -148,7 +148,8 @@ func bounds() map[string]struct {
 		}},
 		"AttemptsMax": {limits.AttemptsMax, long, whole(", retry: {attempts: %d}")},
 		"AttemptsMax of compensations": {limits.AttemptsMax, long, func(n int) string {
-			return sagaHead + fmt.Sprintf("- {id: a, worker: {task: t}, compensate: {worker: {task: u}, retry: {attempts: %d}}}\n", n)
+			step := "- {id: a, worker: {task: t}, compensate: {worker: {task: u}, retry: {attempts: %d}}}\n"
+			return sagaHead + fmt.Sprintf(step, n)
 		}},
 		"ExpressionsMax": {limits.ExpressionsMax, long, func(n int) string {
 			return asking("[" + listed(`"${input}"`, n) + "]")

@@ -81,8 +81,13 @@ func (w *walk) next() txn.Next {
 		return txn.Next{Start: w.start, Later: w.later}
 	}
 	text, err := encode(output)
+	if err == nil {
+		err = fits("output", len(text), limits.PayloadBytesMax)
+	} else {
+		err = fmt.Errorf("output: %w", err)
+	}
 	if err != nil {
-		return txn.Next{Decide: txn.Rollback, Text: "output: " + err.Error()}
+		return txn.Next{Decide: txn.Rollback, Text: err.Error()}
 	}
 	return txn.Next{Decide: txn.Commit, Text: text}
 }
@@ -454,6 +459,9 @@ func (w *walk) until(s *step, v map[string]any) (txn.Millis, error) {
 	if err != nil {
 		return 0, fmt.Errorf("the timer's time is not one: %w", err)
 	}
+	if t.After(w.now.Time().Add(limits.DurationMax)) {
+		return 0, fmt.Errorf("the timer's time is more than %s away", definition.FormatDuration(limits.DurationMax))
+	}
 	return max(txn.MillisOf(t), w.now.Add(time.Millisecond)), nil
 }
 
@@ -479,6 +487,9 @@ func (w *walk) question(s *step, v map[string]any) (string, error) {
 		}
 	}
 	text, err := json.Marshal(q)
+	if err == nil {
+		err = fits("question", len(text), limits.PayloadBytesMax)
+	}
 	return string(text), err
 }
 

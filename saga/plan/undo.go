@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
@@ -155,6 +157,9 @@ func (r *request) call(v map[string]any, timeout time.Duration, retry *definitio
 	if urlErr != nil {
 		return data, nil, fmt.Errorf("url: %w", urlErr)
 	}
+	if err := fits("url", len(url), limits.CalledURLBytesMax); err != nil {
+		return data, nil, err
+	}
 	c.CommitURL, c.Method = url, r.method
 	return data, c, err
 }
@@ -166,20 +171,28 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 		c.First, c.Max, c.Attempts = retry.First, retry.Max, uint32(max(retry.Attempts, 0))
 		c.Jitter = uint8(math.Ceil(100 * min(max(retry.Jitter, 0), 1))) // 0: as for those that say nothing
 	}
+	size := 0
 	for _, h := range r.headers {
 		text, err := h.value.Text(v)
+		if err == nil && strings.ContainsFunc(text, r.unsendable) {
+			err = errors.New("it has characters that no header has")
+		}
 		if err != nil {
 			return "", c, fmt.Errorf("header %s: %w", h.name, err)
 		}
+		size += len(h.name) + len(text)
 		c.Headers = append(c.Headers, txn.CallHeader{Name: h.name, Value: text})
+	}
+	if err := fits("headers", size, limits.HeaderBytesMax); err != nil {
+		return "", c, err
 	}
 	if r.key != nil {
 		text, err := r.key.Text(v)
 		if err != nil {
 			return "", c, fmt.Errorf("key: %w", err)
 		}
-		if len(text) > limits.MessageKeyBytesMax {
-			return "", c, fmt.Errorf("key: %d bytes; %d are the most", len(text), limits.MessageKeyBytesMax)
+		if err := fits("key", len(text), limits.MessageKeyBytesMax); err != nil {
+			return "", c, err
 		}
 		c.Key = text
 	}
@@ -191,8 +204,21 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 		return "", c, fmt.Errorf("data: %w", err)
 	}
 	text, err := encode(value)
-	if len(text) > limits.PayloadBytesMax {
-		return "", c, fmt.Errorf("data: %d bytes; %d are the most", len(text), limits.PayloadBytesMax)
+	if err == nil {
+		err = fits("data", len(text), limits.PayloadBytesMax)
 	}
 	return text, c, err
+}
+
+// unsendable reports whether a character cannot be in the header of a call or message.
+func (r *request) unsendable(c rune) bool {
+	return c != '\t' && unicode.IsControl(c) || r.url != nil && c > unicode.MaxASCII
+}
+
+// fits says that something is too long.
+func fits(what string, bytes, most int) error {
+	if bytes <= most {
+		return nil
+	}
+	return fmt.Errorf("%s: %d bytes; %d are the most", what, bytes, most)
 }
