@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/explore"
 	"github.com/concord-tx/concord/saga/machine"
 )
 
@@ -63,7 +65,7 @@ The exit code is 0 if all machines are sound, 1 if one is not, 2 if a file canno
 			if publish {
 				elsewhere = func(name string) (*machine.Definition, error) { return a.publishedMachine(cmd.Context(), name) }
 			}
-			if err := checkMachines(all, publish || bindings != "", elsewhere); err != nil {
+			if err := checkMachines(all, publish || bindings != "", 0, elsewhere); err != nil {
 				return usageError{err}
 			}
 			return a.showImported(cmd.Context(), all, publish, note)
@@ -126,7 +128,7 @@ func (a *app) publishedMachine(ctx context.Context, name string) (*machine.Defin
 
 // checkMachines checks machines that were read, each of which may call the others. Unless they are to be bound, a
 // service that nobody knows is worth a hint only.
-func checkMachines(all []*imported, bind bool, elsewhere machine.Resolve) error {
+func checkMachines(all []*imported, bind bool, states int, elsewhere machine.Resolve) error {
 	known := map[string]*machine.Definition{}
 	for _, m := range all {
 		d, err := machine.Parse(m.source)
@@ -140,12 +142,13 @@ func checkMachines(all []*imported, bind bool, elsewhere machine.Resolve) error 
 		m.understand(d)
 	}
 	for _, m := range all {
+		from := time.Now()
 		found := machine.Check(m.source, func(name string) (*machine.Definition, error) {
 			if d := known[name]; d != nil {
 				return d, nil
 			}
 			return elsewhere(name)
-		})
+		}, explore.Options{StatesMax: states, Stop: func() bool { return time.Since(from) > exploreWithin }})
 		m.Findings = append(m.Findings, found.Findings...)
 		m.Sound = found.Sound()
 		if !bind {
@@ -162,6 +165,9 @@ func checkMachines(all []*imported, bind bool, elsewhere machine.Resolve) error 
 	}
 	return nil
 }
+
+// exploreWithin bounds the exploration of a machine. It is cut only if that has hundreds of states.
+const exploreWithin = 20 * time.Second
 
 // understand notes what a machine is made of.
 func (m *imported) understand(d *machine.Definition) {

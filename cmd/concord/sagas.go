@@ -133,7 +133,7 @@ func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) 
 		}
 		defs[def.Name] = def
 	}
-	if err := checkMachines(machines, false, noMachine); err != nil {
+	if err := checkMachines(machines, false, 0, noMachine); err != nil {
 		return nil, err
 	}
 	for _, m := range machines {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/saga/explore"
 	"github.com/concord-tx/concord/saga/machine"
 	"github.com/concord-tx/concord/saga/statelang"
 	"github.com/concord-tx/concord/saga/validate"
@@ -59,7 +60,10 @@ func (seata) resolver(sagas Lookup, fault *error) machine.Resolve {
 func (l seata) Check(ctx context.Context, text []byte, sagas Lookup) (r Review, err error) {
 	var fault error
 	source := machine.ParseSource(text)
-	found := machine.Check(source, l.resolver(sagas, &fault))
+	enough, cancel := context.WithTimeout(ctx, exploreWithin)
+	defer cancel()
+	found := machine.Check(source, l.resolver(sagas, &fault),
+		explore.Options{Stop: func() bool { return enough.Err() != nil }})
 	r.Findings, r.Report = found.Findings, found.Report
 	if d := found.Definition; d != nil {
 		r.Name, r.Title, r.Steps = d.Machine.Name, d.Machine.Comment, seataSteps(d)

@@ -166,7 +166,7 @@ func underWay(b *txn.Branch) bool {
 
 // interrupted lets something come from outside, perhaps.
 func (w *world) interrupted() bool {
-	if w.g.Status != txn.Active {
+	if w.g.Status != txn.Active || w.spared() {
 		return false
 	}
 	late, free := w.x.of.Outside()
@@ -276,7 +276,7 @@ func (w *world) choose(step string, ways ...string) int {
 
 // trouble chooses one of n ways, of which all but the first are trouble.
 func (w *world) trouble(n int, script func(*script) int) int {
-	if w.x.budget != unbounded && w.spent >= w.x.budget {
+	if w.spared() {
 		return 0
 	}
 	way := w.x.choose(n, script)
@@ -285,6 +285,9 @@ func (w *world) trouble(n int, script func(*script) int) int {
 	}
 	return way
 }
+
+// spared reports whether nothing more may go wrong.
+func (w *world) spared() bool { return w.x.budget != unbounded && w.spent >= w.x.budget }
 
 // settled reports whether there is nothing to choose any more: what is left is to undo.
 func (w *world) settled() bool {

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/concord-tx/concord/saga/statelang"
 )
@@ -12,6 +13,12 @@ type Oracle interface {
 	// Choose returns a number below n.
 	Choose(what string, n int) int
 }
+
+// What an oracle is asked begins with one of these.
+const (
+	choiceOf = "choice of "
+	itemsOf  = "items of "
+)
 
 // abstractItems is the largest list of a loop there.
 const abstractItems = 2
@@ -64,25 +71,36 @@ func (f *frame) retries(s *statelang.State) []statelang.Retry {
 	return out
 }
 
-// returns lists what the service of a state can return there: the statuses of its rules, and noMatch if it can be that
-// none of them is true.
+// returns lists what the service of a state can return there: the statuses of its rules, what is well first, and noMatch
+// if it can be that none of them is true.
 func returns(s *statelang.State) []string {
+	if len(s.Status) == 0 || s.Async {
+		return []string{"SU"}
+	}
 	var out []string
+	always := false
 	for _, r := range s.Status {
-		if r.Expression.Kind == statelang.ExceptionMatch {
+		if r.Expression.Kind == statelang.ExceptionMatch || always {
 			continue
 		}
 		if !slices.Contains(out, r.Status) {
 			out = append(out, r.Status)
 		}
-		if r.Expression.Content == "true" {
-			return out
-		}
+		always = r.Expression.Content == "true"
 	}
-	if len(s.Status) == 0 || s.Async {
-		return []string{"SU"}
+	if !always {
+		out = append(out, noMatch)
 	}
-	return append(out, noMatch)
+	slices.SortStableFunc(out, func(a, b string) int { return strings.Compare(badness(a), badness(b)) })
+	return out
+}
+
+// badness has a status that is well come before all others.
+func badness(status string) string {
+	if status == "SU" {
+		return ""
+	}
+	return "not"
 }
 
 // throws lists the classes of exceptions that the service of a state can throw, as far as the machine tells them apart:

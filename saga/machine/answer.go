@@ -178,6 +178,9 @@ func decode(text string) (any, error) {
 	case "true", "false":
 		return text == "true", nil
 	}
+	if n := len(text) - 1; n > 0 && text[0] == '"' && text[n] == '"' && !strings.ContainsFunc(text[1:n], unlikeItself) {
+		return text[1:n], nil
+	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var v any
@@ -189,6 +192,9 @@ func decode(text string) (any, error) {
 	}
 	return java(v), nil
 }
+
+// unlikeItself reports whether a sign in a text of JSON may mean something else than itself.
+func unlikeItself(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
 
 func java(v any) any {
 	switch v := v.(type) {

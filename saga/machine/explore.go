@@ -1,11 +1,8 @@
 package machine
 
 import (
-	"cmp"
-	"crypto/sha256"
+	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,266 +11,171 @@ import (
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
-// The bounds of an exploration.
+// statesMax is how many states of runs are looked at of a machine of one state. It is less by the square of the size,
+// since a run is as long as the machine, and each look goes through the whole of it; but enough to come to an end.
 const (
-	statesMax = 5_000
-	// eventsMax bounds one path, failuresMax the ends that are reported.
-	eventsMax   = 400
-	failuresMax = 20
-	// choicesMax bounds the choices of one path, workMax the branches that are looked at in all.
-	choicesMax = 200
-	workMax    = 200_000
+	statesMax = 20_000_000
+	statesMin = 2 // for each state of the machine
+	statesTop = 200_000
 )
 
-// UnknownEnd is a way on which a machine ends with status UN: somebody has to see to it.
-type UnknownEnd struct {
-	// State is the one that broke it off, "" if none did; Text says why.
-	State, Text string
-	Timeline    []explore.Event
-}
-
-// Explore runs a machine through every outcome of every service with the real planner and core: each status that its
-// rules can give, each class of exceptions that the machine names, one that it does not, and those of the network; each
-// way of each choice, and loops over none, one and two items. Retries are taken once per entry.
+// Explore runs a machine through all that can happen, with the real planner and core, as [explore] has it: each status
+// that its rules can give, each exception that the machine tells apart, those of the network among them; each way of
+// each choice, loops over none, one and two items; the deadline, and a person who cancels, at each moment, and when it
+// waits for one. Retries are taken once per entry.
 //
-// Failures are ends at which something cannot be undone, and standstills. That a machine ends with status UN is no
-// failure, since Seata's machines may, but worth a warning.
-func Explore(p *Program) (explore.Report, []UnknownEnd) {
-	x := &explorer{
-		seen: map[[32]byte]bool{}, failures: map[string]explore.Failure{}, unknown: map[string]UnknownEnd{}, program: p,
+// [explore.Report.Unsure] are the ways on which it ends with status UN. That is no failure, since Seata's machines may,
+// but worth a warning.
+func Explore(p *Program, o explore.Options) explore.Report {
+	if o.StatesMax == 0 {
+		n := max(p.size(), 1)
+		o.StatesMax = min(max(statesMax/(n*n), statesMin*n), statesTop)
 	}
-	x.exhaustive = true
-	w := &trial{x: x, now: 1_700_000_000_000, answers: map[string]int{}}
-	x.happen(w, txn.Begin{
-		XID: txn.XID{Prefix: "explore", ID: 1}, Name: p.machine.Name, Timeout: 365 * 24 * time.Hour,
-		Saga: &txn.SagaRun{Definition: p.machine.Name, Version: 1},
-	})
-	r := explore.Report{States: len(x.seen), Paths: x.paths, Exhaustive: x.exhaustive}
-	for _, key := range sortedKeys(x.failures) {
-		r.Failures = append(r.Failures, x.failures[key])
-	}
-	slices.SortStableFunc(r.Failures, func(a, b explore.Failure) int {
-		return cmp.Compare(len(a.Timeline), len(b.Timeline))
-	})
-	var unknown []UnknownEnd
-	for _, key := range sortedKeys(x.unknown) {
-		unknown = append(unknown, x.unknown[key])
-	}
-	return r, unknown
+	return explore.Explore(&subject{p}, o)
 }
 
-// explorer goes through all paths, one after the other.
-type explorer struct {
-	program    *Program
-	seen       map[[32]byte]bool
-	failures   map[string]explore.Failure
-	unknown    map[string]UnknownEnd
-	paths      int
-	work       int
-	exhaustive bool
-}
+// Replay lets a path happen again that Explore has found.
+func Replay(p *Program, f explore.Failure) explore.Replayed { return explore.Again(&subject{p}, f) }
 
-// trial is a run on a path. Copies go their own way.
-type trial struct {
-	x        *explorer
-	g        *txn.Global
-	now      txn.Millis
-	asked    []txn.Command
-	answers  map[string]int
-	timeline []explore.Event
-}
-
-// question is the oracle of one event: what it does not know yet, it notes.
-type question struct {
-	answers map[string]int
-	what    string
-	ways    int
-}
-
-// Choose implements [Oracle].
-func (q *question) Choose(what string, n int) int {
-	if took, known := q.answers[what]; known {
-		return took
+// size is how many states a machine has, with those that it calls.
+func (p *Program) size() int {
+	n := len(p.machine.States)
+	for _, sub := range p.subs {
+		n += sub.size()
 	}
-	if q.what == "" {
-		q.what, q.ways = what, n
-	}
-	return 0
+	return n
 }
 
-// asOne is the planners of one definition.
-type asOne struct{ p *Program }
+// subject is a machine that is explored.
+type subject struct{ p *Program }
 
-// Planner implements [txn.Planners].
-func (o *asOne) Planner(*txn.SagaRun) txn.Planner { return o.p }
-
-// happen lets an event happen, in each way that depends on a choice of the machine, and goes on from there.
-func (x *explorer) happen(w *trial, ev txn.Event) {
-	if len(w.answers) > choicesMax || x.work > workMax {
-		x.exhaustive = false
-		return
+// Begin implements [explore.Subject]. The deadline is far away: it passes when it is let pass.
+func (s *subject) Begin() txn.Begin {
+	return txn.Begin{
+		XID: txn.XID{Prefix: "explore", ID: 1}, Name: s.p.machine.Name, Timeout: 365 * 24 * time.Hour,
+		Saga: &txn.SagaRun{Definition: s.p.machine.Name, Version: 1},
 	}
-	q := &question{answers: w.answers}
-	rules := txn.DefaultRules()
-	rules.Planners = &asOne{x.program.Abstract(q)}
-	eff, err := rules.Apply(w.g, ev, w.now)
-	for err == nil && eff.Next != nil && eff.Decided && !eff.Ended {
-		more, failed := rules.Apply(eff.Next, txn.Wake{}, w.now)
-		if err = failed; err != nil || more.Next == nil {
+}
+
+// Planner implements [explore.Subject].
+func (s *subject) Planner(o explore.Oracle) txn.Planner { return s.p.Abstract(o) }
+
+// Outside implements [explore.Subject].
+func (s *subject) Outside() (deadline, cancel bool) { return true, true }
+
+// Endless implements [explore.Subject]: how often a state was entered is in its name.
+func (s *subject) Endless(what string) bool {
+	return !strings.HasPrefix(what, itemsOf) && strings.Contains(what, fmt.Sprintf("(%d)", explore.Rounds+1))
+}
+
+// Answers implements [explore.Subject].
+func (s *subject) Answers(g *txn.Global, o explore.Oracle, cmd txn.Command) []explore.Answer {
+	done := txn.Reply{Result: txn.ResultDone, Code: 200, Answer: `"SU"`}
+	if cmd.Op != txn.Forward {
+		return []explore.Answer{{Text: explore.Compensated, Reply: done}}
+	}
+	f, _, err := s.p.Abstract(o).look(g, g.BeganAt)
+	if err != nil || f.places[cmd.Step] == nil {
+		return []explore.Answer{{Text: "returns", Reply: done}}
+	}
+	in := f.places[cmd.Step].in
+	var out []explore.Answer
+	for _, status := range returns(in.state) {
+		out = append(out, explore.Answer{
+			Text: "returns, and is " + status, Reply: txn.Reply{Result: txn.ResultDone, Code: 200, Answer: `"` + status + `"`},
+		})
+	}
+	return append(out, in.failures()...)
+}
+
+// failures are the ways in which the service of an instance can throw. Of exceptions with which the machine goes on the
+// same way, there is one.
+func (i *instance) failures() []explore.Answer {
+	var out []explore.Answer
+	seen := map[string]bool{}
+	for _, class := range throws(i.state) {
+		a := explore.Answer{Text: "throws " + class, Reply: txn.Reply{Result: txn.ResultFailed, Code: 500}}
+		switch class {
+		case classConnect:
+			a = explore.Answer{Text: "cannot be reached: " + class, Reply: txn.Reply{Result: txn.ResultUnreachable}}
+		case classTimeout:
+			a = explore.Answer{
+				Text: "lost, nobody knows whether it has run: " + class, Reply: txn.Reply{Result: txn.ResultNoAnswer},
+			}
+		default:
+			text, _ := json.Marshal(thrown{Exception: class})
+			a.Reply.Answer = string(text)
+		}
+		_, threw := answered(a.Reply)
+		e := threw.exception(0)
+		entry, _, again := statelang.RetryDecision(i.frame.retries(i.state), nil, e)
+		status, err := i.frame.statusOf(i.state, statelang.Outcome{Exception: e})
+		to, caught := statelang.CatchTarget(i.state, e)
+		if same := fmt.Sprint(entry, again, status, err, to, caught); !seen[same] {
+			seen[same] = true
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Word implements [explore.Subject].
+func (s *subject) Word(what string, took, ways int) string {
+	if strings.HasPrefix(what, itemsOf) {
+		return fmt.Sprintf("%s: %d", what, (took+1)%ways)
+	}
+	p, name := s.p, strings.TrimPrefix(what, choiceOf)
+	for { // into the machines that are called
+		own, rest, inner := strings.Cut(name, "/")
+		if !inner {
 			break
 		}
-		more.Commands = append(eff.Commands, more.Commands...)
-		eff = more
-	}
-	if q.what != "" {
-		for took := range q.ways {
-			c := *w
-			c.answers = maps.Clone(w.answers)
-			c.answers[q.what] = took
-			c.tell("", "%s: %s", q.what, x.way(q.what, took, q.ways))
-			x.happen(&c, ev)
+		if state := p.stateOf(own); state != nil && state.Type == statelang.SubStateMachine {
+			p = p.subs[state.StateMachineName]
 		}
-		return
+		name = rest
 	}
-	c := *w
-	if err == nil && eff.Next != nil {
-		c.g = eff.Next
-		c.asked = append(slices.Clip(w.asked), eff.Commands...)
+	if state := p.stateOf(name); state != nil && took < len(state.Choices) {
+		return what + ": to " + state.Choices[took].Next.Name
+	} else if state != nil {
+		return what + ": to " + state.Default.Name
 	}
-	x.goOn(&c)
+	return fmt.Sprintf("%s: the %d. of %d ways", what, took+1, ways)
 }
 
-// way describes what was chosen.
-func (x *explorer) way(what string, took, ways int) string {
-	if strings.HasPrefix(what, "items of ") {
-		return fmt.Sprint((took + 1) % ways)
-	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(what, "choice of "), "(")
-	if s := x.program.machine.State(name); s != nil && took < len(s.Choices) {
-		return "to " + s.Choices[took].Next.Name
-	} else if s != nil {
-		return "to " + s.Default.Name
-	}
-	return fmt.Sprintf("the %d. of %d ways", took+1, ways)
-}
-
-// tell adds to the timeline, which other paths share up to here.
-func (w *trial) tell(step, format string, args ...any) {
-	w.timeline = append(slices.Clip(w.timeline), explore.Event{Step: step, Text: fmt.Sprintf(format, args...)})
-}
-
-// goOn lets happen what can happen next.
-func (x *explorer) goOn(w *trial) {
-	key := w.key()
-	switch {
-	case x.seen[key]:
-		return
-	case len(x.seen) >= statesMax, x.work > workMax, len(w.timeline) > eventsMax, len(x.failures) >= failuresMax:
-		x.exhaustive = false
-		return
-	}
-	x.seen[key] = true
-	x.work += len(w.g.Branches)
-	switch {
-	case w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused:
-		x.paths++
-		x.judge(w)
-	case len(w.asked) > 0:
-		x.answer(w)
-	case len(w.g.Branches) == 0: // it has not begun
-		x.happen(w, txn.Wake{})
-	case w.g.DueAt == 0 || w.g.DueAt >= w.g.Deadline():
-		x.paths++
-		x.fail(w, "", "it stands still, and nothing will ever happen")
-	default:
-		w.now = max(w.now+1, w.g.DueAt)
-		x.happen(w, txn.Wake{})
-	}
-}
-
-// answer has the service that was asked first answer in each way.
-func (x *explorer) answer(w *trial) {
-	cmd := w.asked[0]
-	w.asked = w.asked[1:]
-	r := txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultDone, Code: 200}
-	f, _, err := x.program.Abstract(&question{answers: w.answers}).look(w.g, w.now)
-	at := (*place)(nil)
-	if err == nil {
-		at = f.places[cmd.Step]
-	}
-	if cmd.Op != txn.Forward || at == nil {
-		c := *w
-		c.tell(cmd.Step, "compensated")
-		r.Answer = `"SU"`
-		x.happen(&c, r)
-		return
-	}
-	if strings.Contains(cmd.Step, "(4)") {
-		x.exhaustive = false // a cycle that was followed thrice
-		return
-	}
-	// What fails comes first: it ends soon, so that a limit cuts off the far end of a long machine.
-	for _, class := range throws(at.in.state) {
-		c := *w
-		c.tell(cmd.Step, "throws %s", class)
-		r.Answer = keep(&thrown{Exception: class})
-		x.happen(&c, r)
-	}
-	for _, status := range returns(at.in.state) {
-		c := *w
-		c.tell(cmd.Step, "returns, and is %s", status)
-		r.Answer = `"` + status + `"`
-		x.happen(&c, r)
-	}
-}
-
-// judge looks at an end.
-func (x *explorer) judge(w *trial) {
-	if w.g.Stuck != txn.StuckRefused {
-		return
-	}
-	for _, b := range w.g.Branches {
+// Judge implements [explore.Subject].
+func (s *subject) Judge(g *txn.Global, o explore.Oracle) explore.Verdict {
+	for _, b := range g.Branches {
 		if b.State == txn.Refused {
-			x.fail(w, b.Step.Name, b.Failure)
-			return
+			return explore.Verdict{Step: b.Step.Name, Text: b.Failure}
 		}
 	}
-	f, _, err := x.program.Abstract(&question{answers: w.answers}).look(w.g, w.now)
+	p := s.p.Abstract(o)
+	switch g.Status {
+	case txn.Committed:
+		return explore.Verdict{}
+	case txn.RolledBack:
+		return p.left(g)
+	}
+	f, _, err := p.look(g, g.BeganAt)
 	if err != nil || f.statuses.Forward != statelang.Unknown {
-		x.fail(w, "", w.g.Saga.Failure)
-		return
+		return explore.Verdict{Text: g.Saga.Failure}
 	}
-	end := UnknownEnd{Text: w.g.Saga.Failure, Timeline: w.timeline}
+	v := explore.Verdict{Text: g.Saga.Failure, Unsure: true}
 	if f.broke != nil && f.broke.by != nil {
-		name, _ := f.broke.by.StateName()
-		end.State = name
+		v.Step, _ = f.broke.by.StateName()
 	}
-	if old, known := x.unknown[end.State]; !known || len(old.Timeline) > len(end.Timeline) {
-		x.unknown[end.State] = end
-	}
+	return v
 }
 
-// fail notes a path that ends badly, unless a shorter one ends so.
-func (x *explorer) fail(w *trial, step, text string) {
-	key := step + "\x00" + text
-	if old, known := x.failures[key]; !known || len(old.Timeline) > len(w.timeline) {
-		x.failures[key] = explore.Failure{Step: step, Text: text, Timeline: w.timeline}
+// left finds what a rollback has not undone and should have.
+func (p *Program) left(g *txn.Global) explore.Verdict {
+	all, _ := p.undoings(g)
+	for _, b := range g.Branches {
+		_, undone := all[b.Step.Name]
+		if undone && b.State != txn.PhaseOneFailed && (b.State != txn.Finished || b.Attempts == 0) {
+			return explore.Verdict{Step: b.Step.Name, Text: explore.NotCompensated}
+		}
 	}
-}
-
-// key is all that the future depends on.
-func (w *trial) key() [32]byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d %d|", w.g.Status, w.g.Stuck)
-	for _, br := range w.g.Branches {
-		s := br.Step
-		fmt.Fprintf(&b, "%q %d %d %t %q %t|", s.Name, br.State, s.Seq, s.GaveUp, s.Answer, br.InFlightUntil > 0)
-	}
-	for _, c := range w.asked {
-		fmt.Fprintf(&b, "%q %d|", c.Step, c.Op)
-	}
-	for _, what := range sortedKeys(w.answers) {
-		fmt.Fprintf(&b, "%q=%d|", what, w.answers[what])
-	}
-	return sha256.Sum256([]byte(b.String()))
+	return explore.Verdict{}
 }

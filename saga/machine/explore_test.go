@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/concord-tx/concord/saga/explore"
 )
 
 // order takes goods and money, and gives both back if something goes wrong.
@@ -37,24 +39,25 @@ func compiled(t testing.TB, text string) *Program {
 
 func TestExplorationFindsTheWaysToAnUnknownEnd(t *testing.T) {
 	t.Parallel()
-	r, unknown := Explore(compiled(t, order))
+	r := Explore(compiled(t, order), explore.Options{})
+	unknown := r.Unsure
 	if !r.Exhaustive || len(r.Failures) > 0 || r.Paths < 20 {
 		t.Errorf("%d states, %d paths, exhaustive: %t, %v", r.States, r.Paths, r.Exhaustive, r.Failures)
 	}
 	// Neither of the rules is true for a text: the machine breaks off without a Catch.
-	if len(unknown) != 1 || unknown[0].State != "Take" || !strings.Contains(unknown[0].Text, "NoMatchedStatus") ||
+	if len(unknown) != 1 || unknown[0].Step != "Take" || !strings.Contains(unknown[0].Text, "NoMatchedStatus") ||
 		unknown[0].Timeline[0].String() != "Take: returns, and is no match" {
 		t.Errorf("%+v", unknown)
 	}
 	t.Logf("%d states, %d paths", r.States, r.Paths)
 	text := strings.Replace(order, `"#root == true": "SU"`, `"#root == true": "SU", "true": "SU"`, 1)
-	if _, unknown = Explore(compiled(t, text)); len(unknown) > 0 {
+	if unknown = Explore(compiled(t, text), explore.Options{}).Unsure; len(unknown) > 0 {
 		t.Errorf("%+v", unknown)
 	}
 	text = strings.Replace(order, `"Catch": [{"Exceptions": ["java.lang.Throwable"], "Next": "Undo"}], "Next": "Done"}`,
 		`"Next": "Done"}`, 1)
-	_, unknown = Explore(compiled(t, text))
-	if !slices.ContainsFunc(unknown, func(e UnknownEnd) bool { return e.State == "Pay" }) {
+	unknown = Explore(compiled(t, text), explore.Options{}).Unsure
+	if !slices.ContainsFunc(unknown, func(e explore.Failure) bool { return e.Step == "Pay" }) {
 		t.Errorf("%+v", unknown)
 	}
 }
@@ -62,8 +65,8 @@ func TestExplorationFindsTheWaysToAnUnknownEnd(t *testing.T) {
 func TestExplorationFindsWhatCannotBeUndone(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(order, `"CompensateState": "Refund"`, `"IsForUpdate": true`, 1)
-	_, unknown := Explore(compiled(t, text))
-	if !slices.ContainsFunc(unknown, func(e UnknownEnd) bool {
+	unknown := Explore(compiled(t, text), explore.Options{}).Unsure
+	if !slices.ContainsFunc(unknown, func(e explore.Failure) bool {
 		return strings.Contains(e.Text, "CompensationStateNotFound")
 	}) {
 		t.Errorf("%+v", unknown)
@@ -86,7 +89,8 @@ func TestDesignersMachinesAreExplored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, unknown := Explore(p)
+		r := Explore(p, explore.Options{})
+		unknown := r.Unsure
 		t.Logf("%s: %d states, %d paths, exhaustive %t, %d failures, %d unknown", filepath.Base(file), r.States, r.Paths,
 			r.Exhaustive, len(r.Failures), len(unknown))
 		if len(r.Failures) > 0 || r.Paths == 0 {
@@ -118,7 +122,8 @@ func TestEveryStoryIsExplored(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		r, unknown := Explore(p)
+		r := Explore(p, explore.Options{})
+		unknown := r.Unsure
 		if r.Paths == 0 {
 			t.Errorf("%s: no path", file)
 		}
@@ -157,8 +162,8 @@ func TestExplorationIsBounded(t *testing.T) {
 			"Done": {"Type": "Succeed"}}}`,
 	} {
 		began := time.Now()
-		r, _ := Explore(compiled(t, text))
-		t.Logf("%s: %d states, %d paths, %s", name, r.States, r.Paths, time.Since(began))
+		r := Explore(compiled(t, text), explore.Options{})
+		t.Logf("%s: %d states, %d paths, %s, %s", name, r.States, r.Paths, r.Part(), time.Since(began))
 		if r.Exhaustive || r.Paths == 0 || len(r.Failures) > 0 {
 			t.Errorf("%s: %+v", name, r)
 		}

@@ -136,11 +136,14 @@ func (f *frame) breakOff(why string, e *statelang.Exception, by *instance) {
 	}
 }
 
-// ending is how the machine ends as it stands.
+// ending is how the machine ends as it stands. Seata records no scripts, and a task that its time is over for has not
+// begun.
 func (f *frame) ending() statelang.Ending {
 	e := statelang.Ending{Exception: f.exception, Bad: f.failed}
 	for _, i := range f.instances {
-		e.Instances = append(e.Instances, i.Instance)
+		if i.Type != statelang.ScriptTask && (i.Status != statelang.Running || i.begun() != nil) {
+			e.Instances = append(e.Instances, i.Instance)
+		}
 	}
 	return e
 }
@@ -226,7 +229,7 @@ func (f *frame) choose(s *statelang.State) (string, error) {
 	if len(ways) == 0 {
 		return "", statelang.ErrNoChoice
 	}
-	return ways[f.oracle.Choose("choice of "+f.name(s.Name), len(ways))], nil
+	return ways[f.oracle.Choose(choiceOf+f.name(s.Name), len(ways))], nil
 }
 
 // fork runs branches side by side, each with a copy of the context, and goes on when all have ended: a Fork at the Join

@@ -10,6 +10,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/explore"
 )
 
 // FuzzMachine reads whatever it is given; what can be run is run with answers at random. Nothing panics, and what is
@@ -38,7 +39,7 @@ func FuzzMachine(f *testing.F) {
 		}
 		source := Source{Machine: text, Bindings: "default: {worker: w}"}
 		child := func(string) (*Definition, error) { return Parse(Source{Machine: order, Bindings: source.Bindings}) }
-		r := Check(source, child)
+		r := Check(source, child, explore.Options{StatesMax: 300})
 		if r.Program == nil && !definition.Broken(r.Findings) {
 			t.Errorf("no program and no error: %+v", r.Findings)
 		}

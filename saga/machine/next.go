@@ -146,6 +146,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	switch tries := b.Attempts - min(b.Ongoing, b.Attempts); {
 	case r.Result == txn.ResultOngoing || r.Code == 202 || r.Code == 425:
 		return txn.Verdict{Result: txn.ResultOngoing}
+	case p.oracle != nil && r.Op == txn.Forward: // all attempts of a call are one there
 	case r.Result == txn.ResultUnreachable &&
 		(r.Op == txn.Rollback || b.Kind != txn.StepCall || b.Attempts < limits.ConnectsMax),
 		r.Result == txn.ResultNoAnswer && (r.Op == txn.Rollback || b.Call != nil && tries < b.Call.Attempts):

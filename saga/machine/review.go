@@ -45,7 +45,7 @@ func (r *Review) Sound() bool {
 }
 
 // Check reads, checks and explores a source. Subs finds the machines that it calls.
-func Check(source Source, subs Resolve) Review {
+func Check(source Source, subs Resolve, o explore.Options) Review {
 	var r Review
 	d, err := Parse(source)
 	if err != nil {
@@ -67,20 +67,28 @@ func Check(source Source, subs Resolve) Review {
 		definition.Sort(r.Findings)
 		return r
 	}
-	bound := *d
-	if !r.Bound { // what can happen does not depend on where a service is
-		bound.Bindings = &Bindings{Services: map[string]*Binding{}, Default: &Binding{Worker: "unbound"}}
-		for _, s := range d.Services() {
-			bound.Bindings.Services[s.Name] = bound.Bindings.Default
-		}
+	if r.Bound {
+		r.explore(d, subs, o)
+	} else {
+		r.explore(d.bound(), subs, o)
 	}
-	r.explore(&bound, subs)
 	definition.Sort(r.Findings)
 	return r
 }
 
+// bound is a definition all of whose services are bound, somewhere: what can happen does not depend on where they are.
+func (d *Definition) bound() *Definition {
+	out := *d
+	nowhere := &Binding{Worker: "unbound"}
+	out.Bindings = &Bindings{Services: map[string]*Binding{}, Default: nowhere}
+	for _, s := range d.Services() {
+		out.Bindings.Services[s.Name] = nowhere
+	}
+	return &out
+}
+
 // explore compiles and explores the machine.
-func (r *Review) explore(d *Definition, subs Resolve) {
+func (r *Review) explore(d *Definition, subs Resolve, o explore.Options) {
 	for _, f := range r.Findings {
 		if f.Severity == definition.SeverityError && f.Rule != RuleUnbound {
 			return
@@ -94,15 +102,15 @@ func (r *Review) explore(d *Definition, subs Resolve) {
 		})
 		return
 	}
-	report, unknown := Explore(p)
+	report := Explore(p, o)
 	r.Program, r.Report = p, &report
-	for _, end := range unknown {
+	for _, end := range report.Unsure {
 		f := definition.Finding{
 			Rule: RuleUnknownEnd, Severity: definition.SeverityWarning,
 			Text:   "it can end with status UN, and then waits for a person: " + end.Text + " (" + way(end.Timeline) + ")",
 			Advice: "lead what can go wrong to a CompensationTrigger, by a Catch of java.lang.Throwable or a Choice",
 		}
-		if s := d.Machine.State(end.State); s != nil {
+		if s := d.Machine.State(end.Step); s != nil {
 			f.Line, f.Column, f.Path = s.At.Line, s.At.Column, "/States/"+pointer(s.Name)
 		}
 		r.Findings = append(r.Findings, f)

@@ -202,7 +202,7 @@ func (f *frame) items(s *statelang.State) ([]any, error) {
 	case s.Loop == nil || !s.Type.IsTask() || s.Type == statelang.CompensateSubMachine:
 		return nil, nil
 	}
-	n := f.oracle.Choose("items of "+f.prefix+s.Name, abstractItems+1)
+	n := f.oracle.Choose(itemsOf+f.prefix+s.Name, abstractItems+1)
 	if n == abstractItems {
 		return nil, nil // an empty list: it is run once
 	}

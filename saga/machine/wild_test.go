@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/explore"
 )
 
 // wild is a machine of states that go anywhere, which hardly means anything.
@@ -88,7 +89,7 @@ func TestWildMachinesAreRunOrRefused(t *testing.T) {
 		}
 		ran++
 		if seed%50 == 0 {
-			Explore(p)
+			Explore(p, explore.Options{})
 		}
 		w := &world{t: t, p: p, rules: txn.DefaultRules(), now: 1_700_000_000_000}
 		w.rules.Planners = &one{p}
