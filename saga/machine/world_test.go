@@ -19,12 +19,13 @@ type one struct{ p *Program }
 
 func (o *one) Planner(*txn.SagaRun) txn.Planner { return o.p }
 
-// call is what a service does: it returns, or throws.
+// call is what a service does: it returns, throws, never answers, or answers when the time of the machine is over.
 type call struct {
-	Returns any
-	Throws  string
-	Message string
-	Supers  []string
+	Returns     any
+	Throws      string
+	Message     string
+	Supers      []string
+	Hangs, Late bool
 }
 
 // reply is the answer to a call, as HTTP has it.
@@ -59,6 +60,7 @@ type world struct {
 	seen     int      // branches whose waits are in calls
 	last     string   // the step that was answered last
 	services map[string][]call
+	hangs    bool // a call hangs, and nobody waits for it
 	// answer replaces the answer to a command, if it returns one.
 	answer func(cmd txn.Command) (txn.Reply, bool)
 }
@@ -172,7 +174,7 @@ func (w *world) settle() {
 	w.t.Helper()
 	w.apply(txn.Wake{})
 	for range 2000 {
-		if w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused || w.pursued() {
+		if w.g.Status.Ended() || w.g.Stuck == txn.StuckRefused || w.pursued() || w.hangs {
 			return
 		}
 		if len(w.queue) > 0 {
@@ -227,6 +229,12 @@ func (w *world) one() {
 		if queue := w.services[key]; len(queue) > 0 {
 			c = queue[0]
 			w.services[key] = queue[1:]
+		}
+		if w.hangs = c.Hangs; w.hangs {
+			return
+		}
+		if c.Late {
+			w.now = w.g.Deadline() + 1
 		}
 		r = c.reply(w.t)
 	}

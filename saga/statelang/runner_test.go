@@ -19,20 +19,29 @@ type story struct {
 	Start    map[string]any
 	// Services has the outcomes of "name.method" by call; a service that is not there returns "ok".
 	Services map[string][]call
-	Want     struct {
+	// Then is what somebody does when the machine has ended, or hangs: "forward" or "compensate".
+	Then []string
+	Want struct {
 		Forward, Compensation string
 		Calls                 []string
 		Context               map[string]any
 		Breaks                string // what broke the machine off
 	}
+	// Java is what Seata's engine does otherwise, and why; conformance's StoriesTest compares. Without says why that
+	// engine can't run the story.
+	Java *struct {
+		Without, Why, Forward, Compensation string
+		Calls                               []string
+	}
 }
 
-// call is what a service does: it returns, or throws.
+// call is what a service does: it returns, throws, never answers, or answers when the time of the machine is over.
 type call struct {
-	Returns any
-	Throws  string
-	Message string
-	Supers  []string
+	Returns     any
+	Throws      string
+	Message     string
+	Supers      []string
+	Hangs, Late bool
 }
 
 // player runs a machine with the functions of the package, one step after the other, as Seata's engine does in memory.
@@ -51,6 +60,11 @@ type player struct {
 	forgiven  bool // the last exception was turned into a success
 	left      []Compensate
 	done      []Status
+	children  map[string]*player // by the id of their instances
+	undoes    *player            // the child that is compensated
+	hangs     bool               // a call never ends
+	late      bool               // its time is over
+	forward   bool               // it was resumed
 }
 
 func read(t *testing.T, text []byte) *Machine {
@@ -67,17 +81,43 @@ func read(t *testing.T, text []byte) *Machine {
 	return d.Machine
 }
 
-func (p *player) run() {
-	name := p.machine.StartState
-	for steps := 0; name != "" && p.breaks == ""; steps++ {
+func (p *player) run() { p.from(p.machine.StartState) }
+
+// from goes on with a state until the machine ends.
+func (p *player) from(name string) {
+	p.path(name)
+	if p.breaks == "" && !p.hangs {
+		p.statuses = EndStatuses(p.statuses, p.ending(), len(p.left), p.done, p.forward)
+	}
+}
+
+// path goes on with a state as far as it goes.
+func (p *player) path(name string) {
+	for steps := 0; name != "" && p.breaks == "" && !p.hangs; steps++ {
 		if steps > 100 {
 			p.t.Fatal("the machine does not end")
 		}
 		name = p.step(p.machine.State(name))
 	}
-	if p.breaks == "" {
+}
+
+// then is what somebody does when the machine has ended, or hangs.
+func (p *player) then(operation string) {
+	p.breaks, p.exception, p.hangs = "", nil, false
+	if operation == "compensate" {
+		p.compensate(&State{})
 		p.statuses = EndStatuses(p.statuses, p.ending(), len(p.left), p.done, false)
+		return
 	}
+	last := len(p.instances) - 1
+	name := p.instances[last].Name
+	if p.instances[last].Status == Succeeded {
+		name = p.machine.State(name).Next.Name
+	} else {
+		p.instances[last].Ignored = true
+	}
+	p.statuses.Forward, p.forward = Running, true
+	p.from(name)
 }
 
 func (p *player) ending() Ending {
@@ -143,7 +183,15 @@ func (p *player) task(s *State, name string, context map[string]any) (Status, an
 		p.breakOff("input", engine("VariablesAssignError"))
 		return 0, nil, nil
 	}
-	o := p.invoke(s, input)
+	if p.late && s.Type == ServiceTask {
+		p.breakOff("timeout", &Exception{Class: engine("").Class, EngineTimeout: true})
+		return 0, nil, nil
+	}
+	o := p.invoke(s, input, i.ID)
+	if p.hangs {
+		p.instances = append(p.instances, i)
+		return Running, nil, nil
+	}
 	decided, err := StatusOf(s, o)
 	if err != nil {
 		p.t.Fatal(err)
@@ -169,11 +217,12 @@ func (p *player) task(s *State, name string, context map[string]any) (Status, an
 }
 
 // invoke calls what a task stands for, with its retries.
-func (p *player) invoke(s *State, input []any) Outcome {
+func (p *player) invoke(s *State, input []any, id string) Outcome {
 	if s.Type == SubStateMachine {
 		child := &player{t: p.t, machine: p.machines[s.StateMachineName], machines: p.machines, services: p.services,
-			calls: p.calls, context: ChildParameters(input)}
+			calls: p.calls, context: ChildParameters(input), children: map[string]*player{}}
 		child.run()
+		p.children[id] = child
 		status := ChildStatus(child.statuses, false)
 		return Outcome{Result: ChildResult(child.context, status), Child: status}
 	}
@@ -195,10 +244,18 @@ func (p *player) invoke(s *State, input []any) Outcome {
 			record += string(text)
 		}
 		*p.calls = append(*p.calls, record)
+		if s.Type == CompensateSubMachine {
+			status := p.undoes.rollBack(ChildParameters(input))
+			return Outcome{Result: ChildResult(p.undoes.context, status), Child: status}
+		}
 		c := call{Returns: "ok"}
 		if queue := p.services[key]; len(queue) > 0 {
 			c = queue[0]
 			p.services[key] = queue[1:]
+		}
+		p.late = p.late || c.Late
+		if p.hangs = c.Hangs; p.hangs {
+			return Outcome{}
 		}
 		if c.Throws == "" {
 			if s.Async {
@@ -284,13 +341,18 @@ func (p *player) compensate(trigger *State) string {
 	for len(p.left) > 0 {
 		c := p.left[0]
 		p.left = p.left[1:]
+		p.undoes = p.children[c.Instance.ID]
+		var status Status
+		var e *Exception
 		if c.State == nil {
 			*p.calls = append(*p.calls, "built-in compensation of "+c.Instance.Name)
-			p.done = append(p.done, Succeeded)
-			continue
+			status = p.undoes.rollBack(nil)
+		} else {
+			status, _, e = p.task(c.State, c.State.Name, p.context)
 		}
-		status, _, e := p.task(c.State, c.State.Name, p.context)
 		p.done = append(p.done, status)
+		n := slices.IndexFunc(p.instances, func(i Instance) bool { return i.ID == c.Instance.ID })
+		p.instances[n].CompensationStatus = status
 		if p.breaks != "" {
 			return ""
 		}
@@ -305,6 +367,22 @@ func (p *player) compensate(trigger *State) string {
 		}
 	}
 	return trigger.Next.Name
+}
+
+// rollBack compensates a machine for the one that has called it.
+func (p *player) rollBack(parameters map[string]any) Status {
+	if p.statuses.Compensation == Succeeded {
+		return Succeeded
+	}
+	maps.Copy(p.context, parameters)
+	p.breaks = ""
+	p.compensate(&State{})
+	if p.breaks == "" && p.statuses.Compensation == Running {
+		p.statuses.Compensation = CompensationStatus(len(p.left), p.done)
+	} else if p.breaks == "" {
+		p.statuses.Compensation = Succeeded
+	}
+	return p.statuses.Compensation
 }
 
 // wanted normalises a value of a story for comparing.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,6 +26,76 @@ func TestMachinesEndAsInSeata(t *testing.T) {
 			}
 			tell(t, text)
 		})
+	}
+}
+
+// TestEachRowHasItsStory checks the table of testdata/rows.md: each row names stories that there are, and each story
+// has a row.
+func TestEachRowHasItsStory(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/rows.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, rows := map[string]bool{}, 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 4 || strings.HasPrefix(cells[1], "--") || strings.TrimSpace(cells[2]) == "stories" {
+			continue
+		}
+		rows++
+		for name := range strings.SplitSeq(cells[2], ",") {
+			name = strings.TrimSpace(name)
+			named[name] = true
+			if _, err := os.Stat(filepath.Join("testdata/runs", name+".json")); err != nil {
+				t.Errorf("row %q: %v", cells[1], err)
+			}
+		}
+	}
+	files, err := filepath.Glob("testdata/runs/*.json")
+	if err != nil || rows < 60 {
+		t.Fatalf("%d rows, %v", rows, err)
+	}
+	for _, file := range files {
+		if name := strings.TrimSuffix(filepath.Base(file), ".json"); !named[name] {
+			t.Errorf("no row names the story %s", name)
+		}
+	}
+}
+
+// TestWhatJavaDoesOtherwiseIsSaid keeps the list of stories that Seata's engine does not run, or ends otherwise.
+func TestWhatJavaDoesOtherwiseIsSaid(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/runs/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var not, otherwise []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s story
+		if err := json.Unmarshal(text, &s); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		switch {
+		case s.Java == nil:
+		case s.Java.Without != "":
+			not = append(not, name)
+		case s.Java.Why != "":
+			otherwise = append(otherwise, name)
+		default:
+			t.Errorf("%s does not say why", name)
+		}
+	}
+	if diff := cmp.Diff([]string(nil), not); diff != "" {
+		t.Errorf("not run by Java: %s", diff)
+	}
+	if diff := cmp.Diff([]string{"status-exception-forgiven"}, otherwise); diff != "" {
+		t.Errorf("otherwise in Java: %s", diff)
 	}
 }
 
@@ -60,7 +131,7 @@ func tell(t *testing.T, text []byte) {
 		t.Fatal("a story says what it shows")
 	}
 	p := &player{t: t, machine: read(t, s.Machine), machines: map[string]*Machine{}, services: s.Services,
-		calls: &[]string{}, context: StartContext(wanted(s.Start).(map[string]any))}
+		calls: &[]string{}, context: StartContext(wanted(s.Start).(map[string]any)), children: map[string]*player{}}
 	for name, machine := range s.Machines {
 		p.machines[name] = read(t, machine)
 	}
@@ -68,6 +139,9 @@ func tell(t *testing.T, text []byte) {
 		p.services = map[string][]call{}
 	}
 	p.run()
+	for _, operation := range s.Then {
+		p.then(operation)
+	}
 	got := []string{p.statuses.Forward.String(), p.statuses.Compensation.String(), p.breaks}
 	if diff := cmp.Diff([]string{s.Want.Forward, s.Want.Compensation, s.Want.Breaks}, got); diff != "" {
 		t.Errorf("%s\nforward, compensation, what broke it off: %s", s.Shows, diff)

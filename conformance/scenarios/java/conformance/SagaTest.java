@@ -32,7 +32,7 @@ import org.springframework.context.support.GenericApplicationContext;
  */
 @ExtendWith(Conformance.class)
 public class SagaTest {
-    private static final String[] TABLES = {
+    static final String[] TABLES = {
         // Those of Seata's own script for MySQL.
         "CREATE TABLE seata_state_machine_def (id VARCHAR(32) PRIMARY KEY, name VARCHAR(128) NOT NULL,"
             + " tenant_id VARCHAR(32) NOT NULL, app_name VARCHAR(32) NOT NULL, type VARCHAR(20),"
