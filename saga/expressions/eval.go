@@ -3,9 +3,11 @@ package expressions
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/expr-lang/expr/vm"
 
+	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/limits"
 )
 
@@ -143,7 +145,27 @@ func (p *Program) run(r *run) (any, error) {
 		if failed.Text == "memory budget exceeded" {
 			failed.Cause = ErrBudget
 		}
+		if strings.HasPrefix(failed.Text, "cannot fetch ") || failed.Text == "invalid operation: int(string)" {
+			failed.Text = p.whyNoMember(variables, failed.Text)
+		}
 		return nil, failed
 	}
 	return v, nil
+}
+
+// whyNoMember says which value on a way through members is no map, and has none. The library names types of Go, and
+// takes a name in a text or a list for a position. said is what stays where no such value is found.
+func (p *Program) whyNoMember(variables map[string]any, said string) string {
+	all, _ := References(definition.Expr(p.source)) // it was compiled, so it can be read
+	for _, one := range all {
+		var at any = variables
+		for i, name := range one.Path {
+			members, isMap := at.(map[string]any)
+			if !isMap && (at != nil || p.path != nil) {
+				return fmt.Sprintf("%s is %s, which has no %q", strings.Join(one.Path[:i], "."), nameOf(at), name)
+			}
+			at = members[name]
+		}
+	}
+	return strings.ReplaceAll(said, "<nil>", "null")
 }
