@@ -22,7 +22,7 @@ func (c *Coordinator) insert(s *shard, e *entry) *entry {
 		switch {
 		case old == nil:
 			// gone already
-		case over && old != e && old.evictable():
+		case over && old != e && old.evictable(c.clock.Now()):
 			c.remove(s, old)
 			over = c.cached.Load() > int64(c.limits().CachedMax)
 		default:
@@ -32,9 +32,18 @@ func (c *Coordinator) insert(s *shard, e *entry) *entry {
 	return e
 }
 
-// evictable reports whether the entry may be forgotten because the store knows everything that matters of it.
-func (e *entry) evictable() bool {
-	return !e.busy && e.lazy == 0 && len(e.waiters) == 0 && !e.unstored()
+// evictable reports whether the entry may be forgotten because the store knows everything that matters of it. The caller
+// holds the shard's mutex.
+func (e *entry) evictable(now txn.Millis) bool {
+	return !e.busy && e.lazy == 0 && len(e.waiters) == 0 && !e.unstored() && !e.asking(now)
+}
+
+// asking reports whether the answer to a command is awaited of which the store does not know. If that were forgotten, a
+// participant that is slow would be asked again with each look at what is due.
+func (e *entry) asking(now txn.Millis) bool {
+	return e.g != nil && slices.ContainsFunc(e.touched, func(i int) bool {
+		return i < len(e.g.Branches) && e.g.Branches[i].InFlight(now)
+	})
 }
 
 // remove forgets the entry. The caller holds the shard's mutex.

@@ -254,6 +254,42 @@ func TestCacheForgetsOnlyWhatIsStored(t *testing.T) {
 	}
 }
 
+// TestCacheRemembersWhoWasAsked: most attempts are answered soon and not stored, so that forgetting one would have a
+// slow participant asked again with each look at what is due.
+func TestCacheRemembersWhoWasAsked(t *testing.T) {
+	t.Parallel()
+	tb := setup(t, Limits{CachedMax: 1})
+	id := tb.begin(time.Minute)
+	tb.register(id, "t:1", false) // whose commit nobody waits for
+	tb.flush()
+	tb.decide(id, txn.Commit)
+	tb.flush()
+	crowd := func() {
+		for range 4 * shardCount {
+			tb.register(tb.begin(time.Hour), "", false)
+			tb.flush()
+		}
+	}
+	for range 2 {
+		crowd()
+		tb.wait(6 * time.Second) // the answer is awaited for 15
+	}
+	if len(tb.sent) != 1 {
+		t.Fatalf("sent %+v", tb.sent)
+	}
+	tb.wait(6 * time.Second)
+	if len(tb.sent) != 2 || tb.sent[1].Attempt != 2 {
+		t.Fatalf("sent %+v", tb.sent)
+	}
+	tb.now = tb.now.Add(16 * time.Second) // no answer is awaited any more: what the store knows is enough
+	crowd()
+	before := tb.store.loads
+	tb.Wake(id, nil)
+	if tb.store.loads == before {
+		t.Error("what nobody waits for any more is kept")
+	}
+}
+
 func TestQueueOfOneTransactionIsBounded(t *testing.T) {
 	t.Parallel()
 	tb := setup(t, Limits{QueuedMax: 3})

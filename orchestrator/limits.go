@@ -13,7 +13,8 @@ type Limits struct {
 	LiveMax int64
 	// CachedMax is the number of live transactions kept in memory; others are read from the store when needed.
 	// A transaction with two branches takes about 1.5 KB here, and the garbage collector looks at each: more than are
-	// busy within a second or two only cost. Those that are not stored yet stay in any case.
+	// busy within a second or two only cost. Those that are not stored yet stay in any case, and so do, as long as an
+	// answer is awaited, those of which the store does not know that somebody was asked.
 	CachedMax int
 	// QueuedMax is the greatest number of events that wait for one transaction.
 	QueuedMax int
