@@ -32,8 +32,8 @@ func (c *Coordinator) insert(s *shard, e *entry) *entry {
 	return e
 }
 
-// evictable reports whether the entry may be forgotten because the store knows everything that matters of it. The caller
-// holds the shard's mutex.
+// evictable reports whether the entry may be forgotten because the store knows everything that matters of it. The
+// caller holds the shard's mutex.
 func (e *entry) evictable(now txn.Millis) bool {
 	return !e.busy && e.lazy == 0 && len(e.waiters) == 0 && !e.unstored() && !e.asking(now)
 }
