@@ -1,4 +1,4 @@
-package explore
+package explore_test
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/explore"
 	"github.com/concord-tx/concord/saga/plan"
 )
 
@@ -145,7 +146,7 @@ func forceStep(s map[string]any) {
 }
 
 // answered reads from a timeline what was chosen, as an input.
-func answered(t *testing.T, timeline []Event) string {
+func answered(t *testing.T, timeline []explore.Event) string {
 	t.Helper()
 	chosen := map[string]any{}
 	for _, e := range timeline {

@@ -217,6 +217,9 @@ func (w *world) answer(cmd txn.Command) {
 		w.endless = true
 		return
 	}
+	if b, _ := w.g.Branch(cmd.BranchID); cmd.Op == txn.Forward && b.State == txn.Finished && w.g.Status != txn.Active {
+		return // nothing undoes it, so the coordinator is done with it: what it answers changes nothing
+	}
 	ways, way := w.x.of.Answers(w.g, w, cmd), 0
 	switch {
 	case cmd.Op != txn.Forward:
