@@ -160,6 +160,9 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	if threw != nil {
 		v.Answer = keep(threw)
 	}
+	if older(g, b, r) {
+		return p.overtaken(g, b, v)
+	}
 	if g.Status == txn.Active && p.goesOnAnyway(b.Step.Name, threw != nil) {
 		return v
 	}
@@ -171,11 +174,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	if at == nil {
 		return v
 	}
-	heard := *b
-	step := *b.Step
-	step.Seq, step.Code, step.Answer = 1, r.Code, v.Answer
-	heard.Step = &step
-	o, _ := outcomeOf(&heard)
+	o, _ := outcomeOf(answeredBy(b, r.Code, v.Answer))
 	if g.Status != txn.Active { // the machine does not go on, and what has certainly not been done is not undone
 		if d, _ := f.statusOf(at.in.state, o); d.Status == statelang.Failed && at.in.earlier == nil {
 			v.Result = txn.ResultRefused
