@@ -221,7 +221,8 @@ func viewStep(g *txn.Global, b *txn.Branch, past *stepPast, now txn.Millis) Saga
 		v.Attempts = max(v.Attempts, b.Attempts)
 	}
 	undone := g.Status == txn.RollingBack || g.Status == txn.RolledBack
-	if undone && b.Step.Undo && v.State != stepRefused && v.State != stepLeft {
+	spared := b.State == txn.Finished && b.Attempts == 0 && past.undone == 0 // the machine has seen to it; see txn.Chooser
+	if undone && b.Step.Undo && !spared && v.State != stepRefused && v.State != stepLeft {
 		v.Undo = viewUndo(b, past, now)
 	}
 	return v
