@@ -157,11 +157,12 @@ func (p *Program) run(r *run) (any, error) {
 // takes a name in a text or a list for a position. said is what stays where no such value is found.
 func (p *Program) whyNoMember(variables map[string]any, said string) string {
 	all, _ := References(definition.Expr(p.source)) // it was compiled, so it can be read
+	plain := plainPath(p.source) != nil             // where ?. is, null may be as it should
 	for _, one := range all {
 		var at any = variables
 		for i, name := range one.Path {
 			members, isMap := at.(map[string]any)
-			if !isMap && (at != nil || p.path != nil) {
+			if !isMap && (at != nil || plain) {
 				return fmt.Sprintf("%s is %s, which has no %q", strings.Join(one.Path[:i], "."), nameOf(at), name)
 			}
 			at = members[name]

@@ -86,7 +86,7 @@ func (m *meter) deep(v any) error {
 	return m.step(1)
 }
 
-// metered lists the functions that the counter puts into a tree. The first argument of each is the meter.
+// metered lists the functions that the counter puts into a tree. The first argument is the meter, but for __members.
 func metered() map[string]func(...any) (any, error) {
 	weighing := func(weigh func(*meter, any) error) func(...any) (any, error) {
 		return func(args ...any) (any, error) { return args[1], weigh(args[0].(*meter), args[1]) }
@@ -104,8 +104,16 @@ func metered() map[string]func(...any) (any, error) {
 		}),
 		"__add": add, "__keys": keys, "__values": values, "__toPairs": toPairs, "__split": split, "__replace": replace,
 		"__repeat": repeat, "__join": join, "__flatten": flatten, "__toJSON": toJSON, "__fromJSON": fromJSON,
-		"__string": toText,
+		"__string": toText, "__members": members,
 	}
+}
+
+// members is what ?. reads a member of: a map, or null.
+func members(args ...any) (any, error) {
+	if m, ok := args[0].(map[string]any); ok {
+		return m, nil
+	}
+	return nil, nil
 }
 
 func add(args ...any) (any, error) {

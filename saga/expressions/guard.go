@@ -160,7 +160,8 @@ func size(n ast.Node) int {
 	return total
 }
 
-// counter rewrites a tree so that what may cost much is counted. Children come before their parents.
+// counter rewrites a tree so that what may cost much is counted, and so that ?. reads null from whatever has no members.
+// Children come before their parents.
 type counter struct {
 	used bool // something is counted
 }
@@ -184,6 +185,11 @@ func (c *counter) Visit(node *ast.Node) {
 			}
 		case "contains", "startsWith", "endsWith", "matches":
 			n.Left = c.weigh("__shallow", n.Left)
+		}
+	case *ast.MemberNode:
+		// The library knows only null there, and fails for a text or a list.
+		if n.Optional && text(n.Property) {
+			n.Node = &ast.CallNode{Callee: &ast.IdentifierNode{Value: "__members"}, Arguments: []ast.Node{n.Node}}
 		}
 	case *ast.BuiltinNode:
 		c.function(node, n)

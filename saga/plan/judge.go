@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
@@ -83,8 +84,10 @@ func resultOf(o definition.Outcome) txn.Result {
 	return txn.ResultFailed
 }
 
-// document returns an answer as JSON: what is none becomes a text.
+// document returns an answer as JSON: what is none becomes a text. JSON is UTF-8, so bytes of another charset are replaced;
+// kept as they came, nobody could read what shows them.
 func document(answer string) string {
+	answer = strings.ToValidUTF8(answer, "\uFFFD")
 	if answer == "" || json.Valid([]byte(answer)) {
 		return answer
 	}

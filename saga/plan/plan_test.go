@@ -394,6 +394,11 @@ func TestAnswersMeanWhatTheRulesSay(t *testing.T) {
 	if v.Answer != `"no\u0000json"` {
 		t.Errorf("%v", v)
 	}
+	// What is no UTF-8 is no JSON either, and who shows the answer would hand on what nobody can read.
+	v = p.Judge(w.g, w.g.Branches[0], txn.Reply{Op: txn.Forward, Code: 200, Answer: "{\"id\":\"Z\xfcrich\"}"})
+	if v.Answer != `{"id":"Z�rich"}` {
+		t.Errorf("%q", v.Answer)
+	}
 }
 
 const shapes = `
@@ -413,7 +418,8 @@ func TestRulesMeetAnswersOfAnyShape(t *testing.T) {
 	p := w.rules.Planners.Planner(nil)
 	for answer, want := range map[string]txn.Result{
 		`{"state":"paid"}`: txn.ResultDone, `{"state":"no"}`: txn.ResultRefused, `{"state":7}`: txn.ResultFailed,
-		`{}`: txn.ResultFailed, "": txn.ResultFailed, `null`: txn.ResultFailed,
+		`{}`: txn.ResultFailed, "": txn.ResultFailed, `null`: txn.ResultFailed, "<html>": txn.ResultFailed,
+		`[1]`: txn.ResultFailed, `7`: txn.ResultFailed, `true`: txn.ResultFailed, `"paid"`: txn.ResultFailed,
 	} {
 		v := p.Judge(w.g, w.g.Branches[0], txn.Reply{Op: txn.Forward, Code: 200, Answer: answer})
 		if v.Result != want {
