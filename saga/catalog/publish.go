@@ -37,9 +37,11 @@ func (c *Catalog) Review(ctx context.Context, text []byte) (Review, error) {
 		return p, err
 	})
 	r.Language, r.Subs = language.Name(), subs
-	if problem := nameProblem(r.Name); problem != "" && r.Name != "" {
+	known := len(r.Name) > limits.PublishedNameBytesMax && definition.Broken(r.Findings) // the language has said so
+	if problem := nameProblem(r.Name); problem != "" && r.Name != "" && !known {
 		r.Findings = append(r.Findings, definition.Finding{
-			Rule: definition.RuleBadName, Severity: definition.SeverityError, Text: problem, Advice: "choose another name",
+			Rule: definition.RuleBadName, Severity: definition.SeverityError, Line: 1, Column: 1, Path: "/Name",
+			Text: problem, Advice: "choose another name",
 		})
 	}
 	return r, err

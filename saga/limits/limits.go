@@ -96,12 +96,14 @@ const (
 // Limits of definitions in Seata's language. What goes beyond them is refused by import and at publish, as a finding of
 // the rule "limit" with line and column, unless it says otherwise. Seata itself has none of them but SpELBytesMax.
 const (
-	// MachineBytesMax is the longest text. One document of the store holds it.
-	MachineBytesMax = 2 << 20
+	// MachineBytesMax is the longest text. What is published, it and its bindings, is one document of the store.
+	MachineBytesMax = 1 << 20
 	// MachineDepthMax is how deep its values are nested.
 	MachineDepthMax = 100
 	// MachineStatesMax is how many states a machine has.
 	MachineStatesMax = 1000
+	// MachineStateNameBytesMax is the longest name of a state, which is a part of the name of each of its branches.
+	MachineStateNameBytesMax = 256
 	// MachineRetriesMax is the largest MaxAttempts. The rule is "retry".
 	MachineRetriesMax = 1000
 	// MachinesNestedMax is how deep machines call each other, the outermost counted. Refused at publish.

@@ -73,7 +73,7 @@ func inWords(err error) string {
 func ParseBindings(text []byte) (*Bindings, error) {
 	b := &Bindings{}
 	if len(text) > limits.BindingsBytesMax {
-		return nil, fmt.Errorf("the bindings have %d bytes; %d are the most", len(text), limits.BindingsBytesMax)
+		return nil, fmt.Errorf("line 1: the bindings have %d bytes; %d are the most", len(text), limits.BindingsBytesMax)
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
@@ -88,15 +88,34 @@ func ParseBindings(text []byte) (*Bindings, error) {
 	}
 	for _, name := range sortedKeys(b.Services) {
 		if err := b.Services[name].check(); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("line %d: %s: %w", lineOf(text, "bindings", name), name, err)
 		}
 	}
 	if b.Default != nil {
 		if err := b.Default.check(); err != nil {
-			return nil, fmt.Errorf("default: %w", err)
+			return nil, fmt.Errorf("line %d: default: %w", lineOf(text, "default"), err)
 		}
 	}
 	return b, nil
+}
+
+// lineOf returns the line in which the last of some keys is, one inside of the other, 1 if they are not there.
+func lineOf(text []byte, keys ...string) int {
+	var doc yaml.Node
+	if yaml.Unmarshal(text, &doc) != nil || len(doc.Content) == 0 {
+		return 1
+	}
+	line, at := 1, doc.Content[0]
+	for _, key := range keys {
+		i := 0
+		for ; i+1 < len(at.Content) && at.Content[i].Value != key; i += 2 {
+		}
+		if i+1 >= len(at.Content) {
+			break
+		}
+		line, at = at.Content[i].Line, at.Content[i+1]
+	}
+	return line
 }
 
 // check finds what a binding cannot be.
@@ -115,6 +134,12 @@ func (b *Binding) check() error {
 		return errors.New("exactly one of call, message and worker is needed")
 	case b.Attempts < 0 || b.Attempts > limits.BindingAttemptsMax:
 		return fmt.Errorf("attempts is %d; between 0 and %d are allowed", b.Attempts, limits.BindingAttemptsMax)
+	case len(b.Worker) > limits.NameBytesMax:
+		return fmt.Errorf("the name of the worker has %d bytes; %d are the most", len(b.Worker), limits.NameBytesMax)
+	case b.Call != nil && len(b.Call.URL) > limits.URLBytesMax:
+		return fmt.Errorf("the url has %d bytes; %d are the most", len(b.Call.URL), limits.URLBytesMax)
+	case b.Call != nil && len(b.Call.Headers) > limits.HeadersMax:
+		return fmt.Errorf("there are %d headers; %d are the most", len(b.Call.Headers), limits.HeadersMax)
 	case b.Message != nil && b.Message.Topic == "":
 		return errors.New("the message has no topic")
 	}

@@ -36,9 +36,10 @@ type linker struct {
 	made  map[string]*Program
 }
 
-func tooDeep(machine string) error {
-	return fmt.Errorf("state machine %s: machines are nested more than %d deep", machine, limits.MachinesNestedMax)
-}
+// errTooDeep: more machines call each other than there may be.
+var errTooDeep = fmt.Errorf("machines are nested more than %d deep", limits.MachinesNestedMax)
+
+func tooDeep(machine string) error { return fmt.Errorf("state machine %s: %w", machine, errTooDeep) }
 
 // called compiles a machine that is called at a depth.
 func (l *linker) called(name string, depth int) (*Program, error) {

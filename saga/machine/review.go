@@ -96,10 +96,7 @@ func (r *Review) explore(d *Definition, subs Resolve, o explore.Options) {
 	}
 	p, err := Compile(d, subs)
 	if err != nil {
-		r.Findings = append(r.Findings, definition.Finding{
-			Rule: RuleSubMachine, Severity: definition.SeverityError, Text: err.Error(),
-			Advice: "publish the machines that are called first",
-		})
+		r.Findings = append(r.Findings, unready(d, subs, err))
 		return
 	}
 	report := Explore(p, o)
@@ -115,6 +112,28 @@ func (r *Review) explore(d *Definition, subs Resolve, o explore.Options) {
 		}
 		r.Findings = append(r.Findings, f)
 	}
+}
+
+// unready is the finding for a machine that calls one that cannot be run, at the state that calls it.
+func unready(d *Definition, subs Resolve, err error) definition.Finding {
+	f := definition.Finding{
+		Rule: RuleSubMachine, Severity: definition.SeverityError, Text: err.Error(),
+		Advice: "publish the machines that are called first",
+	}
+	if errors.Is(err, errTooDeep) {
+		f.Rule, f.Advice = definition.RuleLimit, "nest less deep"
+	}
+	for _, s := range d.Machine.States {
+		if s.Type != statelang.SubStateMachine {
+			continue
+		}
+		l := linker{outer: d.Bindings, subs: subs, made: map[string]*Program{}}
+		if _, err := l.called(s.StateMachineName, 1); err != nil {
+			f.Line, f.Column, f.Path = s.At.Line, s.At.Column, "/States/"+pointer(s.Name)
+			break
+		}
+	}
+	return f
 }
 
 // eventsShown is how many events of a way are shown in a sentence.
@@ -186,7 +205,13 @@ func pointer(name string) string { return strings.NewReplacer("~", "~0", "/", "~
 // broken is the finding for a text that cannot be read.
 func broken(err error) definition.Finding {
 	var syntax *statelang.SyntaxError
-	if errors.As(err, &syntax) {
+	switch {
+	case errors.As(err, &syntax) && syntax.TooLarge:
+		return definition.Finding{
+			Rule: definition.RuleLimit, Severity: definition.SeverityError, Line: syntax.At.Line, Column: syntax.At.Column,
+			Text: syntax.Message, Advice: "divide the machine into sub state machines",
+		}
+	case syntax != nil:
 		return definition.Finding{
 			Rule: definition.RuleSyntax, Severity: definition.SeverityError, Line: syntax.At.Line, Column: syntax.At.Column,
 			Text: syntax.Message, Advice: "correct the JSON",

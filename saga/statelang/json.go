@@ -108,6 +108,8 @@ func (n *Node) Value() any {
 type SyntaxError struct {
 	At      Position
 	Message string
+	// TooLarge: it is JSON perhaps, but more than a limit allows.
+	TooLarge bool
 }
 
 // Error returns the message with its place.
@@ -126,7 +128,7 @@ type reader struct {
 func parseJSON(text string) (*Node, error) {
 	r := &reader{text: text, line: 1, column: 1}
 	if len(text) > limits.MachineBytesMax {
-		return nil, r.wrong("the definition has %d bytes; %d are the most", len(text), limits.MachineBytesMax)
+		return nil, r.tooLarge("the definition has %d bytes; %d are the most", len(text), limits.MachineBytesMax)
 	}
 	if strings.HasPrefix(text, "\ufeff") {
 		r.at, r.counted = 3, 3
@@ -178,6 +180,10 @@ func (r *reader) wrong(format string, args ...any) error {
 	return &SyntaxError{At: r.place(), Message: fmt.Sprintf(format, args...)}
 }
 
+func (r *reader) tooLarge(format string, args ...any) error {
+	return &SyntaxError{At: r.place(), Message: fmt.Sprintf(format, args...), TooLarge: true}
+}
+
 func (r *reader) peek() byte {
 	if r.at < len(r.text) {
 		return r.text[r.at]
@@ -201,7 +207,7 @@ func (r *reader) space() {
 func (r *reader) value() (*Node, error) {
 	r.space()
 	if r.depth++; r.depth > limits.MachineDepthMax {
-		return nil, r.wrong("values are nested more than %d deep", limits.MachineDepthMax)
+		return nil, r.tooLarge("values are nested more than %d deep", limits.MachineDepthMax)
 	}
 	defer func() { r.depth-- }()
 	n := &Node{At: r.place(), begin: r.at}

@@ -42,6 +42,11 @@ func (s *scan) find(rule Rule, at Position, upstream, format string, args ...any
 	s.document.shape = append(s.document.shape, f)
 }
 
+func (s *scan) tooLong(at Position, what string, bytes, most int) {
+	s.find(RuleTooLarge, at, "", "the %s has %d bytes; %d are the most", what, bytes, most)
+	s.document.shape[len(s.document.shape)-1].Advice = "choose a shorter name"
+}
+
 // duplicates finds keys that are there twice, of which Java keeps the last one.
 func (s *scan) duplicates(n *Node) {
 	seen := make(map[string]bool, len(n.Fields))
@@ -190,7 +195,9 @@ func (s *scan) objects(owner *Node, key string) []*Node {
 
 func (s *scan) machine(n *Node) *Machine {
 	m := &Machine{Node: n, at: n.At, byName: map[string]*State{}, Persist: true}
-	m.Name = s.text(n, "Name")
+	if m.Name = s.text(n, "Name"); len(m.Name) > limits.PublishedNameBytesMax {
+		s.tooLong(n.Get("Name").At, "name of a machine", len(m.Name), limits.PublishedNameBytesMax)
+	}
 	m.Comment = s.text(n, "Comment")
 	m.Version = s.text(n, "Version")
 	if start := s.field(n, "StartState", StringNode); start != nil {
@@ -239,7 +246,9 @@ func (s *scan) machine(n *Node) *Machine {
 
 // readState reads one state; it returns nil for what is none.
 func (s *scan) readState(f Field) *State {
-	s.state = f.Key
+	if s.state = f.Key; len(f.Key) > limits.MachineStateNameBytesMax {
+		s.tooLong(f.At, "name of a state", len(f.Key), limits.MachineStateNameBytesMax)
+	}
 	n := f.Value
 	if n.Kind != ObjectNode {
 		s.find(RuleShape, n.At, upstreamParser, "a state has to be an object, not %s", n.Kind)

@@ -29,7 +29,7 @@ func (c *checker) subSagas() {
 				"there is no saga %q%s", s.Sub.Saga, version(s.Sub.Version))
 			continue
 		}
-		seen := map[string]bool{}
+		seen := map[string]int{}
 		switch way := c.below(child, []string{c.def.Name}, seen); {
 		case len(way) > limits.SubSagaDepthMax:
 			c.find(RuleRecursion, path, "nest less deep", "sagas are nested %d deep; %d are the most", len(way),
@@ -92,14 +92,15 @@ func version(n int) string {
 	return ", version " + strconv.Itoa(n)
 }
 
-// below follows sub-sagas. It returns the way if it comes back to its beginning, or is too long.
-func (c *checker) below(d *definition.Definition, way []string, seen map[string]bool) []string {
+// below follows sub-sagas. It returns the way if it comes back to its beginning, or is too long. Seen has how long the
+// longest way was by which it has come to a saga behind which nothing was found: by a longer one it may be too deep.
+func (c *checker) below(d *definition.Definition, way []string, seen map[string]int) []string {
 	way = append(way, d.Name)
 	if d.Name == way[0] || len(way) > limits.SubSagaDepthMax {
 		return way
 	}
 	key := d.Name + "\x00" + d.Digest()
-	if seen[key] {
+	if seen[key] >= len(way) {
 		return nil
 	}
 	for _, s := range d.Steps {
@@ -115,7 +116,7 @@ func (c *checker) below(d *definition.Definition, way []string, seen map[string]
 			}
 		}
 	}
-	seen[key] = true
+	seen[key] = len(way)
 	return nil
 }
 
