@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
@@ -51,7 +52,7 @@ func NewValidator(s *definition.Schema) (*Validator, error) {
 	if err != nil {
 		var bad *jsonschema.SchemaValidationError
 		if errors.As(err, &bad) {
-			return nil, errors.New(firstProblem(bad.Err))
+			return nil, deepest(bad.Err)
 		}
 		return nil, errors.New(strings.ReplaceAll(err.Error(), schemaURL, ""))
 	}
@@ -108,18 +109,38 @@ func (v *Validator) ValidateValue(value any) []Problem {
 	return out
 }
 
-// firstProblem words why a schema is none.
-func firstProblem(err error) string {
+// schemaError is why a schema is none.
+type schemaError struct {
+	path string // where in the schema, a JSON pointer
+	text string
+}
+
+// Error implements error.
+func (e *schemaError) Error() string { return strings.TrimPrefix(e.path+": ", ": ") + e.text }
+
+// deepest words why a schema is none by what is wrong farthest inside: what is around it only says that a part is wrong.
+func deepest(err error) error {
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
-		return err.Error()
+		return err
 	}
-	for _, unit := range invalid.BasicOutput().Errors {
-		if unit.Error != nil && len(unit.Error.String()) > 0 {
-			return strings.TrimPrefix(unit.InstanceLocation+": ", ": ") + unit.Error.String()
+	best := &schemaError{text: "it is no JSON Schema"}
+	at := -1
+	for todo := []*jsonschema.ValidationError{invalid}; len(todo) > 0; todo = todo[1:] {
+		one := todo[0]
+		todo = append(todo, one.Causes...)
+		_, kindOnly := one.ErrorKind.(*kind.Type) // of several forms that do not fit, one of the right kind says more
+		rank := 2 * len(one.InstanceLocation)
+		if !kindOnly {
+			rank++
+		}
+		if len(one.Causes) == 0 && rank > at {
+			at = rank
+			said := one.DetailedOutput()
+			best.path, best.text = said.InstanceLocation, said.Error.String()
 		}
 	}
-	return "it is no JSON Schema"
+	return best
 }
 
 // schemas compiles the schemas of a definition, and takes from that of the input what expressions may see.
@@ -140,6 +161,10 @@ func (c *checker) schema(path string, s *definition.Schema) {
 		return
 	}
 	if _, err := NewValidator(s); err != nil {
+		var bad *schemaError
+		if errors.As(err, &bad) {
+			path += bad.path
+		}
 		c.find(RuleBadSchema, path, "see json-schema.org; references begin with #", "this is no usable JSON Schema: %v", err)
 	}
 }
