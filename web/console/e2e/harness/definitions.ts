@@ -66,3 +66,17 @@ steps:
     pivot: true
 `
 }
+
+/** One wait whose deadline passes at once, and that goes on all the same. */
+export function late(name: string): string {
+  return `saga: 1
+name: ${name}
+title: An order that takes its time
+deadline: 10ms
+onDeadline: forward
+steps:
+  - id: wait
+    title: Wait for the money
+    signal: {name: paid}
+`
+}

@@ -1,5 +1,5 @@
 import type { Client } from './client.ts'
-import { order, type Wait, waiting } from './definitions.ts'
+import { late, order, type Wait, waiting } from './definitions.ts'
 import type { Participant, Say } from './participant.ts'
 import type { Server } from './server.ts'
 import { until } from './until.ts'
@@ -30,6 +30,7 @@ export interface Run {
   status: string
   outcome: string
   stuck?: boolean
+  late: boolean
   steps: { branch: string; name: string; state: string; undo?: { state: string } }[]
   waits: { step: string; kind: string; name?: string }[]
 }
@@ -233,6 +234,13 @@ export class Seeds {
     return this.runUntil((await this.start(name)).xid, `waits for its ${kind}`, (run) =>
       run.steps.some((step) => step.name === 'wait' && ['waiting', 'running', 'retrying'].includes(step.state)),
     )
+  }
+
+  /** A run that goes on after its deadline. */
+  async sagaLate(): Promise<Run> {
+    const name = `late-${++counter}`
+    await (await this.client()).post('/sagas/definitions?note=by+a+test', late(name))
+    return this.runUntil((await this.start(name)).xid, 'is late', (run) => run.late)
   }
 
   /** A job that is planned and not started: to retry what is stuck of an application. */

@@ -1,6 +1,7 @@
 import { Tooltip } from '@mantine/core'
 import type { Schemas } from '@/api/client.ts'
 import { useWords } from '@/i18n'
+import { span } from '@/i18n/format.ts'
 import classes from './StatusBadge.module.css'
 import { Icon } from './Icon.tsx'
 import { words } from './words.ts'
@@ -47,11 +48,23 @@ export function toneOf(status: Schemas['Status']): Tone {
   return tones[status]
 }
 
-/** StatusBadge shows the status of a transaction, and that it is stuck or heuristic if it is. */
+/** Lateness is how long a run has gone on after its deadline, and whether it is decided by now. */
+export interface Lateness {
+  readonly millis: number
+  readonly over: boolean
+}
+
+/** latenessOf is that of a run of a saga; undefined if it is not late. */
+export function latenessOf(run: Schemas['SagaRunItem']): Lateness | undefined {
+  return run.late ? { millis: run.lateMs ?? 0, over: run.decidedAt !== undefined } : undefined
+}
+
+/** StatusBadge shows the status of a transaction, and that it is stuck, heuristic or late if it is. */
 export function StatusBadge(props: {
   status?: Schemas['Status'] | undefined
   stuck?: boolean | undefined
   heuristic?: boolean | undefined
+  late?: Lateness | undefined
 }) {
   const t = useWords(words)
   if (!props.status) return <span className="dim">{t('empty')}</span>
@@ -60,6 +73,13 @@ export function StatusBadge(props: {
       <Mark tone={toneOf(props.status)} text={t(props.status)} />
       {props.stuck && <Mark tone="bad" text={t('stuck')} />}
       {props.heuristic && <Mark tone="warn" text={t('heuristic')} help={t('heuristicHelp')} />}
+      {props.late && (
+        <Mark
+          tone="warn"
+          text={t('late')}
+          help={t(props.late.over ? 'lateOver' : 'lateLive', { time: span(props.late.millis) })}
+        />
+      )}
     </span>
   )
 }

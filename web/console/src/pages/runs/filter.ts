@@ -8,12 +8,13 @@ export interface RunFilter {
   readonly to?: string
   readonly stuck?: boolean
   readonly live?: boolean
+  readonly late?: boolean
 }
 
 export const statuses = ['Active', 'Committing', 'RollingBack', 'Committed', 'RolledBack'] as const
 
 const texts = ['saga', 'key', 'status', 'application', 'from', 'to'] as const
-const flags = ['stuck', 'live'] as const
+const flags = ['stuck', 'live', 'late'] as const
 
 /** filterOf reads a filter from the address. What means nothing there is left out. */
 export function filterOf(search: URLSearchParams): RunFilter {

@@ -8,7 +8,7 @@ import { span } from '@/i18n/format.ts'
 import { DataTable, type Column } from '@/shared/DataTable.tsx'
 import { Empty } from '@/shared/Empty.tsx'
 import { Page } from '@/shared/Page.tsx'
-import { StatusBadge } from '@/shared/StatusBadge.tsx'
+import { latenessOf, StatusBadge } from '@/shared/StatusBadge.tsx'
 import { useNow, When } from '@/shared/When.tsx'
 import { numberOf, Xid } from '@/shared/Xid.tsx'
 import { filterOf, paramsOf, statuses, type RunFilter } from './filter.ts'
@@ -55,8 +55,9 @@ function Filters({ filter, set }: { filter: RunFilter; set: (next: RunFilter) =>
     const changed = next.saga !== (filter.saga ?? '') || next.key !== (filter.key ?? '')
     if (changed && (next.saga || !next.key)) set(next)
   }
-  const which = filter.stuck ? 'stuck' : filter.live ? 'live' : 'all'
-  const choose = (value: string) => set({ ...filter, stuck: value === 'stuck', live: value === 'live' })
+  const which = (['stuck', 'late', 'live'] as const).find((name) => filter[name]) ?? 'all'
+  const choose = (value: string) =>
+    set({ ...filter, stuck: value === 'stuck', live: value === 'live', late: value === 'late' })
   return (
     <form className={classes['filters']} onSubmit={submit} onBlur={submit}>
       <SegmentedControl
@@ -64,7 +65,7 @@ function Filters({ filter, set }: { filter: RunFilter; set: (next: RunFilter) =>
         value={which}
         onChange={choose}
         aria-label={t('status')}
-        data={(['all', 'live', 'stuck'] as const).map((value) => ({ value, label: t(value) }))}
+        data={(['all', 'live', 'stuck', 'late'] as const).map((value) => ({ value, label: t(value) }))}
       />
       <TextInput
         aria-label={t('find')}
@@ -184,7 +185,7 @@ function useColumns(noSaga: boolean): Column<Item>[] {
 }
 
 function marks(run: Item) {
-  return { status: run.status, stuck: run.stuck, heuristic: run.heuristic }
+  return { status: run.status, stuck: run.stuck, heuristic: run.heuristic, late: latenessOf(run) }
 }
 
 /** Took is how long a run took, or how old it is if it goes on. */

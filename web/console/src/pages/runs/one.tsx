@@ -16,7 +16,7 @@ import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { Loading } from '@/shared/Loading.tsx'
 import { MayButton } from '@/shared/May.tsx'
 import { Page, Section } from '@/shared/Page.tsx'
-import { Mark, StatusBadge } from '@/shared/StatusBadge.tsx'
+import { latenessOf, Mark, StatusBadge } from '@/shared/StatusBadge.tsx'
 import { useNow, When } from '@/shared/When.tsx'
 import { Xid, numberOf } from '@/shared/Xid.tsx'
 import type { Liveness } from '@/api/stream.ts'
@@ -147,7 +147,7 @@ function Marks({ run, liveness }: { run: Run; liveness: Liveness | undefined }) 
   const t = useWords(words)
   return (
     <>
-      <StatusBadge status={run.status} stuck={run.stuck} heuristic={run.heuristic} />
+      <StatusBadge status={run.status} stuck={run.stuck} heuristic={run.heuristic} late={latenessOf(run)} />
       {liveness === 'live' && <Mark tone="good" text={t('liveNow')} />}
       {liveness === 'stale' && <Mark tone="warn" text={t('staleNow')} help={t('staleHelp')} />}
     </>
@@ -159,6 +159,7 @@ function Top({ run }: { run: Run }) {
   const now = useNow()
   const saga = run.saga ?? ''
   const end = run.endedAt ? Date.parse(run.endedAt) : now
+  const decided = run.decidedAt ? Date.parse(run.decidedAt) : now
   return (
     <section className={`card ${classes['top']}`} aria-label={t('explanation')}>
       <div>
@@ -182,7 +183,8 @@ function Top({ run }: { run: Run }) {
           [t('transaction'), <Xid key="x" xid={run.xid ?? ''} />],
           [t('application'), run.application],
           [t('began'), <When key="b" at={run.beganAt} />],
-          [t('deadline'), !run.endedAt && <When key="l" at={run.deadlineAt} />],
+          [t('deadline'), (run.late || !run.endedAt) && <When key="l" at={run.deadlineAt} />],
+          [t('lateBy'), run.late && span(decided - Date.parse(run.deadlineAt ?? ''))],
           [t('ended'), run.endedAt && <When key="e" at={run.endedAt} />],
           [t(run.endedAt ? 'took' : 'runsFor'), span(end - Date.parse(run.beganAt ?? ''))],
         ]}
