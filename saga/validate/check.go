@@ -71,6 +71,7 @@ func Check(d *definition.Definition, o Options) []definition.Finding {
 	c.timing()
 	c.subSagas()
 	c.outputs()
+	c.mistakes()
 	definition.Sort(c.findings)
 	return dedupe(c.findings)
 }
@@ -84,9 +85,10 @@ type checker struct {
 	findings []definition.Finding
 
 	input    expressions.Type
-	read     map[string]bool // "step", "step/key": outputs that expressions read
-	readAll  bool            // an expression reads steps in a way that cannot be followed
-	constant map[string]bool // the values of conditions without variables, by path
+	read     map[string]bool        // "step", "step/key": outputs that expressions read
+	readAll  bool                   // an expression reads steps in a way that cannot be followed
+	constant map[string]bool        // the values of conditions without variables, by path
+	took     map[took]time.Duration // what sub-sagas take
 }
 
 // find reports a finding at a JSON pointer.
@@ -104,6 +106,11 @@ func (c *checker) deadline() time.Duration {
 		return c.def.Deadline
 	}
 	return c.options.Deadline
+}
+
+// ends reports whether the deadline ends the saga, and does not just make it late.
+func (c *checker) ends() bool {
+	return c.deadline() != 0 && c.def.OnDeadline != definition.DeadlineForward
 }
 
 func stepPath(i int, keys ...string) string {

@@ -1,11 +1,13 @@
 package validate
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
@@ -37,7 +39,13 @@ func (c *checker) expressions() {
 			f.fail(err)
 			return
 		}
-		if len(references) == 0 && f.want(false) == expressions.WantBool {
+		switch {
+		case len(references) == 1:
+			f.bare(references[0])
+		case len(references) > 0:
+		case f.place == definition.PlaceTimer:
+			f.time()
+		case f.want(false) == expressions.WantBool:
 			f.evaluate()
 		}
 	})
@@ -49,6 +57,51 @@ func (f *formula) evaluate() {
 		if v, err := program.Bool(nil); err == nil {
 			f.constant[f.path] = v
 		}
+	}
+}
+
+// bare looks at a condition or a list that is nothing but a member of the input. One that need not be there is of any
+// type otherwise.
+func (f *formula) bare(r expressions.Reference) {
+	want := map[expressions.Want]string{expressions.WantBool: "boolean", expressions.WantList: "array"}[f.want(false)]
+	if want == "" || f.def.Input == nil || r.Dynamic || r.Path[0] != "input" || len(r.Path) < 2 ||
+		strings.TrimSpace(string(f.source)) != strings.Join(r.Path, ".") {
+		return
+	}
+	raw := f.def.Input.JSON
+	var s struct {
+		Type       any                        `json:"type"`
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	for _, name := range r.Path[1:] {
+		if s.Properties = nil; json.Unmarshal(raw, &s) != nil || s.Properties[name] == nil {
+			return
+		}
+		raw = s.Properties[name]
+	}
+	s.Type = nil
+	if json.Unmarshal(raw, &s) != nil {
+		return
+	}
+	if kind, ok := s.Type.(string); ok && kind != want {
+		f.find(definition.RuleExpression, f.path, "compare it with something", "%s is of the type %s, never %s", f.source,
+			kind, want)
+	}
+}
+
+// time looks at the time of a timer that depends on nothing.
+func (f *formula) time() {
+	program, err := expressions.Compile(f.source, nil, expressions.WantText)
+	if err != nil {
+		return
+	}
+	v, err := program.Eval(nil)
+	text, ok := v.(string)
+	if err == nil && ok {
+		_, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil || !ok {
+		f.find(definition.RuleExpression, f.path, "write it as 2026-01-31T08:00:00Z, or use `for`", "%v is no time", v)
 	}
 }
 
@@ -202,6 +255,9 @@ func (f *formula) stepReference(r expressions.Reference) bool {
 			"steps.%s has no %q", id, r.Path[2])
 		return false
 	}
+	if f.place == definition.PlaceForEach && len(r.Path) == 3 && r.Path[2] == "output" && !r.Dynamic {
+		f.maybeNoList(at, id)
+	}
 	if len(r.Path) < 4 || r.Path[2] != "output" {
 		return true
 	}
@@ -241,6 +297,16 @@ func (f *formula) maybeSkipped(at int, id string) {
 	}
 	f.find(RuleMaybeSkipped, f.path, fmt.Sprintf("write steps.%s.output?.name ?? \"...\"", id),
 		"%q may have been skipped or refused, and has no output then", id)
+}
+
+// maybeNoList reports a loop over the output of a step that may have none.
+func (f *formula) maybeNoList(at int, id string) {
+	source := strings.TrimSpace(string(f.source))
+	bare := source == "steps."+id+".output" || source == fmt.Sprintf("steps[%q].output", id)
+	if !bare || f.graph.sure(at, f.step) || asksFor(string(f.def.Steps[f.step].When), id) {
+		return
+	}
+	f.find(RuleMaybeSkipped, f.path, source+" ?? []", "%q may have been skipped or refused, and there is no list then", id)
 }
 
 // asksFor reports whether an expression looks at how steps have ended, or compares an output with nil.

@@ -40,6 +40,16 @@ const (
 	RuleRecursion       definition.Rule = "recursion"
 	RuleUnknownSaga     definition.Rule = "unknown-saga"
 	RuleSubInput        definition.Rule = "sub-input"
+	RuleNeverDone       definition.Rule = "never-done"
+	RuleServerError     definition.Rule = "server-error"
+	RuleUndoByGet       definition.Rule = "undo-by-get"
+	RuleUndoGivesUp     definition.Rule = "undo-gives-up"
+	RuleIgnoredApproval definition.Rule = "ignored-approval"
+	RuleSignalTwice     definition.Rule = "signal-twice"
+	RuleEmptyPart       definition.Rule = "empty-part"
+	RuleAlikeNames      definition.Rule = "alike-names"
+	RuleNeverEqual      definition.Rule = "never-equal"
+	RuleNotExpression   definition.Rule = "not-an-expression"
 )
 
 // Info describes a rule for people.
@@ -96,10 +106,20 @@ func Rules() []Info {
 		{RuleUnusedOutput, h, "A part of an output that nothing reads."},
 		{RuleDeadline, e, "The timers of a path take longer than the deadline."},
 		{RuleTightDeadline, w, "The timers and timeouts of a path together are longer than the deadline."},
-		{RuleWaitsForever, w, "A signal or approval without a timeout, in a saga without a deadline."},
-		{RuleBadSchema, e, "A JSON Schema that is none, or that refers to something outside."},
+		{RuleWaitsForever, w, "A signal or approval without a timeout, in a saga without a deadline or one that goes on after it."},
+		{RuleBadSchema, e, "A JSON Schema that is none, that refers to something outside, or that nothing fits."},
 		{RuleRecursion, e, "A saga that starts itself, or sub-sagas that are nested too deep."},
 		{RuleUnknownSaga, e, "A sub-saga that is not published."},
 		{RuleSubInput, e, "The input of a sub-saga does not fit its schema."},
+		{RuleNeverDone, e, "No answer means that a step, or a compensation, is done."},
+		{RuleServerError, w, "A failure of a server, of which nobody knows what was done, counts as done or refused."},
+		{RuleUndoByGet, w, "A GET is to undo a step that changes something."},
+		{RuleUndoGivesUp, w, "A compensation is tried once: one answer that is lost, and the saga is stuck."},
+		{RuleEmptyPart, w, "A part of the URL of a compensation is empty where nobody knows whether its step was done."},
+		{RuleIgnoredApproval, w, "A rejection is passed over, and nothing looks at it."},
+		{RuleSignalTwice, w, "Two steps wait for one signal at the same time."},
+		{RuleAlikeNames, w, "Names of steps or cases that differ only in upper and lower case."},
+		{RuleNeverEqual, w, "An expression compares with a value that never is: a status, a case, an enum of the input."},
+		{RuleNotExpression, w, "A text looks like an expression, and has no `${ }`."},
 	}
 }

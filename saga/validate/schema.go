@@ -160,6 +160,10 @@ func (c *checker) schema(path string, s *definition.Schema) {
 	if s == nil {
 		return
 	}
+	if why := nothingFits(s.JSON); why != "" {
+		c.find(RuleBadSchema, path, "correct required or properties", "nothing fits this schema: %s", why)
+		return
+	}
 	if _, err := NewValidator(s); err != nil {
 		var bad *schemaError
 		if errors.As(err, &bad) {
@@ -167,6 +171,32 @@ func (c *checker) schema(path string, s *definition.Schema) {
 		}
 		c.find(RuleBadSchema, path, "see json-schema.org; references begin with #", "this is no usable JSON Schema: %v", err)
 	}
+}
+
+// nothingFits says why no data fit a schema, as far as that is simple; "" if some do.
+func nothingFits(raw json.RawMessage) string {
+	if string(raw) == "false" {
+		return "it is false"
+	}
+	var s struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+		Patterns   map[string]any             `json:"patternProperties"`
+		Open       json.RawMessage            `json:"additionalProperties"`
+		Required   []string                   `json:"required"`
+	}
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	for _, name := range s.Required {
+		property, known := s.Properties[name]
+		switch {
+		case string(property) == "false":
+			return fmt.Sprintf("%q is required and never allowed", name)
+		case !known && string(s.Open) == "false" && s.Patterns == nil:
+			return fmt.Sprintf("%q is required, and is none of its properties", name)
+		}
+	}
+	return ""
 }
 
 // schemaType says what a schema promises, as far as that is simple. What need not be there is of any type.

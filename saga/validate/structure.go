@@ -191,8 +191,8 @@ func (c *checker) loops(i int, s *definition.Step) {
 		case constant:
 			c.find(RuleConstant, path+"/until", "look at the answer: body, status", "the condition is never true")
 		}
-		if r.Max == 0 && c.deadline() == 0 {
-			c.find(RuleNoExit, path, "add `max:`, or a deadline to the saga", "the repetition may never end")
+		if r.Max == 0 && !c.ends() {
+			c.find(RuleNoExit, path, "add `max:`, or a deadline that compensates", "the repetition may never end")
 		}
 	}
 }
@@ -281,9 +281,17 @@ func (c *checker) never(e definition.Edge, from int) string {
 	if e.Case == "" || s.Choice == nil || !slices.Contains(caseNames(s.Choice), e.Case) {
 		return ""
 	}
+	var when definition.Expr
+	for _, one := range s.Choice.Cases {
+		if one.Name == e.Case {
+			when = one.When
+		}
+	}
 	for n, one := range s.Choice.Cases {
 		v, constant := c.constant[stepPath(from, "choice", "cases", strconv.Itoa(n), "when")]
 		switch {
+		case one.Name != e.Case && one.When == when:
+			return fmt.Sprintf("the case %q before %q has the same condition", one.Name, e.Case)
 		case one.Name == e.Case && constant && !v:
 			return fmt.Sprintf("the case %q never fits", e.Case)
 		case one.Name == e.Case:
@@ -317,6 +325,10 @@ func (c *checker) message(path string, m *definition.Message) {
 		}
 	}
 	for key, topic := range map[string]string{"topic": m.Topic, "reply": m.Reply} {
+		if key == "reply" && m.Reply != "" && m.Reply == m.Topic {
+			c.find(definition.RuleConflict, path+"/reply", "have it answered on another topic",
+				"the message itself would be read as its reply")
+		}
 		if topic == "" || c.options.Topic == nil {
 			continue
 		}

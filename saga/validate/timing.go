@@ -15,17 +15,21 @@ func (c *checker) timing() {
 	deadline := c.deadline()
 	for i, s := range c.def.Steps {
 		waits := s.Kind == definition.KindSignal || s.Kind == definition.KindApproval
-		if waits && s.Timeout == 0 && deadline == 0 {
-			c.find(RuleWaitsForever, stepPath(i), "add timeout, or a deadline to the saga", "%q may wait for ever", s.ID)
+		if waits && s.Timeout == 0 && !c.ends() {
+			c.find(RuleWaitsForever, stepPath(i), "add timeout, or a deadline that compensates", "%q may wait for ever", s.ID)
+		}
+		if s.Retry != nil && deadline != 0 && s.Retry.First > deadline {
+			c.find(RuleTightDeadline, stepPath(i, "retry", "first"), "make it shorter, or the deadline longer",
+				"%q is tried again after %s, the deadline is %s", s.ID, inWords(s.Retry.First), inWords(deadline))
 		}
 	}
 	if deadline == 0 {
 		return
 	}
-	if took, path := c.longest(leastTime, true); took > deadline {
+	if took, path := c.longest(c.leastTime, true); took > deadline {
 		c.find(RuleDeadline, "/deadline", "make the deadline longer, or the timers shorter",
 			"the timers of %s take %s, the deadline is %s", path, inWords(took), inWords(deadline))
-	} else if took, path := c.longest(mostTime, false); took > deadline {
+	} else if took, path := c.longest(c.mostTime, false); took > deadline {
 		c.find(RuleTightDeadline, "/deadline", "make the deadline longer, or the timeouts shorter",
 			"the timers and timeouts of %s are %s, the deadline is %s", path, inWords(took), inWords(deadline))
 	}
@@ -35,7 +39,10 @@ func (c *checker) timing() {
 func inWords(d time.Duration) string { return definition.FormatDuration(d) }
 
 // leastTime is what a step takes if all goes well.
-func leastTime(s *definition.Step) time.Duration {
+func (c *checker) leastTime(s *definition.Step) time.Duration {
+	if s.Sub != nil && s.When == "" && s.ForEach == nil {
+		return c.inside(s.Sub, true)
+	}
 	if s.Timer != nil && s.When == "" && s.ForEach == nil {
 		return s.Timer.For
 	}
@@ -43,15 +50,54 @@ func leastTime(s *definition.Step) time.Duration {
 }
 
 // mostTime is what a step takes if its first attempt is answered in the last moment.
-func mostTime(s *definition.Step) time.Duration {
+func (c *checker) mostTime(s *definition.Step) time.Duration {
+	if s.Sub != nil {
+		return c.inside(s.Sub, false)
+	}
 	t := s.Timeout
 	if s.Timer != nil {
 		t = s.Timer.For
 	}
-	if r := s.Repeat; r != nil && r.Max > 1 {
+	switch r := s.Repeat; {
+	case r == nil:
+	case r.Max > 0:
 		t += time.Duration(r.Max-1) * r.Every
+	default:
+		t += r.Every // it is repeated once, at least, or not at all
 	}
 	return min(t, 100*limits.DurationMax)
+}
+
+// inside is what a sub-saga takes, 0 if it is not known. One that starts itself counts once.
+func (c *checker) inside(sub *definition.Sub, least bool) time.Duration {
+	key := took{saga: sub.Saga, version: sub.Version, least: least}
+	if known, ok := c.took[key]; ok || c.options.Sagas == nil {
+		return known
+	}
+	if c.took == nil {
+		c.took = map[took]time.Duration{}
+	}
+	c.took[key] = 0
+	child, ok := c.options.Sagas(sub.Saga, sub.Version)
+	if !ok {
+		return 0
+	}
+	inner := &checker{def: child, options: c.options, took: c.took}
+	inner.graph = newGraph(child, func(*definition.Sub) bool { return false })
+	takes := inner.mostTime
+	if least {
+		takes = inner.leastTime
+	}
+	t, _ := inner.longest(takes, least)
+	c.took[key] = min(t, 100*limits.DurationMax)
+	return c.took[key]
+}
+
+// took names what a sub-saga takes.
+type took struct {
+	saga    string
+	version int
+	least   bool
 }
 
 // longest returns the path with the largest sum; of refusals too unless only what goes well counts.
