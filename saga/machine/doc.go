@@ -15,6 +15,7 @@
 //
 // # Where to start reading
 //
-// next.go is the planner, frame.go a machine on its way, task.go one state, compensate.go what is undone; answer.go
-// what an answer means; source.go and bindings.go what is published; explore.go looks at all that can happen.
+// next.go is the planner, frame.go a machine on its way, fork.go its branches side by side, task.go one state,
+// compensate.go what is undone; answer.go what an answer means; source.go and bindings.go what is published; explore.go
+// looks at all that can happen.
 package machine

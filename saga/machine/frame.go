@@ -75,6 +75,9 @@ type frame struct {
 	broke     *breaking
 	left      []statelang.Compensate
 	done      []statelang.Status
+	open      *forked          // the innermost fork that it is in, or nil
+	caught    *statelang.State // where an exception leads out of the branch of a Parallel
+	last      any              // what the last task has returned
 }
 
 // newFrame makes a machine that begins.
@@ -100,15 +103,15 @@ func (f *frame) run() bool {
 	return true
 }
 
-// path goes from a state on, up to an end, a join, or where it has to wait.
-func (f *frame) path(name string) (join *statelang.State, wait bool) {
+// path goes from a state on, up to an end, a state that leads out of a branch, or where it has to wait.
+func (f *frame) path(name string) (out *statelang.State, wait bool) {
 	for name != "" && f.broke == nil {
 		s := f.p.machine.State(name)
 		if f.transitions++; f.transitions > f.most() || s == nil {
 			f.breakOff("endless", engine("%s: there is no such state, or too many were gone through", name), nil)
 			return nil, false
 		}
-		if s.Type == statelang.Join {
+		if f.leaves(s) {
 			return s, false
 		}
 		if name, wait = f.step(s); wait {
@@ -191,8 +194,9 @@ func (f *frame) step(s *statelang.State) (next string, wait bool) {
 	next, caught := statelang.CatchTarget(s, e)
 	if !caught {
 		f.breakOff("not caught", e, i)
+		return "", false
 	}
-	return next, false
+	return f.routed(next), false
 }
 
 // name is the name of the branch for the next entry into a state.
@@ -230,58 +234,4 @@ func (f *frame) choose(s *statelang.State) (string, error) {
 		return "", statelang.ErrNoChoice
 	}
 	return ways[f.oracle.Choose(choiceOf+f.name(s.Name), len(ways))], nil
-}
-
-// fork runs branches side by side, each with a copy of the context, and goes on when all have ended: a Fork at the Join
-// to which they come, a Parallel at its Next. What they have added to the context is put together in their order.
-func (f *frame) fork(s *statelang.State) (next string, wait bool) {
-	if f.forks++; f.forks > limits.ForksMax {
-		f.forks--
-		f.breakOff("endless", engine("%s: forks are nested more than %d deep", s.Name, limits.ForksMax), nil)
-		return "", false
-	}
-	defer func() { f.forks-- }()
-	base, after, prefix, visits := f.context, maps.Clone(f.context), f.prefix, f.visits
-	name, under := f.name(s.Name), 0
-	for n, b := range s.Branches {
-		if s.Bound > 0 && under >= s.Bound {
-			break
-		}
-		f.context, f.prefix, f.visits = maps.Clone(base), name+"["+strconv.Itoa(n)+"]/", map[string]int{}
-		broke := f.broke
-		f.broke = nil // the others go on until they end
-		join, waits := f.path(b.Name)
-		if broke != nil {
-			f.broke = broke
-		}
-		switch {
-		case waits:
-			under++
-		case join != nil:
-			next = join.Next.Name
-		}
-		for key, value := range f.context {
-			if old, there := base[key]; !there || !same(old, value) {
-				after[key] = value
-			}
-		}
-	}
-	f.context, f.prefix, f.visits = after, prefix, visits
-	if s.Type == statelang.Parallel {
-		next = s.Next.Name
-	}
-	return next, under > 0
-}
-
-// same reports whether two values of contexts are certainly the same.
-func same(a, b any) bool {
-	switch a.(type) {
-	case []any, map[string]any:
-		return false
-	}
-	switch b.(type) {
-	case []any, map[string]any:
-		return false
-	}
-	return a == b
 }

@@ -182,6 +182,11 @@ func TestTheDeadline(t *testing.T) {
 	if w.g.Status != txn.RollingBack || w.g.Cause != txn.CauseTimeout || w.result().Status != "UN" {
 		t.Errorf("%s %s %s", w.g.Status, w.g.Cause, w.g.Saga.Result)
 	}
+	text := strings.Replace(bare, `"CompensateState": "Put`, `"Comment": "Put`, 1)
+	text = strings.Replace(text, `"IsForUpdate": true, `, "", 1)
+	if w = late(text); w.g.Status != txn.RollingBack || w.result().Status != "FA" {
+		t.Errorf("what is under way has failed: %s %s", w.g.Status, w.g.Saga.Result)
+	}
 	w = late(strings.Replace(order, `"Name": "order"`, `"Name": "order", "RecoverStrategy": "Forward"`, 1))
 	if w.g.Status != txn.Active {
 		t.Errorf("%s %s", w.g.Status, w.g.Saga.Failure)

@@ -14,7 +14,7 @@ import (
 
 // task runs one instance: its input, the call with its retries, its status, its output. E is an exception for a Catch.
 func (f *frame) task(i *instance) (e *statelang.Exception, broke *breaking, wait bool) {
-	_, e, broke, wait = f.perform(i, func(input []any) (statelang.Outcome, bool) { return f.invoke(i, input) })
+	f.last, e, broke, wait = f.perform(i, func(input []any) (statelang.Outcome, bool) { return f.invoke(i, input) })
 	return e, broke, wait
 }
 
@@ -22,6 +22,9 @@ func (f *frame) task(i *instance) (e *statelang.Exception, broke *breaking, wait
 func (f *frame) perform(
 	i *instance, call func(input []any) (o statelang.Outcome, wait bool),
 ) (result any, e *statelang.Exception, broke *breaking, wait bool) {
+	if late := f.tooLate(i); late != nil {
+		return nil, nil, late, false
+	}
 	input, err := f.input(i)
 	if err != nil {
 		return nil, nil, &breaking{"input", engine("%s", err), nil}, false
@@ -311,13 +314,14 @@ func (f *frame) afterLoop(s *statelang.State, begun []*looped, l statelang.LoopS
 		}
 		maps.Copy(f.context, variables)
 	}
+	f.last = results
 	if !l.Broken || f.broke != nil {
 		return s.Next.Name, false
 	}
 	next, caught := statelang.LoopCatch(f.p.machine, s, exceptions)
 	switch {
 	case caught:
-		return next, false
+		return f.routed(next), false
 	case len(exceptions) > 0:
 		f.breakOff("not caught", exceptions[0], nil)
 	}

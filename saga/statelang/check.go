@@ -291,6 +291,14 @@ func (e *Expression) always() bool {
 // extension checks Parallel, Fork and Join.
 func (c *checker) extension(s *State) {
 	c.find(RuleExtension, s.At, "%s is of an unreleased branch of Seata", s.Type).Upstream = upstreamParser
+	for _, f := range s.Node.Fields {
+		if slices.Contains(meaningless(s.Type), f.Key) {
+			c.find(RuleBranchesIgnored, f.At, "%s means nothing in a %s, neither in Seata nor here", f.Key, s.Type)
+		}
+	}
+	for _, a := range s.Output {
+		c.value(a.Value, inResult)
+	}
 	if s.Type == Join {
 		return
 	}

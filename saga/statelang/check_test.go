@@ -167,6 +167,11 @@ func mutants() []mutant {
 		{RuleExtension, `"Type": "Succeed"`, `"Type": "Join"`, 87, p},
 		{RuleBranches, `"Type": "Succeed"`, `"Type": "Fork", "Branches": []`, 87, p},
 		{RuleBranches, `"Type": "Succeed"`, `"Type": "Parallel", "Branches": ["Refused", "Refused"]`, 88, p},
+		{RuleBranchesIgnored, `"Type": "Succeed"`, `"Type": "Parallel", "Branches": ["Refused"], "AwaitTimeout": 5`, 88, p},
+		{RuleBranchesIgnored, `"Type": "Succeed"`, `"Type": "Parallel", "Branches": ["Refused"], "Retry": []`, 88, p},
+		{RuleBranchesIgnored, `"Type": "Succeed"`, `"Type": "Fork", "Branches": ["Refused"], "Output": {}`, 88, p},
+		{RuleExpressionSyntax, `"Type": "Succeed"`, `"Type": "Parallel", "Branches": ["Refused"], "Output": {"a": "$.#"}`, 88,
+			p},
 		{RuleJoin, `"Type": "Succeed"`, `"Type": "Fork", "Branches": ["Refused"]`, 88, p},
 	}
 }

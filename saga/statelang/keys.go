@@ -44,9 +44,22 @@ func stateKeys(kind StateType) []string {
 	case Fail:
 		keys = append(keys, "ErrorCode", "Message")
 	case Parallel, Fork:
-		keys = append(keys, "Branches", "Parallel", "AwaitTimeout", "Output")
+		keys = append(keys, "Branches", "Parallel", "AwaitTimeout", "Timeout", "Output")
 	}
 	return keys
+}
+
+// meaningless lists the keys that Seata's branches read nowhere, or read and never look at, in a state of a type.
+func meaningless(kind StateType) []string {
+	switch kind {
+	case Parallel:
+		return append([]string{"AwaitTimeout", "Timeout"}, slices.DeleteFunc(slices.Clone(taskKeys), func(key string) bool {
+			return key == "Output"
+		})...)
+	case Fork, Join:
+		return taskKeys
+	}
+	return nil
 }
 
 // The keys of the objects in a task.

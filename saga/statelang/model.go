@@ -103,7 +103,8 @@ type State struct {
 	Default Target
 	// Of failures.
 	ErrorCode, Message string
-	// Of Parallel and Fork. Bound is how many branches run at once, 0 for all; AwaitMillis bounds the wait, 0 for ever.
+	// Of Parallel and Fork. Bound is how many branches run at once, 0 for all; after AwaitMillis no branch of a Fork
+	// begins a task, 0: they always may. Output is there, too: that of a Parallel.
 	Branches    []Target
 	Bound       int
 	AwaitMillis int

@@ -315,12 +315,28 @@ func (s *scan) special(state *State, n *Node) {
 		state.Message = s.text(n, "Message")
 	case Parallel, Fork:
 		state.Branches = s.names(n, "Branches")
-		state.Bound = s.count(n, "Parallel", false)
-		state.AwaitMillis = s.count(n, "AwaitTimeout", false)
-		if state.Type == Parallel {
-			state.Output = s.assignments(s.field(n, "Output", ObjectNode))
-		}
+		s.fork(state, n)
 	}
+}
+
+// fork reads a Parallel as Seata's pull request 4349 has it, and a Fork as 5847 has, which calls its time AwaitTimeout
+// first and Timeout later.
+func (s *scan) fork(state *State, n *Node) {
+	state.Branches = s.names(n, "Branches")
+	if state.Type == Fork {
+		state.Bound = s.count(n, "Parallel", false)
+		if state.AwaitMillis = s.count(n, "AwaitTimeout", false); n.Get("AwaitTimeout").missing() {
+			state.AwaitMillis = s.count(n, "Timeout", false)
+		}
+		return
+	}
+	state.Output = s.assignments(s.field(n, "Output", ObjectNode))
+	if p := n.Get("Parallel"); !p.missing() && p.Kind == StringNode { // as in a Loop
+		state.Bound, _ = strconv.Atoi(p.Text)
+	} else {
+		state.Bound = s.count(n, "Parallel", false)
+	}
+	state.Bound = max(state.Bound, 1)
 }
 
 // task reads what all tasks have.

@@ -65,6 +65,7 @@ const (
 	RuleLoopCondition       Rule = "loop.condition"
 	RuleFailIncomplete      Rule = "fail.incomplete"
 	RuleBranches            Rule = "branches"
+	RuleBranchesIgnored     Rule = "branches.ignored"
 	RuleJoin                Rule = "branches.join"
 )
 
@@ -138,7 +139,9 @@ var meanings = map[Rule]meaning{
 	RuleLoopCondition:  {Error, "use a condition that can be true or false"},
 	RuleFailIncomplete: {Warning, "give ErrorCode and Message; Seata's engine fails on a Fail state without them"},
 	RuleBranches:       {Error, "name at least two different states as Branches"},
-	RuleJoin:           {Error, "lead all branches to one Join"},
+	RuleBranchesIgnored: {Warning, "give it to the tasks of the branches; in a Fork AwaitTimeout bounds the time, " +
+		"in a Parallel Output keeps the results"},
+	RuleJoin: {Error, "lead all branches to one Join"},
 }
 
 // newFinding makes a finding with its rule's severity and advice.

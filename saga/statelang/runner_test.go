@@ -65,6 +65,9 @@ type player struct {
 	hangs     bool               // a call never ends
 	late      bool               // its time is over
 	forward   bool               // it was resumed
+	inside    *State             // the Fork or Parallel in which it is
+	last      any                // what the last task returned
+	leads     string             // where a branch leads out
 }
 
 func read(t *testing.T, text []byte) *Machine {
@@ -137,7 +140,12 @@ func engine(code string) *Exception {
 }
 
 func (p *player) step(s *State) string {
+	if p.leaves(s) {
+		return ""
+	}
 	switch s.Type {
+	case Fork, Parallel:
+		return p.fork(s)
 	case Succeed:
 		return ""
 	case Fail:
@@ -160,14 +168,15 @@ func (p *player) step(s *State) string {
 	if items != nil {
 		return p.loop(s, items)
 	}
-	_, _, e := p.task(s, s.Name, p.context)
+	_, result, e := p.task(s, s.Name, p.context)
+	p.last = result
 	if p.breaks != "" || e == nil {
 		return s.Next.Name
 	}
 	next, caught := CatchTarget(s, e)
 	switch {
 	case caught:
-		return next
+		return p.routed(next)
 	case !p.forgiven:
 		p.breakOff("not caught", e)
 	}
