@@ -174,7 +174,9 @@ func (w *world) interrupted() bool {
 	case late && !w.overdue && w.comes(deadlinePasses):
 		w.overdue = true
 		w.tell("", deadlinePasses)
-		w.now = max(w.now, w.g.Deadline())
+		g := *w.g // it may have begun as long ago: what is under way may still be answered
+		g.BeganAt = min(g.BeganAt, w.now.Add(-g.Timeout))
+		w.g = &g
 		w.apply(txn.Wake{})
 		return true
 	case free && w.cancels() && w.comes(personCancels):

@@ -3,6 +3,7 @@ package machine
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -11,12 +12,11 @@ import (
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
-// statesMax is how many states of runs are looked at of a machine of one state. It is less by the square of the size,
-// since a run is as long as the machine, and each look goes through the whole of it; but enough to come to an end.
+// statesMax is how many states of runs are looked at of a machine of one state. It is less the larger a machine is, since
+// each look at a run goes through the whole of it; but enough to come to an end.
 const (
-	statesMax = 20_000_000
+	statesMax = 1_200_000
 	statesMin = 2 // for each state of the machine
-	statesTop = 200_000
 )
 
 // Explore runs a machine through all that can happen, with the real planner and core, as [explore] has it: each status
@@ -28,8 +28,8 @@ const (
 // but worth a warning.
 func Explore(p *Program, o explore.Options) explore.Report {
 	if o.StatesMax == 0 {
-		n := max(p.size(), 1)
-		o.StatesMax = min(max(statesMax/(n*n), statesMin*n), statesTop)
+		n := float64(max(p.size(), 1))
+		o.StatesMax = int(max(statesMax/(n*math.Sqrt(n)), statesMin*n))
 	}
 	return explore.Explore(&subject{p}, o)
 }
@@ -70,11 +70,15 @@ func (s *subject) Endless(what string) bool {
 
 // Answers implements [explore.Subject].
 func (s *subject) Answers(g *txn.Global, o explore.Oracle, cmd txn.Command) []explore.Answer {
+	return s.p.Abstract(o).answers(g, cmd)
+}
+
+func (p *Program) answers(g *txn.Global, cmd txn.Command) []explore.Answer {
 	done := txn.Reply{Result: txn.ResultDone, Code: 200, Answer: `"SU"`}
 	if cmd.Op != txn.Forward {
 		return []explore.Answer{{Text: explore.Compensated, Reply: done}}
 	}
-	f, _, err := s.p.Abstract(o).look(g, g.BeganAt)
+	f, _, err := p.look(g, g.BeganAt)
 	if err != nil || f.places[cmd.Step] == nil {
 		return []explore.Answer{{Text: "returns", Reply: done}}
 	}
@@ -95,14 +99,11 @@ func (i *instance) failures() []explore.Answer {
 	seen := map[string]bool{}
 	for _, class := range throws(i.state) {
 		a := explore.Answer{Text: "throws " + class, Reply: txn.Reply{Result: txn.ResultFailed, Code: 500}}
-		switch class {
-		case classConnect:
-			a = explore.Answer{Text: "cannot be reached: " + class, Reply: txn.Reply{Result: txn.ResultUnreachable}}
-		case classTimeout:
+		if class == classTimeout {
 			a = explore.Answer{
 				Text: "lost, nobody knows whether it has run: " + class, Reply: txn.Reply{Result: txn.ResultNoAnswer},
 			}
-		default:
+		} else {
 			text, _ := json.Marshal(thrown{Exception: class})
 			a.Reply.Answer = string(text)
 		}
@@ -111,7 +112,7 @@ func (i *instance) failures() []explore.Answer {
 		entry, _, again := statelang.RetryDecision(i.frame.retries(i.state), nil, e)
 		status, err := i.frame.statusOf(i.state, statelang.Outcome{Exception: e})
 		to, caught := statelang.CatchTarget(i.state, e)
-		if same := fmt.Sprint(entry, again, status, err, to, caught); !seen[same] {
+		if same := fmt.Sprint(entry, again, status, err, to, caught, e.Network()); !seen[same] {
 			seen[same] = true
 			out = append(out, a)
 		}
@@ -145,12 +146,15 @@ func (s *subject) Word(what string, took, ways int) string {
 
 // Judge implements [explore.Subject].
 func (s *subject) Judge(g *txn.Global, o explore.Oracle) explore.Verdict {
+	return s.p.Abstract(o).judgeEnd(g)
+}
+
+func (p *Program) judgeEnd(g *txn.Global) explore.Verdict {
 	for _, b := range g.Branches {
 		if b.State == txn.Refused {
 			return explore.Verdict{Step: b.Step.Name, Text: b.Failure}
 		}
 	}
-	p := s.p.Abstract(o)
 	switch g.Status {
 	case txn.Committed:
 		return explore.Verdict{}
@@ -168,14 +172,27 @@ func (s *subject) Judge(g *txn.Global, o explore.Oracle) explore.Verdict {
 	return v
 }
 
-// left finds what a rollback has not undone and should have.
+// left finds what a rollback has not undone and should have. Of the calls of an instance one is undone, for all of them;
+// which one, is fixed at the decision.
 func (p *Program) left(g *txn.Global) explore.Verdict {
+	undone := map[string]bool{}
+	for _, b := range g.Branches {
+		if b.State == txn.Finished && b.Attempts > 0 {
+			undone[instanceName(b)] = true
+		}
+	}
 	all, _ := p.undoings(g)
 	for _, b := range g.Branches {
-		_, undone := all[b.Step.Name]
-		if undone && b.State != txn.PhaseOneFailed && (b.State != txn.Finished || b.Attempts == 0) {
+		_, wanted := all[b.Step.Name]
+		if wanted && b.State != txn.PhaseOneFailed && !undone[instanceName(b)] {
 			return explore.Verdict{Step: b.Step.Name, Text: explore.NotCompensated}
 		}
 	}
 	return explore.Verdict{}
+}
+
+// instanceName is the name of the first call of the instance of which a branch is a call.
+func instanceName(b *txn.Branch) string {
+	name, _, _ := strings.Cut(b.Step.Name, "#")
+	return name
 }

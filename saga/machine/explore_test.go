@@ -89,7 +89,7 @@ func TestDesignersMachinesAreExplored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := Explore(p, explore.Options{})
+		r := Explore(p, explore.Options{StatesMax: 3_000})
 		unknown := r.Unsure
 		t.Logf("%s: %d states, %d paths, exhaustive %t, %d failures, %d unknown", filepath.Base(file), r.States, r.Paths,
 			r.Exhaustive, len(r.Failures), len(unknown))

@@ -89,7 +89,7 @@ func TestWildMachinesAreRunOrRefused(t *testing.T) {
 		}
 		ran++
 		if seed%50 == 0 {
-			Explore(p, explore.Options{})
+			Explore(p, explore.Options{StatesMax: 300})
 		}
 		w := &world{t: t, p: p, rules: txn.DefaultRules(), now: 1_700_000_000_000}
 		w.rules.Planners = &one{p}
