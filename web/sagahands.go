@@ -337,15 +337,17 @@ func (s *Server) skipStep(c *gin.Context) {
 	s.tellRun(c, http.StatusOK, g)
 }
 
-// skipOf reads what is skipped: a step of a run that is not decided gets the result, a compensation has none.
+// skipOf reads what is skipped: a step of a run that is not decided gets the result, a compensation has none. That a run
+// has ended is said by the rules.
 func skipOf(g *txn.Global, body *sagaSkip) (op txn.Operation, err error) {
 	result, err := inputText(body.Result)
+	undoing := g.Status.Decided() && !g.Status.Ended()
 	switch {
 	case err != nil:
 		return op, err
-	case result != "" && g.Status.Decided():
+	case result != "" && undoing:
 		return op, unfit([]validate.Problem{{Text: "a compensation has no result"}})
-	case body.Step == "" && g.Status.Decided():
+	case body.Step == "" && undoing:
 		return op, &argumentError{"step is missing: the one whose compensation counts as done"}
 	case body.Step == "":
 		return txn.Operation{Action: txn.ActionFinish, Result: result}, nil

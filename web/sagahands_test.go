@@ -346,7 +346,7 @@ func TestARunWhoseOutputFailsIsFinished(t *testing.T) {
 	href := r.start(t, `{"saga":"broken"}`)
 	v := r.until(t, href, "stuck", func(v SagaRun) bool { return v.Stuck })
 	if v.StuckReason != "refused" || !strings.Contains(v.Failure, "output") || !slices.Contains(v.Actions, "skip") ||
-		!strings.Contains(v.Advice, "resume") {
+		!strings.Contains(v.Advice, "resume") || !strings.Contains(v.Advice, "saga move") {
 		t.Errorf("%+v", v)
 	}
 	_, why, _ := r.do(t, "GET", strings.Replace(href, "sagas/runs", "transactions", 1)+"/why", "")
@@ -360,6 +360,27 @@ func TestARunWhoseOutputFailsIsFinished(t *testing.T) {
 	if status != 200 || got["status"] != "Committed" || got["cause"] != "operator" ||
 		fmt.Sprint(got["output"]) != "map[n:1]" {
 		t.Errorf("%d %v", status, got)
+	}
+	status, got = r.post(t, href+"/skip", `{"step":"pay","result":1,"reason":"r"}`)
+	if status != 409 || got["code"] != "transactionEnded" {
+		t.Errorf("a skip with a result when it has ended: %d %v", status, got)
+	}
+}
+
+// TestAFieldOfAnotherTypeIsNamed, whatever type it has: "not an object but string" said nothing of a version.
+func TestAFieldOfAnotherTypeIsNamed(t *testing.T) {
+	t.Parallel()
+	r := withRuns(t, nil)
+	for _, tt := range []struct{ path, body, want string }{
+		{"/api/v1/sagas/runs", `{"saga":"a","version":"1"}`, "version is a whole number from 0, not string"},
+		{"/api/v1/sagas/runs", `{"saga":"a","version":-1}`, "version is a whole number from 0, not number -1"},
+		{"/api/v1/sagas/definitions/a/move", `{"mapping":7}`, "mapping is an object of texts, not number"},
+		{"/api/v1/sagas/runs", `[]`, "it is not an object but array"},
+	} {
+		status, got := r.post(t, tt.path, tt.body)
+		if detail := fmt.Sprint(got["detail"]); status != 400 || !strings.HasSuffix(detail, ": "+tt.want) {
+			t.Errorf("%s: %d %v", tt.body, status, got)
+		}
 	}
 }
 

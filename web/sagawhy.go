@@ -36,8 +36,9 @@ func (k *known) steps() (all []Cause) {
 				"cancel it, which undoes what may have run; a skip without a step ends the whole as done.", g.Saga.Failure))
 	case g.Stuck == txn.StuckRefused:
 		all = append(all, cause(weighsPerson, "sagaStuck", CauseData{Error: g.Saga.Failure},
-			"It cannot go on, and behind a pivot there is no way back: %q. Mend what is wrong and resume it, or skip a step "+
-				"with a result; a skip without a step ends the whole as done.", g.Saga.Failure))
+			"It cannot go on, and behind a pivot there is no way back: %q. Mend what is wrong and resume it, or skip the step "+
+				"that was refused; if an expression failed, move it to a version that stands what has come; a skip without a "+
+				"step ends the whole as done.", g.Saga.Failure))
 	case g.Expired(k.now):
 		deadline.AgeMs = -left.Milliseconds()
 		all = append(all, cause(weighsOther, "deadlinePassed", deadline,
@@ -133,7 +134,8 @@ func explainSaga(g *txn.Global, now txn.Millis) (explanation, advice string) {
 				", or skip a step with a result, or cancel it, which compensates what may have run."
 	case g.Status == txn.Active && g.Stuck == txn.StuckRefused:
 		return fmt.Sprintf("Stuck behind its pivot, where there is no way back: %s.", g.Saga.Failure),
-			"Mend what is wrong, then: concord saga resume " + xid + ", or skip a step with a result."
+			"Mend what is wrong, then: concord saga resume " + xid + ", or skip the step that was refused. If an expression " +
+				"failed: publish a version that stands what has come, then: concord saga move " + xid
 	case g.Status == txn.Active && g.Stuck != 0:
 		return fmt.Sprintf("Stuck behind its pivot: attempts are used up%s.", said),
 			"It goes on trying slowly. When the participant works again: concord saga retry " + xid

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -188,17 +189,42 @@ func actorOf(c *gin.Context) string {
 func explainJSON(err error) string {
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		want := map[string]string{
-			"bool": "true or false", "string": "text", "int64": "a whole number", "[]string": "a list of texts",
-			"map[string]string": "an object of texts", "[]web.branchBody": "a list", "[]web.deliveryBody": "a list",
-			"web.retryBody": "an object", "web.checkBody": "an object",
-		}[kind.Type.String()]
+		want := wordsOf(kind.Type)
 		if kind.Field == "" || want == "" {
 			return "it is not an object but " + kind.Value
 		}
 		return fmt.Sprintf("%s is %s, not %s", kind.Field, want, kind.Value)
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// wordsOf says what a field of that type takes; "" if that has no short name.
+func wordsOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number from 0"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Slice, reflect.Array:
+		if t.Elem().Kind() == reflect.String {
+			return "a list of texts"
+		}
+		return "a list"
+	case reflect.Map:
+		if t.Elem().Kind() == reflect.String {
+			return "an object of texts"
+		}
+		return "an object"
+	case reflect.Struct:
+		return "an object"
+	}
+	return ""
 }
 
 // parameters reads the query string; the first mistake is kept.
