@@ -16,6 +16,8 @@ type Options struct {
 	Clock     orchestrator.Clock // nil: the system's
 	// Deadline is of sagas that name none; 0 is a day.
 	Deadline time.Duration
+	// BranchesMax is how many branches a run may have now; nil: limits.BranchesMax.
+	BranchesMax func() int
 	// CheckTarget says why calls to a URL are refused; it is a warning. nil: none are.
 	CheckTarget func(url string) error
 	// CheckTopic says why the messages of a saga may not use a topic. nil: they may use any.
@@ -72,7 +74,7 @@ func New(o Options) *Catalog {
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
-	c.languages = append(append(c.languages, o.Languages...), own{o.Deadline, o.CheckTopic, o.CheckTarget})
+	c.languages = append(append(c.languages, o.Languages...), own{o.Deadline, o.CheckTopic, o.CheckTarget, o.BranchesMax})
 	return c
 }
 

@@ -21,6 +21,7 @@ type own struct {
 	deadline time.Duration           // of sagas that name none
 	topic    func(name string) error // says why messages may not use a topic; nil: they may use any
 	target   func(url string) error  // says why a URL is not called; nil: all are
+	branches func() int              // how many a run may have; nil: as by default
 }
 
 func (own) Name() string { return Concord }
@@ -44,9 +45,11 @@ func (l own) Check(ctx context.Context, text []byte, sagas Lookup) (r Review, er
 		known[key] = def
 		return def, def != nil
 	}
-	def, findings := validate.Document(text, validate.Options{
-		Sagas: lookup, Deadline: l.deadline, Topic: l.topic, Target: l.target,
-	})
+	options := validate.Options{Sagas: lookup, Deadline: l.deadline, Topic: l.topic, Target: l.target}
+	if l.branches != nil {
+		options.BranchesMax = l.branches()
+	}
+	def, findings := validate.Document(text, options)
 	r.Findings = findings
 	if def == nil {
 		return r, fault

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/validate"
@@ -244,6 +245,7 @@ func TestStepsOfSubSagasCount(t *testing.T) {
 	text += steps(limits.StepsMax - starts - 1)
 	check := func(last string) []definition.Finding {
 		_, findings := validate.Document([]byte(text+last), validate.Options{
+			BranchesMax: limits.StepsInAllMax + 1, // a server may allow them
 			Sagas: func(name string, _ int) (*definition.Definition, bool) {
 				return map[string]*definition.Definition{"large": large, "small": small}[name], true
 			},
@@ -254,6 +256,40 @@ func TestStepsOfSubSagasCount(t *testing.T) {
 		t.Errorf("as many as there may be: %+v", findings)
 	}
 	refused(t, check("- {id: last, subSaga: {saga: small}}\n"), definition.RuleLimit)
+}
+
+// TestBranchesThatARunIsSureToHaveCount, by the setting of the server, or by the default.
+func TestBranchesThatARunIsSureToHaveCount(t *testing.T) {
+	t.Parallel()
+	most := 20
+	c := New(Options{
+		Documents: &shelf{all: map[string]orchestrator.Document{}}, BranchesMax: func() int { return most },
+	})
+	t.Cleanup(c.Close)
+	if r, err := c.Review(t.Context(), []byte(sagaHead+steps(most))); err != nil || !r.Sound() {
+		t.Errorf("as many as there may be: %v, %+v", err, r)
+	}
+	most--
+	r, err := c.Review(t.Context(), []byte(sagaHead+steps(most+1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, r.Findings, definition.RuleLimit)
+	large, _ := definition.Parse([]byte(strings.Replace(sagaHead, "limited", "large", 1) + steps(limits.StepsMax)))
+	text := sagaHead
+	for i := range limits.BranchesMax / limits.StepsMax {
+		text += fmt.Sprintf("- {id: a%d, subSaga: {saga: large}}\n", i)
+	}
+	check := func(text string) []definition.Finding {
+		_, findings := validate.Document([]byte(text), validate.Options{
+			Sagas: func(string, int) (*definition.Definition, bool) { return large, true },
+		})
+		return findings
+	}
+	if findings := check(text); definition.Broken(findings) {
+		t.Errorf("as many as there may be by default: %+v", findings)
+	}
+	refused(t, check(text+reading("last", "")), definition.RuleLimit)
 }
 
 // TestFindingsAreBounded, and the others are still there.

@@ -59,8 +59,9 @@ const (
 	// RepeatsMax is the largest `max` of a repetition: two months of turns, one a minute. BranchesMax ends it earlier.
 	RepeatsMax = 100_000
 	// BranchesMax is how many branches a run registers in all, items of loops and turns of repeated steps included, unless
-	// the server's setting limits.branchesMax says otherwise. A saga that needs more is compensated, or is stuck behind
-	// its pivot, with the failure tooManyBranches; a loop before its first item. All branches are in one record.
+	// the server's setting limits.branchesMax says otherwise: all are in one record. A saga that is sure to have more is
+	// refused at publish. What comes to need more is compensated, or is stuck behind its pivot, with the failure
+	// tooManyBranches; a loop before its first item.
 	BranchesMax = 10_000
 	// PayloadBytesMax is the largest payload, answer, or output of a step, and the largest input, as JSON; in Seata's
 	// machines too. One document of the store holds it.

@@ -21,6 +21,8 @@ type Options struct {
 	Topic func(name string) error
 	// Target says why the server does not call a URL now. nil: it calls all.
 	Target func(url string) error
+	// BranchesMax is how many branches a run of the server may have; 0: limits.BranchesMax.
+	BranchesMax int
 }
 
 // Document parses and checks a document. The definition is nil if it cannot be read at all.
@@ -70,6 +72,7 @@ func Check(d *definition.Definition, o Options) []definition.Finding {
 	c.pivots()
 	c.timing()
 	c.subSagas()
+	c.branches()
 	c.outputs()
 	c.mistakes()
 	definition.Sort(c.findings)

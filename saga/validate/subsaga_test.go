@@ -23,9 +23,8 @@ func TestThereIsALimitOfStepsInAll(t *testing.T) {
 			}
 			fmt.Fprintf(&b, "  - {id: x%d, after: [], %s}\n", n, what)
 		}
-		def, findings := Document([]byte(b.String()), Options{Sagas: func(name string, _ int) (*definition.Definition, bool) {
-			return all[name], all[name] != nil
-		}})
+		sagas := func(name string, _ int) (*definition.Definition, bool) { return all[name], all[name] != nil }
+		def, findings := Document([]byte(b.String()), Options{Sagas: sagas, BranchesMax: 100_000})
 		limit := slices.ContainsFunc(findings, func(f definition.Finding) bool { return f.Rule == definition.RuleLimit })
 		if limit != (level == 3) { // 80,000 steps, after 40,000
 			t.Errorf("%s: %+v", def.Name, findings)
