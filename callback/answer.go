@@ -64,9 +64,10 @@ func judge(kind txn.Kind, status int, header http.Header, body []byte, now time.
 	o.result, o.after = txn.ResultFailed, retryAfter(header, now)
 	o.text = "HTTP " + strconv.Itoa(status)
 	switch text := said(header, body); {
+	case status == http.StatusNotModified: // it redirects to nowhere, and nobody has asked for it
 	case status >= 300 && status <= 399:
 		o.text += ": redirects are not followed; register the URL that is meant"
-	case status <= 299:
+	case kind == txn.Check && status >= 200 && status <= 299:
 		o.text += ": a check is answered with 200 or 204 for commit, and 409 for rollback"
 	case text != "":
 		o.text = printable([]byte(o.text + ": " + text))

@@ -55,6 +55,10 @@ func TestWhatAnswersMean(t *testing.T) {
 			"HTTP 503"},
 		{"nonsense", txn.HTTP, 503, map[string]string{"Retry-After": "-1"}, "", txn.ResultFailed, 0, "HTTP 503"},
 		{"switching protocols", txn.HTTP, 101, nil, "", txn.ResultFailed, 0, "HTTP 101"},
+		{"a saga's step switches protocols", txn.StepCall, 101, nil, "", txn.ResultFailed, 0, "HTTP 101"},
+		{"not modified", txn.StepCall, 304, nil, "", txn.ResultFailed, 0, "HTTP 304"},
+		{"redirect of a step", txn.StepCall, 307, nil, "", txn.ResultFailed, 0,
+			"HTTP 307: redirects are not followed; register the URL that is meant"},
 		{"check says commit", txn.Check, 200, nil, "", txn.ResultDone, 0, ""},
 		{"check says commit without a word", txn.Check, 204, nil, "", txn.ResultDone, 0, ""},
 		{"check says rollback", txn.Check, 409, nil, "", txn.ResultRefused, 0, "HTTP 409"},
@@ -74,7 +78,7 @@ func TestWhatAnswersMean(t *testing.T) {
 			if o.result != tt.want || o.after != tt.after || o.health != alive {
 				t.Errorf("%v after %v, health %d; want %v after %v", o.result, o.after, o.health, tt.want, tt.after)
 			}
-			if tt.status != 101 && o.text != tt.text {
+			if o.text != tt.text {
 				t.Errorf("text %q, want %q", o.text, tt.text)
 			}
 		})
