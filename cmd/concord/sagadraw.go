@@ -405,6 +405,10 @@ func drawActions(b *strings.Builder, r *sagaRun) {
 	for _, action := range actions {
 		switch action {
 		case "skip":
+			if r.Stuck && r.StuckReason == "refused" && r.DecidedAt == "" {
+				fmt.Fprintf(b, "  concord saga skip %s --run --reason \"...\"\n", r.XID)
+				fmt.Fprintf(b, "  concord saga move %s --to VERSION\n", r.XID)
+			}
 			fmt.Fprintf(b, "  concord saga skip %s STEP --reason \"...\"\n", r.XID)
 		case "cancel":
 			fmt.Fprintf(b, "  concord saga cancel %s --reason \"...\"\n", r.XID)

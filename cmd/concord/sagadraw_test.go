@@ -45,3 +45,22 @@ func TestDurationsAreShort(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatHelpsBehindAPivotIsListed: a step that was done cannot be skipped, so where its output cannot be computed only
+// another version helps, or the end of the whole.
+func TestWhatHelpsBehindAPivotIsListed(t *testing.T) {
+	t.Parallel()
+	r := &sagaRun{XID: "70", Status: "Active", Stuck: true, StuckReason: "refused", Actions: []string{"retry", "skip"}}
+	whole := []string{"concord saga skip 70 --run --reason", "concord saga move 70 --to VERSION"}
+	var b strings.Builder
+	drawActions(&b, r)
+	contains(t, b.String(), append(whole, "concord saga skip 70 STEP")...)
+	r.Status, r.DecidedAt = "RollingBack", "2026-01-31T12:00:00.000Z"
+	b.Reset()
+	drawActions(&b, r)
+	for _, not := range whole {
+		if strings.Contains(b.String(), not) {
+			t.Errorf("on the way back: %s", b.String())
+		}
+	}
+}

@@ -242,6 +242,10 @@ refused. What would be undone is shown first and asked for once; with --yes it i
 					return err
 				}
 			}
+			if !yes && !slices.Contains(r.Actions, "cancel") { // a plan would promise what the rules do not allow
+				return fmt.Errorf("%s cannot be cancelled now: it is decided, or a step was begun after which there is no way "+
+					"back; see what you can do with: concord saga run %s", r.XID, r.XID)
+			}
 			if !yes {
 				_, _ = fmt.Fprintln(a.stderr, cancelPlan(r))
 				if err := a.confirm(in); err != nil {

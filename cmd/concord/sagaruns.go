@@ -25,6 +25,7 @@ type sagaRun struct {
 	Application string          `json:"application"`
 	Status      string          `json:"status"`
 	Stuck       bool            `json:"stuck"`
+	StuckReason string          `json:"stuckReason"`
 	Cause       string          `json:"cause"`
 	Heuristic   bool            `json:"heuristic"`
 	Late        bool            `json:"late"`
