@@ -12,6 +12,6 @@
 //
 // # Where to start reading
 //
-// check.go is the entrance, graph.go what follows from the edges; structure.go, pivot.go, timing.go, subsaga.go, mistakes.go and
-// formula.go (expressions) are a group of rules each; schema.go is about JSON Schema.
+// check.go is the entrance, graph.go what follows from the edges; structure.go, pivot.go, timing.go, subsaga.go,
+// mistakes.go and formula.go (expressions) are a group of rules each; schema.go is about JSON Schema.
 package validate

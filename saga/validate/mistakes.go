@@ -227,8 +227,9 @@ func (c *checker) comparisons() {
 				values = c.takenBefore(at, i)
 			}
 			if len(values) > 0 && !slices.Contains(values, value) {
-				c.find(RuleNeverEqual, path, meant(value, values, "it is one of "+strings.Join(values[:min(len(values), 12)], ", ")),
-					"%s is never %q", strings.TrimRight(m[0][:strings.IndexAny(m[0], "!=")], " "), value)
+				some := "it is one of " + strings.Join(values[:min(len(values), 12)], ", ")
+				c.find(RuleNeverEqual, path, meant(value, values, some), "%s is never %q",
+					strings.TrimRight(m[0][:strings.IndexAny(m[0], "!=")], " "), value)
 			}
 		}
 	})

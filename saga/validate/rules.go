@@ -106,7 +106,7 @@ func Rules() []Info {
 		{RuleUnusedOutput, h, "A part of an output that nothing reads."},
 		{RuleDeadline, e, "The timers of a path take longer than the deadline."},
 		{RuleTightDeadline, w, "The timers and timeouts of a path together are longer than the deadline."},
-		{RuleWaitsForever, w, "A signal or approval without a timeout, in a saga without a deadline or one that goes on after it."},
+		{RuleWaitsForever, w, "A signal or approval without a timeout, in a saga without a deadline that ends it."},
 		{RuleBadSchema, e, "A JSON Schema that is none, that refers to something outside, or that nothing fits."},
 		{RuleRecursion, e, "A saga that starts itself, or sub-sagas that are nested too deep."},
 		{RuleUnknownSaga, e, "A sub-saga that is not published."},
