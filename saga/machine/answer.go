@@ -58,7 +58,8 @@ func (t *thrown) exception(depth int) *statelang.Exception {
 func keep(t *thrown) string {
 	text, err := json.Marshal(kept{t})
 	if err != nil || len(text) > limits.PayloadBytesMax {
-		text, _ = json.Marshal(kept{&thrown{Exception: t.Exception}})
+		class := t.Exception[:min(len(t.Exception), limits.TextBytesMax)] // no class has a name as long as that
+		text, _ = json.Marshal(kept{&thrown{Exception: class}})
 	}
 	return string(text)
 }
