@@ -70,6 +70,7 @@ func (c *checker) whole() {
 		c.find(RuleStartCompensation, m.startAt, "the machine starts with the compensation %q", m.StartState)
 	}
 	c.keys(m.Node, machineKeys)
+	c.persistence(m.Node)
 	for _, s := range m.States {
 		c.state = s
 		if s.Type == SubStateMachine && s.StateMachineName == m.Name && m.Name != "" {
@@ -168,6 +169,7 @@ func (c *checker) one(s *State) {
 	c.keys(s.Node, stateKeys(s.Type))
 	c.ways(s)
 	if s.Type.IsTask() {
+		c.persistence(s.Node)
 		c.task(s)
 	}
 	switch s.Type {
@@ -187,6 +189,13 @@ func (c *checker) one(s *State) {
 		}
 	case Parallel, Fork, Join:
 		c.extension(s)
+	}
+}
+
+// persistence finds what is not to be written down, which Concord does nevertheless: it goes on by its record alone.
+func (c *checker) persistence(owner *Node) {
+	if n := owner.Get("IsPersist"); n != nil && n.Kind == BoolNode && n.Text == "false" {
+		c.find(RulePersist, n.At, "IsPersist is ignored; each call is in the record of the run, with its input and result")
 	}
 }
 

@@ -81,6 +81,8 @@ func mutants() []mutant {
 		{RuleFlag, `"IsAsync": true`, `"IsAsync": "true"`, 46, ""},
 		{RuleFlag, `"IsPersist": true`, `"IsPersist": "no"`, 7, ""},
 		{RuleFlag, `"IntervalSeconds": 1.5`, `"IntervalSeconds": "1.5"`, 28, ""},
+		{RulePersist, `"IsPersist": true`, `"IsPersist": false`, 7, ""},
+		{RulePersist, `"ServiceMethod": "reserve",`, `"ServiceMethod": "reserve", "IsPersist": false,`, 15, ""},
 		{RuleTypeUnknown, `"Type": "ScriptTask"`, `"Type": "ScriptTusk"`, 35, p},
 		{RuleTypeUnknown, `"Type": "Succeed"`, `"Type": "Suceed"`, 88, p},
 		{RuleLoopStart, `"Type": "ScriptTask"`, `"Type": "LoopStart"`, 35, p},

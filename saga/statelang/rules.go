@@ -15,6 +15,7 @@ const (
 	RuleLoopStart           Rule = "type.loop-start"
 	RuleExtension           Rule = "type.extension"
 	RuleRecoverStrategy     Rule = "machine.recover-strategy"
+	RulePersist             Rule = "persist.ignored"
 	RuleName                Rule = "machine.name"
 	RuleStart               Rule = "start.unknown"
 	RuleStartCompensation   Rule = "start.compensation"
@@ -87,6 +88,7 @@ var meanings = map[Rule]meaning{
 	RuleLoopStart:         {Error, "give the task itself a Loop"},
 	RuleExtension:         {Note, "no released version of Seata reads it"},
 	RuleRecoverStrategy:   {Error, "write Compensate or Forward, or leave it away"},
+	RulePersist:           {Note, "remove it; to keep something out of the record, keep it out of Input and results"},
 	RuleName:              {Error, "give the machine a Name"},
 	RuleStart:             {Error, "name a state of the machine as StartState"},
 	RuleStartCompensation: {Warning, "start with a state that goes forward"},
