@@ -409,6 +409,7 @@ func TestWrongSagaCommandsSayWhatToDo(t *testing.T) {
 		{exitUsage, "--timeout is a duration", []string{"start", "travel", "-w", "--timeout", "-1s"}},
 		{exitUsage, "name the saga", []string{"start", "@1"}},
 		{exitUsage, "takes one NAME", []string{"start"}},
+		{exitUsage, "--key is empty", []string{"start", "travel", "--key", ""}},
 		{exitUsage, "takes one NAME", []string{"start", "a", "b"}},
 		{exitUsage, "what is in --input is not JSON (line 1, column 7)", []string{"start", "travel", "--input", `{"a": }`}},
 		{exitUsage, broken + " is not JSON (line 3, column 3)", []string{"start", "travel", "--input", broken}},
