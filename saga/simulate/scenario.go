@@ -159,13 +159,12 @@ func ParseAnswers(text string) ([]Answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, some...)
+		if out = append(out, some...); len(out) > limits.ScenarioAnswersMax {
+			return nil, fmt.Errorf("more than %d answers", limits.ScenarioAnswersMax)
+		}
 		if repeated && i == len(words)-1 {
 			out = append(out, Answer{Outcome: Done, After: -1})
 		}
-	}
-	if len(out) > limits.ScenarioAnswersMax {
-		return nil, fmt.Errorf("%d answers; %d are the most", len(out), limits.ScenarioAnswersMax)
 	}
 	return out, nil
 }
