@@ -179,3 +179,115 @@ func TestRunsOfAVersionAreMoved(t *testing.T) {
 		t.Errorf("%d %v", status, got)
 	}
 }
+
+// mixedText has a step that the next version calls otherwise, which also wants a number in its input.
+const mixedText = `
+saga: 1
+name: mixed
+deadline: 1h
+steps:
+  - {id: go, signal: {name: go}}
+  - {id: book, call: {url: "HOST/book"}, compensate: {call: {url: "HOST/undo"}}}
+  - {id: sure, signal: {name: sure}}
+`
+
+// TestAPageOfRunsIsJudgedOneByOne: what is safe is moved, what needs a mapping waits for one, and what must stay goes on
+// to its end by its own version.
+func TestAPageOfRunsIsJudgedOneByOne(t *testing.T) {
+	t.Parallel()
+	r := withRuns(t, nil)
+	r.publish(t, mixedText)
+	// Each is begun with an input, and is told to go or not.
+	kinds := []struct{ verdict, input, signal string }{
+		{"safe", `{"n":1}`, ""}, {"needsMapping", `{"n":2}`, "go"}, {"mustStay", `{"n":"x"}`, ""},
+		{"mustStay", `{"n":"y"}`, "go"}, {"needsMapping", `{"n":3}`, "go"}, {"safe", `{"n":4}`, ""},
+	}
+	hrefs, verdicts := make([]string, len(kinds)), map[string]string{}
+	waits := func(href, signal string) SagaRun {
+		return r.until(t, href, "waiting for "+signal, func(v SagaRun) bool {
+			return len(v.Waits) == 1 && v.Waits[0].Name == signal
+		})
+	}
+	signal := func(href, name string) {
+		if status, got := r.post(t, href+"/signals/"+name, `{}`); status != 200 {
+			t.Fatalf("%d %v", status, got)
+		}
+	}
+	for i, kind := range kinds {
+		hrefs[i] = r.start(t, `{"saga":"mixed","input":`+kind.input+`}`)
+		v := waits(hrefs[i], "go")
+		if kind.signal != "" {
+			signal(hrefs[i], kind.signal)
+			waits(hrefs[i], "sure")
+		}
+		verdicts[v.XID] = kind.verdict
+	}
+	r.publish(t, strings.Replace(mixedText, "id: book", "id: reserve", 1)+
+		"input: {type: object, properties: {n: {type: number}}}\n")
+
+	// One page has all of them. It returns how many were moved, and looks at what became of each.
+	page := func(body string, mapped bool, items int) (moved int) {
+		t.Helper()
+		status, got := r.post(t, "/api/v1/sagas/definitions/mixed/move", body)
+		if status != 200 || len(got["items"].([]any)) != items || got["next"] != nil || got["to"] != 2.0 {
+			t.Fatalf("%d %v", status, got)
+		}
+		for _, item := range got["items"].([]any) {
+			item := item.(map[string]any)
+			want := verdicts[item["xid"].(string)]
+			if mapped && want == "needsMapping" {
+				want = "safe"
+			}
+			about := map[string]string{"safe": "[]", "needsMapping": "book", "mustStay": "input"}[want]
+			if item["verdict"] != want || !strings.Contains(fmt.Sprint(item["reasons"]), about) {
+				t.Errorf("%s: %v, want %s", body, item, want)
+			}
+			if item["moved"] == true {
+				moved++
+			}
+		}
+		return moved
+	}
+	versions := func(when string, of map[string]uint32) {
+		t.Helper()
+		for i, kind := range kinds {
+			v := r.until(t, hrefs[i], "there", func(SagaRun) bool { return true })
+			if v.Version != of[kind.verdict] || v.Status != "Active" {
+				t.Errorf("%s: %s with %s is %s at version %d", when, kind.verdict, kind.input, v.Status, v.Version)
+			}
+		}
+	}
+	if n := page(`{"from":1,"to":2,"dryRun":true}`, false, 6); n != 0 {
+		t.Errorf("%d were moved for nothing", n)
+	}
+	if n := page(`{"from":1,"to":2,"dryRun":true,"mapping":{"book":"reserve"}}`, true, 6); n != 0 {
+		t.Errorf("%d were moved for nothing", n)
+	}
+	versions("dry", map[string]uint32{"safe": 1, "needsMapping": 1, "mustStay": 1})
+	if n := page(`{"from":1,"to":2}`, false, 6); n != 2 {
+		t.Errorf("%d were moved without a mapping", n)
+	}
+	versions("without a mapping", map[string]uint32{"safe": 2, "needsMapping": 1, "mustStay": 1})
+	if n := page(`{"from":1,"to":2,"mapping":{"book":"reserve"}}`, true, 4); n != 2 {
+		t.Errorf("%d were moved with a mapping", n)
+	}
+	versions("with a mapping", map[string]uint32{"safe": 2, "needsMapping": 2, "mustStay": 1})
+
+	for i, kind := range kinds {
+		if kind.signal == "" {
+			signal(hrefs[i], "go")
+			waits(hrefs[i], "sure")
+		}
+		signal(hrefs[i], "sure")
+		v, step := r.ended(t, hrefs[i], "Committed"), "reserve"
+		if kind.verdict == "mustStay" {
+			step = "book"
+		}
+		if v.step(step).State != "done" {
+			t.Errorf("%s: %s is %q", kind.input, step, v.step(step).State)
+		}
+	}
+	if book, undo := r.p.asked("POST /book"), r.p.asked("POST /undo"); book != len(kinds) || undo != 0 {
+		t.Errorf("%d bookings, %d undone", book, undo)
+	}
+}

@@ -122,7 +122,8 @@ func (a *app) moveAll(cmd *cobra.Command, saga string, from uint32, f *moving, m
 	if !f.dryRun && safe > 0 {
 		if !f.yes {
 			drawMoves(a.stderr, all.Items)
-			_, _ = fmt.Fprintf(a.stderr, "%d of %d runs of %s go on by version %d.\n", safe, len(all.Items), saga, all.To)
+			_, _ = fmt.Fprintf(a.stderr, "%d of %d runs of %s go on by version %d%s.\n", safe, len(all.Items), saga, all.To,
+				stayingOf(all.Items))
 			if err := a.confirm(cmd.InOrStdin()); err != nil {
 				return err
 			}
@@ -146,12 +147,33 @@ func (a *app) moveAll(cmd *cobra.Command, saga string, from uint32, f *moving, m
 			moved++
 		}
 	}
-	text := fmt.Sprintf("%d of %d runs were moved to version %d", moved, len(all.Items), all.To)
-	if f.dryRun || safe == 0 {
-		text = fmt.Sprintf("%d of %d runs could be moved to version %d; nothing was changed", safe, len(all.Items), all.To)
+	text := fmt.Sprintf("%d of %d runs were moved to version %d", moved, len(all.Items), all.To) + stayingOf(all.Items)
+	switch {
+	case len(all.Items) == 0:
+		text = fmt.Sprintf("no run of %s version %d is under way; nothing was changed", saga, from)
+	case f.dryRun || safe == 0:
+		text = fmt.Sprintf("%d of %d runs could be moved to version %d%s; nothing was changed", safe, len(all.Items), all.To,
+			stayingOf(all.Items))
 	}
 	_, err = fmt.Fprintln(a.stdout, text)
 	return err
+}
+
+// stayingOf counts those of the runs that stay with their version, by why: "" if none does.
+func stayingOf(all []web.SagaMoved) (text string) {
+	count := map[string]int{}
+	for i := range all {
+		count[all[i].Verdict]++
+	}
+	if n := count["needsMapping"]; n == 1 {
+		text += ", 1 needs a mapping"
+	} else if n > 1 {
+		text += fmt.Sprintf(", %d need a mapping", n)
+	}
+	if n := count["mustStay"]; n > 0 {
+		text += fmt.Sprintf(", %d must stay", n)
+	}
+	return text
 }
 
 // movePages goes through all pages.

@@ -18,7 +18,7 @@ func TestRunsAreMovedAfterAYes(t *testing.T) {
 	s.answer(path, 200, `{"saga":"order","from":1,"to":2,"items":[]}`)
 	r := s.do("n\n", "move", "order@1", "--map", "a=b")
 	if r.code != exitFailure || len(s.requests("POST")) != 2 ||
-		!strings.Contains(r.errors, "of order go on by version 2") {
+		!strings.Contains(r.errors, "\n1 of 2 runs of order go on by version 2, 1 must stay.\n") {
 		t.Fatalf("%+v %q", r, s.requests("POST"))
 	}
 	s = newSagaServer(t)
@@ -26,7 +26,7 @@ func TestRunsAreMovedAfterAYes(t *testing.T) {
 	s.answer(path, 200, moved+`}`)
 	r = s.do("", "move", "order@1", "--yes", "--map", "a=b")
 	if r.code != exitOK || !strings.Contains(r.out, "h:1:5  moved; begins tell\nh:1:6  must stay\n    step pay was") ||
-		!strings.HasSuffix(r.out, "1 of 2 runs were moved to version 2\n") {
+		!strings.HasSuffix(r.out, "\n1 of 2 runs were moved to version 2, 1 must stay\n") {
 		t.Errorf("%+v", r)
 	}
 	asked := s.requests("POST")
@@ -36,10 +36,56 @@ func TestRunsAreMovedAfterAYes(t *testing.T) {
 	}
 	s = newSagaServer(t)
 	s.answer(path, 200, movesPage+`}`)
+	const could = "\n1 of 2 runs could be moved to version 2, 1 must stay"
 	r = s.do("", "move", "order@1", "--dry-run")
-	if r.code != exitOK || !strings.HasSuffix(r.out, "1 of 2 runs could be moved to version 2; nothing was changed\n") ||
+	if r.code != exitOK || !strings.HasSuffix(r.out, could+"; nothing was changed\n") ||
 		len(s.requests("POST")) != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestTheSentenceCountsWhatWasLookedAt: on all pages, and by what becomes of it.
+func TestTheSentenceCountsWhatWasLookedAt(t *testing.T) {
+	t.Parallel()
+	const safe, maps, stays = `{"xid":"h:1:5","verdict":"safe"}`, `{"xid":"h:1:6","verdict":"needsMapping"}`,
+		`{"xid":"h:1:7","verdict":"mustStay"}`
+	moved := strings.Replace(safe, "}", `,"moved":true}`, 1)
+	for _, tt := range []struct {
+		name  string
+		args  string
+		pages [][]string // of one look each
+		says  string
+	}{
+		{"none", "--dry-run", [][]string{{""}}, "no run of order version 1 is under way; nothing was changed"},
+		{"none to move", "--yes", [][]string{{stays + "," + stays}},
+			"0 of 2 runs could be moved to version 2, 2 must stay; nothing was changed"},
+		{"all safe", "--yes", [][]string{{safe + "," + safe}, {moved + "," + moved}}, "2 of 2 runs were moved to version 2"},
+		{"mixed", "--dry-run", [][]string{{safe + "," + maps + "," + stays}},
+			"1 of 3 runs could be moved to version 2, 1 needs a mapping, 1 must stay; nothing was changed"},
+		{"mixed, and moved", "--yes", [][]string{{safe + "," + maps + "," + stays}, {moved + "," + maps + "," + stays}},
+			"1 of 3 runs were moved to version 2, 1 needs a mapping, 1 must stay"},
+		{"on two pages", "--yes",
+			[][]string{{safe + "," + maps, maps + "," + stays}, {moved + "," + maps, maps + "," + stays}},
+			"1 of 4 runs were moved to version 2, 2 need a mapping, 1 must stay"},
+		{"one has changed meanwhile", "--yes", [][]string{{safe + "," + safe}, {moved + "," + stays}},
+			"1 of 2 runs were moved to version 2, 1 must stay"},
+	} {
+		s := newSagaServer(t)
+		for _, pages := range tt.pages {
+			for i, items := range pages {
+				next := ""
+				if i+1 < len(pages) {
+					next = `,"next":"c"`
+				}
+				s.answer("POST /sagas/definitions/order/move", 200,
+					`{"saga":"order","from":1,"to":2,"items":[`+items+`]`+next+`}`)
+			}
+		}
+		r := s.do("", "move", "order@1", tt.args)
+		lines := strings.Split(strings.TrimSuffix(r.out, "\n"), "\n")
+		if r.code != exitOK || lines[len(lines)-1] != tt.says {
+			t.Errorf("%s: %+v, want %q", tt.name, r, tt.says)
+		}
 	}
 }
 
