@@ -5,10 +5,17 @@ package txn
 // Approval reports whether the branch waits for a person, who is asked what is in its data, and not for a signal.
 func (b *Branch) Approval() bool { return b.Kind == StepSignal && b.Data != "" }
 
-// failed reports whether a saga cannot go on for this step, so that it can be tried again.
+// failed reports whether a saga cannot go on for this step, so that it can be tried again. For a [Chooser] it may be one
+// that is done: the machine goes on from a loop with whatever its instances have answered, and may break off by it.
 func (r Rules) failed(g *Global, b *Branch) bool {
-	return b.Step != nil && (b.State == PhaseOneFailed || b.State == Registered && b.Step.GaveUp) &&
-		r.blocked(g, b)
+	switch {
+	case b.Step == nil:
+		return false
+	case b.State == PhaseOneFailed, b.State == Registered && b.Step.GaveUp:
+		return r.blocked(g, b)
+	}
+	_, chooses := r.planner(g).(Chooser)
+	return chooses && b.State == PhaseOneDone && r.blocked(g, b)
 }
 
 // retrySaga has the steps of an active saga tried again for which it is stuck, and those that wait for their next
@@ -43,7 +50,7 @@ func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
 // numbers go on, so that nothing that is told of the old ones is taken for the end of a new one.
 func (b *Branch) again(now Millis) {
 	s := *b.Step
-	s.GaveUp, s.Code, s.Answer, s.Headers = false, 0, "", ""
+	s.GaveUp, s.Seq, s.Code, s.Answer, s.Headers = false, 0, 0, "", ""
 	if s.Until != 0 {
 		s.Until, b.RegisteredAt = now+s.Until-b.RegisteredAt, now
 	}

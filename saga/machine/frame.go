@@ -45,8 +45,9 @@ type instance struct {
 	name            string
 	branch, earlier *txn.Branch
 	child           *frame // of a SubStateMachine
-	// looped is true for those of a loop, undoes for those that compensate.
+	// looped is true for those of a loop, and loop its name; undoes for those that compensate.
 	looped, undoes bool
+	loop           string
 	// rounds counts how often it was compensated.
 	rounds int
 	// threw is what it failed with.

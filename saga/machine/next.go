@@ -256,15 +256,19 @@ func (p *Program) Undoing(g *txn.Global) bool {
 func (p *Program) Without(*txn.Branch) bool { return false }
 
 // Open implements [txn.Chooser]: the call by which the machine, or one that it has called, broke off, if it waits for a
-// person because of that.
+// person because of that; of a loop all that have failed.
 func (p *Program) Open(g *txn.Global, b *txn.Branch) bool {
 	f, ended, err := p.look(g, g.BeganAt)
 	if err != nil || !ended || !f.end().Halt {
 		return false
 	}
 	at := f.places[b.Step.Name]
-	return at != nil && at.in.branch != nil && at.in.branch.Step.Name == b.Step.Name &&
-		at.in.frame.broke != nil && at.in.frame.broke.by == at.in
+	if at == nil || at.in.branch == nil || at.in.branch.Step.Name != b.Step.Name || at.in.frame.broke == nil {
+		return false
+	}
+	by := at.in.frame.broke.by
+	return by == at.in ||
+		by != nil && by.looped && by.loop == at.in.loop && at.in.Status != statelang.Succeeded
 }
 
 // CheckInput says what is wrong with the start parameters of a machine, which are a JSON object or nothing.

@@ -114,6 +114,9 @@ func tell(t *testing.T, text []byte) {
 // then is what somebody does when the machine waits for a person, or while a call hangs.
 func (w *world) then(operation string) {
 	w.t.Helper()
+	if w.g.Status.Ended() {
+		return // its deadline has done it already
+	}
 	var ev txn.Event = txn.Retry{Actor: "somebody"}
 	if operation == "compensate" {
 		ev = txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseOperator, Actor: "somebody"}

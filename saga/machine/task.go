@@ -263,7 +263,7 @@ func (f *frame) loop(s *statelang.State, items []any) (next string, wait bool) {
 func (f *frame) begin(s *statelang.State, items []any, name string, index int) *looped {
 	i := f.instance(s, statelang.LoopInstanceName(s.Name, index), statelang.LoopInstanceName(name, index),
 		statelang.LoopContext(s.Loop, f.context, items, index))
-	i.looped = true
+	i.looped, i.loop = true, name
 	one := &looped{instance: i, index: index}
 	var wait bool
 	one.result, one.e, one.broke, wait = f.perform(i, func(input []any) (statelang.Outcome, bool) {
@@ -297,6 +297,7 @@ func (i *instance) order() uint32 {
 func (f *frame) afterLoop(s *statelang.State, begun []*looped, l statelang.LoopState) (next string, wait bool) {
 	results := make([]any, 0, len(begun))
 	var exceptions []*statelang.Exception
+	var by *instance
 	for _, one := range begun {
 		results = append(results, one.result)
 		if one.broke != nil {
@@ -304,6 +305,9 @@ func (f *frame) afterLoop(s *statelang.State, begun []*looped, l statelang.LoopS
 		}
 		if one.e != nil {
 			exceptions = append(exceptions, one.e)
+		}
+		if one.e != nil && by == nil {
+			by = one.instance
 		}
 	}
 	if f.oracle == nil && f.broke == nil {
@@ -323,7 +327,7 @@ func (f *frame) afterLoop(s *statelang.State, begun []*looped, l statelang.LoopS
 	case caught:
 		return f.routed(next), false
 	case len(exceptions) > 0:
-		f.breakOff("not caught", exceptions[0], nil)
+		f.breakOff("not caught", exceptions[0], by)
 	}
 	return s.Next.Name, false
 }

@@ -65,6 +65,7 @@ type player struct {
 	hangs     bool               // a call never ends
 	late      bool               // its time is over
 	forward   bool               // it was resumed
+	resumed   []Instance         // those that there were then
 	inside    *State             // the Fork or Parallel in which it is
 	last      any                // what the last task returned
 	leads     string             // where a branch leads out
@@ -106,18 +107,22 @@ func (p *player) path(name string) {
 
 // then is what somebody does when the machine has ended, or hangs.
 func (p *player) then(operation string) {
-	p.breaks, p.exception, p.hangs = "", nil, false
+	p.breaks, p.exception, p.hangs, p.late = "", nil, false, false
 	if operation == "compensate" {
 		p.compensate(&State{})
 		p.statuses = EndStatuses(p.statuses, p.ending(), len(p.left), p.done, false)
 		return
 	}
-	last := len(p.instances) - 1
-	name := p.instances[last].Name
-	if p.instances[last].Status == Succeeded {
+	last := p.instances[len(p.instances)-1]
+	name, index := last.StateName()
+	if last.Status == Succeeded && index < 0 {
 		name = p.machine.State(name).Next.Name
-	} else {
-		p.instances[last].Ignored = true
+	}
+	p.resumed = slices.Clone(p.instances)
+	for n := range p.instances {
+		if own, _ := p.instances[n].StateName(); own == name && p.instances[n].Status != Succeeded {
+			p.instances[n].Ignored = true
+		}
 	}
 	p.statuses.Forward, p.forward = Running, true
 	p.from(name)
@@ -284,6 +289,13 @@ func (p *player) invoke(s *State, input []any, id string) Outcome {
 
 func (p *player) loop(s *State, items []any) string {
 	l := NewLoopState(len(items))
+	if p.forward {
+		l = ResumeLoop(len(items), slices.DeleteFunc(p.resumed, func(i Instance) bool {
+			name, _ := i.StateName()
+			return name != s.Name
+		}))
+		p.resumed = nil
+	}
 	type running struct{ index int }
 	var active []running
 	var exceptions []*Exception
