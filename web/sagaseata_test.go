@@ -138,7 +138,8 @@ func TestAMachineIsBegunOnceWithAKey(t *testing.T) {
 	r := withMachine(t, buyMachine)
 	href := r.start(t, buyInput+`,"key":"k1","application":"shop"}`)
 	v := r.ended(t, href, "Committed")
-	const output = `{"context":{"goods":["pen",2],"price":7.0,"receipt":"r1","taken":"t1"},"status":"SU"}`
+	const output = `{"context":{"_business_key_":"k1","goods":["pen",2],"price":7.0,"receipt":"r1","taken":"t1"},` +
+		`"status":"SU"}`
 	if v.Key != "k1" || v.Outcome != "done" || string(v.Output) != output ||
 		string(v.Input) != `{"goods":["pen",2],"price":7.0}` || len(v.Actions) > 0 {
 		t.Errorf("%+v\n%s", v, v.Output)
@@ -179,6 +180,18 @@ func TestAMachineIsBegunOnceWithAKey(t *testing.T) {
 	_, got, _ := r.do(t, "GET", "/api/v1/sagas/runs?saga=buy", "")
 	if items := got["items"].([]any); len(items) != 1 {
 		t.Errorf("%v", items)
+	}
+}
+
+func TestTheKeyOfARunIsTheBusinessKeyOfItsMachine(t *testing.T) {
+	t.Parallel()
+	r := withMachine(t, strings.Replace(buyMachine, `["$.[price]", "$.[taken]"]`,
+		`["$.[_business_key_]", {"id": "$Sequence.payment|any"}, "$.[other]"]`, 1))
+	input := strings.Replace(buyInput, `"price":7.0`, `"price":7.0,"_business_key_":"mine"`, 1)
+	v := r.ended(t, r.start(t, input+`,"key":"k1"}`), "Committed")
+	r.wantCalls(t, take, `POST /bank/pay ["k1",{"id":"`+v.XID+`-Pay-payment-1"},null]`)
+	if !strings.Contains(string(v.Output), `"Pay_business_key_":"`+v.XID+`-Pay-payment-1"`) {
+		t.Errorf("%s", v.Output)
 	}
 }
 

@@ -47,7 +47,11 @@ func (p *Program) look(g *txn.Global, now txn.Millis) (f *frame, ended bool, err
 	if !ok && input != nil {
 		return nil, false, fmt.Errorf("the input of a state machine is an object")
 	}
-	f = l.newFrame(p, "", statelang.StartContext(parameters))
+	context := statelang.StartContext(parameters)
+	if g.Saga != nil && g.Saga.Key != "" {
+		context[statelang.MachineKeyVariable] = g.Saga.Key
+	}
+	f = l.newFrame(p, "", context)
 	ended = f.run()
 	return f, ended && len(l.async) == 0, nil
 }

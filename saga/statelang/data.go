@@ -10,10 +10,13 @@ const (
 	// ErrorCodeVariable and ErrorMessageVariable are set by a Fail state.
 	ErrorCodeVariable    = "_statemachine_error_code_"
 	ErrorMessageVariable = "_statemachine_error_message_"
+	// MachineKeyVariable has the business key with which the machine was started.
+	// Seata 2.x DomainConstants: VAR_NAME_BUSINESSKEY.
+	MachineKeyVariable = "_business_key_"
 	// ChildStatusVariable is in the result of a sub state machine.
 	ChildStatusVariable = "_sub_statemachine_execution_status_"
 
-	businessKeySuffix = "_business_key_"
+	businessKeySuffix = MachineKeyVariable
 	loopResult        = "loopResult"
 )
 
