@@ -49,7 +49,7 @@ func (w *World) answerOnTopic(cmd txn.Command, result txn.Result, text string) {
 			if n.dead {
 				return
 			}
-			w.note("answer", cmd.XID.ID, cmd.BranchID, result.String())
+			n.told(w.note("answer", cmd.XID.ID, cmd.BranchID, result.String()), &cmd, r.Attempt, result, true)
 			n.c.Reply(cmd.XID.ID, r)
 		})
 	}
@@ -66,7 +66,7 @@ func (r *resource) work(cmd txn.Command) {
 	takes := time.Duration(0)
 	if w.chance(0.2) {
 		takes = w.upTo(10 * time.Second)
-		w.task(cmd, func(now txn.Millis) txn.Task {
+		w.task(cmd, func(_ *node, now txn.Millis) txn.Task {
 			return txn.Task{
 				Reply: txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt}, Until: now.Add(12 * time.Second),
 			}
@@ -77,7 +77,8 @@ func (r *resource) work(cmd txn.Command) {
 			if result == txn.ResultOngoing {
 				return // it has died
 			}
-			w.task(cmd, func(txn.Millis) txn.Task {
+			w.task(cmd, func(n *node, _ txn.Millis) txn.Task {
+				n.told(w.note("task ended", cmd.XID.ID, cmd.BranchID, result.String()), &cmd, cmd.Attempt, result, false)
 				return txn.Task{Reply: stepReply(&cmd, txn.Reply{
 					BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: result, Text: text,
 				})}
@@ -87,16 +88,12 @@ func (r *resource) work(cmd txn.Command) {
 }
 
 // task tells a node of a task.
-func (w *World) task(cmd txn.Command, ev func(now txn.Millis) txn.Task) {
+func (w *World) task(cmd txn.Command, ev func(n *node, now txn.Millis) txn.Task) {
 	k := &call{
 		w: w, op: check.OpTask, session: operatorSession, id: cmd.XID.ID, recv: func(check.Answer) {},
 	}
 	k.ask = func(n *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
-		now := w.Now()
-		if n.member != nil {
-			now = nodeClock{n}.Now()
-		}
-		c.Task(cmd.XID.ID, ev(now), func(_ *txn.Global, err error) {
+		c.Task(cmd.XID.ID, ev(n, n.clock()), func(_ *txn.Global, err error) {
 			a := answered(nil, err)
 			reply(check.Answer{Class: a.Class}) // workers are not told of the state
 		})

@@ -209,8 +209,8 @@ func (n *node) clusterCoordinator() *orchestrator.Coordinator {
 		shared = nil
 	}
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
-		Store: m.handle, Shared: shared, Log: m.log, Transport: clusterTransport{n}, Clock: nodeClock{n}, Rules: rules(),
-		Advertise: n.name() + ":8091", Member: m.certain, Sagas: n.sagas(),
+		Store: m.handle, Shared: shared, Log: m.log, Transport: clusterTransport{n}, Clock: nodeClock{n},
+		Rules: w.mutation.rules(), Advertise: n.name() + ":8091", Member: m.certain, Sagas: n.sagas(),
 		Admit: func() error {
 			if w.noNewWork && w.chance(0.5) {
 				return orchestrator.ErrReadOnly

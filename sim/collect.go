@@ -34,7 +34,12 @@ func indexes(n int) []int {
 func (w *World) collect() {
 	n, e := w.nodes[0], &w.logs.End
 	e.At, e.Now, e.TopicOnly = w.now-w.healedAt, w.Now(), w.plan.sweeperOff
-	e.AnswerMax, e.SlowDelay, e.HealedAt = answerMax, rules().Retry.SlowDelay, w.healedAt
+	e.AnswerMax, e.HealedAt = answerMax, w.healedAt
+	p := rules().Retry
+	e.Pace = check.Pace{
+		First: p.First, Max: p.Max, Unreachable: p.Unreachable, Slow: p.SlowDelay, Budget: p.Attempts, Answer: p.Answer,
+		Slack: 5 * time.Second, Report: p.Report,
+	}
 	for _, id := range w.disk.ids {
 		g, err := w.disk.records[id].decode()
 		if err != nil {

@@ -47,8 +47,9 @@
 //
 // What an operator gives up is the operator's business: rows that were released before their undo are left out of the
 // checks of isolation, skipped branches of those of atomicity. A node that does not know yet what another one has
-// written may call a branch that was skipped, or ask a participant sooner than it wanted; only whoever knows is held to
-// it.
+// written may call a branch that was skipped, or ask a participant sooner than it wanted, or than the schedule of
+// retries has it; only whoever knows is held to it. How many attempts of all transactions reach one participant at a
+// time, of which I24 speaks too, is up to the transports, which are simulated.
 //
 // # Replay
 //

@@ -282,6 +282,9 @@ func (h *handle) flushed(batch []*write, epoch int, err error) {
 		if n.dead {
 			return
 		}
+		if w.err != nil {
+			n.refused(w.ch.Global.XID.ID)
+		}
 		if errors.Is(w.err, orchestrator.ErrNotMember) && n.member.joined && n.epoch == epoch {
 			n.member.lose("a write was refused")
 		}

@@ -41,6 +41,9 @@ const (
 	PartEnlist            // branches that are to join together are registered one after the other
 	DeafAfter             // nobody tells when a participant wants to be asked again
 	Drowsy                // what is due is found minutes late
+	Hasty                 // the coordinator does not wait between attempts
+	Tireless              // the coordinator goes on as before when its budget of attempts is spent
+	Renumber              // some attempts say that they are an earlier one
 
 	// Defects of what runs sagas.
 
@@ -86,6 +89,7 @@ func (m Mutation) String() string {
 		"PartialGrant", "ReuseIDs", "WrongCommand", "ExtraCommand", "OtherPayload", "NoFence", "WrongOrder",
 		"StaleLoad", "Zombie", "NeverDue", "Miscount", "Forgetful", "SlowRelease", "Reorder", "HastyCheck",
 		"CallSkipped", "MuteNotices", "IdleRelease", "ForgetKeys", "PartEnlist", "DeafAfter", "Drowsy",
+		"Hasty", "Tireless", "Renumber",
 		"HastyUndo", "HastyStep", "LoseSeq", "ForgetUndo", "NoPivot", "Twice", "WallClock", "AlwaysDone",
 		"LostIsRefused", "Deaf", "NoFencing", "FromMemory", "PartPack", "EarlyClear", "AtOnce", "Overstay",
 		"CachedReads", "Lonely", "DeafEnds", "DeafRows", "LocalCycles", "LocalClock", "HastyLazy",
@@ -117,8 +121,10 @@ func (m Mutation) prepare(p *plan) {
 		p.clientCrash, p.sweeperOff = 0.5, false
 	case NoFence:
 		p.dup, p.hang = 0.3, 0.3
-	case OtherPayload:
+	case OtherPayload, Hasty, Renumber:
 		p.fail = 0.5
+	case Tireless:
+		p.fail, p.spread = 0.8, time.Minute
 	case HastyStep, Twice, LoseSeq:
 		p.crashes = 60
 	case ForgetUndo, AlwaysDone, Deaf, HastyUndo:
@@ -158,7 +164,21 @@ func (m Mutation) command(w *World, cmd *txn.Command) {
 		w.callSkipped(cmd)
 	case m == OtherPayload && cmd.Attempt > 1:
 		cmd.Data += "!"
+	case m == Renumber && cmd.Attempt > 1 && w.chance(0.2):
+		cmd.Attempt--
 	}
+}
+
+// rules are those of the coordinators.
+func (m Mutation) rules() txn.Rules {
+	r := rules()
+	switch m {
+	case Hasty:
+		r.Retry.First, r.Retry.Max, r.Retry.Unreachable = time.Millisecond, time.Millisecond, time.Millisecond
+	case Tireless:
+		r.Retry.SlowDelay = r.Retry.Max
+	}
+	return r
 }
 
 // callSkipped makes the command that tells of a skip one for the branch that was skipped.

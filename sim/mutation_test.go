@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
 // mutationSeeds is how many seeds a defect may take to be found.
@@ -40,6 +42,9 @@ func finders() map[Mutation][]string {
 		PartEnlist:    {"Enlisting"},
 		DeafAfter:     {"RetryAfter"},
 		Drowsy:        {"RetryAfter"},
+		Hasty:         {"I24"},
+		Tireless:      {"I24"},
+		Renumber:      {"I24/order"},
 		HastyUndo:     {"I21/steps"},
 		HastyStep:     {"Steps"},
 		LoseSeq:       {"Record", "I21/steps"},
@@ -66,6 +71,17 @@ func finders() map[Mutation][]string {
 	}
 }
 
+// sagaFinders lists which checkers have to find defects of everything in sagas that the coordinator runs.
+func sagaFinders() map[Mutation][]string {
+	return map[Mutation][]string{
+		OtherPayload: {"I23"},
+		NoFence:      {"I20", "I22", "Steps"},
+		Hasty:        {"I24"},
+		Tireless:     {"I24"},
+		Renumber:     {"I24/order"},
+	}
+}
+
 // TestCheckersFindDefects builds defects into the simulated parts, one at a time, and expects the matching checkers to
 // find them.
 func TestCheckersFindDefects(t *testing.T) {
@@ -78,22 +94,58 @@ func TestCheckersFindDefects(t *testing.T) {
 		}
 		t.Run(mutation.String(), func(t *testing.T) {
 			t.Parallel()
-			missing := map[string]bool{}
-			for _, name := range want {
-				missing[name] = true
-			}
-			for seed := uint64(1); seed <= mutationSeeds && len(missing) > 0; seed++ {
-				cfg := Config{Seed: seed, Cluster: mutation.inCluster(), Sagas: mutation.inSagas(), Mutation: mutation}
-				for _, v := range Run(cfg).Violations {
-					if missing[v.Invariant] {
-						t.Logf("seed %d: %s", seed, v)
-						delete(missing, v.Invariant)
-					}
-				}
-			}
-			if len(missing) > 0 {
-				t.Errorf("%v found nothing in %d seeds", slices.Sorted(maps.Keys(missing)), mutationSeeds)
-			}
+			cfg := Config{Cluster: mutation.inCluster(), Sagas: mutation.inSagas(), Mutation: mutation}
+			expectFound(t, cfg, want, func(*Result, int64) bool { return true })
 		})
+	}
+}
+
+// TestCheckersFindDefectsInSagas does the same with sagas that the coordinator runs itself. What is found in other
+// transactions of the same world does not count.
+func TestCheckersFindDefectsInSagas(t *testing.T) {
+	t.Parallel()
+	for mutation, want := range sagaFinders() {
+		t.Run(mutation.String(), func(t *testing.T) {
+			t.Parallel()
+			expectFound(t, Config{Sagas: true, Mutation: mutation}, want, func(r *Result, id int64) bool {
+				return slices.ContainsFunc(r.Logs.End.Records, func(g *txn.Global) bool {
+					return g.XID.ID == id && g.Saga != nil
+				})
+			})
+		})
+	}
+}
+
+// TestCheckersFindHasteInClusters: there a coordinator is excused by what it may not know, but not by everything.
+func TestCheckersFindHasteInClusters(t *testing.T) {
+	t.Parallel()
+	for _, mutation := range []Mutation{Hasty, Tireless} {
+		t.Run(mutation.String(), func(t *testing.T) {
+			t.Parallel()
+			expectFound(t, Config{Cluster: true, Mutation: mutation}, []string{"I24"}, func(*Result, int64) bool {
+				return true
+			})
+		})
+	}
+}
+
+// expectFound runs seeds until each of some checkers has found something in a transaction that counts.
+func expectFound(t *testing.T, cfg Config, want []string, counts func(r *Result, id int64) bool) {
+	t.Helper()
+	missing := map[string]bool{}
+	for _, name := range want {
+		missing[name] = true
+	}
+	for cfg.Seed = 1; cfg.Seed <= mutationSeeds && len(missing) > 0; cfg.Seed++ {
+		r := Run(cfg)
+		for _, v := range r.Violations {
+			if missing[v.Invariant] && counts(r, v.ID) {
+				t.Logf("seed %d: %s", cfg.Seed, v)
+				delete(missing, v.Invariant)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("%v found nothing in %d seeds", slices.Sorted(maps.Keys(missing)), mutationSeeds)
 	}
 }

@@ -72,7 +72,7 @@ func (n *node) coordinator(advertise string) *orchestrator.Coordinator {
 	defer func() { n.starting = false }()
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
 		Store: n.store, Log: nodeLog{n}, Transport: nodeTransport{n, advertise != "tc:8091"}, Clock: n.w,
-		Rules: rules(), Advertise: advertise, Sagas: n.sagas(),
+		Rules: n.w.mutation.rules(), Advertise: advertise, Sagas: n.sagas(),
 		Admit: func() error {
 			if n.w.noNewWork && n.w.chance(0.5) {
 				return orchestrator.ErrReadOnly
@@ -227,13 +227,27 @@ func (n *node) storeOptions() StoreOptions {
 				w.log.visible(n, len(w.disk.outbox)-1)
 			}
 		},
-		NoIDs: func() bool { return !n.starting && w.trouble(w.plan.storeFault) },
+		NoIDs:   func() bool { return !n.starting && w.trouble(w.plan.storeFault) },
+		Refused: n.refused,
+		Read:    n.read,
 		Reserved: func(first, count int64) {
 			w.logs.Reserved = append(w.logs.Reserved, check.IDRange{First: first, N: count})
 		},
 		Shared:   w.plan.secondNode,
 		Mutation: w.mutation,
 	}
+}
+
+// refused notes that the node is told that a change is not stored, or that nobody knows.
+func (n *node) refused(id int64) {
+	n.w.logs.Refusals = append(n.w.logs.Refusals, check.Sight{
+		Seq: n.w.note("change is not stored", id, 0, ""), Epoch: n.epoch, ID: id,
+	})
+}
+
+// read notes that the node has read what is stored of a transaction.
+func (n *node) read(id int64) {
+	n.w.logs.Reads = append(n.w.logs.Reads, check.Sight{Seq: n.w.note("read", id, 0, ""), Epoch: n.epoch, ID: id})
 }
 
 func (w *World) fsync() time.Duration {

@@ -51,10 +51,10 @@ func (w *World) carryOut(op operation, digest string) {
 		ID: op.id, Operation: op.Operation, Digest: digest, Actor: "operator", NoticeTopic: check.NoticeTopic,
 		Notice: func(*txn.Global, int64) string { return notice },
 	}
-	k.ask = func(_ *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
+	k.ask = func(n *node, c *orchestrator.Coordinator, reply func(check.Answer)) {
 		w.logs.Operations = append(w.logs.Operations, check.Operation{
-			Seq: w.note("operation", op.id, op.BranchID, op.Action.String()), ID: op.id, Branch: op.BranchID,
-			Action: op.Action, Notice: notice,
+			Seq: w.note("operation", op.id, op.BranchID, op.Action.String()), Epoch: n.epoch, ID: op.id,
+			Branch: op.BranchID, Action: op.Action, Notice: notice,
 		})
 		if w.mutation == IdleRelease && op.Action == txn.ActionRelease {
 			reply(check.Answer{Class: check.OK, Branch: op.BranchID, Notice: notice})

@@ -61,8 +61,9 @@ func (w *World) heal() {
 		r.down = false
 	}
 	w.healedAt = w.now
-	if w.chance(0.5) {
+	if w.chance(0.5) && w.skew != 0 {
 		w.skew = 0
+		w.logs.Jumps = append(w.logs.Jumps, w.note("clock is set right", 0, 0, ""))
 	}
 	w.noNewWork = false
 	if w.cluster != nil {

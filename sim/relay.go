@@ -25,11 +25,22 @@ func (t clusterTransport) Send(cmd txn.Command) error {
 		return errDead
 	}
 	w.mutation.command(w, &cmd)
-	r := w.target(&cmd)
+	x := &handOver{n: n, cmd: cmd, by: n.epoch, at: w.now, clock: nodeClock{n}.Now()}
+	x.given = w.note("command given", cmd.XID.ID, cmd.BranchID, cmd.Op.String())
+	w.attempted(n, cmd, x.given, x.clock, false)
+	tried := &w.logs.Attempts[len(w.logs.Attempts)-1]
+	err := x.begin()
+	tried.Err = err != nil
+	return err
+}
+
+// begin has the command handed over, here or at another node.
+func (x *handOver) begin() error {
+	n, w := x.n, x.n.w
+	r := w.target(&x.cmd)
 	if r == nil {
 		return errNoSession
 	}
-	x := &handOver{n: n, cmd: cmd, by: n.epoch, given: w.seq, at: w.now, clock: nodeClock{n}.Now()}
 	if n.member.reaches(r) {
 		if w.trouble(w.plan.loss / 4) {
 			return errBroken
@@ -145,7 +156,7 @@ func (x *handOver) report(result txn.Result, text string, after time.Duration) {
 	if n.dead {
 		return
 	}
-	n.c.Reply(x.cmd.XID.ID, n.replied(&x.cmd, result, text, after, nodeClock{n}.Now()))
+	n.c.Reply(x.cmd.XID.ID, n.replied(&x.cmd, result, text, after, nodeClock{n}.Now(), false))
 }
 
 // settleHomes has participants that are connected to one node only connect to another when theirs is gone.

@@ -33,6 +33,9 @@ type StoreOptions struct {
 	// Accepted is told of each change that will be durable unless a crash comes first, Durable when it is.
 	Accepted func(ch *orchestrator.Change, stored string) *check.Write
 	Durable  func(w *check.Write, e *entry)
+	// Refused is told when it is said that a change is not durable, or that nobody knows, Read of each look at what is
+	// stored of a transaction.
+	Refused, Read func(id int64)
 	// Reserved is told of each range of ids.
 	Reserved func(first, n int64)
 	// Shared says that several nodes use the store: then nobody sees what is not durable, as it may be another's.
@@ -226,6 +229,9 @@ func (s *Store) Load(id int64, done func(*txn.Global, error)) {
 		rec := st.rec
 		if old, known := s.disk.records[id]; known && s.o.Mutation == StaleLoad {
 			rec = s.stale(id, old)
+		}
+		if s.o.Read != nil {
+			s.o.Read(id)
 		}
 		done(rec.decode())
 	}

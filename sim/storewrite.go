@@ -40,7 +40,7 @@ func (s *Store) Apply(ch *orchestrator.Change, done func(error)) {
 			if s.refused[id]--; s.refused[id] == 0 {
 				delete(s.refused, id)
 			}
-			s.call(done, err)
+			s.tell(id, done, err)
 		})
 		return
 	}
@@ -142,7 +142,7 @@ func (s *Store) synced() {
 	s.boundary("after a write is durable")
 	for _, p := range batch {
 		if !p.acked {
-			s.call(p.done, p.report)
+			s.tell(p.id, p.done, p.report)
 		}
 	}
 	urgent := false
@@ -178,6 +178,14 @@ func (s *Store) call(done func(error), err error) {
 	if !s.dead {
 		done(err)
 	}
+}
+
+// tell calls a completion function with the end of a change.
+func (s *Store) tell(id int64, done func(error), err error) {
+	if err != nil && s.o.Refused != nil && !s.dead {
+		s.o.Refused(id)
+	}
+	s.call(done, err)
 }
 
 func (s *Store) boundary(what string) {

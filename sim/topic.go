@@ -64,7 +64,7 @@ func (w *World) reportBack(cmd txn.Command, result txn.Result) {
 			if n.dead {
 				return
 			}
-			w.note("report", cmd.XID.ID, cmd.BranchID, result.String())
+			n.told(w.note("report", cmd.XID.ID, cmd.BranchID, result.String()), &cmd, 0, result, true)
 			n.c.Reply(cmd.XID.ID, txn.Reply{BranchID: cmd.BranchID, Op: cmd.Op, Result: result, Text: "by report"})
 		})
 	})

@@ -41,7 +41,9 @@ func (t nodeTransport) Send(cmd txn.Command) error {
 		Seq: w.note("command", cmd.XID.ID, cmd.BranchID, cmd.Op.String()), Epoch: n.epoch, Dead: n.dead, Command: cmd,
 		Err: err != nil, By: n.epoch, Second: t.second, Given: w.seq, At: w.now, Now: w.Now(),
 	})
+	w.attempted(n, cmd, w.seq, w.Now(), t.second)
 	if err != nil {
+		w.logs.Attempts[len(w.logs.Attempts)-1].Err = true
 		return err
 	}
 	x := &exchange{t: t, cmd: cmd}
@@ -110,7 +112,30 @@ func (x *exchange) again(result txn.Result, text string, after time.Duration) {
 	if x.t.second {
 		c = n.second
 	}
-	c.Reply(x.cmd.XID.ID, n.replied(&x.cmd, result, text, after, n.w.Now()))
+	c.Reply(x.cmd.XID.ID, n.replied(&x.cmd, result, text, after, n.w.Now(), x.t.second))
+}
+
+// told notes the end of an attempt that the node learns otherwise than from its transport.
+func (n *node) told(seq check.Seq, cmd *txn.Command, attempt uint32, result txn.Result, read bool) {
+	n.w.logs.Replies = append(n.w.logs.Replies, check.Reply{
+		Seq: seq, At: n.w.now, Now: n.clock(), Epoch: n.epoch, ID: cmd.XID.ID, Branch: cmd.BranchID, Op: cmd.Op,
+		Attempt: attempt, Read: read, Result: result,
+	})
+}
+
+// clock is what the node's coordinator goes by.
+func (n *node) clock() txn.Millis {
+	if n.member != nil {
+		return nodeClock{n}.Now()
+	}
+	return n.w.Now()
+}
+
+// attempted notes a command that a coordinator has given to its transport.
+func (w *World) attempted(n *node, cmd txn.Command, seq check.Seq, now txn.Millis, second bool) {
+	w.logs.Attempts = append(w.logs.Attempts, check.Attempt{
+		Seq: seq, Now: now, By: n.epoch, Second: second, Command: cmd,
+	})
 }
 
 // retryAfter draws when a participant that is called by HTTP wants to be asked again; 0 if it does not say.
@@ -127,12 +152,13 @@ func (w *World) retryAfter(cmd *txn.Command, result txn.Result) time.Duration {
 
 // replied makes the end of an attempt that the coordinator is told at a time by its clock.
 func (n *node) replied(
-	cmd *txn.Command, result txn.Result, text string, after time.Duration, now txn.Millis,
+	cmd *txn.Command, result txn.Result, text string, after time.Duration, now txn.Millis, second bool,
 ) txn.Reply {
 	w := n.w
 	w.logs.Replies = append(w.logs.Replies, check.Reply{
 		Seq: w.note("reply", cmd.XID.ID, cmd.BranchID, result.String()), At: w.now, Now: now, Epoch: n.epoch,
-		ID: cmd.XID.ID, Branch: cmd.BranchID, Attempt: cmd.Attempt, Result: result, After: after,
+		Second: second, ID: cmd.XID.ID, Branch: cmd.BranchID, Op: check.OpOfAttempt(cmd), Attempt: cmd.Attempt,
+		Result: result, After: after,
 	})
 	if w.mutation == DeafAfter {
 		after = 0

@@ -214,5 +214,5 @@ func (w *World) jump() {
 	}
 	w.skew += d
 	w.logs.End.ClockJumped = true
-	w.note("clock jumps, s", 0, int64(d/time.Second), "")
+	w.logs.Jumps = append(w.logs.Jumps, w.note("clock jumps, s", 0, int64(d/time.Second), ""))
 }

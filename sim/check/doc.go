@@ -8,6 +8,6 @@
 // # Where to start reading
 //
 // logs.go for what is recorded, outcome.go for I1 to I8, state.go for I9 to I12, locks.go for I15 to I19, effects.go
-// for I20 to I23, steps.go for sagas that the coordinator runs itself, end.go for I31, I32, I36 and what is left over.
-// check_test.go shows that each one can fail.
+// for I20 to I23, attempts.go for I24, with the schedule of pace.go, steps.go for sagas that the coordinator runs
+// itself, end.go for I31, I32, I36 and what is left over. check_test.go shows that each one can fail.
 package check

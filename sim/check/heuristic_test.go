@@ -157,5 +157,6 @@ type otherRun struct {
 func otherRuns() []otherRun {
 	return []otherRun{
 		{operated, badlyOperated()}, {keyed, badlyKeyed()}, {patient, badlyPatient()}, {stepped, badlyStepped()},
+		{tried, badlyTried()},
 	}
 }

@@ -21,6 +21,7 @@ type Story struct {
 	Writes    []*Write // durable ones
 	Lost      []*Write
 	Sent      []*Sent
+	Attempts  []*Attempt
 	Replies   []*Reply
 	Asked     []*Sent // questions to the sender of a message, which are not phase two
 	Begun     []*Sent // steps of a saga, going forward
@@ -76,6 +77,10 @@ func NewIndex(l *Logs) *Index {
 	for i := range l.Published {
 		s := x.of(l.Published[i].ID)
 		s.Published = append(s.Published, &l.Published[i])
+	}
+	for i := range l.Attempts {
+		s := x.of(l.Attempts[i].Command.XID.ID)
+		s.Attempts = append(s.Attempts, &l.Attempts[i])
 	}
 	for i := range l.Replies {
 		s := x.of(l.Replies[i].ID)

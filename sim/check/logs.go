@@ -143,15 +143,28 @@ type Sent struct {
 	Now txn.Millis
 }
 
-// Reply is the end of an attempt as the coordinator that wanted it was told.
+// Attempt is a command as a coordinator gave it to its transport, whether or not that found anybody.
+type Attempt struct {
+	Seq     Seq
+	Now     txn.Millis // by the coordinator's clock
+	By      int        // the incarnation
+	Second  bool       // it was the second coordinator of it
+	Command txn.Command
+	Err     bool // it was said at once that nobody could be asked
+}
+
+// Reply is the end of an attempt as a coordinator was told: who wanted it, or whoever read an answer or a report.
 type Reply struct {
 	Seq     Seq
 	At      time.Duration
 	Now     txn.Millis // by the coordinator's clock
 	Epoch   int
+	Second  bool // it was the second coordinator
 	ID      int64
 	Branch  int64
-	Attempt uint32
+	Op      txn.Outcome
+	Attempt uint32 // 0: it does not say
+	Read    bool   // on a topic
 	Result  txn.Result
 	After   time.Duration // when the participant wants to be asked again, 0 if it did not say
 }
@@ -237,6 +250,14 @@ type CheckBack struct {
 	Unknown bool // it was not answered
 }
 
+// Sight is when a coordinator was told what the store has of a transaction, or what it has not: that a change is not
+// stored, or that nobody knows.
+type Sight struct {
+	Seq   Seq
+	Epoch int
+	ID    int64
+}
+
 // Fence is when the store refused a life of a node from then on.
 type Fence struct {
 	Seq   Seq
@@ -249,6 +270,7 @@ const NoticeTopic = "topic:heuristic"
 // Operation is what an operator has asked a node to do. That it was asked says nothing about its end.
 type Operation struct {
 	Seq        Seq
+	Epoch      int
 	ID, Branch int64 // 0: all branches
 	Action     txn.Action
 	Notice     string // what consumers are to be told of it, unlike that of any other
@@ -315,8 +337,9 @@ type End struct {
 	Outputs map[int64]string
 	// Restless is true if there was no end of events.
 	Restless bool
-	// SlowDelay is how long a participant may ask to be left alone. HealedAt is when the trouble ended.
-	SlowDelay, HealedAt time.Duration
+	// Pace is how attempts are spaced. HealedAt is when the trouble ended.
+	Pace     Pace
+	HealedAt time.Duration
 	// AnswerMax is the longest that an answer may take.
 	AnswerMax time.Duration
 }
@@ -342,6 +365,7 @@ type Logs struct {
 	Answers   []Answer
 	Writes    []*Write
 	Sent      []Sent
+	Attempts  []Attempt
 	Replies   []Reply
 	Deeds     []Deed
 	Published []Published
@@ -354,7 +378,10 @@ type Logs struct {
 	Operations []Operation
 	Enlisted   []Enlisted
 	Replans    []Replan
-	End        End
+	// Refusals are of changes. Reads, and Jumps, which are when its clock was set, are of one machine.
+	Refusals, Reads []Sight
+	Jumps           []Seq
+	End             End
 }
 
 // Violation says that an invariant does not hold, and for which transaction.
@@ -400,5 +427,6 @@ func All() []Checker {
 	out = append(out, keyCheckers()...)
 	out = append(out, sagaCheckers()...)
 	out = append(out, retryCheckers()...)
+	out = append(out, attemptCheckers()...)
 	return append(out, endCheckers()...)
 }

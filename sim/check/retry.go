@@ -45,13 +45,13 @@ func retryAfter(x *Index, s *Story, fail func(string, ...any)) {
 		if next == nil || s.askedFor(txn.ActionRetry, r.Branch, next.Seq) {
 			continue
 		}
-		wanted := r.Now.Add(min(r.After, x.End.SlowDelay) - x.clocks())
+		wanted := r.Now.Add(min(r.After, x.End.Pace.Slow) - x.clocks())
 		// Another node may have what it knew before the reply, and ask once more by that.
 		if next.By == r.Epoch && next.Command.Attempt == r.Attempt+1 && next.Now < wanted {
 			fail("branch %d said at %d that it wants to be asked after %v, and was asked at %d, %d ms too soon", r.Branch,
 				r.Seq, r.After, next.Seq, wanted-next.Now)
 		}
-		latest := max(r.At+time.Duration(slowSpread*float64(x.End.SlowDelay)), x.End.HealedAt) + askedWithin
+		latest := max(r.At+time.Duration(slowSpread*float64(x.End.Pace.Slow)), x.End.HealedAt) + askedWithin
 		if !x.End.TopicOnly && next.At > latest {
 			fail("branch %d said at %d that it wants to be asked after %v, and was asked at %d, %v too late", r.Branch, r.Seq,
 				r.After, next.Seq, next.At-latest)

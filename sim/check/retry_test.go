@@ -11,7 +11,7 @@ const patientOne, patientBranch = 60, 61
 // patient is the good run with a participant that wants to be asked again after ten seconds, and is.
 func patient() *run {
 	r := good()
-	r.End.SlowDelay = 20 * time.Second
+	r.End.Pace.Slow = 20 * time.Second
 	r.answer(OpBegin, patientOne, 0, 0)
 	r.register(patientOne, txn.Branch{ID: patientBranch, Kind: txn.HTTP, Resource: "http://p"})
 	r.decide(patientOne, txn.Committing, txn.CauseRequested, false)
