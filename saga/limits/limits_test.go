@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"go/types"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -105,5 +106,31 @@ func TestTheDocumentationHasEveryLimit(t *testing.T) {
 	}
 	for name, is := range left {
 		t.Errorf("no table of limits has %s, which is %d", name, is)
+	}
+}
+
+// TestEachLimitHasATest that names it.
+func TestEachLimitHasATest(t *testing.T) {
+	t.Parallel()
+	left := constants(t)
+	for _, pattern := range []string{"../*/*_test.go", "../*/*/*_test.go", "../../web/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, path := range files {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name := range left {
+				if regexp.MustCompile(`\blimits\.` + name + `\b`).Match(text) {
+					delete(left, name)
+				}
+			}
+		}
+	}
+	for name := range left {
+		t.Errorf("no test has %s", name)
 	}
 }

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -84,6 +85,33 @@ func TestForksNestSoDeep(t *testing.T) {
 		w.settle()
 		if len(w.calls) != calls || (w.result().Reason == "endless") != (calls == 0) {
 			t.Errorf("%d forks: %q %+v %s", depth, w.calls, w.result(), w.g.Saga.Failure)
+		}
+	}
+}
+
+// TestOneLookGoesThroughSoManyStates, those of machines that are called included.
+func TestOneLookGoesThroughSoManyStates(t *testing.T) {
+	t.Parallel()
+	const inner = limits.MachineStatesMax
+	chain := func(n int, state, last string) string {
+		parts := make([]string, n)
+		for i := range parts {
+			parts[i] = fmt.Sprintf(`"S%d": %s`, i, strings.ReplaceAll(state, "NEXT", fmt.Sprintf("S%d", i+1)))
+		}
+		return strings.Join(append(parts, last), ", ")
+	}
+	const choice = `{"Type": "Choice", "Choices": [{"Expression": "[x] == 1", "Next": "NEXT"}], "Default": "NEXT"}`
+	sub := `{"Name": "sub", "StartState": "S0", "States": {` +
+		chain(inner-1, choice, fmt.Sprintf(`"S%d": {"Type": "Succeed"}`, inner-1)) + `}}`
+	const fit = limits.TransitionsMax/inner - 1
+	for calls, reason := range map[int]string{fit: "", fit + 1: "endless"} {
+		text := `{"Name": "m", "StartState": "S0", "States": {` +
+			chain(calls, `{"Type": "SubStateMachine", "StateMachineName": "sub", "Next": "NEXT"}`,
+				fmt.Sprintf(`"S%d": {"Type": "Succeed"}`, calls)) + `}}`
+		w := begin(t, text, map[string]json.RawMessage{"sub": json.RawMessage(sub)}, nil)
+		w.settle()
+		if r := w.result(); r.Reason != reason {
+			t.Errorf("%d machines: %+v, %.200s", calls, r, w.g.Saga.Failure)
 		}
 	}
 }

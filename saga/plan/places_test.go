@@ -1,11 +1,14 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // A place is where an expression may stand. SAGAS.md says under "Values and expressions" what follows if it fails.
@@ -240,6 +243,53 @@ func TestWhatCannotBeComputedIsAFailureOfItsStep(t *testing.T) {
 					p.forAPerson(t, expression)
 				}
 			})
+		}
+	}
+}
+
+// TestAsMuchAsThereMayBeIsSent, and what is one more is not begun.
+func TestAsMuchAsThereMayBeIsSent(t *testing.T) {
+	t.Parallel()
+	call := func(url, headers string) string { return `call: {url: "` + url + `", headers: {` + headers + `}}` }
+	for name, c := range map[string]struct {
+		step  string
+		limit int
+		of    func(n int) string
+	}{
+		"URL": {call("${HERE}", ""), limits.CalledURLBytesMax, func(n int) string {
+			return fmt.Sprintf(`"http://x/" + repeat("u", %d)`, n-len("http://x/"))
+		}},
+		"headers": {call("http://x", `ab: "${HERE}", c: d`), limits.HeaderBytesMax, func(n int) string {
+			return fmt.Sprintf(`repeat("h", %d)`, n-len("abcd"))
+		}},
+		"key": {`message: {topic: t, key: "${HERE}"}`, limits.MessageKeyBytesMax, func(n int) string {
+			return fmt.Sprintf(`repeat("k", %d)`, n)
+		}},
+		"data": {`worker: {task: t, input: "${HERE}"}`, limits.PayloadBytesMax, func(n int) string {
+			return fmt.Sprintf(`repeat("d", %d)`, n-len(`""`))
+		}},
+		"input": {`worker: {task: t, input: {a: "${HERE}"}}`, limits.PayloadBytesMax, func(n int) string {
+			return fmt.Sprintf(`repeat("\u0001", %d) + repeat("d", %d)`, 1000, n-6000-len(`{"a":""}`))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := place{step: c.step}
+			w := p.begin(t, c.of(c.limit), "readOnly: true", "", false)
+			if w.g.Status != txn.Committed || !w.heard("forward x") {
+				t.Errorf("%s %.200s", w.g.Status, w.g.Saga.Failure)
+			}
+			w = p.begin(t, c.of(c.limit+1), "readOnly: true", "", false)
+			if w.g.Status != txn.RolledBack || w.heard("forward x") || !strings.Contains(w.g.Saga.Failure, "step x") {
+				t.Errorf("one more: %s %.200s", w.g.Status, w.g.Saga.Failure)
+			}
+		})
+	}
+	for more, status := range map[time.Duration]txn.Status{0: txn.Active, time.Second: txn.RolledBack} {
+		at := time.UnixMilli(1_700_000_000_000).UTC().Add(limits.DurationMax + more).Format(time.RFC3339)
+		p := place{step: `timer: {until: "HERE"}`}
+		if w := p.begin(t, `"`+at+`"`, "readOnly: true", "", false); w.g.Status != status {
+			t.Errorf("%s: %s %s", at, w.g.Status, w.g.Saga.Failure)
 		}
 	}
 }

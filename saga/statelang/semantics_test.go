@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 func rules(pairs ...string) []StatusRule {
@@ -184,8 +186,15 @@ func TestRetryDecision(t *testing.T) {
 	}
 	for _, huge := range []float64{math.Inf(1), 1e300, math.NaN(), -1} {
 		_, wait, _ := RetryDecision([]Retry{{IntervalSeconds: huge, MaxAttempts: 1}}, nil, offline)
-		if wait < 0 || wait > 24*time.Hour {
+		if wait < 0 || wait > limits.MachineRetryPauseMax {
 			t.Errorf("%v: %s", huge, wait)
+		}
+	}
+	for _, more := range []float64{0, 1} {
+		most := limits.MachineRetryPauseMax
+		_, wait, _ := RetryDecision([]Retry{{IntervalSeconds: most.Seconds() + more, MaxAttempts: 1}}, nil, offline)
+		if wait != most {
+			t.Errorf("%v seconds more: %s", more, wait)
 		}
 	}
 }
