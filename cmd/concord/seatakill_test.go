@@ -139,7 +139,7 @@ func TestAMachineGoesOnWhereverTheServerDies(t *testing.T) {
 				if seata == "SU" {
 					status = "Committed"
 				}
-				p.ends(ids[order], status, seata)
+				p.endsAs(ids[order], status, seata)
 				if again := p.run("fragile", order, `{"order":"`+order+`"}`); again != ids[order] {
 					t.Errorf("%s is begun again: %s", order, again)
 				}

@@ -44,8 +44,8 @@ func seataMachine(text, bindings string) string {
 	return machine.Source{Machine: strings.ReplaceAll(text, "CATCH", catch), Bindings: bindings}.Text()
 }
 
-// ends waits until a run has ended, and compares the statuses that Seata gives.
-func (p *process) ends(id, status, seata string) web.SagaRun {
+// endsAs waits until a run has ended, and compares the statuses that Seata gives.
+func (p *process) endsAs(id, status, seata string) web.SagaRun {
 	p.t.Helper()
 	var v web.SagaRun
 	var text string
@@ -125,7 +125,7 @@ func TestServicesOfSeataGetMessages(t *testing.T) {
 	if mail.asked(t, "Tell", "forward", `["r1"]`); mail.Data.Reply != "" {
 		t.Errorf("%+v", mail)
 	}
-	v := s.ends(id, "Committed", "SU")
+	v := s.endsAs(id, "Committed", "SU")
 	if diff := cmp.Diff([]string{"Reserve done 1", "Pay done 1", "Tell done 1"}, stepsOf(v)); diff != "" ||
 		!strings.Contains(string(v.Output), `"receipt":"r1"`) {
 		t.Errorf("%s %s", diff, v.Output)
@@ -150,7 +150,7 @@ func TestWhatAServiceOfSeataRefusesByMessageIsCompensatedByMessage(t *testing.T)
 	if !s.answer(&back, ``) {
 		t.Error("the reply to the compensation was not taken")
 	}
-	v := s.ends(id, "RolledBack", "UN SU")
+	v := s.endsAs(id, "RolledBack", "UN SU")
 	if diff := cmp.Diff([]string{"Reserve done 1", "Pay done 1", "Reserve~PutBack done 1"}, stepsOf(v)); diff != "" ||
 		v.Steps[1].Failure != "com.example.NoMoney: none left" {
 		t.Errorf("%s %+v", diff, v.Steps[1])
@@ -180,7 +180,7 @@ func TestACancelledMachineIsCompensatedByMessage(t *testing.T) {
 	back := s.message("stock-back")
 	back.asked(t, "Reserve", "compensate", `["D7"]`)
 	s.answer(&back, ``)
-	v := s.ends(id, "RolledBack", "")
+	v := s.endsAs(id, "RolledBack", "")
 	want := []string{"Reserve done 1, undo done 1", "Pay done 1, undo done 1"}
 	if diff := cmp.Diff(want, stepsOf(v)); diff != "" {
 		t.Error(diff)
@@ -204,7 +204,7 @@ func TestAMessageThatNobodyAnswersIsSentAgainAndThenLost(t *testing.T) {
 		t.Error("a reply that came too late was taken")
 	}
 	s.answer(&back, ``)
-	v := s.ends(id, "RolledBack", "UN SU")
+	v := s.endsAs(id, "RolledBack", "UN SU")
 	if s := v.Steps[0]; s.Attempts != 2 || !strings.Contains(s.Failure, "no reply within 1s") {
 		t.Errorf("%+v", s)
 	}

@@ -140,7 +140,7 @@ func TestServicesAndScriptsOfSeataAreDoneByWorkers(t *testing.T) {
 		"broken": {"RolledBack", "UN SU", "java.lang.IllegalStateException: it breaks", []string{
 			`fetch of Ship~Fetch ["broken"]`, `refund of Charge~Refund ["p-broken"]`}},
 	} {
-		v := p.ends(ids[key], c.status, c.seata)
+		v := p.endsAs(ids[key], c.status, c.seata)
 		want := append([]string{
 			`price of Price [{"count":7}]`, `charge of Charge ["` + key + `",14]`, `ship of Ship ["` + key + `"]`,
 		}, c.more...)
@@ -167,7 +167,7 @@ func TestATaskOfSeataWhoseAnswerIsLostIsGivenOutAgainAndThenLost(t *testing.T) {
 	}
 	d.end(dead, "failed", `{"error":"too late"}`, http.StatusConflict)
 	d.end(heir, "done", `{"result":{"payment":"p-7"}}`, http.StatusOK)
-	v := p.ends(id, "Committed", "SU")
+	v := p.endsAs(id, "Committed", "SU")
 	want := []string{"Price done 1", "Charge done 2", "Ship done 1"}
 	if diff := cmp.Diff(want, stepsOf(v)); diff != "" || !strings.Contains(string(v.Output), `"payment":"p-7"`) {
 		t.Errorf("%s %s", diff, v.Output)
@@ -176,7 +176,7 @@ func TestATaskOfSeataWhoseAnswerIsLostIsGivenOutAgainAndThenLost(t *testing.T) {
 	id = p.order("lost")
 	d.take("charge")
 	last := d.take("charge") // the binding has two attempts, and both are lost
-	v = p.ends(id, "RolledBack", "UN SU")
+	v = p.endsAs(id, "RolledBack", "UN SU")
 	d.end(last, "done", `{"result":{"payment":"p-8"}}`, http.StatusConflict)
 	want = []string{"Price done 1", "Charge done 2", "Charge~Refund done 1"}
 	if diff := cmp.Diff(want, stepsOf(v)); diff != "" || len(s.done("lost")) != 2 ||
@@ -196,7 +196,7 @@ func TestACancelledMachineIsCompensatedByWorkers(t *testing.T) {
 		return text
 	})
 	p.post("POST", "/sagas/runs/"+id+"/cancel", `{"reason":"no need"}`, nil)
-	v := p.ends(id, "RolledBack", "")
+	v := p.endsAs(id, "RolledBack", "")
 	want := []string{`price of Price [{"count":7}]`, `charge of Charge ["c-1",14]`,
 		`fetch as compensation of Ship ["c-1"]`, `refund as compensation of Charge ["p-c-1"]`}
 	if diff := cmp.Diff(want, s.done("c-1")); diff != "" {
