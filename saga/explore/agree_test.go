@@ -168,6 +168,12 @@ func TestExplorationAndEngineAgreeOnRandomDefinitions(t *testing.T) {
 		if n > 40 && strings.Count(s.Text, "- {id") > 5 {
 			continue // there have been enough large ones
 		}
+		for _, f := range all.lint("top") {
+			// Deadlines are drawn, and so is whether somebody is waited for with one.
+			if notHint(f) && f.Rule != validate.RuleTightDeadline && f.Rule != validate.RuleWaitsForever {
+				t.Errorf("a false alarm: %s: %s\n%s", f.Rule, f.Text, s.Text)
+			}
+		}
 		forced := all.forced(t)
 		a.compare(t, all, forced, "top", forced.program(t, "top"), r, 15)
 	}

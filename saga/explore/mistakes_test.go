@@ -11,8 +11,8 @@ import (
 	"github.com/concord-tx/concord/saga/validate"
 )
 
-// TestMistakesOfPeopleAreFound checks definitions that were spoiled by hand, as people would. Each says by which rule it
-// is found, or that the exploration finds it, or which words of the documentation say that it cannot be known.
+// TestMistakesOfPeopleAreFound checks definitions that were spoiled by hand, as people would. Each says by which rule
+// it is found, or that the exploration finds it, or which words of the documentation say that it cannot be known.
 func TestMistakesOfPeopleAreFound(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/mistakes.txt")

@@ -46,7 +46,7 @@ func (c *checker) behind(i int, s *definition.Step, pivot string) {
 	case s.Retry != nil && s.Retry.Attempts > 0:
 		c.find(RuleNoWayBack, stepPath(i, "retry", "attempts"), "remove it; a step behind a pivot is tried until it is done",
 			"%q would give up, and there is no way back behind the pivot", s.ID)
-	case s.ForEach != nil && s.ForEach.Max > 0:
+	case s.ForEach != nil && s.ForEach.Max > 0 && s.ForEach.Max < limits.LoopItemsMax: // and not by default
 		c.find(RuleNoWayBack, stepPath(i, "forEach", "max"), "put a limit before the pivot",
 			"a longer list is refused, and there is no way back behind the pivot")
 	case s.Repeat != nil && s.Repeat.Max > 0:
