@@ -337,8 +337,8 @@ func (s *Server) skipStep(c *gin.Context) {
 	s.tellRun(c, http.StatusOK, g)
 }
 
-// skipOf reads what is skipped: a step of a run that is not decided gets the result, a compensation has none. That a run
-// has ended is said by the rules.
+// skipOf reads what is skipped: a step of a run that is not decided gets the result, a compensation has none. That a
+// run has ended is said by the rules.
 func skipOf(g *txn.Global, body *sagaSkip) (op txn.Operation, err error) {
 	result, err := inputText(body.Result)
 	undoing := g.Status.Decided() && !g.Status.Ended()

@@ -46,8 +46,8 @@ func TestDurationsAreShort(t *testing.T) {
 	}
 }
 
-// TestWhatHelpsBehindAPivotIsListed: a step that was done cannot be skipped, so where its output cannot be computed only
-// another version helps, or the end of the whole.
+// TestWhatHelpsBehindAPivotIsListed: a step that was done cannot be skipped, so where its output cannot be computed
+// only another version helps, or the end of the whole.
 func TestWhatHelpsBehindAPivotIsListed(t *testing.T) {
 	t.Parallel()
 	r := &sagaRun{XID: "70", Status: "Active", Stuck: true, StuckReason: "refused", Actions: []string{"retry", "skip"}}

@@ -317,7 +317,8 @@ Without --wait it is 0 when the run is stored. 1 is a failure, 2 a wrong command
 // start starts a run, and waits for its end if that is asked for.
 func (a *app) start(cmd *cobra.Command, saga string, f *starting) error {
 	if f.key == "" && cmd.Flags().Changed("key") { // a variable of a shell that is not set, mostly
-		return usageError{fmt.Errorf("--key is empty, so that each repetition would start another run; leave it out if it may")}
+		return usageError{fmt.Errorf("--key is empty, so that each repetition would start another run; leave it out if " +
+			"that is meant")}
 	}
 	name, version, err := sagaVersionOf(saga)
 	if err != nil {

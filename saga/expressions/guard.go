@@ -160,8 +160,8 @@ func size(n ast.Node) int {
 	return total
 }
 
-// counter rewrites a tree so that what may cost much is counted, and so that ?. reads null from whatever has no members.
-// Children come before their parents.
+// counter rewrites a tree so that what may cost much is counted, and so that ?. reads null from whatever has no
+// members. Children come before their parents.
 type counter struct {
 	used bool // something is counted
 }

@@ -84,8 +84,8 @@ func resultOf(o definition.Outcome) txn.Result {
 	return txn.ResultFailed
 }
 
-// document returns an answer as JSON: what is none becomes a text. JSON is UTF-8, so bytes of another charset are replaced;
-// kept as they came, nobody could read what shows them.
+// document returns an answer as JSON: what is none becomes a text. JSON is UTF-8, so bytes of another charset are
+// replaced; kept as they came, nobody could read what shows them.
 func document(answer string) string {
 	answer = strings.ToValidUTF8(answer, "\uFFFD")
 	if answer == "" || json.Valid([]byte(answer)) {

@@ -118,7 +118,8 @@ type schemaError struct {
 // Error implements error.
 func (e *schemaError) Error() string { return strings.TrimPrefix(e.path+": ", ": ") + e.text }
 
-// deepest words why a schema is none by what is wrong farthest inside: what is around it only says that a part is wrong.
+// deepest words why a schema is none by what is wrong farthest inside: what is around it only says that a part is
+// wrong.
 func deepest(err error) error {
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
