@@ -49,31 +49,41 @@ import javax.script.ScriptException;
 import javax.script.SimpleBindings;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.context.support.GenericApplicationContext;
 
 /**
- * The stories of saga/statelang/testdata/runs, told by Seata's own engine: the same calls, and the statuses that the
- * stories want. A story that ends otherwise in Java says so itself, and why, under "java"; one that Java's engine
- * cannot run at all says "without".
+ * The stories of saga/statelang/testdata/runs, and the machines drawn at random beside them, told by Seata's own engine:
+ * the same calls, and the statuses that they want. A story that ends otherwise in Java says so itself, and why, under
+ * "java"; one that Java's engine cannot run at all says "without".
  */
 public class StoriesTest {
     private static final Path RUNS = Path.of("../../saga/statelang/testdata/runs");
+    private static final Path DRAWN = Path.of("../../saga/statelang/testdata/seata.jsonl");
     private static final ObjectMapper JSON = new ObjectMapper()
             .configure(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS, true);
 
     private static Schema log;
 
-    static Stream<Path> stories() throws IOException {
+    static Stream<Arguments> stories() throws IOException {
+        List<Arguments> out = new ArrayList<>();
         try (Stream<Path> files = Files.list(RUNS)) {
-            return files.filter(f -> f.toString().endsWith(".json")).sorted().toList().stream();
+            for (Path file : files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
+                out.add(Arguments.of(file.getFileName().toString(), JSON.readTree(file.toFile())));
+            }
         }
+        for (String line : Files.readAllLines(DRAWN)) {
+            JsonNode story = JSON.readTree(line);
+            out.add(Arguments.of(story.path("shows").asText(), story));
+        }
+        assertTrue(out.size() > 290, "only " + out.size() + " stories");
+        return out.stream();
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("stories")
-    void endsAsTheStoryWants(Path file) throws Exception {
-        JsonNode story = JSON.readTree(file.toFile());
+    void endsAsTheStoryWants(String name, JsonNode story) throws Exception {
         JsonNode java = story.path("java");
         if (java.has("without")) {
             return;
@@ -88,7 +98,7 @@ public class StoriesTest {
                 calls.add(call.asText().replaceAll("^script.*", "script"));
             }
         }
-        assertAll(file.getFileName().toString(),
+        assertAll(name,
                 () -> assertEquals(wanted(java, want, "forward"), text(end.getStatus()), "forward"),
                 () -> assertEquals(wanted(java, want, "compensation"), text(end.getCompensationStatus()),
                         "compensation"),
