@@ -16,6 +16,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/limits"
 )
 
 // A draft is changed by whoever has seen it as it is: a PUT names in If-Match the ETag of what it replaces. An ETag has
@@ -58,7 +59,7 @@ var (
 
 var problemDraftLarge = Problem{
 	Status: http.StatusRequestEntityTooLarge, Code: string(orchestrator.CodeTooLarge),
-	Title: fmt.Sprintf("A draft is at most %d bytes long.", catalog.DraftBytesMax),
+	Title: fmt.Sprintf("A draft is at most %d bytes long.", limits.DraftBytesMax),
 }
 
 // draftRoutes are those of drafts.

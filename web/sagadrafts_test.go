@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/concord-tx/concord/orchestrator"
-	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/limits"
 )
 
@@ -79,7 +78,7 @@ func TestDraftsThatCannotBe(t *testing.T) {
 		"a space":       {"/drafts/a%20b", "x", 400, "argumentInvalid"},
 		"a long name":   {"/drafts/" + strings.Repeat("x", 129), "x", 400, "argumentInvalid"},
 		"too large":     {"/drafts/x", strings.Repeat("x", limits.DocumentBytesMax+1), 413, "requestTooLarge"},
-		"just too much": {"/drafts/x", strings.Repeat("x", catalog.DraftBytesMax+1), 413, "requestTooLarge"},
+		"just too much": {"/drafts/x", strings.Repeat("x", limits.DraftBytesMax+1), 413, "requestTooLarge"},
 		"a parameter":   {"/drafts/x?y=1", "x", 400, "argumentInvalid"},
 	} {
 		if status, got, _ := s.as(t, s.operator, "PUT", tt.path, tt.text); status != tt.status || got["code"] != tt.code {

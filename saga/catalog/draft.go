@@ -15,8 +15,11 @@ import (
 // draftKind is that of the documents that hold drafts: a line of JSON and then the text, as it was given.
 const draftKind = "saga-draft"
 
-// DraftBytesMax is the longest text of a draft: one document holds it, and who has changed it.
-const DraftBytesMax = orchestrator.DocumentBytesMax - 4096
+// A draft, with who has changed it, and a definition are one document of the store each, so these are not negative.
+const (
+	_ = uint(orchestrator.DocumentBytesMax - 4096 - limits.DraftBytesMax)
+	_ = uint(orchestrator.DocumentBytesMax - limits.DocumentBytesMax)
+)
 
 // Draft is a text that is worked on. Nothing runs it, so that it need not be sound, and not even be in any language.
 type Draft struct {
@@ -40,7 +43,7 @@ func (c *Catalog) PutDraft(ctx context.Context, name, text, by string, before ui
 	if problem := nameProblem(name); problem != "" {
 		return d, fmt.Errorf("%w: %s", ErrName, problem)
 	}
-	if len(text) > DraftBytesMax {
+	if len(text) > limits.DraftBytesMax {
 		return d, orchestrator.ErrTooLarge
 	}
 	head, err := json.Marshal(d)

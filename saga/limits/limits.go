@@ -8,6 +8,9 @@ const (
 	// DocumentBytesMax is the longest document. It is far above the largest saga that a person reads, and one document
 	// of the store and one request hold it. The API answers 413, requestTooLarge.
 	DocumentBytesMax = 1 << 20
+	// DraftBytesMax is the longest text of a draft: one document holds it, and who has changed it. The API answers 413,
+	// requestTooLarge.
+	DraftBytesMax = DocumentBytesMax - 4096
 	// StepsMax is how many steps a saga has. The lint and each look of the planner go through all of them.
 	StepsMax = 1000
 	// EdgesMax is how many predecessors a step has, and how many names are in `by` of an approval: with StepsMax it
