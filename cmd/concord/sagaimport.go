@@ -32,7 +32,7 @@ type imported struct {
 }
 
 func (a *app) sagaImport() *cobra.Command {
-	var bindings, note string
+	var bindings, note, save string
 	var publish bool
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
@@ -48,8 +48,12 @@ classes and methods, and Concord has to know where they are. The bindings are a 
 Machines that call each other are looked for in the files that are given, and with --publish also at the server. Then
 all are published, together with the bindings; "concord saga export" gives the machine back as it was, byte for byte.
 
+A machine is not sound if a path ends at which something cannot be undone; the shortest is shown. That it can end with
+status UN is a warning. With --counterexamples each of these paths is written into a file for "concord saga replay".
+
 The exit code is 0 if all machines are sound, 1 if one is not, 2 if a file cannot be read.`,
 		Example: `  concord saga import order.json
+  concord saga import order.json --counterexamples bad/
   concord saga import order.json stock.json --bindings bindings.yaml --publish`,
 		Args: atLeastOne("FILE"),
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -68,13 +72,28 @@ The exit code is 0 if all machines are sound, 1 if one is not, 2 if a file canno
 			if err := checkMachines(all, publish || bindings != "", 0, elsewhere); err != nil {
 				return usageError{err}
 			}
+			if save != "" {
+				if err := saveCounterexamples(save, reports(all), a.stderr); err != nil {
+					return usageError{err}
+				}
+			}
 			return a.showImported(cmd.Context(), all, publish, note)
 		},
 	}
 	cmd.Flags().StringVar(&bindings, "bindings", "", "file that says where the services are")
 	cmd.Flags().BoolVar(&publish, "publish", false, "publish the machines if all are sound")
 	cmd.Flags().StringVar(&note, "note", "", "what is new; it is kept with the version")
+	cmd.Flags().StringVar(&save, "counterexamples", "", counterexamplesUsage)
 	return cmd
+}
+
+// reports are what was found in each machine.
+func reports(all []*imported) []verified {
+	var out []verified
+	for _, m := range all {
+		out = append(out, m.verified)
+	}
+	return out
 }
 
 // readBindings reads the text of bindings, "" if no file is named.
@@ -107,7 +126,7 @@ func importAll(files []string, stdin io.Reader, bindings string) ([]*imported, e
 		if bindings != "" {
 			source.Bindings = bindings
 		}
-		all[i] = &imported{verified: verified{File: file, Findings: []definition.Finding{}}, source: source}
+		all[i] = &imported{verified: verified{File: file, Findings: []definition.Finding{}, machine: true}, source: source}
 	}
 	return all, nil
 }
@@ -160,7 +179,8 @@ func checkMachines(all []*imported, bind bool, states int, elsewhere machine.Res
 			m.Sound = found.Program != nil && !definition.Broken(m.Findings) && len(found.Report.Failures) == 0
 		}
 		if found.Report != nil {
-			m.Explored, m.failures = exploredOf(*found.Report), found.Report.Failures
+			m.Explored = exploredOf(*found.Report)
+			m.failures = slices.Concat(found.Report.Failures, found.Report.Unsure)
 		}
 	}
 	return nil

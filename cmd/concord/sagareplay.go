@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/concord-tx/concord/saga/explore"
+	"github.com/concord-tx/concord/saga/machine"
 	"github.com/concord-tx/concord/saga/simulate"
 )
 
@@ -40,8 +41,9 @@ func (a *app) sagaReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Let a counter-example happen again",
-		Long: `Replay a counter-example that concord saga verify --counterexamples has written: what has to happen for a saga
-to end badly. It shows step by step what happens, with the definition as it is now.
+		Long: `Replay a counter-example that concord saga verify or import has written with --counterexamples: what has to
+happen for a saga, or a state machine of Seata, to end badly. It shows step by step what happens, with the definition as
+it is now.
 
 The exit code is 1 if it ends badly again, 0 if it does not any more, 2 if a file cannot be read.`,
 		Example: `  concord saga verify order.yaml --counterexamples bad/
@@ -68,15 +70,11 @@ func (a *app) replay(file, output string) error {
 		drawFound(a.stderr, file, findings)
 		return usageError{errors.New("this is no counter-example; a test is for concord saga test")}
 	}
-	saga, err := loadFrom(file, c.Saga, c.Subs)
+	name, r, err := replayFrom(file, c)
 	if err != nil {
 		return usageError{err}
 	}
-	r, err := explore.Replay(saga.def, saga.subs, c.Failure)
-	if err != nil {
-		return usageError{err}
-	}
-	out := replayed{File: file, Saga: saga.def.Name, Step: c.Step, Text: c.Text, Again: r.Failure != nil}
+	out := replayed{File: file, Saga: name, Step: c.Step, Text: c.Text, Again: r.Failure != nil}
 	for _, e := range r.Timeline {
 		out.Timeline = append(out.Timeline, replayedEvent(e))
 	}
@@ -98,6 +96,53 @@ func (a *app) replay(file, output string) error {
 		return errAgain
 	}
 	return nil
+}
+
+// replayFrom replays a counter-example of what its file names: a saga, or a state machine of Seata.
+func replayFrom(file string, c *simulate.Counterexample) (name string, r explore.Replayed, err error) {
+	text, err := os.ReadFile(beside(file, c.Saga))
+	if err != nil {
+		return "", r, err
+	}
+	if machine.Recognise(text) {
+		return replayMachine(file, c)
+	}
+	saga, err := loadFrom(file, c.Saga, c.Subs)
+	if err != nil {
+		return "", r, err
+	}
+	r, err = explore.Replay(saga.def, saga.subs, c.Failure)
+	return saga.def.Name, r, err
+}
+
+// replayMachine replays a counter-example of a state machine of Seata.
+func replayMachine(file string, c *simulate.Counterexample) (name string, r explore.Replayed, err error) {
+	files := []string{beside(file, c.Saga)}
+	for _, sub := range c.Subs {
+		files = append(files, beside(file, sub))
+	}
+	all, err := importAll(files, strings.NewReader(""), "")
+	if err != nil {
+		return "", r, err
+	}
+	known := map[string]*machine.Definition{}
+	var top *machine.Definition
+	for i, m := range all {
+		d, err := machine.Parse(m.source)
+		if err != nil {
+			return "", r, fmt.Errorf("%s: %w", files[i], err)
+		}
+		if known[d.Machine.Name] = d; i == 0 {
+			top = d
+		}
+	}
+	r, err = machine.Replay(top, func(name string) (*machine.Definition, error) {
+		if d := known[name]; d != nil {
+			return d, nil
+		}
+		return noMachine(name)
+	}, c.Failure)
+	return top.Machine.Name, r, err
 }
 
 // aboutStep says what is wrong, and with what.
@@ -129,6 +174,9 @@ func (r *replayed) draw(w io.Writer, before []explore.Event) error {
 	return err
 }
 
+// counterexamplesUsage says what --counterexamples is.
+const counterexamplesUsage = "a directory for paths that end badly, for concord saga replay"
+
 // saveCounterexamples writes each failure into a file of its own.
 func saveCounterexamples(dir string, all []verified, complaints io.Writer) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -141,7 +189,7 @@ func saveCounterexamples(dir string, all []verified, complaints io.Writer) error
 			}
 			names := []string{v.File}
 			for _, other := range all {
-				if other.File != v.File && other.File != "-" {
+				if other.File != v.File && other.File != "-" && other.machine == v.machine {
 					names = append(names, other.File)
 				}
 			}

@@ -29,7 +29,8 @@ type verified struct {
 	// Explored is missing if the definition was too broken to be run.
 	Explored *explored `json:"explored,omitempty"`
 
-	failures []explore.Failure
+	failures []explore.Failure // what may be replayed
+	machine  bool              // it is a state machine of Seata
 }
 
 type explored struct {
@@ -37,7 +38,8 @@ type explored struct {
 	Paths      int       `json:"paths"`
 	Exhaustive bool      `json:"exhaustive"`
 	Failures   []failure `json:"failures"`
-	part       string    // that was looked at as a whole, "" if nobody knows
+	// Part says what was looked at as a whole, "" if all was.
+	Part string `json:"part,omitempty"`
 }
 
 type failure struct {
@@ -67,7 +69,7 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 			if output != "table" && output != "json" {
 				return usageError{fmt.Errorf("--output is table or json, not %q", output)}
 			}
-			all, err := verifyAll(files, cmd.InOrStdin(), states)
+			all, err := verifyAll(files, cmd.InOrStdin(), states, cmd.Flags().Changed("states-max"))
 			if err != nil {
 				return usageError{err}
 			}
@@ -96,7 +98,7 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "table", "how to show the result: table or json")
-	cmd.Flags().StringVar(&save, "counterexamples", "", "a directory for paths that end badly, for concord saga replay")
+	cmd.Flags().StringVar(&save, "counterexamples", "", counterexamplesUsage)
 	cmd.Flags().IntVar(&states, "states-max", 100_000, "how many states of one saga are looked at")
 	return cmd
 }
@@ -108,8 +110,9 @@ func (a *app) sagaSchema() *cobra.Command {
 	}
 }
 
-// verifyAll checks files, each of which may use the others as sub-sagas.
-func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) {
+// verifyAll checks files, each of which may use the others as sub-sagas. How many states are looked at of a machine of
+// Seata depends on its size, unless somebody has asked for so many.
+func verifyAll(files []string, stdin io.Reader, states int, asked bool) ([]verified, error) {
 	defs, parsed := map[string]*definition.Definition{}, make([]verified, len(files))
 	own, machines := make([]*definition.Definition, len(files)), []*imported(nil)
 	for i, file := range files {
@@ -118,7 +121,7 @@ func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) 
 			return nil, err
 		}
 		if machine.Recognise(text) {
-			parsed[i].File, parsed[i].Findings = file, []definition.Finding{}
+			parsed[i] = verified{File: file, Findings: []definition.Finding{}, machine: true}
 			machines = append(machines, &imported{verified: parsed[i], source: machine.ParseSource(text), at: i})
 			continue
 		}
@@ -133,7 +136,11 @@ func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) 
 		}
 		defs[def.Name] = def
 	}
-	if err := checkMachines(machines, false, 0, noMachine); err != nil {
+	statesOfMachines := 0
+	if asked {
+		statesOfMachines = states
+	}
+	if err := checkMachines(machines, false, statesOfMachines, noMachine); err != nil {
 		return nil, err
 	}
 	for _, m := range machines {
@@ -175,8 +182,8 @@ func exploredOf(r explore.Report) *explored {
 	e := &explored{
 		States: r.States, Paths: r.Paths, Exhaustive: r.Exhaustive, Failures: []failure{},
 	}
-	if r.Troubles > 0 {
-		e.part = r.Part()
+	if !r.Exhaustive {
+		e.Part = r.Part()
 	}
 	for _, f := range r.Failures {
 		out := failure{Step: f.Step, Text: f.Text}
@@ -216,9 +223,7 @@ func (v *verified) draw(w io.Writer) {
 	}
 	scope := "all of them"
 	if !v.Explored.Exhaustive {
-		if scope = "not all: the limit was reached"; v.Explored.part != "" {
-			scope += "; looked at are " + v.Explored.part
-		}
+		scope = "not all; looked at are " + v.Explored.Part
 	}
 	verdict := "sound"
 	if !v.Sound {

@@ -157,23 +157,25 @@ func modelOf(file, saga string, subs []string) (*simulate.Model, error) {
 
 // loadFrom reads the definitions that a file names. What is wrong with them is the error.
 func loadFrom(file, saga string, subs []string) (*loaded, error) {
-	from := func(name string) string {
-		if filepath.IsAbs(name) {
-			return name
-		}
-		return filepath.Join(filepath.Dir(file), filepath.FromSlash(name))
-	}
 	var complaints strings.Builder
 	l := &loader{stdin: strings.NewReader(""), complaints: &complaints}
 	others := make([]string, len(subs))
 	for i, name := range subs {
-		others[i] = from(name)
+		others[i] = beside(file, name)
 	}
-	out, err := l.load(from(saga), others)
+	out, err := l.load(beside(file, saga), others)
 	if complaints.Len() > 0 && err != nil {
 		err = errors.New(strings.TrimSuffix(complaints.String(), "\n"))
 	}
 	return out, err
+}
+
+// beside is where a file is that another one names.
+func beside(file, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(file), filepath.FromSlash(name))
 }
 
 // draw writes what came of a test.

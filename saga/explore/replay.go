@@ -40,11 +40,14 @@ func Again(of Subject, f Failure) Replayed {
 			r.Failure = &found
 			break
 		}
+		if later > 0 && x.script.missed() {
+			break // there were no more moments
+		}
 		same := r.Failure != nil && r.Failure.Step == f.Step && r.Failure.Text == f.Text
 		if later == 0 || same || out.Failure == nil && r.Failure != nil {
 			out = r
 		}
-		if same || x.script.moments[deadlinePasses] <= later && x.script.moments[personCancels] <= later {
+		if same || len(x.script.moments) == 0 {
 			break
 		}
 	}
@@ -84,6 +87,16 @@ func (s *script) choice(of Subject, what string, n int) int {
 		texts[took] = of.Word(what, took, n)
 	}
 	return s.way("", texts)
+}
+
+// missed reports whether something did not come from outside that came before.
+func (s *script) missed() bool {
+	for i, e := range s.events {
+		if !s.used[i] && e.Step == "" && (e.Text == deadlinePasses || e.Text == personCancels) {
+			return true
+		}
+	}
+	return false
 }
 
 // comes is 1 if something comes from outside now: it has as many answers before it as there were.

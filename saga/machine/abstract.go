@@ -71,8 +71,8 @@ func (f *frame) retries(s *statelang.State) []statelang.Retry {
 	return out
 }
 
-// returns lists what the service of a state can return there: the statuses of its rules, what is well first, and noMatch
-// if it can be that none of them is true.
+// returns lists what the service of a state can return there: the statuses of its rules, what is well first, and
+// noMatch if it can be that none of them is true.
 func returns(s *statelang.State) []string {
 	if len(s.Status) == 0 || s.Async {
 		return []string{"SU"}

@@ -12,8 +12,8 @@ import (
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
-// statesMax is how many states of runs are looked at of a machine of one state. It is less the larger a machine is, since
-// each look at a run goes through the whole of it; but enough to come to an end.
+// statesMax is how many states of runs are looked at of a machine of one state. It is less the larger a machine is,
+// since each look at a run goes through the whole of it; but enough to come to an end.
 const (
 	statesMax = 1_200_000
 	statesMin = 2 // for each state of the machine
@@ -34,8 +34,15 @@ func Explore(p *Program, o explore.Options) explore.Report {
 	return explore.Explore(&subject{p}, o)
 }
 
-// Replay lets a path happen again that Explore has found.
-func Replay(p *Program, f explore.Failure) explore.Replayed { return explore.Again(&subject{p}, f) }
+// Replay lets a path happen again that Explore has found, perhaps to a machine that was mended meanwhile. Where its
+// services are does not matter. The error is that of [Compile].
+func Replay(d *Definition, subs Resolve, f explore.Failure) (explore.Replayed, error) {
+	p, err := compileAnyway(d, subs)
+	if err != nil {
+		return explore.Replayed{}, err
+	}
+	return explore.Again(&subject{p}, f), nil
+}
 
 // size is how many states a machine has, with those that it calls.
 func (p *Program) size() int {
@@ -172,8 +179,8 @@ func (p *Program) judgeEnd(g *txn.Global) explore.Verdict {
 	return v
 }
 
-// left finds what a rollback has not undone and should have. Of the calls of an instance one is undone, for all of them;
-// which one, is fixed at the decision.
+// left finds what a rollback has not undone and should have. Of the calls of an instance one is undone, for all of
+// them; which one, is fixed at the decision.
 func (p *Program) left(g *txn.Global) explore.Verdict {
 	undone := map[string]bool{}
 	for _, b := range g.Branches {

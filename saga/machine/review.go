@@ -67,22 +67,33 @@ func Check(source Source, subs Resolve, o explore.Options) Review {
 		definition.Sort(r.Findings)
 		return r
 	}
-	if r.Bound {
-		r.explore(d, subs, o)
-	} else {
-		r.explore(d.bound(), subs, o)
-	}
+	r.explore(d, subs, o)
 	definition.Sort(r.Findings)
 	return r
 }
 
-// bound is a definition all of whose services are bound, somewhere: what can happen does not depend on where they are.
+// compileAnyway compiles a machine whose services, and those of the machines that it calls, are somewhere: what can
+// happen does not depend on where.
+func compileAnyway(d *Definition, subs Resolve) (*Program, error) {
+	return Compile(d.bound(), subs.bound)
+}
+
+// bound finds machines all of whose services are bound.
+func (r Resolve) bound(name string) (*Definition, error) {
+	d, err := r(name)
+	if err != nil {
+		return nil, err
+	}
+	return d.bound(), nil
+}
+
+// bound is a definition all of whose services are bound.
 func (d *Definition) bound() *Definition {
 	out := *d
-	nowhere := &Binding{Worker: "unbound"}
-	out.Bindings = &Bindings{Services: map[string]*Binding{}, Default: nowhere}
+	somewhere := &Binding{Worker: "unbound"}
+	out.Bindings = &Bindings{Services: map[string]*Binding{}, Default: somewhere}
 	for _, s := range d.Services() {
-		out.Bindings.Services[s.Name] = nowhere
+		out.Bindings.Services[s.Name] = somewhere
 	}
 	return &out
 }
@@ -94,10 +105,19 @@ func (r *Review) explore(d *Definition, subs Resolve, o explore.Options) {
 			return
 		}
 	}
-	p, err := Compile(d, subs)
+	p, err := compileAnyway(d, subs)
 	if err != nil {
-		r.Findings = append(r.Findings, unready(d, subs, err))
+		r.Findings = append(r.Findings, unready(d.bound(), subs.bound, err))
 		return
+	}
+	if r.Bound {
+		if bound, err := Compile(d, subs); err == nil {
+			p = bound
+		} else {
+			f := unready(d, subs, err)
+			f.Rule, f.Advice = RuleUnbound, "bind it here, or where the machine that is called is published"
+			r.Findings, r.Bound = append(r.Findings, f), false
+		}
 	}
 	report := Explore(p, o)
 	r.Program, r.Report = p, &report
