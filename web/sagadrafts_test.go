@@ -88,6 +88,10 @@ func TestDraftsThatCannotBe(t *testing.T) {
 	if _, got, _ := s.as(t, s.viewer, "GET", "/drafts", ""); len(got["items"].([]any)) > 0 {
 		t.Error(got)
 	}
+	longest := "/drafts/" + strings.Repeat("x", limits.PublishedNameBytesMax)
+	if status, got, _ := s.as(t, s.operator, "PUT", longest, strings.Repeat("\n", limits.DraftBytesMax)); status != 201 {
+		t.Errorf("as much as there may be: %d %v", status, got["code"])
+	}
 }
 
 func TestDraftsAreListed(t *testing.T) {
