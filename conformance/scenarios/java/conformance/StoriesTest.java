@@ -54,9 +54,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.context.support.GenericApplicationContext;
 
 /**
- * The stories of saga/statelang/testdata/runs, and the machines drawn at random beside them, told by Seata's own engine:
- * the same calls, and the statuses that they want. A story that ends otherwise in Java says so itself, and why, under
- * "java"; one that Java's engine cannot run at all says "without".
+ * The stories of saga/statelang/testdata/runs, and the machines drawn at random beside them, told by Seata's own
+ * engine: the same calls, and the statuses that they want. A story that ends otherwise in Java says so itself, and why,
+ * under "java"; one that Java's engine cannot run at all says "without".
  */
 public class StoriesTest {
     private static final Path RUNS = Path.of("../../saga/statelang/testdata/runs");
