@@ -212,7 +212,10 @@ func (r *request) send(v map[string]any, timeout time.Duration, retry *definitio
 
 // unsendable reports whether a character cannot be in the header of a call or message.
 func (r *request) unsendable(c rune) bool {
-	return c != '\t' && unicode.IsControl(c) || r.url != nil && c > unicode.MaxASCII
+	if r.url == nil {
+		return unicode.IsControl(c)
+	}
+	return c != '\t' && unicode.IsControl(c) || c > unicode.MaxASCII
 }
 
 // fits says that something is too long.

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/limits"
@@ -35,23 +37,33 @@ func (c *checker) sent(i int, call *definition.Call, m *definition.Message, w *d
 	at := func(keys ...string) string { return stepPath(i, append(slices.Clone(below), keys...)...) }
 	if call != nil {
 		c.large(call.Body, at("call", "body"))
-		c.headerBytes(call.Headers, at("call", "headers"))
+		c.headerValues(call.Headers, at("call", "headers"), func(r rune) bool {
+			return unicode.IsControl(r) && r != '\t' || r > unicode.MaxASCII
+		})
 	}
 	if m != nil {
 		c.large(m.Data, at("message", "data"))
-		c.headerBytes(m.Headers, at("message", "headers"))
+		c.headerValues(m.Headers, at("message", "headers"), unicode.IsControl)
 	}
 	if w != nil {
 		c.large(w.Input, at("worker", "input"))
 	}
 }
 
-// headerBytes bounds what the headers hold together.
-func (c *checker) headerBytes(all map[string]definition.Value, path string) {
+// headerValues bounds what the headers hold together, and finds characters that none of them can have.
+func (c *checker) headerValues(all map[string]definition.Value, path string, never func(rune) bool) {
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		v := all[name]
 		size += len(name) + written(&v)
+		text, _ := v.Literal.(string)
+		for _, part := range v.Parts {
+			text += part.Text
+		}
+		if strings.ContainsFunc(text, never) {
+			c.find(definition.RuleBadValue, path+"/"+name, "write what can be sent, such as base64",
+				"this has characters that no header can have")
+		}
 	}
 	if size > limits.HeaderBytesMax {
 		c.find(definition.RuleLimit, path, "send large data in the body",
