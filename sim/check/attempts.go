@@ -93,17 +93,28 @@ func disciplined(x *Index, s *Story, fail func(string, ...any)) {
 
 // before returns the attempts that the one at i may follow, the newest first: the last one with a smaller number, and
 // those of the same number by the same coordinator, which may take the end of one for that of another. Of several
-// coordinators each may have made one, and not know yet that the numbers have begun anew.
+// coordinators each may have made one, and not know yet that the numbers have begun anew; if a person had it tried again
+// since then, that counts only as long as its answer is awaited.
 func (c *course) before(i int) (out []*Attempt) {
 	several, number := c.x.several(), c.attempts[i].Command.Attempt
 	for _, a := range slices.Backward(c.attempts[:i]) {
-		switch n := a.Command.Attempt; {
+		n := a.Command.Attempt
+		switch {
 		case n >= number:
+			continue
 		case len(out) == 0, several && n > out[0].Command.Attempt:
 			out = append(out, a)
-		case c.retried(a, out[0]), !several && n < out[0].Command.Attempt:
-			return c.wanted(i, out)
-		case n == out[0].Command.Attempt && (several || a.By == out[0].By):
+			continue
+		}
+		again, same := c.retried(a, out[0]), n == out[0].Command.Attempt
+		switch {
+		case several:
+			if same && (!again || a.Command.Until >= out[0].Now) {
+				out = append(out, a)
+			}
+		case again || n < out[0].Command.Attempt:
+			return out
+		case same && a.By == out[0].By:
 			out = append(out, a)
 		}
 	}
