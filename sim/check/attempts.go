@@ -93,8 +93,8 @@ func disciplined(x *Index, s *Story, fail func(string, ...any)) {
 
 // before returns the attempts that the one at i may follow, the newest first: the last one with a smaller number, and
 // those of the same number by the same coordinator, which may take the end of one for that of another. Of several
-// coordinators each may have made one, and not know yet that the numbers have begun anew; if a person had it tried again
-// since then, that counts only as long as its answer is awaited.
+// coordinators each may have made one, and not know yet that the numbers have begun anew; if a person had it tried
+// again since then, that counts only as long as its answer is awaited.
 func (c *course) before(i int) (out []*Attempt) {
 	several, number := c.x.several(), c.attempts[i].Command.Attempt
 	for _, a := range slices.Backward(c.attempts[:i]) {

@@ -356,6 +356,58 @@ func TestWhoKnowsOfAnEndGoesByIt(t *testing.T) {
 	}
 }
 
+// TestNodesOfAClusterGoByTheirOwn: node 1 makes the third attempt as soon as nobody would answer its own first one any
+// more; node 2 has made the second one meanwhile, and failed just then.
+func TestNodesOfAClusterGoByTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, way := range []struct {
+		name string
+		good bool
+		know func(r *run)
+	}{
+		{"it has read that", false, func(r *run) { r.Attempts[0].By = 3 }},
+		{"it may not have read that", true, func(*run) {}},
+		{"it wanted to make the second", true, func(r *run) {
+			r.Attempts[0].By = 3
+			r.Writes[0].Global.Branches[0].Attempts = 2
+		}},
+		{"another wanted to make the second", false, func(r *run) {
+			r.Attempts[0].By = 3
+			r.Writes[0].Global.Branches[0].Attempts, r.Writes[0].Epoch = 2, 3
+		}},
+		{"there is no other node", false, func(r *run) { r.End.Cluster = false }},
+	} {
+		r := &run{state: map[int64]*txn.Global{}}
+		r.End.Pace, r.End.Cluster = pace(), true
+		r.ask(1, 1000)
+		r.keep(txn.Branch{Attempts: 1})
+		r.ask(2, 4900).By = 2
+		r.hear(2, 4950, txn.ResultFailed).Epoch = 2
+		r.ask(3, 5000)
+		way.know(r)
+		if found := of("I24", r); (len(found) == 0) != way.good {
+			t.Errorf("%s: %v", way.name, found)
+		}
+	}
+}
+
+// TestNodesOfAClusterMayNotKnowOfAPerson: the second attempt follows that first one which is still awaited, though a
+// person had it tried again since then, but not one that is long over.
+func TestNodesOfAClusterMayNotKnowOfAPerson(t *testing.T) {
+	t.Parallel()
+	for awaited, good := range map[txn.Millis]bool{4000: true, 3999: false} {
+		r := &run{state: map[int64]*txn.Global{}}
+		r.End.Pace, r.End.Cluster = pace(), true
+		r.ask(1, 0).Command.Until = awaited
+		r.retry(0, OK)
+		r.ask(1, 4000).By = 2
+		r.ask(2, 4150)
+		if found := of("I24", r); (len(found) == 0) != good {
+			t.Errorf("awaited until %d: %v", awaited, found)
+		}
+	}
+}
+
 // TestWhoMayMakeAnAttemptAgain: the same number twice, and what makes that right.
 func TestWhoMayMakeAnAttemptAgain(t *testing.T) {
 	t.Parallel()
