@@ -191,8 +191,8 @@ steps:
   - {id: sure, signal: {name: sure}}
 `
 
-// TestAPageOfRunsIsJudgedOneByOne: what is safe is moved, what needs a mapping waits for one, and what must stay goes on
-// to its end by its own version.
+// TestAPageOfRunsIsJudgedOneByOne: what is safe is moved, what needs a mapping waits for one, and what must stay goes
+// on to its end by its own version.
 func TestAPageOfRunsIsJudgedOneByOne(t *testing.T) {
 	t.Parallel()
 	r := withRuns(t, nil)
