@@ -42,7 +42,7 @@ type bench struct {
 }
 
 // seedsMax is with how many seeds each mutant is run.
-const seedsMax = 6
+const seedsMax = 5
 
 // benchOf runs a sound definition with data until there are enough runs that differ.
 func benchOf(t *testing.T, all, forced library, v *voices, name string) *bench {
@@ -137,7 +137,7 @@ func (x *trial) try(t *testing.T, name string, mutant []byte) (became harm, lint
 		key := name + string(forced[name].Canonical())
 		told, known := x.told[key]
 		if !known {
-			report, harmful := x.agreed.compare(t, spoiled, forced, name, x.benches[name].forced, x.r, 5)
+			report, harmful := x.agreed.compare(t, spoiled, forced, name, x.benches[name].forced, x.r, 4)
 			told = explored{len(report.Failures) > 0, harmful}
 			x.told[key] = told
 		}
@@ -229,7 +229,7 @@ func TestExplorationAndEngineAgreeOnMutants(t *testing.T) {
 	}
 	x.log(t)
 	x.agreed.share(t, 95)
-	if a := x.agreed; a.definitions < 200 || a.unsound < 100 || a.replayed < 120 || a.harmful < 60 {
+	if a := x.agreed; a.definitions < 200 || a.unsound < 100 || a.replayed < 120 || a.harmful < 40 {
 		t.Error("there is too little to agree on")
 	}
 	if n := x.tally.all[ends]; n < 100 || x.tally.found[ends]*100 < 95*n {
