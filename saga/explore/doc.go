@@ -15,8 +15,8 @@
 // # Two languages
 //
 // What is looked at is a [Subject]: our own language is one, and saga/machine makes one of a state machine of Seata.
-// Each says which answers there are, and what a good end is. Whatever comes from outside, crashes, and what is delivered
-// twice or late, is the same for both. Cycles that can be gone through for ever are left after some rounds.
+// Each says which answers there are, and what a good end is. Whatever comes from outside, crashes, and what is
+// delivered twice or late, is the same for both. Cycles that can be gone through for ever are left after some rounds.
 //
 // # What is not
 //

@@ -114,7 +114,8 @@ func TestAPersonCancelsWhatWaitsForOne(t *testing.T) {
 	cancel := explore.Event{Text: "a person cancels it"}
 	again, err := Replay(load(t, []byte(order)), nil, explore.Failure{Timeline: []explore.Event{broken, cancel}})
 	want := "Take: returns, and is no match; " +
-		"it waits for a person: status UN: state Take: no status: NoMatchedStatus: Take; a person cancels it; decided: rollback, operator; Take: compensated"
+		"it waits for a person: status UN: state Take: no status: NoMatchedStatus: Take; " +
+		"a person cancels it; decided: rollback, operator; Take: compensated"
 	if diff := cmp.Diff(want, lines(again.Timeline)); diff != "" || err != nil || again.Failure != nil {
 		t.Errorf("%v %+v %s", err, again.Failure, diff)
 	}
