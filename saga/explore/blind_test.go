@@ -94,7 +94,8 @@ func blind() []mutation {
 // every is how many mutants are made for one that is tried: some sorts hit every step, and are mostly harmless.
 func (m mutation) every() int {
 	switch m.name {
-	case "one attempt", "a step left out", "at once", "neighbours swapped", "a refusal caught by the next", "without after":
+	case "one attempt", "a step left out", "at once", "neighbours swapped", "a refusal caught by the next",
+		"without after":
 		return 8
 	case "behind the first", "a refusal passed over", "a compensation that is never done", "always refused":
 		return 3
