@@ -376,6 +376,10 @@ func TestNodesOfAClusterGoByTheirOwn(t *testing.T) {
 			r.Writes[0].Global.Branches[0].Attempts, r.Writes[0].Epoch = 2, 3
 		}},
 		{"there is no other node", false, func(r *run) { r.End.Cluster = false }},
+		{"it wanted to make the second, and there is no other", false, func(r *run) {
+			r.End.Cluster = false
+			r.Writes[0].Global.Branches[0].Attempts = 2
+		}},
 	} {
 		r := &run{state: map[int64]*txn.Global{}}
 		r.End.Pace, r.End.Cluster = pace(), true
@@ -404,6 +408,43 @@ func TestNodesOfAClusterMayNotKnowOfAPerson(t *testing.T) {
 		r.ask(2, 4150)
 		if found := of("I24", r); (len(found) == 0) != good {
 			t.Errorf("awaited until %d: %v", awaited, found)
+		}
+	}
+}
+
+// TestWhichAttemptIsFollowed: the second one, or the tenth, is made when the answer to the oldest is awaited no more, but
+// that to the newest still is.
+func TestWhichAttemptIsFollowed(t *testing.T) {
+	t.Parallel()
+	for _, way := range []struct {
+		name          string
+		good, cluster bool
+		first, number uint32
+		by            int // who makes the first one
+		last          int // who makes the one before the last
+		between       func(r *run)
+	}{
+		{"the same again", true, false, 1, 2, 1, 1, func(*run) {}},
+		{"the same again, after a crash", false, false, 1, 2, 1, 2, func(*run) {}},
+		{"the same again, by a person", false, false, 1, 2, 1, 1, func(r *run) { r.retry(0, OK) }},
+		{"another node has begun anew", true, true, 9, 10, 1, 2, func(r *run) { r.retry(0, OK) }},
+		{"it wanted to make the first", true, true, 3, 2, 1, 2, func(r *run) { r.keep(txn.Branch{Attempts: 1}) }},
+		{"it knows of the first, and there is no other", false, false, 3, 2, 3, 2, func(r *run) {
+			r.keep(txn.Branch{Attempts: 1}).Epoch = 3
+		}},
+		{"it did not want to make the first", false, true, 3, 2, 1, 2, func(r *run) { r.keep(txn.Branch{}) }},
+	} {
+		r := &run{state: map[int64]*txn.Global{}}
+		r.End.Pace, r.End.Cluster = pace(), way.cluster
+		r.ask(way.first, 0).By = way.by
+		way.between(r)
+		r.ask(1, 3000).By = way.last
+		r.ask(way.number, 4000).By = max(way.last, way.by)
+		if way.cluster {
+			r.Attempts[2].By = 1
+		}
+		if found := of("I24", r); (len(found) == 0) != way.good {
+			t.Errorf("%s: %v", way.name, found)
 		}
 	}
 }
