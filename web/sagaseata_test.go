@@ -344,8 +344,8 @@ func TestTriesOfAMachineAreShown(t *testing.T) {
 	}
 	v = r.ended(t, href, "Committed")
 	last := v.Timeline[len(v.Timeline)-4:]
-	if last[0].Event != "retryRequested" || last[0].Actor != "kim" || last[0].Text != "resume" || last[1].Step != "Pay#3" ||
-		last[1].Event != "stepDone" || last[1].Attempt != 2 {
+	if last[0].Event != "retryRequested" || last[0].Actor != "kim" || last[0].Text != "resume" ||
+		last[1].Step != "Pay#3" || last[1].Event != "stepDone" || last[1].Attempt != 2 {
 		t.Errorf("%+v", last)
 	}
 	if got := r.p.asked("POST /bank/pay"); got != 4 {
