@@ -412,8 +412,8 @@ func TestNodesOfAClusterMayNotKnowOfAPerson(t *testing.T) {
 	}
 }
 
-// TestWhichAttemptIsFollowed: the second one, or the tenth, is made when the answer to the oldest is awaited no more, but
-// that to the newest still is.
+// TestWhichAttemptIsFollowed: the second one, or the tenth, is made when the answer to the oldest is awaited no more,
+// but that to the newest still is.
 func TestWhichAttemptIsFollowed(t *testing.T) {
 	t.Parallel()
 	for _, way := range []struct {
@@ -432,6 +432,11 @@ func TestWhichAttemptIsFollowed(t *testing.T) {
 		{"it knows of the first, and there is no other", false, false, 3, 2, 3, 2, func(r *run) {
 			r.keep(txn.Branch{Attempts: 1}).Epoch = 3
 		}},
+		{"nobody made the second", true, true, 4, 3, 1, 2, func(*run) {}},
+		{"nobody made the second, but it is stored", false, true, 4, 3, 1, 2, func(r *run) {
+			r.keep(txn.Branch{Attempts: 2}).Epoch = 2
+		}},
+		{"nobody made the second, and there is no other", false, false, 4, 3, 3, 2, func(*run) {}},
 		{"it did not want to make the first", false, true, 3, 2, 1, 2, func(r *run) { r.keep(txn.Branch{}) }},
 	} {
 		r := &run{state: map[int64]*txn.Global{}}
