@@ -32,6 +32,8 @@ type outcome struct {
 	answer, headers string
 	// unbegun is true if nothing was even tried.
 	unbegun bool
+	// resent is true if the request had gone to a connection that ended without an answer.
+	resent bool
 }
 
 // health is what the end of an attempt says about its target.

@@ -115,6 +115,7 @@ func (t *Transport) httpExchange(ctx context.Context, w *worker, c *call, trace 
 		return o
 	}
 	o, _ := t.ask(w, c, cn, deadline)
+	o.resent = stale
 	return o
 }
 

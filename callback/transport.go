@@ -221,7 +221,7 @@ func fullWait() time.Duration { return 2*queueWait + spread(4*queueWait) }
 func (t *Transport) report(c *call, o outcome, traced func(txn.Reply)) {
 	r := txn.Reply{
 		BranchID: c.cmd.BranchID, Op: c.cmd.Op, Attempt: c.cmd.Attempt, Result: o.result, Text: o.text, After: o.after,
-		Code: uint16(o.code), Answer: o.answer, Headers: o.headers,
+		Code: uint16(o.code), Answer: o.answer, Headers: o.headers, Resent: o.resent,
 	}
 	if traced != nil {
 		traced(r)

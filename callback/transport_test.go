@@ -243,8 +243,8 @@ func TestAConnectionThatWasClosedWhileIdleIsReplaced(t *testing.T) {
 	})
 	f := setup(t, nil)
 	cmd := command(url)
-	for range 2 {
-		if r := f.ask(t, cmd); r.Result != txn.ResultDone {
+	for _, resent := range []bool{false, true} {
+		if r := f.ask(t, cmd); r.Result != txn.ResultDone || r.Resent != resent {
 			t.Fatalf("%+v", r)
 		}
 	}

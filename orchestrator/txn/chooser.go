@@ -62,6 +62,9 @@ func (d *draft) stepUnknown(i int, v Verdict, code uint16, text string, now Mill
 	if text = clip(text, failureBytesMax); text == "" {
 		text = v.Result.String()
 	}
+	if v.Why != "" {
+		text += "; " + v.Why
+	}
 	d.giveUp(i, text, now)
 	b := d.branch(i)
 	s := *b.Step

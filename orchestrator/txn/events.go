@@ -71,6 +71,9 @@ type Reply struct {
 	// Headers came with the answer to a message, as a JSON object, "" if there are none. Via is where it came, the topic
 	// or [ViaAPI]; "" is the end of an attempt that a transport tells.
 	Headers, Via string
+	// Resent says that what was answered had been sent before in this attempt, on a connection that ended without an
+	// answer: the first may have arrived.
+	Resent bool
 }
 
 // ViaAPI is where an answer came that was given to the API and not to a topic.

@@ -112,6 +112,8 @@ type Verdict struct {
 	Headers string
 	// GiveUp has a step that failed not be tried any more: nobody knows whether it has run.
 	GiveUp bool
+	// Why is noted of that, behind what the participant said, "" if nothing.
+	Why string
 }
 
 // Step reports whether such branches are steps of a saga that Concord runs.

@@ -48,6 +48,26 @@ type world struct {
 // digit are an HTTP status and a body.
 func run(t *testing.T, text, input string, answers map[string]string, subs ...string) *world {
 	t.Helper()
+	return start(t, text, input, func(what, _ string) txn.Reply {
+		text := answers[what]
+		var r txn.Reply
+		switch n, err := fmt.Sscanf(text, "%d", &r.Code); {
+		case text == "lost":
+			r.Result = txn.ResultNoAnswer
+		case n == 1 && err == nil:
+			r.Result, r.Answer = txn.ResultFailed, strings.TrimSpace(text[3:])
+		default:
+			r.Result, r.Answer = txn.ResultDone, text
+		}
+		return r
+	}, subs...)
+}
+
+// start starts a saga whose participants answer as they are told.
+func start(
+	t *testing.T, text, input string, answer func(what, data string) txn.Reply, subs ...string,
+) *world {
+	t.Helper()
 	resolve := func(name string, _ int) (*definition.Definition, error) {
 		for _, s := range subs {
 			if def := parseText(t, s); def.Name == name {
@@ -61,22 +81,11 @@ func run(t *testing.T, text, input string, answers map[string]string, subs ...st
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, rules: txn.DefaultRules(), now: 1_700_000_000_000, kinds: map[string]txn.Kind{}}
+	w := &world{
+		t: t, rules: txn.DefaultRules(), now: 1_700_000_000_000, kinds: map[string]txn.Kind{}, answer: answer,
+	}
 	w.rules.Planners = &one{p}
 	w.rules.Retry.Attempts = 3
-	w.answer = func(what, _ string) txn.Reply {
-		text := answers[what]
-		var r txn.Reply
-		switch n, err := fmt.Sscanf(text, "%d", &r.Code); {
-		case text == "lost":
-			r.Result = txn.ResultNoAnswer
-		case n == 1 && err == nil:
-			r.Result, r.Answer = txn.ResultFailed, strings.TrimSpace(text[3:])
-		default:
-			r.Result, r.Answer = txn.ResultDone, text
-		}
-		return r
-	}
 	deadline := def.Deadline
 	if deadline == 0 {
 		deadline = time.Hour
