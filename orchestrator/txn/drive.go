@@ -59,6 +59,7 @@ func (g *Global) planned(before Millis) bool {
 // the other, in order of registration for a commit and in reverse for a rollback, as Seata's clients are used to; one
 // that has failed no longer holds up the rest.
 func (r Rules) drive(d *draft, now Millis) {
+	r.overdue(d, now) // whatever woke it: what is published anew is told so, or its report would be awaited as an answer
 	n := len(d.Branches)
 	gate := gate{undo: -1}
 	if d.Saga != nil {
@@ -280,6 +281,9 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	}
 	if !g.CommitsDetached() && d.awaitsTopics() {
 		write = WriteDurable // whoever waits for the commit is told now, so it must not be forgotten
+	}
+	if r.overdue(d, now) && write == WriteMemory {
+		write = WriteLazy // it may be stuck now
 	}
 	r.drive(d, now)
 	if d.Stuck == StuckRefused && g.Stuck != StuckRefused {
