@@ -374,7 +374,8 @@ func (c *course) forgot(a, b *Attempt) bool {
 	}
 	over := b.Now >= a.Command.Until
 	for _, r := range c.ends[a.Command.Attempt] {
-		over = over || r.Result == txn.ResultDone && r.Seq > a.Seq && r.Seq < b.Seq
+		done := r.Result == txn.ResultDone || r.Result == txn.ResultPublished && a.Command.Ack == txn.AckBroker
+		over = over || done && r.Seq > a.Seq && r.Seq < b.Seq
 	}
 	return over && c.seen(c.x.Reads, a.By, a.Seq, b.Seq)
 }

@@ -125,6 +125,12 @@ func TestWhoMayMakeAnAttemptAgain(t *testing.T) {
 		{"a change of another was refused", false, func(r *run) { r.Refusals = []Sight{{r.next(), 1, saga}} }, nil},
 		{"it was read", false, read, nil},
 		{"it was read, and is done", true, func(r *run) { r.hear(1, 1100, txn.ResultDone); read(r) }, nil},
+		{"it was read, and is out", false, func(r *run) { r.hear(1, 1100, txn.ResultPublished); read(r) }, nil},
+		{"it was read, and is out, which is all", true, func(r *run) {
+			r.Attempts[0].Command.Ack = txn.AckBroker
+			r.hear(1, 1100, txn.ResultPublished)
+			read(r)
+		}, nil},
 		{"it is done", false, func(r *run) { r.hear(1, 1100, txn.ResultDone) }, nil},
 		{"it was read, and has failed", false, func(r *run) { r.hear(1, 1100, txn.ResultFailed); read(r) }, nil},
 		{"it was read, and is awaited no more", true, read, func(a *Attempt) { a.Now = 5000 }},
