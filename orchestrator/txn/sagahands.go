@@ -5,8 +5,8 @@ package txn
 // Approval reports whether the branch waits for a person, who is asked what is in its data, and not for a signal.
 func (b *Branch) Approval() bool { return b.Kind == StepSignal && b.Data != "" }
 
-// failed reports whether a saga cannot go on for this step, so that it can be tried again. For a [Chooser] it may be one
-// that is done: the machine goes on from a loop with whatever its instances have answered, and may break off by it.
+// failed reports whether a saga cannot go on for this step, so that it can be tried again. For a [Chooser] it may be
+// one that is done: the machine goes on from a loop with whatever its instances have answered, and may break off by it.
 func (r Rules) failed(g *Global, b *Branch) bool {
 	switch {
 	case b.Step == nil:

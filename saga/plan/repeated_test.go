@@ -17,12 +17,13 @@ steps:
     compensate: {call: {url: http://hotel/undo}}
 `
 
-// TestARepetitionThatIsRefusedIsUndone: a 409 to a repetition may say that what was asked for is there already. So it is
-// undone, unless the definition or the participant itself says that nothing was done.
+// TestARepetitionThatIsRefusedIsUndone: a 409 to a repetition may say that what was asked for is there already. So it
+// is undone, unless the definition or the participant itself says that nothing was done.
 func TestARepetitionThatIsRefusedIsUndone(t *testing.T) {
 	t.Parallel()
 	const ask, undo = "forward hotel http://hotel", "rollback hotel http://hotel/undo"
-	lost, refused := txn.Reply{Result: txn.ResultNoAnswer}, txn.Reply{Result: txn.ResultFailed, Code: 409, Text: "409 exists"}
+	lost := txn.Reply{Result: txn.ResultNoAnswer}
+	refused := txn.Reply{Result: txn.ResultFailed, Code: 409, Text: "409 exists"}
 	said := txn.Reply{Result: txn.ResultRefused, Text: "409 exists"}
 	resent := refused
 	resent.Resent = true
