@@ -130,12 +130,14 @@ func answered(r txn.Reply) (answer string, e *thrown) {
 	return "", &thrown{Exception: classRefused, Message: r.Text, Supers: []string{"java.lang.RuntimeException"}}
 }
 
-// document returns an answer as JSON: what is none becomes a text.
+// document returns an answer as JSON: what is none becomes a text. JSON is UTF-8, so bytes of another charset are
+// replaced; kept as they came, nobody could read what shows them.
 func document(answer string) string {
+	answer = strings.ToValidUTF8(answer, "\uFFFD")
 	if answer == "" || json.Valid([]byte(answer)) {
 		return answer
 	}
-	text, err := json.Marshal(strings.ToValidUTF8(answer, "\uFFFD"))
+	text, err := json.Marshal(answer)
 	if err != nil {
 		return ""
 	}

@@ -209,3 +209,16 @@ func FuzzSource(f *testing.F) {
 		}
 	})
 }
+
+// TestAnswersOfOtherCharsetsAreKeptAsUTF8: JSON is UTF-8, and what shows an answer has to be JSON.
+func TestAnswersOfOtherCharsetsAreKeptAsUTF8(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]string{
+		"caf\xe9": `"caf` + "\uFFFD" + `"`, "\"caf\xe9\"": `"caf` + "\uFFFD" + `"`, "{\"a\":\"\xff\"}": `{"a":"` + "\uFFFD" + `"}`,
+		`{"a":"é"}`: `{"a":"é"}`,
+	} {
+		if got, threw := answered(txn.Reply{Result: txn.ResultDone, Code: 200, Answer: answer}); got != want || threw != nil {
+			t.Errorf("%q is kept as %q, want %q; %v", answer, got, want, threw)
+		}
+	}
+}
