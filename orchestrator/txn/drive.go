@@ -245,15 +245,8 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 	if ev.Result == ResultXANotFound {
 		ev.Result = r.xaNotFound(g, now)
 	}
-	report := ev.Attempt == 0 && b.Ack == AckReport && ev.Result != ResultPublished
-	if ev.Result != ResultDone && !report && (ev.Attempt != b.Attempts || b.InFlightUntil == 0) {
-		return Effects{} // an older attempt failed, or the failure of this one is told twice
-	}
-	if report && (ev.Result == ResultFailed && b.InFlightUntil == 0 || b.State == Refused && ev.Result != ResultDone) {
-		return Effects{} // the next attempt is planned already, or a person has to
-	}
-	if ev.Result == ResultPublished && (b.Kind != Topic && b.Step == nil || b.State == Published) {
-		return Effects{} // told twice, or nonsense
+	if stale(b, ev) {
+		return Effects{}
 	}
 	d := edit(g)
 	d.answered = r.timing(b, ev, now)
@@ -293,6 +286,18 @@ func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
 		write = WriteLazy // only reports are awaited: the sweeper need not look before they are due
 	}
 	return d.done(write)
+}
+
+// stale reports whether a reply says nothing new of a branch.
+func stale(b *Branch, ev Reply) bool {
+	report := ev.Attempt == 0 && b.Ack == AckReport && ev.Result != ResultPublished
+	switch {
+	case ev.Result != ResultDone && !report && (ev.Attempt != b.Attempts || b.InFlightUntil == 0):
+		return true // an older attempt failed, or the failure of this one is told twice
+	case report && (ev.Result == ResultFailed && b.InFlightUntil == 0 || b.State == Refused && ev.Result != ResultDone):
+		return true // the next attempt is planned already, or a person has to
+	}
+	return ev.Result == ResultPublished && (b.Kind != Topic && b.Step == nil || b.State == Published) // twice, or nonsense
 }
 
 // timing says how long the attempt took that ev is the end of. When it began is known from when its answer would have
