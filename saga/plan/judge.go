@@ -54,7 +54,7 @@ func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	}
 	if r.Code != 0 {
 		v.Result = resultOf(definition.DefaultOutcome(int(r.Code)))
-		if v.Result == txn.ResultRefused && r.Op == txn.Forward && b.Step.Undo && !g.Pivoted() && repeated(b, r) {
+		if v.Result == txn.ResultRefused && r.Op == txn.Forward && b.Step.Undo && !g.Pivoted() && repeated(g, b, r) {
 			v.Result, v.GiveUp, v.Why = txn.ResultFailed, true, "an earlier attempt may have done it"
 		}
 	}
@@ -63,8 +63,12 @@ func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 
 // repeated reports whether something was asked before of which nobody knows what came of it. A 409 may say then that it
 // is there already, or that it is being done; so it is undone, which a participant that has done nothing has to stand.
-func repeated(b *txn.Branch, r txn.Reply) bool {
-	return r.Resent || b.Attempts-min(b.Ongoing, b.Attempts) > 1
+func repeated(g *txn.Global, b *txn.Branch, r txn.Reply) bool {
+	asked := b.Attempts - min(b.Ongoing, b.Attempts)
+	if g.Status != txn.Active {
+		asked = b.Step.Tries // which of them were only answered with "not yet" is not known any more
+	}
+	return r.Resent || asked > 1
 }
 
 // classify returns what the first rule that fits says of an answer.

@@ -61,3 +61,30 @@ func TestARepetitionThatIsRefusedIsUndone(t *testing.T) {
 		w.expect(txn.RolledBack, text, c.log...)
 	}
 }
+
+// TestARepetitionThatIsRefusedAfterTheDecisionIsUndone: it may come when the saga is already on its way back.
+func TestARepetitionThatIsRefusedAfterTheDecisionIsUndone(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []int{0, 1} {
+		gate := strings.Replace(twice, "steps:\n", "steps:\n  - {id: gate, signal: {name: go}}\n", 1)
+		w := start(t, gate, "", nil)
+		asked := 0
+		w.answer = func(what, _ string) txn.Reply {
+			switch asked++; {
+			case strings.HasPrefix(what, "rollback"):
+				return txn.Reply{Result: txn.ResultDone}
+			case asked <= lost:
+				return txn.Reply{Result: txn.ResultNoAnswer}
+			}
+			w.apply(txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseRequested})
+			return txn.Reply{Result: txn.ResultFailed, Code: 409}
+		}
+		w.apply(txn.Signal{Name: "go"})
+		w.settle()
+		log := []string{"forward hotel http://hotel"}
+		if lost > 0 {
+			log = append(log, "forward hotel http://hotel", "rollback hotel http://hotel/undo")
+		}
+		w.expect(txn.RolledBack, "", log...)
+	}
+}
