@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/concord-tx/concord/web"
 )
@@ -35,10 +36,13 @@ func (p *process) post(method, path, body string, out any) {
 	}
 }
 
-// poll takes what a group is given until something comes, and acknowledges it.
+// poll takes what a group is given until something comes, and acknowledges it. It fails if nothing comes for long.
 func (p *process) poll(group string) (deliveries []web.EventDelivery) {
 	p.t.Helper()
-	for len(deliveries) == 0 {
+	for until := time.Now().Add(patience); len(deliveries) == 0; {
+		if time.Now().After(until) {
+			p.t.Fatalf("nothing came for %s\n%s", group, p.logs())
+		}
 		var page web.Page[web.EventDelivery]
 		p.post("POST", "/events/groups/"+group+"/poll?wait=20s", "", &page)
 		deliveries = page.Items
