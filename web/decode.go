@@ -240,7 +240,8 @@ func (r *reader) start(b *sagaStart) bool {
 		case "saga":
 			return r.string(&b.Saga, 0)
 		case "key":
-			return r.string(&b.Key, 1)
+			b.Key = new(string)
+			return r.string(b.Key, 1)
 		case "input":
 			return r.value(&b.Input, 2)
 		case "application":

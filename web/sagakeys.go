@@ -80,10 +80,10 @@ func (s *Server) keyOfRun(ctx context.Context, saga, key string) (*runKey, uint6
 // versionOfKey returns the version with which a run was begun that has the key and the input, for whoever asks again
 // when the newest version takes other inputs; otherwise why.
 func (s *Server) versionOfKey(ctx context.Context, body *sagaStart, input string, why error) (uint32, error) {
-	if body.Key == "" {
+	if body.Key == nil {
 		return 0, why
 	}
-	known, _, err := s.keyOfRun(ctx, body.Saga, body.Key)
+	known, _, err := s.keyOfRun(ctx, body.Saga, *body.Key)
 	switch {
 	case err != nil:
 		return 0, err

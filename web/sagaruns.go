@@ -33,12 +33,19 @@ type sagaStart struct {
 	Saga string `json:"saga"`
 	// Version is 0 for the newest.
 	Version uint32 `json:"version"`
-	// Key is the caller's name of the run: however often it is begun with the same key, there is one.
-	Key         string          `json:"key"`
+	// Key is the caller's name of the run: however often it is begun with the same key, there is one. It may be missing.
+	Key         *string         `json:"key"`
 	Input       json.RawMessage `json:"input"`
 	Application string          `json:"application"`
 	// Timeout is a duration such as 90m, in place of the definition's deadline.
 	Timeout string `json:"timeout"`
+}
+
+func (b *sagaStart) key() string {
+	if b.Key == nil {
+		return ""
+	}
+	return *b.Key
 }
 
 // SagaStarted answers a start.
@@ -143,15 +150,26 @@ func (s *Server) sagaRequest(
 	switch {
 	case body.Saga == "":
 		return req, &argumentError{"saga is missing: the name of a published definition"}
-	case body.Key != "" && clean(body.Key, keyBytesMax) != body.Key:
+	case body.Key != nil && *body.Key == "":
+		return req, &argumentError{
+			"key is empty, so that each repetition would start another run; leave it out if that is meant",
+		}
+	case clean(body.key(), keyBytesMax) != body.key():
 		return req, &argumentError{fmt.Sprintf("key is longer than %d bytes, or not printable", keyBytesMax)}
-	case body.Key != "" && s.o.Documents == nil:
+	case body.Key != nil && s.o.Documents == nil:
 		return req, &argumentError{"this server cannot keep keys"}
 	}
 	if err := allowed(access.From(c.Request.Context()), body.Application, ""); err != nil {
 		return req, err
 	}
 	version, compiled, err := sagas.Ready(c, body.Saga, body.Version)
+	if errors.Is(err, orchestrator.ErrNoDocument) && body.Version != 0 {
+		if newest, _, err := sagas.Ready(c, body.Saga, 0); err == nil {
+			p := problemNoSaga
+			p.Detail = fmt.Sprintf("%s has no version %d; the newest is %d", body.Saga, body.Version, newest)
+			return req, &p
+		}
+	}
 	if err != nil {
 		return req, err
 	}
@@ -177,7 +195,7 @@ func (s *Server) sagaRequest(
 		BeginRequest: orchestrator.BeginRequest{
 			Application: body.Application, Name: body.Saga, Trace: s.traceOf(c), Data: input, Timeout: timeout,
 		},
-		Run: txn.SagaRun{Definition: body.Saga, Version: version, Key: body.Key},
+		Run: txn.SagaRun{Definition: body.Saga, Version: version, Key: body.key()},
 	}
 	if _, ours := compiled.Planner.(*plan.Program); ours && input != "" {
 		plan.KeepInput(&req.Run, value)

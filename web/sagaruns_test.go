@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -225,6 +226,7 @@ func TestWhatCannotBeBegun(t *testing.T) {
 		`{"saga":"order","input":"` + strings.Repeat("x", 1<<20) + `"}`:                      "422 badInput",
 		`{"saga":"order","input":{"order":"a","total":1e999}}`:                               "422 badInput",
 		orderInput + `,"key":"` + strings.Repeat("k", 201) + `"}`:                            "400 argumentInvalid",
+		orderInput + `,"key":""}`: "400 argumentInvalid",
 	} {
 		status, got := r.post(t, "/api/v1/sagas/runs", body)
 		if have := fmt.Sprint(status, " ", got["code"]); have != want {
@@ -232,6 +234,14 @@ func TestWhatCannotBeBegun(t *testing.T) {
 		}
 		if findings, _ := got["findings"].([]any); status == 422 && len(findings) == 0 {
 			t.Errorf("%.80s: no findings", body)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"saga":"order","version":9}`: "order has no version 9; the newest is 1", `{"saga":"none","version":9}`: "",
+		orderInput + `,"key":""}`: "key is empty, so that each repetition would start another run; leave it out if that is meant",
+	} {
+		if _, got := r.post(t, "/api/v1/sagas/runs", body); fmt.Sprint(cmp.Or[any](got["detail"], "")) != want {
+			t.Errorf("%s: %v, want %q", body, got, want)
 		}
 	}
 	for path, want := range map[string]string{
