@@ -28,7 +28,8 @@ type Result struct {
 	TooLarge bool           `json:"contextTooLarge,omitempty"`
 }
 
-// look goes through the machine with the answers of a run.
+// look goes through the machine with the answers of a run. It is never earlier than when the newest branch was begun:
+// what was too late by then, in a fork whose time was over, is not waited for by anybody who looks.
 func (p *Program) look(g *txn.Global, now txn.Millis) (f *frame, ended bool, err error) {
 	l := &look{
 		id: g.XID.String(), now: now, branches: make(map[string]*txn.Branch, len(g.Branches)),
@@ -36,7 +37,7 @@ func (p *Program) look(g *txn.Global, now txn.Millis) (f *frame, ended bool, err
 	}
 	for _, b := range g.Branches {
 		if b.Step != nil {
-			l.branches[b.Step.Name] = b
+			l.branches[b.Step.Name], l.now = b, max(l.now, b.RegisteredAt)
 		}
 	}
 	input, err := decode(g.Data)
