@@ -82,6 +82,7 @@ type Review struct {
 	Explored struct {
 		States, Paths int
 		Exhaustive    bool
+		Part          string // that was looked at as a whole, in words; "" if all was
 		Failures      []Failure
 	}
 }
