@@ -35,8 +35,8 @@ type State struct {
 	Explanation, Advice string
 	// Heuristic says that a person has declared of a step that it is done, or undone.
 	Heuristic bool
-	// Late says that it was not decided when its deadline passed, and LateMs for how many milliseconds it has gone on since,
-	// until now or until it was decided.
+	// Late says that it was not decided when its deadline passed, and LateMs for how many milliseconds it has gone on
+	// since, until now or until it was decided.
 	Late   bool
 	LateMs int64
 	// Cause is who decided: completed, refused, requested, timeout, operator; "" before that.
