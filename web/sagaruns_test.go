@@ -238,7 +238,8 @@ func TestWhatCannotBeBegun(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		`{"saga":"order","version":9}`: "order has no version 9; the newest is 1", `{"saga":"none","version":9}`: "",
-		orderInput + `,"key":""}`: "key is empty, so that each repetition would start another run; leave it out if that is meant",
+		orderInput + `,"key":""}`: "key is empty, so that each repetition would start another run; " +
+			"leave it out if that is meant",
 	} {
 		if _, got := r.post(t, "/api/v1/sagas/runs", body); fmt.Sprint(cmp.Or[any](got["detail"], "")) != want {
 			t.Errorf("%s: %v, want %q", body, got, want)
