@@ -254,7 +254,7 @@ func (a *app) draftPublish() *cobra.Command {
 			if a.output == "json" {
 				err = a.printValue(result)
 			} else {
-				result.draw(a.stdout)
+				result.draw(a.stdout, nil)
 			}
 			if err == nil && result.Outcome == outcomeUnsound {
 				err = errNotPublished

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,26 @@ func TestNothingThatIsDrawnIsACommandForATerminal(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "a?[2J?b?") {
 		t.Errorf("%q", out.String())
+	}
+}
+
+// TestWhatIsWatchedIsToldInTheOrderOfTime: a step runs since it was begun, and not since somebody has looked.
+func TestWhatIsWatchedIsToldInTheOrderOfTime(t *testing.T) {
+	t.Parallel()
+	r := &sagaRun{XID: "1", Status: "Active", BeganAt: "2026-01-02T03:04:05Z", Steps: []runStep{
+		{Name: "a", State: "running", Attempts: 1, StartedAt: "2026-01-02T03:04:05.020Z"},
+	}}
+	var lines []string
+	seen := progress{steps: map[string]string{}}
+	look := func() {
+		seen.changes(r, func(line string) { lines = append(lines, strings.Join(strings.Fields(line), " ")) })
+	}
+	look()
+	r.Steps[0].State, r.Steps[0].EndedAt = "done", "2026-01-02T03:04:05.059Z"
+	r.Steps = append(r.Steps, runStep{Name: "b", State: "running", Attempts: 1, StartedAt: "2026-01-02T03:04:05.060Z"})
+	look()
+	if want := []string{"20ms a running", "59ms a done", "60ms b running"}; !slices.Equal(lines, want) {
+		t.Errorf("%q, want %q", lines, want)
 	}
 }
 

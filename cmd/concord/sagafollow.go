@@ -136,7 +136,11 @@ func (p *progress) changes(r *sagaRun, print func(string)) bool {
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		text := withFailure(fmt.Sprintf("%-16s %s%s", s.Name, s.State, tries(s.Attempts)), s.State, s.Failure)
-		tell(s.Name, fmt.Sprint(s.State, s.Attempts, s.Failure), cmp.Or(s.EndedAt, now), text)
+		at := cmp.Or(s.EndedAt, now)
+		if s.EndedAt == "" && s.Attempts < 2 && s.Failure == "" && r.DecidedAt == "" {
+			at = cmp.Or(s.StartedAt, now) // it has been so since then, and the end that is told next may be before now
+		}
+		tell(s.Name, fmt.Sprint(s.State, s.Attempts, s.Failure), at, text)
 		if u := s.Undo; u != nil && u.State != "" {
 			text := withFailure(fmt.Sprintf("%-16s undo: %s%s", s.Name, u.State, tries(u.Attempts)), u.State, u.Failure)
 			tell(s.Name+" undo", fmt.Sprint(u.State, u.Attempts, u.Failure), cmp.Or(u.EndedAt, now), text)

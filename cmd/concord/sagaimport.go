@@ -240,7 +240,9 @@ func inOrder(all []*imported) []*publishing {
 				}
 			}
 		}
-		out = append(out, &publishing{file: m.File, text: []byte(m.source.Text()), name: m.Saga, subs: m.Machines})
+		out = append(out, &publishing{
+			file: m.File, text: []byte(m.source.Text()), name: m.Saga, subs: m.Machines, shown: m.Findings,
+		})
 	}
 	for _, m := range all {
 		add(m)

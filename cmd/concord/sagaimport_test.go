@@ -167,7 +167,12 @@ func TestAStateMachineOfSeataRuns(t *testing.T) {
 	contains(t, p.ok("saga", "show", "orderMachine"), "Take", "PutBack", "CompensationTrigger")
 	caller := definitionFile(t, "caller.json", `{"Name": "caller", "StartState": "S", "States": {
 		"S": {"Type": "SubStateMachine", "StateMachineName": "orderMachine"}}}`)
-	contains(t, p.ok("saga", "import", caller, "--publish"), "caller version 1 is published")
+	out := p.ok("saga", "import", caller, "--publish")
+	contains(t, out, "caller version 1 is published")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(slices.Compact(slices.Sorted(slices.Values(lines)))) != len(lines) {
+		t.Errorf("something is told twice:\n%s", out)
+	}
 	contains(t, p.ok("saga", "show", "caller"), "orderMachine version 1")
 	input := `{"businessKey":"k1","count":2,"amount":7.0}`
 	p.ok("saga", "start", "orderMachine", "--input", input, "--wait")

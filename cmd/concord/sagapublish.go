@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ type publishing struct {
 	text []byte
 	name string   // "" if it cannot be read here
 	subs []string // the sagas that it runs
+
+	shown []definition.Finding // that people have seen already
 }
 
 // published is what became of a file.
@@ -140,7 +143,7 @@ func (a *app) publishAll(ctx context.Context, order []*publishing, note string) 
 		}
 		done = append(done, result)
 		if a.output != "json" {
-			result.draw(a.stdout)
+			result.draw(a.stdout, p.shown)
 		}
 	}
 	if a.output == "json" {
@@ -186,9 +189,13 @@ func (p *published) unsound(raw json.RawMessage) {
 	p.Outcome, p.Findings, p.explored, p.Explored = outcomeUnsound, more.Findings, more.Explored, own.Explored
 }
 
-// draw says what became of a file.
-func (p *published) draw(w io.Writer) {
-	drawFindings(w, p.File, p.Findings)
+// draw says what became of a file, without the findings that were shown.
+func (p *published) draw(w io.Writer, shown []definition.Finding) {
+	drawFindings(w, p.File, slices.DeleteFunc(slices.Clone(p.Findings), func(f sagaFinding) bool {
+		return slices.ContainsFunc(shown, func(s definition.Finding) bool {
+			return s.Rule == definition.Rule(f.Rule) && s.Path == f.Path && s.Text == f.Text
+		})
+	}))
 	drawFailures(w, p.File, p.explored)
 	switch v := p.Version; {
 	case p.Outcome == outcomePublished:
