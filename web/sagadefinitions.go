@@ -54,10 +54,12 @@ type SagaReview struct {
 
 // SagaExplored is what became of a definition when everything happened to it that can.
 type SagaExplored struct {
-	States     int           `json:"states"`
-	Paths      int           `json:"paths"`
-	Exhaustive bool          `json:"exhaustive"`
-	Failures   []SagaFailure `json:"failures"`
+	States     int  `json:"states"`
+	Paths      int  `json:"paths"`
+	Exhaustive bool `json:"exhaustive"`
+	// Part says what was looked at as a whole, "" if all was.
+	Part     string        `json:"part,omitempty"`
+	Failures []SagaFailure `json:"failures"`
 }
 
 // SagaFailure is the shortest path to a bad end.
@@ -357,6 +359,9 @@ func viewReview(r *catalog.Review) SagaReview {
 	}
 	v.Explored = &SagaExplored{
 		States: r.Report.States, Paths: r.Report.Paths, Exhaustive: r.Report.Exhaustive, Failures: []SagaFailure{},
+	}
+	if !r.Report.Exhaustive {
+		v.Explored.Part = r.Report.Part()
 	}
 	for _, f := range r.Report.Failures {
 		failure := SagaFailure{Step: f.Step, Text: f.Text, Timeline: []string{}}

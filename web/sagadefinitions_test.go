@@ -16,6 +16,7 @@ import (
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/saga/catalog"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/explore"
 	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/store/pebble"
 	"github.com/concord-tx/concord/web/journal"
@@ -419,6 +420,20 @@ func TestTryAgainIsNotStored(t *testing.T) {
 		status, got := r.post(t, "/api/v1/sagas/definitions", text, idempotencyHeader, "k")
 		if status != want {
 			t.Errorf("%d %v", status, got)
+		}
+	}
+}
+
+// TestAReviewSaysWhichPartWasExplored if not all was.
+func TestAReviewSaysWhichPartWasExplored(t *testing.T) {
+	t.Parallel()
+	for _, r := range []explore.Report{{Exhaustive: true}, {Troubles: -1}, {Troubles: 1}} {
+		want := r.Part()
+		if r.Exhaustive {
+			want = ""
+		}
+		if e := viewReview(&catalog.Review{Report: &r}).Explored; e.Part != want || e.Exhaustive != r.Exhaustive {
+			t.Errorf("%+v of %+v", e, r)
 		}
 	}
 }

@@ -4140,6 +4140,8 @@ export interface components {
             paths?: number;
             /** @description Everything was looked at that can happen. */
             exhaustive?: boolean;
+            /** @description What was looked at as a whole, in words; missing if all was. */
+            part?: string;
             failures?: components["schemas"]["SagaFailure"][];
         };
         SagaFailure: {

@@ -46,6 +46,7 @@ export function ExploredPane(props: ExploredProps) {
             help={t(explored.exhaustive ? 'exhaustiveHelp' : 'boundedHelp')}
           />
         </Group>
+        {explored.part && <Text size="sm">{t('exploredPart', { part: explored.part })}</Text>}
         <Text size="sm" c="dimmed">
           {t('exploredCounts', { states: count(explored.states ?? 0), paths: count(explored.paths ?? 0) })}
         </Text>

@@ -153,6 +153,7 @@ export const words = {
     'Everything that can happen was looked at: each answer, each loss, the deadline, and copies of messages.',
   bounded: 'Bounded',
   boundedHelp: 'There is too much that can happen to look at all of it. What was looked at is counted.',
+  exploredPart: 'Looked at are: {part}.',
   exploredCounts: '{states} states on {paths} paths were looked at.',
   counterExamples: 'Paths that end badly',
   counterExample: 'Path that ends badly',

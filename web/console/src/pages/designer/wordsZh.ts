@@ -151,6 +151,7 @@ export const words: Record<keyof typeof en, string> = {
   exhaustiveHelp: '已检查所有可能情况：每种应答、每次丢失、超过截止时限以及消息重复。',
   bounded: '部分探索',
   boundedHelp: '可能的情况太多，无法全部检查；已检查的部分见统计。',
+  exploredPart: '已检查的部分：{part}。',
   exploredCounts: '已检查 {paths} 条路径上的 {states} 个状态。',
   counterExamples: '异常结束的路径',
   counterExample: '异常结束的路径',

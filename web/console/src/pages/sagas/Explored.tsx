@@ -64,8 +64,8 @@ export function Report({ review: found }: { review: Schemas['SagaReview'] }) {
       />
       {explored ? (
         <Text>
-          {t(explored.exhaustive ? 'exhaustive' : 'notExhaustive')}{' '}
-          {explored.failures?.length ? '' : t('soundText')}
+          {explored.exhaustive ? t('exhaustive') : t('notExhaustive', { part: explored.part ?? '–' })}{' '}
+          {explored.failures?.length ? '' : t(explored.exhaustive ? 'soundText' : 'soundPart')}
         </Text>
       ) : (
         <Text>{t('noReport')}</Text>
