@@ -63,7 +63,8 @@ type SagaRunStep struct {
 	Attempts  uint32 `json:"attempts"`
 	StartedAt string `json:"startedAt"`
 	EndedAt   string `json:"endedAt,omitempty"`
-	// NextAttemptAt is when it is tried again, Until when its time is up, or a timer is over.
+	// NextAttemptAt is when it is tried again, or would be if no reply to its message has come by then. Until is when its
+	// time is up, or a timer is over.
 	NextAttemptAt string          `json:"nextAttemptAt,omitempty"`
 	Until         string          `json:"until,omitempty"`
 	Code          uint16          `json:"code,omitempty"`
@@ -211,6 +212,9 @@ func viewStep(g *txn.Global, b *txn.Branch, past *stepPast, now txn.Millis) Saga
 			v.Failure, v.EndedAt, v.Until = b.Failure, "", when(b.Step.Until)
 			if b.NextAt > now {
 				v.NextAttemptAt = when(b.NextAt)
+			}
+			if b.State == txn.Published && v.State == stepRunning {
+				v.NextAttemptAt = when(b.InFlightUntil) // if no reply has come by then
 			}
 		}
 	}

@@ -78,6 +78,7 @@ func drawRun(to io.Writer, r *sagaRun, all bool) error {
 		drawChart(&b, r, rows)
 	}
 	drawWaitsOf(&b, r)
+	drawRepliesOf(&b, r)
 	if r.Stuck && r.Explanation != "" {
 		fmt.Fprintf(&b, "\n%s\n", r.Explanation)
 	}
@@ -321,6 +322,24 @@ func drawWaitsOf(b *strings.Builder, r *sagaRun) {
 		if how := howToAnswer(r.XID, w); how != "" {
 			fmt.Fprintf(b, "  %s\n", how)
 		}
+	}
+}
+
+// drawRepliesOf says which steps have sent their messages, and wait for the replies.
+func drawRepliesOf(b *strings.Builder, r *sagaRun) {
+	n := 0
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		if s.Kind != "message" || s.State != "running" || s.NextAttemptAt == "" {
+			continue
+		}
+		if n++; n <= loopShown {
+			fmt.Fprintf(b, "\n%s waits for the reply to its message; without one this attempt ends at %s\n", s.Name,
+				moment(s.NextAttemptAt))
+		}
+	}
+	if n > loopShown {
+		fmt.Fprintf(b, "\n%d more wait for replies\n", n-loopShown)
 	}
 }
 

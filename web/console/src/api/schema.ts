@@ -3209,7 +3209,10 @@ export interface components {
             startedAt?: string;
             /** Format: date-time */
             endedAt?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it is tried again, or this attempt is given up if no reply to its message has come by then.
+             */
             nextAttemptAt?: string;
             /**
              * Format: date-time
