@@ -63,7 +63,8 @@ func (d *draft) stepUnknown(i int, v Verdict, code uint16, text string, now Mill
 		text = v.Result.String()
 	}
 	if v.Why != "" {
-		text += "; " + v.Why
+		why := "; " + v.Why
+		text = clip(text, failureBytesMax-len(why)) + why
 	}
 	d.giveUp(i, text, now)
 	b := d.branch(i)

@@ -88,3 +88,22 @@ func TestARepetitionThatIsRefusedAfterTheDecisionIsUndone(t *testing.T) {
 		w.expect(txn.RolledBack, "", log...)
 	}
 }
+
+// TestWhyARepetitionIsUndoneIsSaid: what a participant says is cut where it is too long, the reason is not.
+func TestWhyARepetitionIsUndoneIsSaid(t *testing.T) {
+	t.Parallel()
+	w := start(t, strings.Replace(twice, "steps:\n", "steps:\n  - {id: gate, signal: {name: go}}\n", 1), "", nil)
+	failure := ""
+	w.answer = func(what, _ string) txn.Reply {
+		if strings.HasPrefix(what, "rollback") {
+			failure = w.g.Branches[1].Failure
+			return txn.Reply{Result: txn.ResultDone}
+		}
+		return txn.Reply{Result: txn.ResultFailed, Code: 409, Text: strings.Repeat("x", 1000), Resent: true}
+	}
+	w.apply(txn.Signal{Name: "go"})
+	w.settle()
+	if len(failure) != 256 || !strings.HasSuffix(failure, "xx; an earlier attempt may have done it") {
+		t.Errorf("%d bytes: %s", len(failure), failure)
+	}
+}
