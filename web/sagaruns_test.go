@@ -204,6 +204,18 @@ func TestRunsAreListed(t *testing.T) {
 	}
 }
 
+// TestDocumentsAreJSON also where a record has bytes of another charset.
+func TestDocumentsAreJSON(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", "{\"a\":1}": "{\"a\":1}", "caf\xe9": "\"caf\uFFFD\"", "{\"a\":\"\xff\"}": "{\"a\":\"\uFFFD\"}",
+	} {
+		if got := string(document(text)); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestWhatCannotBeBegun(t *testing.T) {
 	t.Parallel()
 	r := withRuns(t, nil)

@@ -165,8 +165,10 @@ func viewRun(g *txn.Global, now txn.Millis) SagaRun {
 	return v
 }
 
-// document returns a text that is JSON as such, and another one as a text.
+// document returns a text that is JSON as such, and another one as a text. Bytes that are no UTF-8 are replaced: with
+// them a whole answer is no JSON.
 func document(text string) json.RawMessage {
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	switch {
 	case text == "":
 		return nil
