@@ -92,7 +92,8 @@ func TestMessagesOfSagasWithoutABroker(t *testing.T) {
 		t.Fatalf("%+v", reserve)
 	}
 	s.eventually("Published", "tx", "show", id)
-	contains(t, s.ok("saga", "run", id), "\nreserve waits for the reply to its message; without one this attempt ends at 20")
+	contains(t, s.ok("saga", "run", id),
+		"\nreserve waits for the reply to its message; without one this attempt ends at 20")
 	s.kill()
 	s = start(t, data, "--dev")
 	if !s.answer(&reserve, `,"data":{"place":"A4"}`) || s.answer(&reserve, `,"data":{"place":"B5"}`) {
