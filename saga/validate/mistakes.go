@@ -132,7 +132,7 @@ func (c *checker) undoing(i int, s *definition.Step) {
 		c.find(RuleUndoByGet, stepPath(i, "compensate", "call", "method"), "use POST or DELETE",
 			"%q changes something, and a GET is to undo it", s.ID)
 	}
-	if u.Call != nil {
+	if u.Call != nil && !slices.ContainsFunc(u.Call.URL.Parts, ofRun) {
 		for _, p := range u.Call.URL.Parts {
 			if empty(p.Expression) {
 				c.find(RuleEmptyPart, stepPath(i, "compensate", "call", "url"), "use something that is always known, such as "+
@@ -145,6 +145,14 @@ func (c *checker) undoing(i int, s *definition.Step) {
 		c.find(RuleUndoGivesUp, stepPath(i, "compensate", "retry", "attempts"), "remove it, or allow several",
 			"one answer that is lost, and the saga is stuck until a person sees to the compensation of %q", s.ID)
 	}
+}
+
+// ofRun reports whether a part of a text tells runs apart: with it no other part need be known.
+func ofRun(p definition.Part) bool {
+	references, err := expressions.References(p.Expression)
+	return err == nil && slices.ContainsFunc(references, func(r expressions.Reference) bool {
+		return len(r.Path) > 1 && r.Path[0] == "saga" && (r.Path[1] == "id" || r.Path[1] == "key")
+	})
 }
 
 // empty reports whether an expression of a compensation gives an empty text without an output.
