@@ -216,7 +216,10 @@ func TestAnIDIsUsedOnceAndOnItsConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old := c.links[0]
+	old, _, err := c.pick("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	_ = f.conn().Close()
 	eventually(t, "another connection", func() bool {
 		l, _, err := c.pick("", nil)
