@@ -70,7 +70,10 @@ public class StoriesTest {
         List<Arguments> out = new ArrayList<>();
         try (Stream<Path> files = Files.list(RUNS)) {
             for (Path file : files.filter(f -> f.toString().endsWith(".json")).sorted().toList()) {
-                out.add(Arguments.of(file.getFileName().toString(), JSON.readTree(file.toFile())));
+                JsonNode story = JSON.readTree(file.toFile());
+                if (!story.path("java").has("without")) {
+                    out.add(Arguments.of(file.getFileName().toString(), story));
+                }
             }
         }
         for (String line : Files.readAllLines(DRAWN)) {
@@ -85,9 +88,6 @@ public class StoriesTest {
     @MethodSource("stories")
     void endsAsTheStoryWants(String name, JsonNode story) throws Exception {
         JsonNode java = story.path("java");
-        if (java.has("without")) {
-            return;
-        }
         Told told = new Told(story);
         StateMachineInstance end = told.tell();
         JsonNode want = story.path("want");
