@@ -8,7 +8,7 @@ set -euo pipefail
 
 [ "${1-}" = install ] || usage
 missing=()
-java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])' || missing+=(openjdk-17-jdk-headless)
+javac -version 2>&1 | grep -qE "^javac (1[7-9]|[2-9][0-9])" || missing+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || missing+=(maven)
 [ ${#missing[@]} -gt 0 ] || exit 0
 install_packages "${missing[@]}"
