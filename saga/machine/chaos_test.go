@@ -25,7 +25,8 @@ type chaos struct {
 	cancelled bool
 }
 
-// drawn is a chain of services, some in loops, some in a machine that is called, all of which are undone by a trigger.
+// drawn is a chain of services, some in loops, some in a machine that is called, some side by side for a time that may
+// be too short, all of which are undone by a trigger.
 func drawn(r *rand.Rand, depth int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"Name": "m%d", "StartState": "S0", "States": {`, depth)
@@ -44,11 +45,24 @@ func drawn(r *rand.Rand, depth int) string {
 		if r.IntN(3) == 0 {
 			loop = fmt.Sprintf(`, "Loop": {"Parallel": %d, "Collection": "$.[list]"}`, 1+r.IntN(3))
 		}
+		if r.IntN(4) == 0 {
+			fmt.Fprintf(&b, `"S%d": {"Type": "Fork", "Branches": ["A%d", "B%d"], "AwaitTimeout": %d},
+				"J%d": {"Type": "Join", "Next": %q},`, i, i, i, r.IntN(3)*500, i, next)
+			for _, branch := range "AB" {
+				fmt.Fprintf(&b, `"%c%d": {"Type": "ServiceTask", "ServiceName": "do", "ServiceMethod": "%[1]c%[2]d",
+					"CompensateState": "U%[1]c%[2]d", "Next": "%[1]cs%[2]d"%s},
+					"%[1]cs%[2]d": {"Type": "ServiceTask", "ServiceName": "do", "ServiceMethod": "%[1]cs%[2]d",
+					"CompensateState": "U%[1]c%[2]d"%[3]s, "Next": "J%[2]d"},
+					"U%[1]c%[2]d": {"Type": "ServiceTask", "ServiceName": "undo", "ServiceMethod": "%[1]c%[2]d"},`,
+					branch, i, catch)
+			}
+			continue
+		}
 		if depth == 0 && r.IntN(3) == 0 {
 			fmt.Fprintf(&b, `"S%d": {"Type": "SubStateMachine", "StateMachineName": "m1", "Input": [{"list": "$.[list]"}],
 				"Output": {"was%d": "$.[_sub_statemachine_execution_status_]"}, "Next": "Was%d"},
-				"Was%d": {"Type": "Choice", "Choices": [{"Expression": "[was%d] == 'SU'", "Next": %q}], "Default": "Undo"},`,
-				i, i, i, i, i, next)
+				"Was%d": {"Type": "Choice", "Choices": [{"Expression": "[was%d] == 'SU'", "Next": %q}], "Default": %q},`,
+				i, i, i, i, i, next, []string{"Undo", "Undo", next}[r.IntN(3)])
 			continue
 		}
 		fmt.Fprintf(&b, `"S%d": {"Type": "ServiceTask", "ServiceName": "do", "ServiceMethod": "s%d",
@@ -103,14 +117,18 @@ func (c *chaos) run() {
 	c.apply(txn.Wake{})
 	for range 3000 {
 		switch {
-		case c.g.Status.Ended() || c.g.Stuck == txn.StuckRefused:
+		case c.g.Status.Ended() || c.g.Status == txn.RollingBack && c.g.Stuck == txn.StuckRefused:
 			return
 		case !c.cancelled && c.g.Status == txn.Active && c.r.IntN(40) == 0:
 			c.cancelled = true
 			c.apply(txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseOperator})
 		case len(c.queue) > 0 && c.r.IntN(30) == 0:
 			c.queue = nil // the server dies: what was to be sent is not, or nobody hears of it
+		case c.g.Status == txn.Active && c.g.Stuck == txn.StuckRefused: // a person sees to it
+			c.cancelled = true
+			c.apply(txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseOperator})
 		case len(c.queue) > 0:
+			c.now = c.now.Add(time.Duration(c.r.IntN(300)) * time.Millisecond)
 			c.one()
 		case c.g.DueAt == 0 || c.g.DueAt >= c.g.Deadline() && c.g.Status == txn.Active:
 			c.t.Fatalf("it stands still")
@@ -152,7 +170,7 @@ func (c *chaos) check(seed uint64) {
 	switch c.g.Status {
 	case txn.Committed:
 		for name, n := range c.undid {
-			if !strings.Contains(name, "/") { // a machine that is called may have undone itself
+			if c.alone(name) { // a machine that is called may have undone itself
 				c.t.Errorf("seed %d: %s was undone %d times, and the run is done", seed, name, n)
 			}
 		}
@@ -181,6 +199,15 @@ func (c *chaos) check(seed uint64) {
 			c.t.Errorf("seed %d: %s was undone and never begun", seed, name)
 		}
 	}
+}
+
+// alone reports whether an instance is in no machine that is called.
+func (c *chaos) alone(name string) bool {
+	rest := name
+	if branch := strings.Index(name, "]/"); branch > 0 {
+		rest = name[branch+2:]
+	}
+	return !strings.Contains(rest, "/")
 }
 
 // begun reports whether there is a call of an instance.
