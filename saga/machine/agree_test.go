@@ -380,7 +380,7 @@ func TestExplorationAndEngineAgreeOnMachines(t *testing.T) {
 	a := &agreement{}
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 8))
-		texts := []string{drawn(r, 0), drawn(r, 1)}
+		texts := []string{drawn(r, 0, false), drawn(r, 1, false)}
 		read := func() pair {
 			var m [2]map[string]any
 			for i, text := range texts {
@@ -398,7 +398,7 @@ func TestExplorationAndEngineAgreeOnMachines(t *testing.T) {
 	sound := *a
 	for seed := range uint64(3) {
 		r := rand.New(rand.NewPCG(seed, 9))
-		texts := []string{drawn(r, 0), drawn(r, 1)}
+		texts := []string{drawn(r, 0, false), drawn(r, 1, false)}
 		for n, spoil := range spoilers() {
 			var m [2]map[string]any
 			for i, text := range texts {
