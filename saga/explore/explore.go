@@ -124,6 +124,7 @@ func Explore(of Subject, o Options) Report {
 		}
 		looked()
 	}
+	o.StatesMax /= laterWalks
 	for n := 2; whole && !r.all && n <= troublesMax && !x.stopped && x.walk(n, o); n++ {
 		r.Troubles = n
 		looked()
@@ -152,6 +153,7 @@ func sorted(found map[string]Failure) []Failure {
 const (
 	statesMax   = 220_000
 	manySteps   = 200 // up to so many it is statesMax
+	laterWalks  = 4   // what is looked at behind the walk that was cut may take such a part of it
 	troublesMax = 4
 	unbounded   = -1
 )

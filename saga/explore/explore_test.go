@@ -132,7 +132,7 @@ func TestAReportSaysWhatWasLookedAtAsAWhole(t *testing.T) {
 		{chain(10), 0, 1, "all paths"},
 		{wide, 20, 0, "all paths on which nothing goes wrong, and some others"},
 		{wide, 1_500, 1, "all paths on which one thing goes wrong, and some others"},
-		{wide, 12_000, 2, "all paths on which up to 2 things go wrong, and some others"},
+		{wide, 40_000, 2, "all paths on which up to 2 things go wrong, and some others"},
 	} {
 		r := explore(t, c.text, Options{StatesMax: c.states})
 		if r.Troubles != c.troubles || r.Part() != c.part || len(r.Failures) > 0 {
