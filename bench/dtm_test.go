@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fakeDTM runs sagas before it answers; asked to, it forgets the last step, or that they have ended.
@@ -79,7 +80,7 @@ func TestSagasOfDTMAreDrivenAndChecked(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.services.dtm = true
-			b := &bench{o: options{seed: 7, drain: 1}, fleet: f}
+			b := &bench{o: options{seed: 7, drain: 10 * time.Second}, fleet: f}
 			defer func() { _ = b.close() }()
 			w := workload{kind: kinds[1], branches: 3, timeout: 1000, enlist: enlistSaga}
 			r, err := b.run(t.Context(), cell{name: "test", w: w, inFlight: 4, count: 40})

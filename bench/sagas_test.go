@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/validate"
@@ -85,7 +86,7 @@ func setupSagas(t *testing.T, api *fakeSagas) *bench {
 	if f.services, err = startServices(f, server.Listener.Addr().String(), 7); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{o: options{seed: 7, drain: 1}, fleet: f}
+	b := &bench{o: options{seed: 7, drain: 10 * time.Second}, fleet: f}
 	t.Cleanup(func() { _ = b.close() })
 	return b
 }

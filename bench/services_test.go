@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fakeAPI is a coordinator over HTTP that calls participants before it answers; asked to, it makes mistakes.
@@ -88,7 +89,7 @@ func setupServices(t *testing.T, mistake string) (*fakeAPI, *bench) {
 	if f.services, err = startServices(f, server.Listener.Addr().String(), 7); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{o: options{seed: 7, drain: 1}, fleet: f}
+	b := &bench{o: options{seed: 7, drain: 10 * time.Second}, fleet: f}
 	t.Cleanup(func() { _ = b.close() })
 	return api, b
 }
