@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/definition"
 )
 
 // SagaRunItem is how a run looks in a list.
@@ -165,18 +166,12 @@ func viewRun(g *txn.Global, now txn.Millis) SagaRun {
 	return v
 }
 
-// document returns a text that is JSON as such, and another one as a text. Bytes that are no UTF-8 are replaced: with
-// them a whole answer is no JSON.
+// document is an answer as JSON, nil if there is none.
 func document(text string) json.RawMessage {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	switch {
-	case text == "":
+	if text == "" {
 		return nil
-	case json.Valid([]byte(text)):
-		return json.RawMessage(text)
 	}
-	quoted, _ := json.Marshal(text) // a text always can be
-	return quoted
+	return json.RawMessage(definition.AnswerJSON(text))
 }
 
 // marks are what is no part of a step's id in the name of a branch: the item of a loop and the turn of a repetition.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/statelang"
 	"github.com/concord-tx/concord/saga/statelang/spel"
@@ -115,7 +116,7 @@ func answered(r txn.Reply) (answer string, e *thrown) {
 	case ok && len(r.Answer) > limits.PayloadBytesMax:
 		return "", &thrown{Exception: classEngine, Message: "the answer is too long"}
 	case ok:
-		return document(r.Answer), nil
+		return definition.AnswerJSON(r.Answer), nil
 	case r.Result == txn.ResultUnreachable:
 		return "", &thrown{Exception: classConnect, Message: r.Text}
 	case r.Result == txn.ResultNoAnswer:
@@ -128,20 +129,6 @@ func answered(r txn.Reply) (answer string, e *thrown) {
 		return "", byStatus(r.Code, r.Text)
 	}
 	return "", &thrown{Exception: classRefused, Message: r.Text, Supers: []string{"java.lang.RuntimeException"}}
-}
-
-// document returns an answer as JSON: what is none becomes a text. JSON is UTF-8, so bytes of another charset are
-// replaced; kept as they came, nobody could read what shows them.
-func document(answer string) string {
-	answer = strings.ToValidUTF8(answer, "\uFFFD")
-	if answer == "" || json.Valid([]byte(answer)) {
-		return answer
-	}
-	text, err := json.Marshal(answer)
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }
 
 // outcomeOf reads what is known of a call from its branch; ended is false while it is under way.

@@ -1,9 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
-	"strings"
-
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/expressions"
@@ -25,7 +22,7 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 }
 
 func (p *Program) judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
-	v := txn.Verdict{Result: r.Result, Answer: document(r.Answer)}
+	v := txn.Verdict{Result: r.Result, Answer: definition.AnswerJSON(r.Answer)}
 	s := p.stepOf(b.Step.Name)
 	if s != nil && s.keepsHeaders && r.Op == txn.Forward {
 		v.Headers = r.Headers
@@ -95,20 +92,6 @@ func resultOf(o definition.Outcome) txn.Result {
 		return txn.ResultOngoing
 	}
 	return txn.ResultFailed
-}
-
-// document returns an answer as JSON: what is none becomes a text. JSON is UTF-8, so bytes of another charset are
-// replaced; kept as they came, nobody could read what shows them.
-func document(answer string) string {
-	answer = strings.ToValidUTF8(answer, "\uFFFD")
-	if answer == "" || json.Valid([]byte(answer)) {
-		return answer
-	}
-	text, err := json.Marshal(answer)
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }
 
 // headers reads those of an answer: a JSON object, or none.
