@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -150,40 +151,42 @@ func TestMessagesOnQueuesOfOtherNodesAreNotWaitedFor(t *testing.T) {
 
 func TestAStoreThatIsAwayIsNotAskedAboutEachPack(t *testing.T) {
 	t.Parallel()
-	l := formLog(t, Options{})
-	s := &absent{memStore: l.opts.Store.(*memStore)}
-	l.opts.Store = s
-	for i := range 1000 {
-		if v := askAbout(l, orchestrator.PackID("p"+txn.XID{ID: int64(i)}.String()), time.Now()); v != unknown {
-			t.Fatalf("answered with %d", v)
+	synctest.Test(t, func(t *testing.T) {
+		l := formLog(t, Options{})
+		s := &absent{memStore: l.opts.Store.(*memStore)}
+		l.opts.Store = s
+		for i := range 1000 {
+			if v := askAbout(l, orchestrator.PackID("p"+txn.XID{ID: int64(i)}.String()), time.Now()); v != unknown {
+				t.Fatalf("answered with %d", v)
+			}
 		}
-	}
-	if s.asked > doubtAfter+2 {
-		t.Errorf("asked %d times; each may wait %s, and brokers ask again", s.asked, answerWithin)
-	}
-	p := l.newPack(laneKey{"t", "g"})
-	l.packs[p.id] = p
-	began := time.Now()
-	if v := askAbout(l, p.id, began); v != unknown || time.Since(began) > answerWithin/2 {
-		t.Errorf("pack that is being stored: %d after %s", v, time.Since(began))
-	}
-	p.verdict = durable
-	close(p.stored)
-	if v := askAbout(l, p.id, began); v != durable {
-		t.Errorf("what is known is answered with %d", v)
-	}
-	l.opts.Store = s.memStore
-	s.disk.packs["stored"] = true
-	if pause := time.Until(l.doubt.until); pause <= 0 || pause > doubtFor {
-		t.Errorf("the store is left alone for %s", pause)
-	}
-	l.doubt.until = time.Now() // the pause is over
-	if v := askAbout(l, "stored", time.Now()); v != durable {
-		t.Errorf("a store that is back is not asked: %d", v)
-	}
-	if v := askAbout(l, "never", time.Now()); v != refused {
-		t.Errorf("answered with %d", v)
-	}
+		if s.asked > doubtAfter+2 {
+			t.Errorf("asked %d times; each may wait %s, and brokers ask again", s.asked, answerWithin)
+		}
+		p := l.newPack(laneKey{"t", "g"})
+		l.packs[p.id] = p
+		began := time.Now()
+		if v := askAbout(l, p.id, began); v != unknown || time.Since(began) > answerWithin/2 {
+			t.Errorf("pack that is being stored: %d after %s", v, time.Since(began))
+		}
+		p.verdict = durable
+		close(p.stored)
+		if v := askAbout(l, p.id, began); v != durable {
+			t.Errorf("what is known is answered with %d", v)
+		}
+		l.opts.Store = s.memStore
+		s.disk.packs["stored"] = true
+		if pause := time.Until(l.doubt.until); pause <= 0 || pause > doubtFor {
+			t.Errorf("the store is left alone for %s", pause)
+		}
+		l.doubt.until = time.Now() // the pause is over
+		if v := askAbout(l, "stored", time.Now()); v != durable {
+			t.Errorf("a store that is back is not asked: %d", v)
+		}
+		if v := askAbout(l, "never", time.Now()); v != refused {
+			t.Errorf("answered with %d", v)
+		}
+	})
 }
 
 func TestEntriesWhoseMessagesWaitTheirTurnAreNotPublishedAgain(t *testing.T) {
