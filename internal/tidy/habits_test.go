@@ -189,6 +189,9 @@ func TestNoPathsOfOneMachine(t *testing.T) {
 	check(t, "machine path", func(f *findings) {
 		walk(t, func(p string, text []byte) {
 			for i, line := range strings.Split(string(text), "\n") {
+				if !strings.Contains(line, "/root/") && !strings.Contains(line, "/home/") && !strings.Contains(line, "/work/") {
+					continue // most lines, and the pattern is slow
+				}
 				if ours.MatchString(line) && !strings.HasPrefix(p, "internal/tidy/") {
 					f.add(p, p, "line %d names a path of one machine: %s", i+1, strings.TrimSpace(line))
 				}

@@ -1,6 +1,8 @@
 package tidy
 
 import (
+	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -62,9 +65,27 @@ var generatedMark = regexp.MustCompile(`(?m)^// Code generated .* DO NOT EDIT\.$
 // root is the root of the module.
 const root = "../.."
 
-// walk calls visit with every file of the tree that belongs to it, by its path from the root.
+// file is one file of the tree, by its path from the root.
+type file struct {
+	path string
+	text []byte
+}
+
+// walk calls visit with every file of the tree that belongs to it.
 func walk(t *testing.T, visit func(path string, text []byte)) {
 	t.Helper()
+	all, err := tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		visit(f.path, f.text)
+	}
+}
+
+// tree reads all files once, for all rules. Nobody changes what it returns.
+var tree = sync.OnceValues(func() ([]file, error) {
+	var all []file
 	skip := []string{".git", "node_modules", "testdata", "bin", "data", ".parts", "tmp", "target", "dist"}
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -95,35 +116,44 @@ func walk(t *testing.T, visit func(path string, text []byte)) {
 		if err != nil {
 			return nil // gone again
 		}
-		visit(filepath.ToSlash(rel), text)
+		all = append(all, file{filepath.ToSlash(rel), text})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+	return all, err
+})
 
-// sources parses every Go file.
+// sources are the Go files, parsed.
 func sources(t *testing.T) []*source {
 	t.Helper()
-	var out []*source
-	fset := token.NewFileSet()
-	walk(t, func(p string, text []byte) {
-		if path.Ext(p) != ".go" {
-			return
-		}
-		file, err := parser.ParseFile(fset, p, text, parser.ParseComments)
-		if err != nil {
-			t.Errorf("%s: %v", p, err)
-			return
-		}
-		out = append(out, &source{
-			path: p, dir: path.Dir(p), test: strings.HasSuffix(p, "_test.go"), generated: generatedMark.Match(text),
-			text: string(text), lines: strings.Split(string(text), "\n"), fset: fset, ast: file,
-		})
-	})
+	out, err := parsed()
+	if err != nil {
+		t.Error(err)
+	}
 	if len(out) < 20 {
 		t.Fatalf("found %d Go files; is the root right?", len(out))
 	}
 	return out
 }
+
+// parsed parses every Go file once, for all rules, and returns what can be parsed with the errors of what cannot.
+var parsed = sync.OnceValues(func() ([]*source, error) {
+	all, wrong := tree()
+	var out []*source
+	fset := token.NewFileSet()
+	for _, f := range all {
+		p, text := f.path, f.text
+		if path.Ext(p) != ".go" {
+			continue
+		}
+		file, err := parser.ParseFile(fset, p, text, parser.ParseComments)
+		if err != nil {
+			wrong = errors.Join(wrong, fmt.Errorf("%s: %w", p, err))
+			continue
+		}
+		out = append(out, &source{
+			path: p, dir: path.Dir(p), test: strings.HasSuffix(p, "_test.go"), generated: generatedMark.Match(text),
+			text: string(text), lines: strings.Split(string(text), "\n"), fset: fset, ast: file,
+		})
+	}
+	return out, wrong
+})
