@@ -180,7 +180,7 @@ func (d *draft) command(i int, until Millis) *Branch {
 	d.eff.Commands = append(d.eff.Commands, Command{
 		XID: d.XID, BranchID: b.ID, Kind: b.Kind, Ack: b.Ack, Op: op, Resource: b.Resource, Step: step,
 		Client: b.Client, Data: b.Data, Attempt: b.Attempts, Application: d.Application, Group: d.Group,
-		Trace: d.Trace, Cause: cause, Call: b.Call, Until: until, Run: d.Saga,
+		Trace: d.Trace, Cause: cause, Call: b.Call, Until: until, Run: d.Saga, As: d.identity(b, op),
 	})
 	return b
 }
@@ -223,6 +223,7 @@ func (r Rules) published(d *draft, i int, now Millis) Write {
 
 // reply takes the end of an attempt.
 func (r Rules) reply(g *Global, ev Reply, now Millis) Effects {
+	ev = g.attributed(ev)
 	switch ev.Op {
 	case 0:
 		return r.checked(g, ev, now)

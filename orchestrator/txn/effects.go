@@ -61,4 +61,6 @@ type Command struct {
 	Call *Call
 	// Until is when the answer is given up: a command that could not be begun by then must not be begun any more.
 	Until Millis
+	// As is what the participant knows it by, nil if by what is above: see [Command.Identity].
+	As *Identity
 }

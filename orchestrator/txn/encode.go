@@ -13,7 +13,8 @@ import (
 // that field has a value, so that nodes of the version before can read everything that clients of that time produce.
 // Version 3 is version 2 with what the HTTP API needs, again at the end and only where it is needed: Data and Heuristic
 // of a global, Key, Ongoing and Call of a branch. Version 4 is version 3 with what sagas need: Saga of a global, Step
-// of a branch. Version 5, of branches alone, is version 4 with the jitter of a step's call.
+// of a branch. Version 5, of branches alone, is version 4 with the jitter of a step's call, if it has one; version 6, of
+// branches alone, is version 5 with the branch that a step undoes.
 
 // The first byte of every record.
 const (
@@ -22,6 +23,7 @@ const (
 	encodingVersion3 = 3
 	encodingVersion4 = 4
 	encodingVersion5 = 5
+	encodingVersion6 = 6
 )
 
 // ErrEncoding says that bytes are not a record, or not whole.
@@ -116,6 +118,9 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	if b.Step != nil && b.Call != nil && b.Call.Jitter != 0 {
 		version = encodingVersion5
 	}
+	if b.Step != nil && b.Step.Undoes != 0 {
+		version = encodingVersion6
+	}
 	dst = appendBool(append(dst, version, byte(b.Kind), byte(b.State)), b.Released)
 	dst = binary.AppendVarint(dst, b.ID)
 	dst = appendString(dst, b.Resource)
@@ -142,8 +147,11 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 			dst = appendString(appendString(appendString(dst, b.Call.Tag), b.Call.Key), b.Call.Reply)
 		}
 	}
-	if version >= encodingVersion5 {
+	if version >= encodingVersion5 && b.Call != nil {
 		dst = append(dst, b.Call.Jitter)
+	}
+	if version >= encodingVersion6 {
+		dst = binary.AppendVarint(dst, b.Step.Undoes)
 	}
 	return dst
 }
@@ -178,7 +186,7 @@ func appendCall(dst []byte, c *Call) []byte {
 func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version < encodingVersion1 || version > encodingVersion5 {
+	if version < encodingVersion1 || version > encodingVersion6 {
 		return nil, nil, ErrEncoding
 	}
 	b := &Branch{Kind: Kind(d.byte()), State: BranchState(d.byte()), Released: d.byte() == 1}
@@ -207,6 +215,9 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 	}
 	if version >= encodingVersion5 && b.Call != nil {
 		b.Call.Jitter = d.byte()
+	}
+	if version >= encodingVersion6 {
+		b.Step.Undoes = d.varint()
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding

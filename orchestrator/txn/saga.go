@@ -39,6 +39,8 @@ type Step struct {
 	GaveUp bool
 	// Until is when its time is up, whatever the attempts; 0 is never. For a timer it is when it is done.
 	Until Millis
+	// Undoes is the branch that is undone by it, 0 if none: see [Identity].
+	Undoes int64
 }
 
 // Planner says how the sagas of one definition go on. It is pure: equal states give equal answers, for ever, and it is
@@ -92,6 +94,8 @@ type NewStep struct {
 	// At is when it is begun, 0: at once. Until is the time by which it has to be done, for a timer when it is done; 0:
 	// never.
 	At, Until Millis
+	// Undoes is the branch that a rollback would have undone by the same call, with the same data, 0 if it is none.
+	Undoes int64
 }
 
 // Undo is how a step is undone: the topic or queue, what is sent, and how the participant is called, if it is.
@@ -193,7 +197,7 @@ func (d *draft) begin(s *NewStep, now Millis) {
 	}
 	b := &Branch{
 		ID: id, Kind: s.Kind, State: Registered, Resource: s.Resource, Data: s.Data, RegisteredAt: now, NextAt: s.At,
-		Call: s.Call, Step: &Step{Name: s.Name, Undo: s.Undo, Pivot: s.Pivot, Until: s.Until},
+		Call: s.Call, Step: &Step{Name: s.Name, Undo: s.Undo, Pivot: s.Pivot, Until: s.Until, Undoes: s.Undoes},
 	}
 	d.tell(now, HistoryStarted, id, s.Name)
 	d.join(b)
