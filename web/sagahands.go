@@ -11,6 +11,7 @@ import (
 
 	"github.com/concord-tx/concord/orchestrator"
 	"github.com/concord-tx/concord/orchestrator/txn"
+	"github.com/concord-tx/concord/saga/plan"
 	"github.com/concord-tx/concord/saga/validate"
 	"github.com/concord-tx/concord/web/access"
 )
@@ -315,6 +316,9 @@ func (s *Server) skipStep(c *gin.Context) {
 	if err == nil {
 		op, err = skipOf(g, &body)
 	}
+	if err == nil && op.Action == txn.ActionSkip && g.Status == txn.Active {
+		err = s.checkSkip(c, g, op)
+	}
 	if err != nil {
 		s.failRun(c, err)
 		return
@@ -358,6 +362,30 @@ func skipOf(g *txn.Global, body *sagaSkip) (op txn.Operation, err error) {
 	}
 	return txn.Operation{Action: txn.ActionSkip, BranchID: b.ID, Result: result}, nil
 }
+
+// checkSkip refuses a result with which the run could not go on. Whether the step may be skipped at all is said by the
+// rules.
+func (s *Server) checkSkip(ctx context.Context, g *txn.Global, op txn.Operation) error {
+	b, _ := g.Branch(op.BranchID)
+	if s.o.Sagas == nil || b.State == txn.PhaseOneDone {
+		return nil
+	}
+	_, compiled, err := s.o.Sagas.Ready(ctx, g.Saga.Definition, g.Saga.Version)
+	if err != nil {
+		return err
+	}
+	program, ours := compiled.Planner.(*plan.Program)
+	if !ours {
+		return nil
+	}
+	if err := program.CheckSkip(g, b, op.Result, s.o.Clock.Now()); err != nil {
+		return &unfitError{title: unfitResult, findings: []validate.Problem{{Text: err.Error()}}}
+	}
+	return nil
+}
+
+// unfitResult says that a step cannot be skipped so.
+const unfitResult = "The run could not go on with this result; findings say why. Nothing was changed."
 
 // stepsTried bounds the steps of which is looked at whether they could be skipped.
 const stepsTried = 5

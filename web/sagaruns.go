@@ -216,7 +216,11 @@ func timeoutOf(text string) (time.Duration, error) {
 }
 
 // unfitError says what is wrong with data.
-type unfitError struct{ findings []validate.Problem }
+type unfitError struct {
+	findings []validate.Problem
+	// title says it in a sentence, "" if they do not fit their schema.
+	title string
+}
 
 // Error counts what is wrong.
 func (e *unfitError) Error() string { return fmt.Sprintf("%d problems with the data", len(e.findings)) }
@@ -225,7 +229,7 @@ func unfit(findings []validate.Problem) error {
 	if len(findings) == 0 {
 		return nil
 	}
-	return &unfitError{findings}
+	return &unfitError{findings: findings}
 }
 
 // inputText returns a value as expressions read it, written in one way: texts that say the same are the same. Nothing
@@ -279,6 +283,7 @@ func (s *Server) failRun(c *gin.Context, err error) {
 	switch {
 	case errors.As(err, &unfit):
 		problem := SagaInputProblem{Problem: problemBadInput, Findings: unfit.findings}
+		problem.Title = cmp.Or(unfit.title, problem.Title)
 		s.complete(c, &problem.Problem)
 		c.AbortWithStatusJSON(problem.Status, problem)
 	case errors.As(err, &taken):

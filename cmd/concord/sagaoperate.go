@@ -67,7 +67,11 @@ func (a *app) change(ctx context.Context, xid, verb string, body any, done strin
 	}
 	_, raw, err := a.exchange(req, &r)
 	if err != nil {
-		a.showUnfit("data", raw)
+		what := "data"
+		if verb == "skip" {
+			what = "result"
+		}
+		a.showUnfit(what, raw)
 		return notChanged(xid, verb, err)
 	}
 	if asked, err := a.asked(raw); asked {
@@ -106,7 +110,7 @@ func plain(err error) error {
 		return err
 	}
 	short := *p
-	short.Title = strings.Replace(p.Title, "; findings say where.", ".", 1)
+	short.Title = strings.NewReplacer("; findings say where.", ".", "; findings say why.", ".").Replace(p.Title)
 	if strings.Contains(p.Detail, " refused: ") {
 		short.Detail = ""
 	}
