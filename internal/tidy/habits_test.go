@@ -31,6 +31,56 @@ func TestTestsDoNotSleep(t *testing.T) {
 	})
 }
 
+// looks are the ways in which a test in the browser reads what is on a page at this moment.
+var looks = regexp.MustCompile(`\bawait\b[^;]*\.(count|textContent|innerText|allInnerTexts|allTextContents|` +
+	`isVisible|isHidden|isEnabled|isDisabled|isChecked|getAttribute|inputValue|boundingBox)\(|\.url\(\)\)?\.(search|hash|path)`)
+
+// What a page shows comes when it comes, so that looking once is too early now and then, on slow machines above all.
+func TestTestsInTheBrowserWaitForWhatTheyLookAt(t *testing.T) {
+	t.Parallel()
+	check(t, "look", func(f *findings) {
+		seen := 0
+		walk(t, func(p string, text []byte) {
+			if !strings.HasPrefix(p, "web/console/e2e/") || !strings.HasSuffix(p, ".spec.ts") {
+				return
+			}
+			seen++
+			for _, at := range hastyLooks(string(text)) {
+				f.add(p+":"+strconv.Itoa(at), p, "an expect looks once, which may be too early; wait by counts, gone, attribute, "+
+					"barred, holds, says, asks, isAt or until of e2e/harness.ts, for what was never there after something else")
+			}
+		})
+		if seen < 10 {
+			t.Errorf("found %d tests in the browser; is the folder right?", seen)
+		}
+	})
+}
+
+// hastyLooks lists the lines of TypeScript in which an expect is given what is on a page at this moment.
+func hastyLooks(text string) []int {
+	var lines []int
+	for from := 0; ; {
+		begin := strings.Index(text[from:], "expect(")
+		if begin < 0 {
+			return lines
+		}
+		begin += from
+		from = begin + len("expect(")
+		depth, end := 1, from
+		for ; end < len(text) && depth > 0; end++ {
+			switch text[end] {
+			case '(':
+				depth++
+			case ')':
+				depth--
+			}
+		}
+		if looks.MatchString(text[from:end]) {
+			lines = append(lines, 1+strings.Count(text[:begin], "\n"))
+		}
+	}
+}
+
 // logger matches what loggers are called.
 var logger = regexp.MustCompile(`(?i)(^|\.)(s?log|logger)$`)
 

@@ -116,3 +116,23 @@ func TestWhatIsAPlainMessage(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsAHastyLook(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]bool{
+		`expect(await page.getByText('a', { exact: true }).count()).toBe(0)`:       true,
+		"expect(\n  await rows\n    .count(),\n).toBe(2)":                          true,
+		`expect((await alert.textContent()) ?? '').toContain('b')`:                 true,
+		`expect(await button.getAttribute('aria-disabled')).toBe('true')`:          true,
+		`expect(new URL(page.url()).searchParams.get('kind')).toBe('letter')`:      true,
+		`await gone(page.getByText('a')); expect(told.length).toBe(2)`:             false,
+		`expect((await seed.transaction(id)).status).toBe('Active')`:               false,
+		`expect((await keys(page).focus()).name).toBe('Two')`:                      false,
+		`await until('one', async () => (await rows.count()) === 1)`:               false,
+		`expect(done).toBe(1); await until('two', async () => !(await x.count()))`: false,
+	} {
+		if got := len(hastyLooks(source)) > 0; got != want {
+			t.Errorf("%s: %t", source, got)
+		}
+	}
+}

@@ -12,8 +12,8 @@ export default defineConfig({
     setupFiles: ['e2e/harness/globals.ts'],
     pool: 'forks',
     fileParallelism: false, // one browser at a time: the machines that run this have two cores
-    testTimeout: 180_000, // on a machine that others use, too
-    hookTimeout: 180_000,
+    testTimeout: 400_000, // on a slow machine that others use, too
+    hookTimeout: 400_000,
     teardownTimeout: 20_000,
     retry: 1, // browsers on busy machines; .ci/web names what needed a second turn
     reporters: ['default'],

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest'
-import { axe, dev, expectNoise, keys, open, secured, seedOn, shot, until } from './harness.ts'
+import { asks, axe, dev, expectNoise, gone, keys, open, secured, seedOn, shot } from './harness.ts'
 
 beforeAll(async () => {
   const server = await secured()
@@ -18,18 +18,15 @@ test('entries are filtered in the address, and one shows before and after', asyn
     .waitFor()
   await page.getByRole('textbox', { name: /^Action/ }).fill('inbox.claim')
   await keys(page).press('Enter')
-  await until(
-    'only claims are shown',
-    async () => (await page.getByRole('row', { name: /inbox.release/ }).count()) === 0,
-  )
-  expect(new URL(page.url()).searchParams.get('action')).toBe('inbox.claim')
+  await gone(page.getByRole('row', { name: /inbox.release/ }))
+  await asks(page, 'action', 'inbox.claim')
   await page.getByRole('row', { name: /done/ }).first().click()
   const panel = page.getByRole('complementary', { name: 'The chosen entry' })
   await panel.getByRole('row', { name: /note first second/ }).waitFor()
   await axe(page)
   await shot(page, 'audit')
   await keys(page).press('Escape')
-  await until('the panel is closed', async () => (await panel.count()) === 0)
+  await gone(panel)
 })
 
 test('the chain is verified, also against a hash that was noted', async () => {

@@ -5,13 +5,13 @@ import { words as desk } from '../src/pages/designer/wordsEn.ts'
 import { words as locks } from '../src/pages/locks/words.ts'
 import { words as shared } from '../src/shared/words.ts'
 import { words as transactions } from '../src/pages/transactions/words.ts'
-import { another, axe, expectNoise, keys, open, secured, shot, until } from './harness.ts'
+import { another, axe, counts, expectNoise, gone, isAt, keys, open, secured, shot } from './harness.ts'
 import { brick, node, plain, saved, tab, text } from './harness/desk.ts'
 
 const en = words.en
 
 /** What browsers log of a server that is gone, and axe, which reads the style sheets again. */
-const gone = [/net::ERR_/, /dynamically imported module/, /Unable to preload/, /Couldn't load preload assets/]
+const lost = [/net::ERR_/, /dynamically imported module/, /Unable to preload/, /Couldn't load preload assets/]
 
 const title = (page: Page, name: string): Promise<void> =>
   page.locator('main').getByRole('heading', { level: 1, name }).waitFor()
@@ -21,13 +21,13 @@ test('a page that was never open says that the server is away, and opens by itse
   const page = await open('/transactions', { server })
   await title(page, transactions.en.title)
   await page.getByRole('banner').getByText(en.live, { exact: true }).waitFor()
-  expectNoise(page, ...gone)
+  expectNoise(page, ...lost)
   await server.down()
   await page.getByText(/^No answer for \d.* s; what is shown is from \d\d:\d\d:\d\d/).waitFor()
-  expect(await page.locator('[role="status"]', { hasText: 'No answer for' }).count()).toBe(1)
+  await counts(page.locator('[role="status"]', { hasText: 'No answer for' }), 1)
   await keys(page).press('g', 'l')
   await title(page, en.unloaded)
-  expect(new URL(page.url()).pathname).toBe('/locks')
+  await isAt(page, '/locks')
   await axe(page)
   await shot(page, 'away')
   await page.getByRole('button', { name: en.tryAgain }).click()
@@ -42,7 +42,7 @@ test('a page that was never open says that the server is away, and opens by itse
   await server.up()
   await title(page, locks.en.title)
   await page.getByRole('banner').getByText(en.live, { exact: true }).waitFor()
-  await until('nobody says that it is old', async () => (await page.getByText('No answer for').count()) === 0)
+  await gone(page.getByText('No answer for'))
 })
 
 test('what the server has lost sight of meanwhile is saved and checked by itself when it is back', async () => {
@@ -51,7 +51,7 @@ test('what the server has lost sight of meanwhile is saved and checked by itself
   const page = await open('/designer/lost', { server })
   await node(page, 'pay').waitFor()
   await saved(page)
-  expectNoise(page, ...gone)
+  expectNoise(page, ...lost)
   await server.down()
   await brick(page, 'timer').click()
   await page.getByText(desk.notSaved, { exact: true }).waitFor()
@@ -75,7 +75,7 @@ test('a text that cannot be read logs nothing, and neither the graph nor the exp
   await page.keyboard.type('\n{a: b}: c: d\n ? [x')
   await page.getByText(desk.outdated).waitFor()
   await node(page, 'pay').waitFor()
-  expect(await count.count()).toBe(0)
+  await gone(count)
   await axe(page)
   await shot(page, 'designer-broken')
 })

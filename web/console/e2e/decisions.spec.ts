@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { axe, dev, expectNoise, open, seed, shot, until } from './harness.ts'
+import { test } from 'vitest'
+import { axe, dev, expectNoise, gone, open, says, seed, shot, until } from './harness.ts'
 import { failing, hanging, saysTrouble, telling } from './harness/states.ts'
 
 test('a decision is found by its xid, and compared with what was published', async () => {
@@ -24,11 +24,11 @@ test('the newest decisions are at the top', async () => {
   const before = await seed.committed()
   const last = await seed.rolledBack()
   const page = await open('/decisions')
-  const rows = page.getByRole('row')
-  await page.getByRole('row', { name: new RegExp(last.id) }).waitFor()
-  const told = await rows.allInnerTexts()
-  const place = (id: string) => told.findIndex((text) => text.includes(id))
-  expect(place(last.id)).toBeLessThan(place(before.id))
+  await until('the newest is above the one before', async () => {
+    const told = await page.getByRole('row').allInnerTexts()
+    const place = (id: string) => told.findIndex((text) => text.includes(id))
+    return place(last.id) >= 0 && place(last.id) < place(before.id)
+  })
 })
 
 test('decisions are followed as they come, and paused', async () => {
@@ -40,7 +40,7 @@ test('decisions are followed as they come, and paused', async () => {
   await page.getByRole('button', { name: 'Pause' }).click()
   const second = await seed.rolledBack()
   await page.getByRole('button', { name: 'Go on (1 new)' }).waitFor()
-  expect(await page.getByRole('row', { name: new RegExp(second.id) }).count()).toBe(0)
+  await gone(page.getByRole('row', { name: new RegExp(second.id) }))
   await page.getByRole('button', { name: /Go on/ }).click()
   await page.getByRole('row', { name: new RegExp(second.id) }).waitFor()
   await axe(page)
@@ -61,8 +61,7 @@ test('the log is read from an offset on', async () => {
   const offset = place.replace(/.*\//, '').trim()
   await page.waitForURL((url) => url.searchParams.get('from') === offset && !url.searchParams.has('xid'))
   await page.getByRole('row', { name: new RegExp(second.id) }).waitFor()
-  const told = await page.getByRole('row').allInnerTexts()
-  expect(told.findIndex((text) => text.includes(first.id))).toBe(1)
+  await says(page.getByRole('row').nth(1), first.id)
   await axe(page)
   expectNoise(page, /status of 400/)
   await from.fill('nowhere')
@@ -99,7 +98,7 @@ test('nothing found, trouble, and what is under way', async () => {
   await page.goto((await dev()).base + '/decisions?outcome=rollback')
   await page.getByRole('status', { name: 'Loading' }).first().waitFor()
   go()
-  await until('it is there', async () => (await page.getByRole('row').count()) > 0)
+  await page.getByRole('row').first().waitFor()
 })
 
 test('a viewer reads them', async () => {

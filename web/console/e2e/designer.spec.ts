@@ -4,7 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { words as en } from '../src/pages/designer/wordsEn.ts'
-import { api, axe, dev, expectNoise, keys, open, participant, shot, until } from './harness.ts'
+import {
+  api,
+  attribute,
+  axe,
+  counts,
+  dev,
+  expectNoise,
+  keys,
+  open,
+  participant,
+  shot,
+  until,
+} from './harness.ts'
 import { box, brick, field, fresh, node, plain, put, saved, stored, tab, text, typed } from './harness/desk.ts'
 
 describe('a saga', () => {
@@ -66,7 +78,7 @@ describe('a saga', () => {
       'the failure is painted',
       async () => (await box(page, 'pay').getAttribute('data-state')) === 'refused',
     )
-    expect(await box(page, 'reserve').getAttribute('data-state')).toBe('undone')
+    await attribute(box(page, 'reserve'), 'data-state', 'undone')
     expect(p.callsOf('/designed/release').length).toBeGreaterThan(0)
   })
 
@@ -87,7 +99,7 @@ describe('a saga', () => {
     await node(page, 'task2').waitFor()
     await k.to(/^task2, /)
     await k.press('ArrowUp')
-    expect((await k.focus()).name).toMatch(/^task1/)
+    await until('the step above has the focus', async () => (await k.focus()).name.startsWith('task1'))
     await k.press('F2')
     await until('the name can be changed', async () => (await k.focus()).name.startsWith('Id'))
     await k.press('Control+a')
@@ -96,7 +108,7 @@ describe('a saga', () => {
     await node(page, 'first').waitFor()
     await k.to(/^first, /, { key: 'Shift+Tab' })
     await k.press('ArrowDown')
-    expect((await k.focus()).name).toMatch(/^task2, /)
+    await until('the step below has the focus', async () => (await k.focus()).name.startsWith('task2, '))
     await k.press('Delete')
     await node(page, 'task2').waitFor({ state: 'detached' })
     await until('the focus is on a step', async () => (await k.focus()).name.startsWith('first'))
@@ -113,7 +125,9 @@ describe('a saga', () => {
     await k.to(en.publishNow)
     await k.press('Enter')
     await page.getByText(`${name} is published as version 1`).waitFor()
-    expect(await stored(name).catch((wrong: unknown) => String(wrong))).toContain('draftNotFound')
+    await until('the draft is gone', async () =>
+      (await stored(name).catch((wrong: unknown) => String(wrong))).includes('draftNotFound'),
+    )
   })
 })
 
@@ -184,7 +198,7 @@ describe('canvas and text are one document', () => {
     await keys(page).type('output: a: b')
     await page.locator('.cm-lint-marker-error').first().waitFor()
     await page.getByRole('list', { name: en.findings }).getByText('syntax').first().waitFor()
-    expect(await node(page, 'pay').count()).toBe(1)
+    await counts(node(page, 'pay'), 1)
     await axe(page)
   })
 
@@ -227,7 +241,7 @@ describe('canvas and text are one document', () => {
     await page.getByText('JSON', { exact: true }).click()
     await page.getByRole('dialog').getByRole('button', { name: en.convert, exact: true }).click()
     await until('it is JSON', async () => (await stored(name)).startsWith('{\n  "saga": 1,'))
-    expect(await node(page, 'pay').count()).toBe(1)
+    await counts(node(page, 'pay'), 1)
     await page.getByText('YAML', { exact: true }).click()
     await until('it is as it was', async () => (await stored(name)) === plain(name))
   })
@@ -286,7 +300,7 @@ steps:
       'it is painted',
       async () => (await box(page, 'reserve').getAttribute('data-state')) === 'undone',
     )
-    expect(await box(page, 'pay').getAttribute('data-state')).toBe('refused')
+    await attribute(box(page, 'pay'), 'data-state', 'refused')
     await page.getByText(en.end_compensated, { exact: true }).first().waitFor()
     await axe(page)
     await shot(page, 'designer-simulation')
@@ -297,7 +311,7 @@ steps:
       'it is at the begin',
       async () => (await box(page, 'reserve').getAttribute('data-state')) === 'running',
     )
-    expect(await box(page, 'pay').getAttribute('data-state')).toBe('idle')
+    await attribute(box(page, 'pay'), 'data-state', 'idle')
 
     const download = page.waitForEvent('download')
     await page.getByRole('button', { name: en.saveTest }).click()

@@ -2,7 +2,21 @@ import { describe, expect, test } from 'vitest'
 import { templateNames, templateText } from '../src/pages/designer/templates.ts'
 import { words as en } from '../src/pages/designer/wordsEn.ts'
 import { words as zh } from '../src/pages/designer/wordsZh.ts'
-import { api, axe, dev, expectNoise, open, secured, shot, until } from './harness.ts'
+import {
+  api,
+  attribute,
+  axe,
+  barred,
+  counts,
+  dev,
+  expectNoise,
+  isAt,
+  open,
+  says,
+  secured,
+  shot,
+  until,
+} from './harness.ts'
 import { brick, fresh, node, plain, put, saved, stored, tab, text, type Review } from './harness/desk.ts'
 
 describe('drafts', () => {
@@ -69,7 +83,7 @@ describe('drafts', () => {
     await dialog.getByText(en.leaveText).waitFor()
     await axe(page)
     await dialog.getByRole('button', { name: en.stay }).click()
-    expect(new URL(page.url()).pathname).toBe(`/designer/${name}`)
+    await isAt(page, `/designer/${name}`)
     await page.getByText(en.notSaved).waitFor()
     await page.unroute('**/api/v1/sagas/drafts/*')
     await page.getByRole('button', { name: en.saveAgain }).click()
@@ -145,7 +159,7 @@ describe('the page to begin at', () => {
     await page.getByText(en.noDrafts).waitFor()
     const alert = page.getByRole('alert')
     await alert.getByText('Something is wrong.').waitFor()
-    expect(await alert.textContent()).toContain('r-12')
+    await says(alert, 'r-12')
     await axe(page)
   })
 
@@ -164,12 +178,12 @@ describe('a viewer', () => {
     const page = await open(`/designer/${name}?step=pay`, { role: 'viewer' })
     await page.getByText(en.readOnly, { exact: true }).last().waitFor()
     await node(page, 'pay').waitFor()
-    expect(await brick(page, 'call').isDisabled()).toBe(true)
-    expect(await text(page).getAttribute('contenteditable')).toBe('false')
+    await until('bricks cannot be used', () => brick(page, 'call').isDisabled())
+    await attribute(text(page), 'contenteditable', 'false')
     await node(page, 'pay').press('Delete')
-    expect(await node(page, 'pay').count()).toBe(1)
+    await counts(node(page, 'pay'), 1)
     const publish = page.getByRole('button', { name: en.publish })
-    expect(await publish.getAttribute('aria-disabled')).toBe('true')
+    await barred(publish)
     await tab(page, en.simulation).click()
     await page.getByRole('button', { name: en.run, exact: true }).click()
     await page.getByText(en.end_done, { exact: true }).first().waitFor()

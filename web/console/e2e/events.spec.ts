@@ -1,5 +1,18 @@
-import { expect, test } from 'vitest'
-import { api, axe, dev, expectNoise, open, secured, seed, seedOn, shot, until } from './harness.ts'
+import { test } from 'vitest'
+import {
+  api,
+  axe,
+  barred,
+  dev,
+  expectNoise,
+  gone,
+  open,
+  secured,
+  seed,
+  seedOn,
+  shot,
+  until,
+} from './harness.ts'
 import { failing, saysTrouble, telling } from './harness/states.ts'
 
 test('the log opens with the newest, is browsed from an entry, and followed', async () => {
@@ -9,11 +22,11 @@ test('the log opens with the newest, is browsed from an entry, and followed', as
   await page.getByRole('row', { name: new RegExp(before.id) }).waitFor()
   await page.goto((await dev()).base + '/events')
   const rows = page.getByRole('row', { name: /io\.concord\.decision\.commit/ })
-  await rows.first().waitFor()
-  const told = await rows.allInnerTexts()
-  const place = (id: string) => told.findIndex((text) => text.includes(id))
-  expect(place(last.id)).toBeGreaterThanOrEqual(0)
-  expect(place(last.id)).toBeLessThan(place(before.id))
+  await until('the newest is above the one before', async () => {
+    const told = await rows.allInnerTexts()
+    const place = (id: string) => told.findIndex((text) => text.includes(id))
+    return place(last.id) >= 0 && place(last.id) < place(before.id)
+  })
   await axe(page)
   await page.keyboard.press('j')
   await page.keyboard.press('Enter')
@@ -40,6 +53,7 @@ test('a group is moved and forgotten', async () => {
   await dialog.getByRole('button', { name: 'Move' }).click()
   await dialog.getByText(/The group is at entry/).waitFor()
   await page.keyboard.press('Escape')
+  await gone(dialog)
   await page.getByRole('button', { name: 'Forget books' }).click()
   await dialog.getByRole('textbox').first().waitFor()
   for (const box of await dialog.getByRole('textbox').all()) await box.fill('books')
@@ -117,7 +131,7 @@ test('a viewer may not move, forget or replay', async () => {
   const page = await open('/events?tab=groups', { role: 'viewer' })
   const move = page.getByRole('button', { name: 'Move mail' })
   await move.waitFor()
-  expect(await move.getAttribute('aria-disabled')).toBe('true')
+  await barred(move)
   await move.focus()
   await page.getByText('This needs the role operator.').waitFor()
 })

@@ -7,6 +7,9 @@
  *   CONSOLE_DIR=/tmp/me/dist ...        with another build of the console:
  *                                       npx vite build --outDir /tmp/me/dist --emptyOutDir
  *   SHOTS=/tmp/me/shots ...             where pictures go
+ *   SLOW=400 ...                        each answer of the API comes so many milliseconds later: what is looked at too
+ *                                       early fails each time then, not once in a hundred (without weight.spec.ts, for
+ *                                       there is no cache then)
  *
  *   import { expect, test } from 'vitest'
  *   import { axe, keys, open, participant, seed, shot, until } from './harness'
@@ -25,7 +28,9 @@
  * - At the end of each test a page must have logged nothing, had no error, violated no policy and asked nobody else.
  *   What a test has happen on purpose it declares: expectNoise(page, /status of 503/).
  * - Seeds go through the public API alone: `seed` at dev(), seedOn(server) elsewhere. `api()` is a client for the rest.
- * - Wait for states (`until`, page.getByRole(...).waitFor()), never for a time.
+ * - Wait for states, never for a time: page.getByRole(...).waitFor(), `until`, and instead of an `expect` on what a
+ *   page shows `counts`, `gone`, `attribute`, `barred`, `holds`, `says`, `asks`, `isAt`. An `expect` looks once, and
+ *   what was waited for before it may have been there before the action. The style test (internal/tidy) finds these.
  * - What is not there in public (answers of 500, 100,000 rows): page.route before page.goto; open('about:blank') first.
  */
 import { afterAll, afterEach } from 'vitest'
@@ -42,6 +47,7 @@ export { type Focus, Keys } from './harness/keys.ts'
 export { axe, settled, shot, shots } from './harness/look.ts'
 export { type Call, Participant, type Say } from './harness/participant.ts'
 export { type Role, roles, Server } from './harness/server.ts'
+export { asks, attribute, barred, counts, gone, holds, isAt, says } from './harness/sees.ts'
 export { until } from './harness/until.ts'
 export { expectNoise, noises } from './harness/watch.ts'
 

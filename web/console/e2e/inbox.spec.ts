@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest'
-import { another, axe, dev, expectNoise, keys, open, seed, shot, until } from './harness.ts'
+import { another, asks, axe, counts, dev, expectNoise, gone, keys, open, seed, shot, until } from './harness.ts'
 import { hanging } from './harness/states.ts'
 
 beforeAll(async () => {
@@ -26,11 +26,8 @@ test('it has all kinds, the oldest first, counted', async () => {
   await axe(page)
   await shot(page, 'inbox')
   await page.getByRole('button', { name: /^Dead letters/ }).click()
-  expect(new URL(page.url()).searchParams.get('kind')).toBe('letter')
-  await until(
-    'only letters are listed',
-    async () => (await page.getByRole('row', { name: /stuck/ }).count()) === 0,
-  )
+  await asks(page, 'kind', 'letter')
+  await gone(page.getByRole('row', { name: /stuck/ }))
 })
 
 test('the opened row is marked, and a kind that there is not is said', async () => {
@@ -39,7 +36,7 @@ test('the opened row is marked, and a kind that there is not is said', async () 
   const rows = page.getByRole('row', { name: /place order/ })
   await rows.first().click()
   await page.getByRole('complementary', { name: 'The chosen item' }).waitFor()
-  expect(await page.locator('main [data-row][aria-current="true"]').count()).toBe(1)
+  await counts(page.locator('main [data-row][aria-current="true"]'), 1)
   await shot(page, 'inbox-opened')
 })
 
@@ -54,7 +51,7 @@ test('what is open is not opened twice, and Back leads to its row', async () => 
   await keys(page).press('o', 'o')
   expect(await page.evaluate(() => history.length)).toBe(deep)
   await page.goBack()
-  await until('the panel is closed', async () => (await panel.count()) === 0)
+  await gone(panel)
   await until(
     'its row has the focus',
     async () => (await page.evaluate(() => document.activeElement?.getAttribute('data-row'))) === row,
@@ -83,7 +80,7 @@ test('dead letters are looked at, and replayed together at a rate', async () => 
   await axe(page)
   await shot(page, 'inbox-letter')
   await keys(page).press('Escape')
-  await until('the panel is closed', async () => (await panel.count()) === 0)
+  await gone(panel)
   await page.getByRole('checkbox', { name: 'Select all that are loaded' }).click()
   await page.getByRole('button', { name: /^Replay \d+ …/ }).click()
   const dialog = page.getByRole('dialog')

@@ -4,7 +4,22 @@ import type { Page } from 'playwright-core'
 import { words as all } from '../src/pages/jobs/words.ts'
 import { words as list } from '../src/pages/transactions/words.ts'
 import { words as shared } from '../src/shared/words.ts'
-import { another, axe, dev, expectNoise, keys, open, secured, seed, shot, until } from './harness.ts'
+import {
+  another,
+  asks,
+  axe,
+  barred,
+  counts,
+  dev,
+  expectNoise,
+  isAt,
+  keys,
+  open,
+  secured,
+  seed,
+  shot,
+  until,
+} from './harness.ts'
 
 const t = all.en
 
@@ -39,7 +54,7 @@ describe('a job', () => {
     const start = dialog.getByRole('button', { name: /^Start/ })
     await start.click()
     await dialog.getByText(t.reasonMissing).waitFor()
-    expect(path(page)).toBe('/transactions')
+    await isAt(page, '/transactions')
     await axe(page)
     await shot(page, 'job-plan')
     expect((await seed.transaction(held[0]!.id)).stuck).toBe(true)
@@ -56,7 +71,7 @@ describe('a job', () => {
       )
       return now.toSorted().join() === 'done,done,stuck'
     })
-    expect(await page.locator('main [data-row]').getByText(t.resultDone).count()).toBe(3)
+    await counts(page.locator('main [data-row]').getByText(t.resultDone), 3)
     await page.getByText(t.nowOf.replace('{n}', '3')).waitFor()
     await page.getByText(`1 ${t.stuckAgain}`).waitFor()
     await page.getByText(`2 ${shared.en.Committed}`).waitFor()
@@ -86,8 +101,8 @@ describe('a job', () => {
     await until('the job', () => path(page).startsWith('/jobs/'))
     await page.locator('main [data-row]').getByText(t.resultMoved).waitFor()
     await shown(page, t.resultMoved)
-    await until('one row', async () => (await page.locator('main [data-row]').count()) === 1)
-    expect(new URL(page.url()).searchParams.get('result')).toBe('moved')
+    await counts(page.locator('main [data-row]'), 1)
+    await asks(page, 'result', 'moved')
     await axe(page)
     await page.getByRole('button', { name: t.export }).click()
     const coming = page.waitForEvent('download')
@@ -102,7 +117,8 @@ describe('a job', () => {
   })
 
   test('is followed while it runs, and stopped', async () => {
-    const job = await seed.jobRunning(20)
+    const count = 60 // seconds, in which all that follows is done
+    const job = await seed.jobRunning(count)
     const page = await open(`/jobs/${job.id}`)
     await page.locator('main').getByText(t.running, { exact: true }).waitFor()
     const bar = page.getByRole('progressbar')
@@ -113,7 +129,7 @@ describe('a job', () => {
     await shot(page, 'job-running')
     await page.getByRole('button', { name: t.cancel }).click()
     await page.locator('main').getByText(t.cancelled, { exact: true }).waitFor()
-    expect(await at()).toBeLessThan(20)
+    expect(await at()).toBeLessThan(count)
   })
 
   test('that is only planned is started later, from its page', async () => {
@@ -124,7 +140,9 @@ describe('a job', () => {
     await page.getByText(t.plan, { exact: true }).waitFor()
     held.mend()
     await page.getByRole('button', { name: t.start, exact: true }).click()
+    await page.getByRole('dialog').waitFor()
     await axe(page)
+    await until('the reason has the focus', async () => (await keys(page).focus()).role === 'textbox')
     await keys(page).type('open again')
     await page
       .getByRole('dialog')
@@ -147,7 +165,7 @@ describe('a job', () => {
     await dialog.getByRole('button', { name: `${t.startThis.split(':')[0]}: ${t.retry} 1` }).click()
     await dialog.getByText(t.secondPerson, { exact: true }).waitFor()
     await axe(page)
-    expect(path(page)).toBe('/transactions')
+    await isAt(page, '/transactions')
     expect((await seed.transaction(held.id)).stuck).toBe(true)
     await dialog.getByRole('link', { name: t.toInbox }).click()
     await until('the inbox', () => path(page) === '/inbox')
@@ -161,7 +179,7 @@ describe('a job', () => {
     const dialog = page.getByRole('dialog')
     await dialog.getByText(t.nothing).first().waitFor()
     await dialog.getByLabel(t.reason).fill('ticket 4711')
-    expect(await dialog.getByRole('button', { name: /^Start/ }).getAttribute('aria-disabled')).toBe('true')
+    await barred(dialog.getByRole('button', { name: /^Start/ }))
     await keys(page).press('Escape')
     await dialog.waitFor({ state: 'hidden' })
     type Jobs = { items: { state: string; filter: object; total: number; named?: number }[] }
@@ -231,7 +249,7 @@ test('a viewer sees a job, and starts and stops none', async () => {
   const job = await client.post<{ id: string }>('/jobs', { action: 'rollback', filter: { live: true } })
   const page = await open(`/jobs/${job.id}`, { role: 'viewer' })
   for (const name of [t.start, t.cancelPlan]) {
-    expect(await page.getByRole('button', { name, exact: true }).getAttribute('aria-disabled')).toBe('true')
+    await barred(page.getByRole('button', { name, exact: true }))
   }
   await axe(page)
 })

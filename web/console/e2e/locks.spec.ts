@@ -1,8 +1,21 @@
-import { expect, test } from 'vitest'
-import { another, axe, dev, expectNoise, keys, open, seed, shot, until } from './harness.ts'
+import { test } from 'vitest'
+import {
+  another,
+  axe,
+  barred,
+  counts,
+  dev,
+  expectNoise,
+  gone,
+  keys,
+  open,
+  seed,
+  shot,
+  until,
+} from './harness.ts'
 
 test('rows are searched, and one says who holds it, who waits, and what can be done', async () => {
-  await seed.locked(90)
+  await seed.locked(120)
   const page = await open('/locks')
   await page
     .getByRole('row', { name: /stock 1/ })
@@ -20,15 +33,15 @@ test('rows are searched, and one says who holds it, who waits, and what can be d
   const panel = page.getByRole('complementary', { name: 'The chosen row' })
   const release = panel.getByRole('button', { name: 'Release …' })
   await release.waitFor()
-  expect(await release.getAttribute('aria-disabled')).toBe('true')
+  await barred(release)
   await axe(page)
   await shot(page, 'locks')
   await keys(page).press('Escape')
-  await until('the panel is closed', async () => (await panel.count()) === 0)
+  await gone(panel)
 })
 
 test('the wait graph is drawn, and listed in words', async () => {
-  await seed.locked(60)
+  await seed.locked(120)
   const page = await open('/locks?tab=graph')
   await page.getByRole('table', { name: 'Waits' }).waitFor()
   await page.locator('svg rect').first().waitFor()
@@ -64,8 +77,8 @@ test('a cycle is marked in the drawing and in the list, not by colour alone', as
   await page.goto(`${(await dev()).base}/locks?tab=graph`)
   await page.getByText(/^A cycle: these transactions/).waitFor()
   await page.getByText(/waits on other nodes could not be read/).waitFor()
-  expect(await page.getByRole('row').getByText('in a cycle').count()).toBe(2)
-  await until('it is drawn', async () => (await page.locator('path[data-cycle]').count()) === 4)
+  await counts(page.getByRole('row').getByText('in a cycle'), 2)
+  await counts(page.locator('path[data-cycle]'), 4)
   await axe(page)
   await shot(page, 'locks-cycle')
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { another, axe, dev, open, seed, shot, until } from './harness.ts'
+import { another, axe, counts, dev, open, seed, shot, until } from './harness.ts'
 import { failing, hanging, saysTrouble } from './harness/states.ts'
 
 test('a server on which nothing has happened leads to the playground', async () => {
@@ -22,7 +22,7 @@ test('numbers, charts, health and hottest keys, each leading to its list', async
   await page.getByRole('figure', { name: 'Transactions per second by outcome' }).waitFor()
   const stuck = page.getByRole('link', { name: /^Stuck/ })
   await until('stuck ones are counted', async () => !/Stuck\s*0/.test((await stuck.textContent()) ?? ''))
-  expect(await page.locator('main canvas').count()).toBe(2)
+  await counts(page.locator('main canvas'), 2)
   await page.getByRole('region', { name: 'Health' }).getByText('good').first().waitFor()
   await until('rows are hot', async () => (await page.locator('main meter').count()) > 0)
   await axe(page)
@@ -68,5 +68,7 @@ test('in Chinese, as a viewer, and narrow', async () => {
   await page.getByRole('heading', { level: 1, name: '总览' }).waitFor()
   await page.getByText('只读').waitFor()
   await axe(page)
-  expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true)
+  await until('it is no wider than the window', () =>
+    page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+  )
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { codeOf } from './harness/client.ts'
-import { axe, fourEyes, keys, open, secured, seedOn, shot, until } from './harness.ts'
+import { asks, axe, barred, fourEyes, gone, keys, open, says, secured, seedOn, shot, until } from './harness.ts'
 
 test('a stuck transaction is put right from the inbox to its end, by keyboard alone', async () => {
   const server = await secured()
@@ -14,11 +14,11 @@ test('a stuck transaction is put right from the inbox to its end, by keyboard al
     await hand.press('j')
     return (await hand.focus()).text.includes('repair by keyboard')
   })
-  expect(await hand.visible()).toBe(true)
+  await until('the focus is seen', () => hand.visible())
   await hand.press('o')
   const panel = page.getByRole('complementary', { name: 'The chosen item' })
   await panel.getByText('the warehouse is closed', { exact: true }).waitFor()
-  expect(new URL(page.url()).searchParams.get('open')).toBe(`transaction:${stuck.xid}`)
+  await asks(page, 'open', `transaction:${stuck.xid}`)
   await hand.to('Note for others')
   await hand.type('calling the warehouse')
   await hand.to('Take it')
@@ -31,7 +31,7 @@ test('a stuck transaction is put right from the inbox to its end, by keyboard al
   await hand.to(/^Skip branch/)
   await hand.press('Enter')
   await page.getByRole('tooltip').getByText('This needs the role resolver.').waitFor()
-  expect(await page.getByRole('dialog').count()).toBe(0)
+  await gone(page.getByRole('dialog'))
 
   // It is tried again, and the truth is told: it has failed once more.
   const retry = new RegExp(`^Retry transaction ${stuck.id}`)
@@ -43,10 +43,10 @@ test('a stuck transaction is put right from the inbox to its end, by keyboard al
   await hand.type('the warehouse says it is open')
   await hand.press('Enter')
   await dialog.locator('[data-over="true"]').waitFor()
-  expect(await dialog.textContent()).toContain('the warehouse is closed')
+  await says(dialog, 'the warehouse is closed')
   await shot(page, 'repair-failed')
   await hand.press('Enter')
-  await until('the dialog is closed', async () => (await dialog.count()) === 0)
+  await gone(dialog)
 
   // It is mended, and tried once more.
   stuck.mend()
@@ -62,14 +62,12 @@ test('a stuck transaction is put right from the inbox to its end, by keyboard al
     async () => (await seedOn(server).transaction(stuck.id)).status === 'Committed',
   )
   await hand.press('Enter')
-  await until(
-    'it is not in the list any more',
-    async () => (await page.getByRole('row', { name: /repair by keyboard/ }).count()) === 0,
-  )
-  const { items } = await server.client().get<{
-    items: { action: string; why: string; name: string }[]
-  }>(`/journal?action=transaction.operate&limit=10`)
-  expect(items.some((one) => one.why === 'ticket 4711: it is open now' && one.name === 'operator')).toBe(true)
+  await gone(page.getByRole('row', { name: /repair by keyboard/ }))
+  type Journal = { items: { why: string; name: string }[] }
+  await until('it is in the journal', async () => {
+    const { items } = await server.client().get<Journal>(`/journal?action=transaction.operate&limit=10`)
+    return items.some((one) => one.why === 'ticket 4711: it is open now' && one.name === 'operator')
+  })
 })
 
 test('the same is refused to a viewer, by the page and by the API', async () => {
@@ -79,12 +77,12 @@ test('the same is refused to a viewer, by the page and by the API', async () => 
   const panel = page.getByRole('complementary', { name: 'The chosen item' })
   const button = panel.getByRole('button', { name: `Retry transaction ${stuck.id}` })
   await button.waitFor()
-  expect(await button.getAttribute('aria-disabled')).toBe('true')
+  await barred(button)
   await button.focus()
   await page.getByRole('tooltip').getByText('This needs the role operator.').waitFor()
   await keys(page).press('Enter')
-  expect(await page.getByRole('dialog').count()).toBe(0)
-  expect(await panel.getByRole('button', { name: 'Take it' }).getAttribute('aria-disabled')).toBe('true')
+  await gone(page.getByRole('dialog'))
+  await barred(panel.getByRole('button', { name: 'Take it' }))
   await shot(page, 'inbox-viewer')
   const viewer = server.client('viewer')
   const body = { action: 'retry', digest: 'x', reason: 'I may not' }

@@ -105,7 +105,7 @@ test('100,000 rows are scrolled through, and few of them are in the page', async
       mostRows = Math.max(mostRows, one.mostRows)
       return server.pages() === total / pageSize && one.rows >= total
     },
-    70_000,
+    200_000,
   )
   tell('jumps while pages are loaded', jumps)
   const up = await ride(page, { pixels: -300, frames: 120 })

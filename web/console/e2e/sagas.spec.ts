@@ -3,7 +3,10 @@ import type { Page } from 'playwright-core'
 import {
   another,
   api,
+  asks,
   axe,
+  barred,
+  counts,
   dev,
   expectNoise,
   keys,
@@ -76,10 +79,10 @@ describe('the list of definitions', () => {
     await axe(page)
     await shot(page, 'sagas')
     await page.getByPlaceholder('Name begins with').fill('shop')
-    await until('one row', async () => (await page.getByRole('row').count()) === 2)
+    await counts(page.getByRole('row'), 2) // its heading is one, too
     await page.getByPlaceholder('Name begins with').fill('nothing-is-called-so')
     await page.getByText('No saga is called so').waitFor()
-    expect(new URL(page.url()).searchParams.get('prefix')).toBe('nothing-is-called-so')
+    await asks(page, 'prefix', 'nothing-is-called-so')
   })
 
   test('is empty at first, and says what to do', async () => {
@@ -111,7 +114,7 @@ describe('the list of definitions', () => {
     const page = await open('/sagas', { role: 'viewer' })
     const button = page.getByRole('button', { name: 'Import' })
     await button.waitFor()
-    expect(await button.getAttribute('aria-disabled')).toBe('true')
+    await barred(button)
     await button.focus()
     await page.getByText('This needs the role operator.').waitFor()
     await axe(page)
@@ -141,7 +144,7 @@ describe('one definition', () => {
     await sides.getByText('task: bank').waitFor()
     await axe(page)
     await shot(page, 'saga-difference-text')
-    expect(new URL(page.url()).searchParams.get('how')).toBe('text')
+    await asks(page, 'how', 'text')
   })
 
   test('has its versions, its text, what was explored, and its runs', async () => {
@@ -241,7 +244,7 @@ describe('an import', () => {
     await dialog.getByLabel('Or paste its text').fill(wrong)
     await dialog.getByRole('button', { name: 'Check' }).click()
     await dialog.getByRole('list', { name: 'Findings' }).getByText('unknown-key').waitFor()
-    expect(await dialog.getByRole('button', { name: 'Publish' }).getAttribute('aria-disabled')).toBe('true')
+    await barred(dialog.getByRole('button', { name: 'Publish' }))
     await dialog.getByRole('button', { name: 'Keep as a draft' }).click()
     await dialog.getByText('It is kept as the draft not-sound.').waitFor()
     await keys(page).press('Escape')

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { axe, dev, open, shot } from './harness.ts'
+import { test } from 'vitest'
+import { attribute, axe, dev, open, shot } from './harness.ts'
 import { failing, hanging, saysTrouble, telling } from './harness/states.ts'
 
 const setting = {
@@ -46,12 +46,12 @@ test('one machine has none, and says where its settings are', async () => {
   await page.getByText('This server runs on one machine').waitFor()
   await axe(page)
   await page.getByText('Dark', { exact: true }).click()
-  expect(await page.locator('html').getAttribute('data-mantine-color-scheme')).toBe('dark')
+  await attribute(page.locator('html'), 'data-mantine-color-scheme', 'dark')
   await page.getByText('中文', { exact: true }).click()
   await page.getByRole('heading', { level: 1, name: '设置' }).waitFor()
   await page.reload()
   await page.getByRole('heading', { level: 1, name: '设置' }).waitFor()
-  expect(await page.locator('html').getAttribute('lang')).toBe('zh')
+  await attribute(page.locator('html'), 'lang', 'zh')
 })
 
 test('trouble, and what is under way', async () => {

@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import { axe, dev, expectNoise, open } from './harness.ts'
+import { describe, test } from 'vitest'
+import { axe, dev, expectNoise, gone, open } from './harness.ts'
 import { failing, hanging, saysTrouble } from './harness/states.ts'
 
 /** What pages ask for; who one is and the stream of numbers are the shell's. */
@@ -55,7 +55,7 @@ describe('every page', () => {
       await page.getByText('read-only', { exact: true }).waitFor()
       await page.getByRole('heading', { level: 1 }).waitFor()
       await axe(page)
-      expect(await page.getByRole('main').getByRole('alert').count()).toBe(0)
+      await gone(page.getByRole('main').getByRole('alert'))
     },
   )
 })

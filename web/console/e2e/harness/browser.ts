@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import type { Role, Server } from './server.ts'
+import { patience, pause } from './until.ts'
 import { noises, watch } from './watch.ts'
 
 export type Theme = 'dark' | 'light'
@@ -60,12 +61,24 @@ export async function openPage(server: Server, role: Role | undefined, view: Vie
   })
   const page = await context.newPage()
   opened.push({ page, context })
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(patience)
   if (role !== undefined) {
     await signIn(context, server, role)
   }
   await watch(page, server.base)
+  await slowDown(context)
   return page
+}
+
+/** slowDown has each answer of the API come SLOW milliseconds later than it does. */
+async function slowDown(context: BrowserContext): Promise<void> {
+  const late = Number(process.env['SLOW'] ?? '0')
+  if (late > 0) {
+    await context.route(/\/api\/v1\//, async (route) => {
+      await pause(late)
+      await route.fallback().catch(() => undefined) // the page may be closed by now
+    })
+  }
 }
 
 /** Signs a context in by the key of a role. */

@@ -92,7 +92,7 @@ export async function settled(page: Page): Promise<void> {
     await Promise.race([
       Promise.allSettled(ending.map((one) => one.finished)),
       new Promise((late) => {
-        setTimeout(late, 2_000)
+        setTimeout(late, 10_000)
       }),
     ])
     await new Promise((painted) => {

@@ -1,5 +1,5 @@
 /** How long anything may take that is waited for; nothing takes nearly as long on a quiet machine. */
-export const patience = 30_000
+export const patience = 60_000
 
 /** A pause between two looks at something. */
 export function pause(milliseconds: number): Promise<void> {
@@ -13,7 +13,7 @@ export function pause(milliseconds: number): Promise<void> {
  * over.
  */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   look: () => Promise<T | undefined | false | null> | T | undefined | false | null,
   atMost: number = patience,
 ): Promise<T> {
@@ -24,7 +24,7 @@ export async function until<T>(
       return seen
     }
     if (Date.now() > end) {
-      throw new Error(`waited ${atMost} ms in vain: ${what}`)
+      throw new Error(`waited ${atMost} ms in vain: ${typeof what === 'string' ? what : what()}`)
     }
     await pause(25)
   }

@@ -1,7 +1,7 @@
 import { MantineProvider } from '@mantine/core'
 import { render } from '@testing-library/react'
 import { createElement } from 'react'
-import { beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { setLanguage } from '@/i18n'
 import { clock } from '@/i18n/format.ts'
 import { Behind } from './Behind.tsx'
@@ -10,7 +10,12 @@ import type { Live } from './live.tsx'
 const live = vi.hoisted(() => ({ now: { state: 'live' } as Live }))
 vi.mock('./live.tsx', () => ({ useLive: () => live.now }))
 
-beforeEach(() => setLanguage('en'))
+// The time stands still: what takes long to draw is not older for it.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  setLanguage('en')
+})
+afterEach(() => vi.useRealTimers())
 
 const shown = (now: Live) => {
   live.now = now
