@@ -276,7 +276,7 @@ func TestAnIDIsLostWithARegistrationThatWasGivenUp(t *testing.T) {
 func TestWhatIsDoneBesideARegistrationMayTakeLongerThanARequest(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, giving(func(id int64) int64 { return id }))
-	const limit = 300 * time.Millisecond
+	const limit = 2 * time.Second
 	c := open(t, Options{PendingMax: 1, RequestTimeout: limit}, f)
 	_, first := c.StartBranch(t.Context(), row())
 	_, second := c.StartBranch(t.Context(), row()) // there is no room for it yet

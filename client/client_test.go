@@ -249,7 +249,7 @@ func TestOpenSaysWhyThereIsNoCoordinator(t *testing.T) {
 	p := clienttest.NewProxy(t, "127.0.0.1:1")
 	p.Refuse(true)
 	for address, why := range map[string]string{p.Addr(): "register at ", "127.0.0.1:1": "connection refused"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		_, err := client.Open(ctx, client.Options{Application: "a", Nodes: client.Static(address)})
 		if !errors.Is(err, client.ErrNoCoordinator) || !errors.Is(err, context.DeadlineExceeded) ||
 			!strings.Contains(err.Error(), why) {

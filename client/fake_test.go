@@ -13,7 +13,7 @@ import (
 	"github.com/concord-tx/concord/tc/seata"
 )
 
-const patience = 30 * time.Second // how long a test waits for what must happen
+const patience = 60 * time.Second // how long a test waits for what must happen
 
 // fakeTC is a coordinator whose answers the test decides.
 type fakeTC struct {

@@ -28,7 +28,7 @@ func TestConnectionsSpeakTLS(t *testing.T) {
 	s.Restart()
 	works(t, c, l)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	_, err := client.Open(ctx, client.Options{
 		Application: "test", Nodes: client.Static(s.Addr()), TLS: &tls.Config{RootCAs: x509.NewCertPool()},

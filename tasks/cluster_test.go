@@ -124,7 +124,7 @@ func TestATaskThatComesBackGoesToWhoWaits(t *testing.T) {
 		if len(b.Tasks) != 1 || b.Tasks[0].ID.Global != id {
 			t.Errorf("%+v", b)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Errorf("a worker waits, and the task is parked: %+v", c.queue.Numbers())
 	}
 }

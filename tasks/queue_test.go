@@ -65,7 +65,7 @@ func pollOf(task string, wait time.Duration) orchestrator.TaskPoll {
 // waits waits until so many polls wait.
 func waits(t *testing.T, q *Queue, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); q.Numbers().Waiting != n; {
+	for deadline := time.Now().Add(time.Minute); q.Numbers().Waiting != n; {
 		if time.Now().After(deadline) {
 			t.Fatalf("%+v", q.Numbers())
 		}

@@ -109,7 +109,7 @@ func (p *Process) end(s syscall.Signal) {
 	_ = p.cmd.Process.Signal(s)
 	select {
 	case <-p.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(Patience):
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 		p.t.Errorf("the coordinator did not end after %v", s)
@@ -118,6 +118,16 @@ func (p *Process) end(s syscall.Signal) {
 }
 
 func (p *Process) start() {
+	p.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for over := time.Now().Add(Patience); !p.started(over); <-tick.C {
+	}
+}
+
+// started starts the process, and reports false if it is to be tried again until a time: while it was gone somebody else
+// may have got its port, as any test does that listens on a free one.
+func (p *Process) started(over time.Time) bool {
 	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,12 +155,16 @@ func (p *Process) start() {
 	case r := <-ready:
 		p.Seata, p.HTTP, p.cmd, p.ended, p.log = r.Seata, r.HTTP, cmd, ended, log
 	case <-ended:
+		if strings.Contains(log.String(), "another process listens") && time.Now().Before(over) {
+			return false
+		}
 		p.t.Fatalf("the coordinator ended:\n%s", log)
-	case <-time.After(30 * time.Second):
+	case <-time.After(Patience):
 		_ = cmd.Process.Kill()
 		<-ended
 		p.t.Fatalf("the coordinator is not ready:\n%s", log)
 	}
+	return true
 }
 
 // Log returns the last lines that the process has logged.

@@ -83,7 +83,7 @@ func (w *world) message(text string) message.Message {
 // quiet waits until the coordinator has nothing to do any more.
 func (w *world) quiet() {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(clienttest.Patience)
 	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
 		var page struct {
 			Items []struct{ XID, Status string }

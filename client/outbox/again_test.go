@@ -100,7 +100,7 @@ func (s *slow) tell(change func()) {
 // asked waits until a transaction was asked to commit, or looked at, more than n times.
 func (s *slow) asked(t *testing.T, xid string, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(clienttest.Patience); ; <-time.After(5 * time.Millisecond) {
 		s.mu.Lock()
 		times := s.commits[xid]
 		s.mu.Unlock()
@@ -127,7 +127,7 @@ func relaying(m *memory, c *api.Client, t *testing.T) (stop func()) {
 // empty waits until a table is.
 func empty(t *testing.T, m *memory) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); m.left() > 0; <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(clienttest.Patience); m.left() > 0; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d events are left", m.left())
 		}
@@ -177,7 +177,7 @@ func TestATopicThatCannotBePublishedHoldsUpNoOther(t *testing.T) {
 	}
 	m.rows[0].event.ID = "not\tprintable" // it cannot be told from the others, and waits
 	stop := relaying(m, c, t)
-	for deadline := time.Now().Add(20 * time.Second); m.left() > 8; <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(clienttest.Patience); m.left() > 8; <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d events are left", m.left())
 		}

@@ -44,7 +44,7 @@ func (h *heard) distinct() (ids []string) {
 // reaches waits until n different events were heard.
 func (h *heard) reaches(t *testing.T, n int) []string {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(clienttest.Patience); ; <-time.After(10 * time.Millisecond) {
 		switch ids := h.distinct(); {
 		case len(ids) >= n:
 			return ids
@@ -57,7 +57,7 @@ func (h *heard) reaches(t *testing.T, n int) []string {
 // calls waits until there were n calls.
 func (h *heard) calls(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(clienttest.Patience); ; <-time.After(10 * time.Millisecond) {
 		h.mu.Lock()
 		calls := len(h.events)
 		h.mu.Unlock()

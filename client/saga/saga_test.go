@@ -162,7 +162,7 @@ func TestASagaIsRunFromBeginToEnd(t *testing.T) {
 // awaits waits until a run waits for something from outside.
 func (y *yard) awaits(xid, kind string) {
 	y.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(clienttest.Patience); ; <-time.After(20 * time.Millisecond) {
 		s, err := y.client.Look(y.t.Context(), xid)
 		if err != nil || time.Now().After(deadline) {
 			y.t.Fatalf("%+v %v", s, err)

@@ -104,7 +104,7 @@ type run struct {
 // ends waits until a run has a status.
 func (y *yard) ends(xid, status string) run {
 	y.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(clienttest.Patience); ; {
 		r := api.Request{
 			Method: http.MethodGet, Path: api.Path("transactions", xid), Query: map[string][]string{"waitMs": {"5000"}},
 			Wait: 5 * time.Second,
@@ -267,17 +267,17 @@ func (l *locked) Write(p []byte) (int, error) {
 }
 
 func lease(y *yard) {
-	y.work(worker.Options{Lease: time.Second}, map[string]worker.Handler{
+	y.work(worker.Options{Lease: 4 * time.Second}, map[string]worker.Handler{
 		"lease": worker.HandlerFunc(func(ctx context.Context, _ *worker.Task) (any, error) {
 			select {
 			case <-ctx.Done():
 				return nil, context.Cause(ctx)
-			case <-time.After(3 * time.Second): // three times as long as its first lease
+			case <-time.After(9 * time.Second): // more than twice as long as its first lease
 				return "done", nil
 			}
 		}),
 	})
-	xid := y.start("lease", "  - {id: a, worker: {task: lease}, readOnly: true, timeout: 1s}", nil)
+	xid := y.start("lease", "  - {id: a, worker: {task: lease}, readOnly: true, timeout: 4s}", nil)
 	if got := y.ends(xid, "Committed"); got.Steps[0].Attempts != 1 {
 		y.t.Errorf("%+v", got.Steps)
 	}
@@ -315,7 +315,7 @@ func ongoing(y *yard) {
 		}),
 	})
 	xid := y.start("ongoing", `
-  - {id: a, worker: {task: ongoing}, readOnly: true, timeout: 1s, output: {said: "${body}"}}
+  - {id: a, worker: {task: ongoing}, readOnly: true, timeout: 30s, output: {said: "${body}"}}
   - {id: b, timer: {for: 1ms}, when: "steps.a.output.said == 'at last'"}
 `, nil)
 	other, err := worker.New(worker.Options{API: y.api}, map[string]worker.Handler{"none": worker.HandlerFunc(nil)})
@@ -339,13 +339,22 @@ func ongoing(y *yard) {
 func crowd(y *yard) {
 	const most = 3
 	var running, peak, done atomic.Int32
+	full := make(chan struct{})
+	var fill sync.Once
 	y.work(worker.Options{Concurrency: most}, map[string]worker.Handler{
-		"crowd": worker.HandlerFunc(func(context.Context, *worker.Task) (any, error) {
+		"crowd": worker.HandlerFunc(func(ctx context.Context, _ *worker.Task) (any, error) {
 			n := running.Add(1)
 			defer running.Add(-1)
 			for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
 			}
-			<-time.After(20 * time.Millisecond)
+			if n == most {
+				fill.Do(func() { close(full) })
+			}
+			select {
+			case <-full:
+			case <-ctx.Done():
+			}
+			<-time.After(20 * time.Millisecond) // more would come now
 			done.Add(1)
 			return nil, nil
 		}),

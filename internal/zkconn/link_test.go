@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds each wait of a test.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // server is a ZooKeeper that gives sessions, and answers nothing but farewells.
 type server struct {

@@ -32,7 +32,7 @@ type Event struct {
 	Event []byte
 }
 
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // Run runs the suite. open returns a fresh log on an empty store each time. Failed deliveries should come again within
 // a second.

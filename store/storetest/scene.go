@@ -24,7 +24,7 @@ const (
 	startOfTime txn.Millis = 1_700_000_000_000
 	resource               = "jdbc:mysql://db/shop"
 	prefix                 = "10.0.0.1:8091"
-	patience               = 20 * time.Second
+	patience               = 60 * time.Second
 )
 
 func newScene(t T, h Harness) *scene {

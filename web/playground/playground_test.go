@@ -75,7 +75,7 @@ func setup(t *testing.T) *rig {
 // until waits until a run is in a state.
 func (r *rig) until(t *testing.T, id string, ok func(View) bool) View {
 	t.Helper()
-	ticker, late := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
+	ticker, late := time.NewTicker(5*time.Millisecond), time.After(time.Minute)
 	defer ticker.Stop()
 	for {
 		for _, v := range r.Runs() {
