@@ -127,6 +127,9 @@ func TestServicesFindWrongCalls(t *testing.T) {
 		"twice": "branches were called again",
 	} {
 		_, b := setupServices(t, mistake)
+		if mistake == "forgets" {
+			b.o.drain = 100 * time.Millisecond // what is forgotten never comes
+		}
 		w := workload{kind: kinds[1], branches: 2, timeout: 1000, enlist: enlistTogether}
 		r, err := b.run(t.Context(), cell{name: "test", w: w, inFlight: 1, count: 2})
 		if err != nil || r.OK || !strings.Contains(strings.Join(r.Faults, "; "), want) {
