@@ -9,13 +9,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/concord-tx/concord/client/clienttest"
 )
 
 // beConsumer makes the test binary be the example: a process of its own that can be killed.
@@ -117,20 +118,9 @@ type scene struct {
 	want                 map[string]int64 // points by customer
 }
 
-// build makes the coordinator's binary.
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "concord")
-	out, err := exec.Command("go", "build", "-o", binary, "github.com/concord-tx/concord/cmd/concord").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build the coordinator: %v\n%s", err, out)
-	}
-	return binary
-}
-
 func setup(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{t: t, concord: build(t), data: t.TempDir(), store: t.TempDir(), want: map[string]int64{}}
+	s := &scene{t: t, concord: clienttest.Build(t), data: t.TempDir(), store: t.TempDir(), want: map[string]int64{}}
 	s.start()
 	return s
 }

@@ -6,30 +6,19 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/concord-tx/concord/client/clienttest"
 	"github.com/concord-tx/concord/saga/definition"
 )
 
 // scene is a coordinator for the cases of one example. Each has participants of its own, always at the same address, so
 // that its definitions are published once.
 type scene struct{ *stage }
-
-// buildForTest builds the coordinator.
-func buildForTest(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "concord")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/concord-tx/concord/cmd/concord").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build the coordinator: %v\n%s", err, out)
-	}
-	return path
-}
 
 func setup(t *testing.T, concord string) *scene {
 	t.Helper()
@@ -78,7 +67,7 @@ const killPace = 30 * time.Millisecond
 
 func TestEveryExampleIsDoneOrUndone(t *testing.T) {
 	t.Parallel()
-	concord := buildForTest(t)
+	concord := clienttest.Build(t)
 	for name, tt := range map[string]struct {
 		booked int
 		more   []playing
