@@ -68,8 +68,10 @@ describe('drafts', () => {
     expect(await stored(name)).toContain('pause1')
     await page.goBack()
     await node(page, 'pause1').waitFor()
-    await page.route('**/api/v1/sagas/drafts/*', (route) =>
-      route.request().method() === 'PUT'
+    // It is tried again by itself, too: what is sent arrives only when somebody has pressed the button.
+    const pressed = () => page.evaluate(() => document.body.hasAttribute('data-pressed'))
+    await page.route('**/api/v1/sagas/drafts/*', async (route) =>
+      route.request().method() === 'PUT' && !(await pressed())
         ? route.fulfill({
             status: 500,
             contentType: 'application/problem+json',
@@ -85,7 +87,9 @@ describe('drafts', () => {
     await dialog.getByRole('button', { name: en.stay }).click()
     await isAt(page, `/designer/${name}`)
     await page.getByText(en.notSaved).waitFor()
-    await page.unroute('**/api/v1/sagas/drafts/*')
+    await page.evaluate(() =>
+      addEventListener('click', () => document.body.setAttribute('data-pressed', ''), { capture: true }),
+    )
     await page.getByRole('button', { name: en.saveAgain }).click()
     await saved(page)
   })
