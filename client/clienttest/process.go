@@ -125,8 +125,8 @@ func (p *Process) start() {
 	}
 }
 
-// started starts the process, and reports false if it is to be tried again until a time: while it was gone somebody else
-// may have got its port, as any test does that listens on a free one.
+// started starts the process, and reports false if it is to be tried again until a time: while it was gone somebody
+// else may have got its port, as any test does that listens on a free one.
 func (p *Process) started(over time.Time) bool {
 	p.t.Helper()
 	p.mu.Lock()
