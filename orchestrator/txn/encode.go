@@ -14,7 +14,8 @@ import (
 // Version 3 is version 2 with what the HTTP API needs, again at the end and only where it is needed: Data and Heuristic
 // of a global, Key, Ongoing and Call of a branch. Version 4 is version 3 with what sagas need: Saga of a global, Step
 // of a branch. Version 5, of branches alone, is version 4 with the jitter of a step's call, if it has one; version 6, of
-// branches alone, is version 5 with the branch that a step undoes.
+// branches alone, is version 5 with the branch that a step undoes; version 7, of branches alone, is version 6 with
+// when a step was given up.
 
 // The first byte of every record.
 const (
@@ -24,6 +25,7 @@ const (
 	encodingVersion4 = 4
 	encodingVersion5 = 5
 	encodingVersion6 = 6
+	encodingVersion7 = 7
 )
 
 // ErrEncoding says that bytes are not a record, or not whole.
@@ -121,6 +123,9 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	if b.Step != nil && b.Step.Undoes != 0 {
 		version = encodingVersion6
 	}
+	if b.Step != nil && b.Step.Lost != 0 {
+		version = encodingVersion7
+	}
 	dst = appendBool(append(dst, version, byte(b.Kind), byte(b.State)), b.Released)
 	dst = binary.AppendVarint(dst, b.ID)
 	dst = appendString(dst, b.Resource)
@@ -152,6 +157,9 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	}
 	if version >= encodingVersion6 {
 		dst = binary.AppendVarint(dst, b.Step.Undoes)
+	}
+	if version >= encodingVersion7 {
+		dst = binary.AppendUvarint(dst, uint64(b.Step.Lost))
 	}
 	return dst
 }
@@ -186,7 +194,7 @@ func appendCall(dst []byte, c *Call) []byte {
 func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version < encodingVersion1 || version > encodingVersion6 {
+	if version < encodingVersion1 || version > encodingVersion7 {
 		return nil, nil, ErrEncoding
 	}
 	b := &Branch{Kind: Kind(d.byte()), State: BranchState(d.byte()), Released: d.byte() == 1}
@@ -218,6 +226,9 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 	}
 	if version >= encodingVersion6 {
 		b.Step.Undoes = d.varint()
+	}
+	if version >= encodingVersion7 {
+		b.Step.Lost = uint32(d.uvarint())
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding

@@ -163,13 +163,15 @@ func TestNobodyIsToldOfACompensationThatIsNotAskedFor(t *testing.T) {
 	}
 }
 
-// TestOnlyAStepThatUndoesHasARecordOfVersion6, so that a node of the version before reads all others.
+// TestOnlyAStepThatUndoesHasARecordOfVersion6, so that a node of the version before reads all others; version 7 is for
+// those that were given up.
 func TestOnlyAStepThatUndoesHasARecordOfVersion6(t *testing.T) {
 	t.Parallel()
 	for version, b := range map[byte]*Branch{
 		encodingVersion4: {ID: 5, Kind: StepWorker, Step: &Step{Name: "pay"}},
 		encodingVersion5: {ID: 5, Kind: StepCall, Step: &Step{Name: "pay"}, Call: &Call{Jitter: 30}},
 		encodingVersion6: {ID: 5, Kind: StepCall, Step: &Step{Name: "pay", Undoes: 3}, Call: &Call{Jitter: 30}},
+		encodingVersion7: {ID: 5, Kind: StepWorker, Step: &Step{Name: "pay", GaveUp: true, Lost: 3}},
 	} {
 		src := AppendBranch(nil, b)
 		got, rest, err := DecodeBranch(src, nil)

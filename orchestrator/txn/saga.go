@@ -1,5 +1,7 @@
 package txn
 
+import "math"
+
 // A saga is a global transaction that Concord runs itself: a planner says which steps come next, each step is a branch
 // with an operation before the decision, and the saga decides by itself, at its end or when it cannot go on. Recovery
 // and normal running are the same code, because a planner knows nothing but what is in the record.
@@ -37,6 +39,8 @@ type Step struct {
 	Undo, Pivot bool
 	// GaveUp says that its budget was spent while nobody knew whether it had run.
 	GaveUp bool
+	// Lost is one more than how many steps had been done when it was given up; 0: it was not, or nobody noted it.
+	Lost uint32
 	// Until is when its time is up, whatever the attempts; 0 is never. For a timer it is when it is done.
 	Until Millis
 	// Undoes is the branch that is undone by it, 0 if none: see [Identity].
@@ -379,7 +383,7 @@ func (d *draft) stepRefused(i int, v Verdict, code uint16, text string, now Mill
 func (d *draft) giveUp(i int, why string, now Millis) {
 	b := d.branch(i)
 	s := *b.Step
-	s.GaveUp = true
+	s.GaveUp, s.Lost = true, d.Saga.Completed+1
 	b.Step, b.NextAt, b.Failure, d.Stuck = &s, 0, why, 0
 	b.unpublish()
 	d.tell(now, HistoryRetriesUsed, b.ID, why)
@@ -402,17 +406,29 @@ func (d *draft) settleStep(i int, o Outcome) {
 	}
 }
 
-// undoing returns the index of the step that is undone next, -1 if there is none: those of which nobody knows whether
-// they have run, the newest first, then the others against the order in which they were done.
+// undoing returns the index of the step that is undone next, -1 if there is none: those that were under way when the
+// rollback was decided, the newest first, then the others against the order in which they ended.
 func (g *Global) undoing() int {
 	last := -1
 	for i, b := range g.Branches {
 		if b.Step == nil || !b.NeedsPhaseTwo() {
 			continue
 		}
-		if last < 0 || b.Step.Seq == 0 || g.Branches[last].Step.Seq != 0 && b.Step.Seq > g.Branches[last].Step.Seq {
+		if last < 0 || b.Step.end() >= g.Branches[last].Step.end() {
 			last = i
 		}
 	}
 	return last
+}
+
+// end is the place of a step in the order of ends. The saga may have gone on after one that was given up, so that comes
+// behind what had been done by then, and before what was done later.
+func (s *Step) end() uint64 {
+	switch {
+	case s.Seq > 0:
+		return 2 * uint64(s.Seq)
+	case s.GaveUp && s.Lost > 0:
+		return 2*uint64(s.Lost) - 1
+	}
+	return math.MaxUint64
 }

@@ -236,9 +236,9 @@ func TestWhatMayHaveRunIsUndone(t *testing.T) {
 	}
 	s.answer("b-u", ResultDone, "")
 	s.log = nil
-	s.answer("a-u", ResultDone, "")
 	s.answer("b-u", ResultDone, "")
-	s.expect(RolledBack, CauseRefused, "rollback b-u")
+	s.answer("a-u", ResultDone, "")
+	s.expect(RolledBack, CauseRefused, "rollback a-u")
 }
 
 func TestAnAnswerAfterTheDecisionSpares(t *testing.T) {

@@ -50,7 +50,7 @@ func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
 // numbers go on, so that nothing that is told of the old ones is taken for the end of a new one.
 func (b *Branch) again(now Millis) {
 	s := *b.Step
-	s.GaveUp, s.Seq, s.Code, s.Answer, s.Headers = false, 0, 0, "", ""
+	s.GaveUp, s.Lost, s.Seq, s.Code, s.Answer, s.Headers = false, 0, 0, 0, "", ""
 	if s.Until != 0 {
 		s.Until, b.RegisteredAt = now+s.Until-b.RegisteredAt, now
 	}
@@ -73,7 +73,7 @@ func (r Rules) skipStep(g *Global, ev Skip, now Millis) (Effects, error) {
 	d.tell(now, HistorySkipped, b.ID, ev.Actor)
 	nb := d.branch(i)
 	s := *b.Step
-	s.GaveUp = false
+	s.GaveUp, s.Lost = false, 0
 	nb.Step = &s
 	d.Heuristic = true
 	d.stepDone(i, Verdict{Answer: ev.Result}, 0, now)

@@ -64,7 +64,7 @@ func TestFailuresAreFoundWithTheShortestWayThere(t *testing.T) {
 		{
 			"the compensation needs the answer", "http://h/undo", "'http://h/undo/${output.id}'", "hotel",
 			"compensation: it needs the output of a step of which nobody knows whether it has run",
-			"hotel: lost: nobody knows whether it has run; decided: rollback, refused; car: done",
+			"hotel: lost: nobody knows whether it has run; decided: rollback, refused; car: refused",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

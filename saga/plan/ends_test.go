@@ -124,3 +124,15 @@ func TestTheDeadline(t *testing.T) {
 		t.Errorf("refused after its deadline: %s for %s, %q", w.g.Status, w.g.Cause, w.g.Saga.Failure)
 	}
 }
+
+// What a saga went on to after a step that was given up is built on that.
+func TestWhatFollowsAStepThatWasGivenUpIsUndoneFirst(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer(
+		"undo/${output.id}", "undo", "id: hotel", "id: hotel\n    onRefused: continue", "    after: []\n", "",
+	).Replace(travel)
+	w := run(t, text, `{"city":"x","nights":2}`, map[string]string{"forward hotel": "lost", "forward pay": "409"})
+	w.log = w.log[3:]
+	w.expect(txn.RolledBack, "step pay: refused", "forward car http://car/book", "forward pay http://pay",
+		"rollback car http://car/undo", `rollback hotel http://hotel/undo {"of":null}`)
+}

@@ -145,13 +145,17 @@ func (s *Story) undoesRefused(fail func(string, ...any)) {
 	}
 }
 
-// undoOrder returns when each step was undone first, and looks whether that was in the right order: those of which
-// nobody knew the end go first, the others against the order in which their ends were stored.
+// undoOrder returns when each step was undone first, and looks whether that was in the right order: those that were
+// under way go first, the others against the order in which it was stored that they were done, or given up.
 func (s *Story) undoOrder(fail func(string, ...any)) map[string]Seq {
 	first, ends := map[string]Seq{}, map[string]int{}
 	for i, w := range s.Writes {
 		for _, b := range w.Global.Branches {
-			if b.Step != nil && b.Step.Seq > 0 && ends[b.Step.Name] == 0 {
+			switch {
+			case b.Step == nil:
+			case b.Step.Seq == 0 && !b.Step.GaveUp:
+				delete(ends, b.Step.Name)
+			case ends[b.Step.Name] == 0:
 				ends[b.Step.Name] = i + 1
 			}
 		}

@@ -1,6 +1,11 @@
 package check
 
-import "github.com/concord-tx/concord/orchestrator/txn"
+import (
+	"strings"
+	"testing"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
+)
 
 // Sagas: one is undone because the pivot is refused, one is done.
 const (
@@ -85,6 +90,33 @@ func (r *run) undo(name string, branch int64) {
 	r.change(undoneSaga, branch, func(b *txn.Branch) { b.State = txn.Finished })
 }
 
+// giveUpHotel has nobody ever have known whether the first step has run.
+func (r *run) giveUpHotel() {
+	for _, w := range r.Writes {
+		for _, b := range w.Global.Branches {
+			if w.ID() == undoneSaga && b.ID == hotelStep && b.Step.Seq > 0 {
+				b.State, b.Step.Seq, b.Step.Answer, b.Step.GaveUp = txn.Registered, 0, "", true
+			}
+		}
+	}
+}
+
+func TestAStepThatWasGivenUpIsUndoneInItsPlace(t *testing.T) {
+	t.Parallel()
+	r := stepped()
+	r.giveUpHotel()
+	for _, c := range sagaCheckers() {
+		if c.Name != "I21/steps" {
+			continue
+		}
+		for _, v := range c.Check(NewIndex(&r.Logs)) {
+			if strings.Contains(v.Evidence, "after step") {
+				t.Error(v)
+			}
+		}
+	}
+}
+
 // change stores a branch with a change.
 func (r *run) change(id, branch int64, change func(*txn.Branch)) {
 	r.write(id, func(g *txn.Global, _ *Write) {
@@ -130,6 +162,11 @@ func badlyStepped() map[string][]func(r *run) {
 		"I21/steps": {
 			func(r *run) { r.ofStep(undoneSaga, "hotel", Cancel).Action = LocalAbort },
 			func(r *run) {
+				a, b := r.ofStep(undoneSaga, "hotel", Cancel), r.ofStep(undoneSaga, "car", Cancel)
+				a.Name, b.Name = b.Name, a.Name
+			},
+			func(r *run) { // the saga has gone on after a step that was given up
+				r.giveUpHotel()
 				a, b := r.ofStep(undoneSaga, "hotel", Cancel), r.ofStep(undoneSaga, "car", Cancel)
 				a.Name, b.Name = b.Name, a.Name
 			},
