@@ -13,8 +13,8 @@ import (
 // that field has a value, so that nodes of the version before can read everything that clients of that time produce.
 // Version 3 is version 2 with what the HTTP API needs, again at the end and only where it is needed: Data and Heuristic
 // of a global, Key, Ongoing and Call of a branch. Version 4 is version 3 with what sagas need: Saga of a global, Step
-// of a branch. Version 5, of branches alone, is version 4 with the jitter of a step's call, if it has one; version 6, of
-// branches alone, is version 5 with the branch that a step undoes; version 7, of branches alone, is version 6 with
+// of a branch. Version 5, of branches alone, is version 4 with the jitter of a step's call, if it has one; version 6,
+// of branches alone, is version 5 with the branch that a step undoes; version 7, of branches alone, is version 6 with
 // when a step was given up.
 
 // The first byte of every record.
