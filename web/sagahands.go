@@ -13,21 +13,15 @@ import (
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/plan"
 	"github.com/concord-tx/concord/saga/validate"
-	"github.com/concord-tx/concord/web/access"
 )
 
 // What people and programs do to runs of sagas. All of it is by the operations that all transactions have, or by the
 // signals of sagas; steps are called by their names here.
 
-var (
-	problemNotBy = Problem{
-		Status: http.StatusForbidden, Code: "approvalOthers", Title: "The approval is for others to give.",
-	}
-	problemNoStep = Problem{
-		Status: http.StatusNotFound, Code: string(orchestrator.CodeBranchNotFound),
-		Title: "The run has no such step, or it has not begun.",
-	}
-)
+var problemNoStep = Problem{
+	Status: http.StatusNotFound, Code: string(orchestrator.CodeBranchNotFound),
+	Title: "The run has no such step, or it has not begun.",
+}
 
 // sagaSignal is what a step waits for.
 type sagaSignal struct {
@@ -109,102 +103,6 @@ func (s *Server) signal(c *gin.Context, g *txn.Global, ev txn.Signal) {
 		return
 	}
 	s.tellRun(c, http.StatusOK, g)
-}
-
-// sagaAnswer answers an approval.
-type sagaAnswer struct {
-	Approve *bool           `json:"approve"`
-	Comment string          `json:"comment"`
-	Data    json.RawMessage `json:"data"`
-}
-
-// approvalOutput is what later steps see of an approval.
-type approvalOutput struct {
-	Approved bool            `json:"approved"`
-	By       string          `json:"by"`
-	At       string          `json:"at"`
-	Comment  string          `json:"comment,omitempty"`
-	Data     json.RawMessage `json:"data,omitempty"`
-}
-
-// answerApproval answers POST /api/v1/sagas/runs/{xid}/approvals/{step}.
-func (s *Server) answerApproval(c *gin.Context) {
-	g, err := s.run(c)
-	var body sagaAnswer
-	if err == nil {
-		err = readBody(c, &body)
-	}
-	switch {
-	case err != nil:
-	case body.Approve == nil:
-		err = &argumentError{"approve is missing: true or false"}
-	case body.Comment != "" && clean(body.Comment, reasonBytesMax) == "":
-		err = &argumentError{fmt.Sprintf("comment is longer than %d bytes, or not printable", reasonBytesMax)}
-	}
-	var data string
-	if err == nil {
-		data, err = inputText(body.Data)
-	}
-	if err == nil {
-		err = s.mayApprove(c, g)
-	}
-	var answer []byte
-	if err == nil {
-		answer, err = json.Marshal(approvalOutput{
-			Approved: *body.Approve, By: access.From(c).Name, At: when(s.o.Clock.Now()),
-			Comment: clean(body.Comment, reasonBytesMax), Data: document(data),
-		})
-	}
-	if err != nil {
-		s.failRun(c, err)
-		return
-	}
-	actor := actorOf(c)
-	if comment := clean(body.Comment, reasonBytesMax); comment != "" {
-		actor += ": " + comment
-	}
-	s.signal(c, g, txn.Signal{
-		Step: stepName(g, c.Param("step")), Data: string(answer), Actor: actor, Refuse: !*body.Approve,
-	})
-}
-
-// mayApprove refuses who is not among those whom the approval in the path is for: by name or by role. Without such a
-// list it takes an operator, or a service.
-func (s *Server) mayApprove(c *gin.Context, g *txn.Global) error {
-	b := stepOfRun(g, c.Param("step"))
-	switch {
-	case b == nil:
-		return &problemNoStep
-	case !b.Approval() || b.State != txn.Registered || g.Status != txn.Active:
-		return &txn.IllegalEventError{
-			XID: g.XID, Event: "approval", Status: g.Status, Cause: g.Cause, Reason: txn.NotAwaited,
-		}
-	}
-	p := access.From(c)
-	q, _ := asks(b)
-	if len(q.By) == 0 {
-		if p.Roles.Has(access.Operator) || p.Roles.Has(access.Service) {
-			return nil
-		}
-		return access.Lacking(access.Operator)
-	}
-	if p.Kind == access.Developer || slices.ContainsFunc(q.By, func(by string) bool { return isApprover(p, by) }) {
-		return nil
-	}
-	problem := problemNotBy
-	problem.Detail = fmt.Sprintf("It is for %q.", q.By)
-	return &problem
-}
-
-// isApprover reports whether a principal is the person, or has the role, that an approval is for. Where by is a role
-// the name does not count: people may choose theirs at the provider.
-func isApprover(p *access.Principal, by string) bool {
-	for role := access.Viewer; role <= access.Service; role++ {
-		if role.String() == by {
-			return p.Roles.Has(role)
-		}
-	}
-	return p.Name == by || p.ID == by
 }
 
 // sagaCancel undoes what has run.
