@@ -80,6 +80,9 @@ func (a *app) change(ctx context.Context, xid, verb string, body any, done strin
 	if a.output == "json" {
 		return a.printJSON(raw)
 	}
+	if verb == "cancel" {
+		done = cancelled(&r)
+	}
 	state := ""
 	if r.Status != "" {
 		state = fmt.Sprintf("; it is %s now", r.word())
@@ -211,8 +214,14 @@ func (a *app) sagaApproval(verb, short string, approve bool) *cobra.Command {
 	return cmd
 }
 
-// awaited fails if a run that waits for approvals does not wait for this one.
+// awaited fails if a run that waits for approvals does not wait for this one. Of an approval that was answered before
+// the server says by whom.
 func awaited(r *sagaRun, step string) error {
+	for i := range r.Steps {
+		if s := &r.Steps[i]; s.Name == step && s.Kind == "approval" {
+			return nil
+		}
+	}
 	var names []string
 	for i := range r.Waits {
 		if w := &r.Waits[i]; w.Kind == "approval" {
@@ -247,8 +256,8 @@ refused. What would be undone is shown first and asked for once; with --yes it i
 				}
 			}
 			if !yes && !slices.Contains(r.Actions, "cancel") { // a plan would promise what the rules do not allow
-				return fmt.Errorf("%s cannot be cancelled now: it is decided, or a step was begun after which there is no way "+
-					"back; see what you can do with: concord saga run %s", r.XID, r.XID)
+				return fmt.Errorf("%s cannot be cancelled: %s; look at it with: concord saga run %s", r.XID,
+					whyNotCancelled(r), r.XID)
 			}
 			if !yes {
 				_, _ = fmt.Fprintln(a.stderr, cancelPlan(r))
@@ -256,12 +265,36 @@ refused. What would be undone is shown first and asked for once; with --yes it i
 					return err
 				}
 			}
-			return a.change(cmd.Context(), args[0], "cancel", map[string]string{"reason": reason}, "it is cancelled")
+			return a.change(cmd.Context(), args[0], "cancel", map[string]string{"reason": reason}, "")
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept in the run")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
+}
+
+// cancelled says what a cancel has done to a run, by what the server answers: it may have been decided meanwhile.
+func cancelled(r *sagaRun) string {
+	switch {
+	case r.Status == "Active":
+		return "the cancel is taken"
+	case r.Cause == "requested":
+		return "it is cancelled"
+	}
+	return "nothing is changed, since it was decided before" + because(r.Failure)
+}
+
+// whyNotCancelled says why a cancel is not among what may be done to a run.
+func whyNotCancelled(r *sagaRun) string {
+	if r.DecidedAt != "" || r.Status != "Active" {
+		return "it is " + r.word() + because(r.Failure)
+	}
+	for i := range r.Steps {
+		if s := &r.Steps[i]; s.Pivot && s.State != "refused" {
+			return "the pivot " + s.Name + " has begun, and there is no way back"
+		}
+	}
+	return "the server does not allow it now"
 }
 
 // askWhy asks for a reason on the terminal.
