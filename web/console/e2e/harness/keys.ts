@@ -48,6 +48,7 @@ export class Keys {
         a: 'link',
         button: 'button',
         input: 'textbox',
+        textarea: 'textbox',
         select: 'combobox',
       }
       const tag = e.tagName.toLowerCase()
