@@ -145,29 +145,51 @@ func (a *app) publishedMachine(ctx context.Context, name string) (*machine.Defin
 	return machine.Parse(machine.ParseSource([]byte(v.Text)))
 }
 
+// machinesOf reads the machines of files, each of which may call the others, and says where they find each other: in
+// these files, or else elsewhere. One that unread lets pass is nil.
+func machinesOf(
+	all []*imported, elsewhere machine.Resolve, unread func(m *imported, err error) error,
+) ([]*machine.Definition, machine.Resolve, error) {
+	known := map[string]*machine.Definition{}
+	definitions := make([]*machine.Definition, len(all))
+	for i, m := range all {
+		d, err := machine.Parse(m.source)
+		if err != nil {
+			if err = unread(m, err); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		if name := d.Machine.Name; name != "" && known[name] != nil {
+			return nil, nil, fmt.Errorf("%s: another file has a machine %s, too", m.File, name)
+		}
+		known[d.Machine.Name], definitions[i] = d, d
+	}
+	return definitions, func(name string) (*machine.Definition, error) {
+		if d := known[name]; d != nil {
+			return d, nil
+		}
+		return elsewhere(name)
+	}, nil
+}
+
 // checkMachines checks machines that were read, each of which may call the others. Unless they are to be bound, a
 // service that nobody knows is worth a hint only.
 func checkMachines(all []*imported, bind bool, states int, elsewhere machine.Resolve) error {
-	known := map[string]*machine.Definition{}
-	for _, m := range all {
-		d, err := machine.Parse(m.source)
-		if err != nil {
-			continue
+	definitions, resolve, err := machinesOf(all, elsewhere, func(*imported, error) error { return nil }) // it is checked
+	if err != nil {
+		return err
+	}
+	for i, d := range definitions {
+		if d != nil {
+			all[i].Saga = d.Machine.Name
+			all[i].understand(d)
 		}
-		if m.Saga = d.Machine.Name; m.Saga != "" && known[m.Saga] != nil {
-			return fmt.Errorf("%s: another file has a machine %s, too", m.File, m.Saga)
-		}
-		known[m.Saga] = d
-		m.understand(d)
 	}
 	for _, m := range all {
 		from := time.Now()
-		found := machine.Check(m.source, func(name string) (*machine.Definition, error) {
-			if d := known[name]; d != nil {
-				return d, nil
-			}
-			return elsewhere(name)
-		}, explore.Options{StatesMax: states, Stop: func() bool { return time.Since(from) > exploreWithin }})
+		found := machine.Check(m.source, resolve,
+			explore.Options{StatesMax: states, Stop: func() bool { return time.Since(from) > exploreWithin }})
 		m.Findings = append(m.Findings, found.Findings...)
 		m.Sound = found.Sound()
 		if !bind {

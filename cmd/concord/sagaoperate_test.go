@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -16,10 +17,10 @@ func TestACancelSaysWhatTheServerAnswers(t *testing.T) {
 		says                 string
 		args                 []string
 	}{
-		{"done as it was asked for", `"status":"Active","actions":["cancel"]`, run(`"status":"RollingBack","cause":"requested"`),
-			200, exitOK, "it is cancelled; it is compensating now", []string{"--yes"}},
+		{"done as it was asked for", `"status":"Active","actions":["cancel"]`,
+			run(`"status":"RollingBack","cause":"requested"`), 200, exitOK, "it is cancelled; it is compensating now", []string{"--yes"}},
 		{"ended meanwhile", `"status":"Active","actions":["cancel"]`, run(refused), 200, exitOK,
-			"nothing is changed, since it was decided before: step hotel: no room; it is compensated now", []string{"--yes"}},
+			"nothing is changed, since it was decided before: step hotel: no room; it is compensated", []string{"--yes"}},
 		{"past its pivot meanwhile", `"status":"Active","actions":["cancel"]`,
 			problem(409, "pastPivot", "A step was begun after which there is no way back.", ""), 409, exitFailure,
 			"A step was begun after which there is no way back.", []string{"--yes"}},
@@ -45,8 +46,8 @@ func TestACancelSaysWhatTheServerAnswers(t *testing.T) {
 func TestASecondApprovalIsToldByTheServer(t *testing.T) {
 	t.Parallel()
 	s := newSagaServer(t)
-	s.answer("GET /sagas/runs/70", 200, liveRun("Active", false, `{"name":"boss","id":"boss","kind":"approval",
-		"state":"done"},{"name":"bank","id":"bank","kind":"approval","state":"waiting"}`, `{"step":"bank","kind":"approval"}`))
+	s.answer("GET /sagas/runs/70", 200, liveRun("Active", false, `{"name":"boss","kind":"approval","state":"done"},
+		{"name":"bank","kind":"approval","state":"waiting"}`, `{"step":"bank","kind":"approval"}`))
 	s.answer("POST /sagas/runs/70/approvals/boss", 409,
 		problem(409, "notAwaited", "It was answered before.", `,"detail":"boss was approved by ann at noon."`))
 	r := s.do("", "approve", "70", "boss")
@@ -54,4 +55,21 @@ func TestASecondApprovalIsToldByTheServer(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	contains(t, r.errors, "It was answered before. boss was approved by ann at noon.")
+}
+
+// TestAnEmptyPageIsNotTheEnd: where the server has looked at a part only, nobody is told that there is none.
+func TestAnEmptyPageIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newSagaServer(t)
+	s.answer("GET /sagas/runs", 200, `{"items":[],"next":"c7"}`)
+	r := s.do("", "runs", "--late")
+	if r.code != exitOK || strings.Contains(r.out, "No run matches.") {
+		t.Errorf("%+v", r)
+	}
+	contains(t, r.out+r.errors, "among those that were looked at so far", "--cursor c7")
+	s = newSagaServer(t)
+	s.answer("GET /sagas/runs", 200, `{"items":[]}`)
+	if r = s.do("", "runs", "--late"); r.out != "No run matches.\n" {
+		t.Errorf("%+v", r)
+	}
 }

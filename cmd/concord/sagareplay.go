@@ -125,24 +125,14 @@ func replayMachine(file string, c *simulate.Counterexample) (name string, r expl
 	if err != nil {
 		return "", r, err
 	}
-	known := map[string]*machine.Definition{}
-	var top *machine.Definition
-	for i, m := range all {
-		d, err := machine.Parse(m.source)
-		if err != nil {
-			return "", r, fmt.Errorf("%s: %w", files[i], err)
-		}
-		if known[d.Machine.Name] = d; i == 0 {
-			top = d
-		}
+	definitions, resolve, err := machinesOf(all, noMachine, func(m *imported, err error) error {
+		return fmt.Errorf("%s: %w", m.File, err)
+	})
+	if err != nil {
+		return "", r, err
 	}
-	r, err = machine.Replay(top, func(name string) (*machine.Definition, error) {
-		if d := known[name]; d != nil {
-			return d, nil
-		}
-		return noMachine(name)
-	}, c.Failure)
-	return top.Machine.Name, r, err
+	r, err = machine.Replay(definitions[0], resolve, c.Failure)
+	return definitions[0].Machine.Name, r, err
 }
 
 // aboutStep says what is wrong, and with what.

@@ -181,7 +181,7 @@ func (a *app) sagaRuns() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.showList(cmd, page, func(any) error { return a.drawRuns(page.Items) })
+			return a.showList(cmd, page, func(any) error { return a.drawRuns(page.Items, page.Next != "") })
 		},
 	}
 	flags := cmd.Flags()
@@ -198,8 +198,12 @@ func (a *app) sagaRuns() *cobra.Command {
 	return cmd
 }
 
-func (a *app) drawRuns(items []sagaRun) error {
-	return a.table("No run matches.", "XID\tSAGA\tSTATUS\tBEGAN\tTOOK\tKEY", len(items), func(w io.Writer, i int) {
+func (a *app) drawRuns(items []sagaRun, more bool) error {
+	empty := "No run matches."
+	if more { // the server looks at so many at once
+		empty = "No run matches among those that were looked at so far."
+	}
+	return a.table(empty, "XID\tSAGA\tSTATUS\tBEGAN\tTOOK\tKEY", len(items), func(w io.Writer, i int) {
 		r := &items[i]
 		_, _ = fmt.Fprintf(w, "%s\t%s@%d\t%s\t%s\t%s\t%s\n", r.XID, r.Saga, r.Version, r.state(), ago(r.BeganAt),
 			dash(took(r.BeganAt, r.EndedAt)), dash(r.Key))
