@@ -103,9 +103,9 @@ func TestFastWrongAnswersDisqualify(t *testing.T) {
 	}
 	for name, test := range tests {
 		tc, b := setup(t, 1)
-		b.o.drain = 50 * time.Millisecond
+		b.o.drain = 500 * time.Millisecond
 		test.spoil(tc)
-		r, err := b.run(t.Context(), cell{name: name, w: w, inFlight: 2, window: 50 * time.Millisecond})
+		r, err := b.run(t.Context(), cell{name: name, w: w, inFlight: 2, window: 500 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -285,7 +285,7 @@ func TestCommandThatWaitedTooLongIsNotSent(t *testing.T) {
 	t.Parallel()
 	d, f := newCluster(), new(flaky)
 	a := d.join(t, "a", through(f), func(o *Options) {
-		o.Limits.AnswerLimit, o.Limits.AnswerMargin = 50*time.Millisecond, time.Millisecond
+		o.Limits.AnswerLimit, o.Limits.AnswerMargin = time.Second, time.Millisecond
 	})
 	b := d.join(t, "b")
 	b.connect(orders("r"))

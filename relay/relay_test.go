@@ -221,7 +221,7 @@ func TestNodeThatHangsCostsOneCall(t *testing.T) {
 	t.Parallel()
 	d := newCluster()
 	a := d.join(t, "a", func(o *Options) {
-		o.Limits.CallLimit, o.Limits.DownFor, o.Limits.BatchMax = 50*time.Millisecond, time.Hour, 1
+		o.Limits.CallLimit, o.Limits.DownFor, o.Limits.BatchMax = time.Second, time.Hour, 1
 	})
 	release := make(chan struct{})
 	hung := d.join(t, "b")

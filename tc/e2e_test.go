@@ -230,7 +230,7 @@ func TestWholeTimeout(t *testing.T) {
 	t.Parallel()
 	f := whole(t)
 	tm, rm := f.dial(t).tm("1.8.0", "orders"), f.dial(t).rm("1.8.0", "orders", "a")
-	xid := tm.begin(30 * time.Millisecond)
+	xid := tm.begin(2 * time.Second) // the branch is to come before
 	rm.branch(seata.BranchTCC, xid, "a", "")
 	frame := rm.next() // nobody asked for it but the clock
 	m, ok := frame.Message.(*seata.BranchRollbackRequest)

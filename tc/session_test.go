@@ -211,7 +211,7 @@ func TestFrameSizesBeforeAndAfterRegistration(t *testing.T) {
 
 func TestIdleSessions(t *testing.T) {
 	t.Parallel()
-	const limit = 150 * time.Millisecond
+	const limit = 2 * time.Second
 	f := setup(t, func(o *Options) { o.Limits.IdleLimit = limit })
 	silent := f.dial(t)                           // never says anything
 	noHeartbeat := f.dial(t).tm("1.8.0", "quiet") // heartbeats are switched off

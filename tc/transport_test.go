@@ -290,7 +290,7 @@ func TestSessionThatOwesTooMuchIsNotAsked(t *testing.T) {
 func TestUndoLogsAreDeletedAtDatabases(t *testing.T) {
 	t.Parallel()
 	g := setup(t, func(o *Options) {
-		o.Limits.UndoLogFirst, o.Limits.UndoLogEvery, o.Limits.UndoLogDays = 300*time.Millisecond, time.Hour, 3
+		o.Limits.UndoLogFirst, o.Limits.UndoLogEvery, o.Limits.UndoLogDays = 3*time.Second, time.Hour, 3
 	})
 	golang := g.dial(t)
 	golang.tm("1.1.0", "go").rm("1.5.2", "go", "jdbc:mysql://db/x,jdbc:mysql://db/go")

@@ -369,7 +369,7 @@ func TestABranchThatMayBeRegisteredIsNotTried(t *testing.T) {
 	r := &rig{server: clienttest.Start(t), calls: &calls{}, memory: &fencetest.Memory{}}
 	proxy := clienttest.NewProxy(t, r.server.Addr())
 	r.client = clienttest.OpenWith(t, client.Options{
-		Nodes: client.Static(proxy.Addr()), RequestTimeout: 300 * time.Millisecond,
+		Nodes: client.Static(proxy.Addr()), RequestTimeout: 2 * time.Second,
 	})
 	r.service = bind(t, r.client, r.calls.action("stock"), tcc.WithFence(r.memory))
 	proxy.Rule(func(f clienttest.Frame) clienttest.Action {
@@ -450,7 +450,7 @@ func TestATryAfterItsCancelIsRefused(t *testing.T) {
 	t.Parallel()
 	memory := &fencetest.Memory{}
 	r := setup(t, tcc.WithFence(late{memory}))
-	ctx, xid := r.begin(t, 200*time.Millisecond)
+	ctx, xid := r.begin(t, 2*time.Second) // the branch is to come before
 	err := r.service.Try(ctx, order{SKU: 1})
 	var refused *fence.RefusedError
 	if !errors.As(err, &refused) || refused.State != fence.Suspended {

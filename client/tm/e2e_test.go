@@ -62,6 +62,18 @@ func (l *ledger) told() (committed, rolledBack int) {
 	return len(l.committed), len(l.rolledBack)
 }
 
+// follows waits until so many branches were told, and checks that they are no more.
+func (l *ledger) follows(t *testing.T, committed, rolledBack int) {
+	t.Helper()
+	clienttest.Eventually(t, "every branch has followed", func() bool {
+		yes, no := l.told()
+		return yes >= committed && no >= rolledBack
+	})
+	if yes, no := l.told(); yes != committed || no != rolledBack {
+		t.Errorf("told %d, %d", yes, no)
+	}
+}
+
 // book registers a branch in the transaction of ctx.
 func (l *ledger) book(ctx context.Context, c *client.Client) error {
 	_, err := c.RegisterBranch(ctx, client.Branch{XID: client.XID(ctx), Type: seata.BranchTCC, Resource: l.id})
@@ -83,7 +95,7 @@ func serveLedger(t testing.TB, c *client.Client, l *ledger) {
 
 func TestBranchesFollowWhatRunSays(t *testing.T) {
 	t.Parallel()
-	s := clienttest.Start(t, soon)
+	s := clienttest.Start(t, func(_ *tc.Options, o *orchestrator.Options) { o.Limits.EndWait = 3 * time.Second })
 	c := clienttest.Open(t, s.Addr())
 	m := tm.New(c)
 	for i, tt := range []struct {
@@ -220,9 +232,10 @@ func TestCoordinatorRestartsBetweenWorkAndCommit(t *testing.T) {
 		defer s.Restart()
 		return l.book(ctx, c)
 	})
-	if yes, no := l.told(); err != nil || yes != 1 || no != 0 {
-		t.Errorf("%v, told %d, %d", err, yes, no)
+	if err != nil {
+		t.Error(err)
 	}
+	l.follows(t, 1, 0)
 	// What has no branches is not stored, so nothing of it is left.
 	err = m.Run(t.Context(), tm.Options{}, func(context.Context) error { s.Restart(); return nil })
 	if tm.OutcomeOf(err) != tm.RolledBack {
@@ -254,9 +267,7 @@ func TestUnknownIsFoundOutLater(t *testing.T) {
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if yes, no := l.told(); yes != 1 || no != 0 {
-		t.Errorf("told %d, %d", yes, no)
-	}
+	l.follows(t, 1, 0)
 }
 
 func TestCoordinatorHasRolledBackAtItsTimeout(t *testing.T) {
@@ -265,7 +276,7 @@ func TestCoordinatorHasRolledBackAtItsTimeout(t *testing.T) {
 	c := clienttest.Open(t, s.Addr())
 	m := tm.New(c)
 	// The clock of this process is late: who resumes has none at all.
-	tx, err := m.Begin(t.Context(), "buy", 100*time.Millisecond)
+	tx, err := m.Begin(t.Context(), "buy", 2*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,9 +342,7 @@ func TestServiceTakesPartOverHTTP(t *testing.T) {
 	if !errors.Is(err, errNoStock) || tm.OutcomeOf(err) != tm.RolledBack {
 		t.Error(err)
 	}
-	if yes, no := stock.told(); yes != 1 || no != 1 {
-		t.Errorf("told %d, %d", yes, no)
-	}
+	stock.follows(t, 1, 1)
 	if err := reserve(t.Context()); err == nil {
 		t.Error("B works without a transaction")
 	}
