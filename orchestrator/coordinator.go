@@ -27,7 +27,8 @@ type Options struct {
 	Sagas Sagas
 	// Shared is the store again if several nodes write to it, else nil.
 	Shared Shared
-	// Member says whether this node's lease certainly holds; while it does not, no command leaves. Nil: always.
+	// Member says whether this node's lease certainly holds. While it does not, no command leaves, and the attempt counts
+	// as one that has reached nobody. Nil: always.
 	Member func() bool
 	// Advertise is the "host:port" under which clients reach this node; it is the prefix of every xid begun here.
 	Advertise string

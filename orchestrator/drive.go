@@ -109,8 +109,25 @@ func drivenError(err error) error {
 
 // send hands a command to the transport. The caller holds e's busy mark.
 func (c *Coordinator) send(e *entry, cmd *txn.Command) {
+	err := c.hand(e, cmd)
+	if err == nil {
+		if c.shared != nil {
+			c.flights.add(cmd.XID.ID, c.clock.Now())
+		}
+		return
+	}
+	c.stats.unreachable.Add(1)
+	c.Reply(cmd.XID.ID, txn.Reply{
+		BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultUnreachable, Text: err.Error(),
+	})
+}
+
+// hand gives a command to the transport, unless another node may have taken over. Then the attempt is over as well: it
+// would be awaited for nothing, for as long as a call may take, if the lease holds after all. If it does not, the store
+// refuses that, and the state is read again.
+func (c *Coordinator) hand(e *entry, cmd *txn.Command) error {
 	if !c.member() {
-		return // another node has taken over; if none has, the stored due time stands
+		return ErrNotMember
 	}
 	c.stats.commands.Add(1)
 	if cmd.Attempt > 1 {
@@ -126,17 +143,7 @@ func (c *Coordinator) send(e *entry, cmd *txn.Command) {
 			cmd.Trace = c.observer.HandOn(cmd.XID, cmd.Trace, cmd.BranchID, attempt)
 		}
 	}
-	err := c.transport.Send(*cmd)
-	if err == nil {
-		if c.shared != nil {
-			c.flights.add(cmd.XID.ID, c.clock.Now())
-		}
-		return
-	}
-	c.stats.unreachable.Add(1)
-	c.Reply(cmd.XID.ID, txn.Reply{
-		BranchID: cmd.BranchID, Op: cmd.Op, Attempt: cmd.Attempt, Result: txn.ResultUnreachable, Text: err.Error(),
-	})
+	return c.transport.Send(*cmd)
 }
 
 // Reply takes the end of an attempt at a branch's phase two. Late, doubled and foreign ones are ignored.

@@ -299,8 +299,9 @@ func TestANodeWithoutLeaseSendsNothingAndForgets(t *testing.T) {
 	p.a.decide(id, txn.Commit)
 	p.a.store.takeDecisions()
 	p.a.store.flush()
-	p.gone = true
+	p.gone, p.a.store.fail = true, ErrNotMember
 	p.a.Wake(id, nil)
+	p.a.store.flush()
 	if len(p.a.sent) > 0 {
 		t.Error("a command left")
 	}
