@@ -17,6 +17,8 @@ type cluster struct {
 	broker *broker
 	places []*machine
 	home   map[int]int // the place that a client's session is connected to
+	// withheld are the attempts that are noted as not made.
+	withheld map[withheld]bool
 }
 
 // machine is where a node runs, life after life, with its wall clock and its cables.
@@ -44,7 +46,7 @@ func (l link) String() string { return [...]string{"store", "broker", "participa
 
 // startCluster starts the first life of every node.
 func (w *World) startCluster() {
-	c := &cluster{w: w, home: make(map[int]int)}
+	c := &cluster{w: w, home: make(map[int]int), withheld: make(map[withheld]bool)}
 	w.cluster = c
 	w.log = nil
 	c.db = newDatabase(w)
@@ -171,7 +173,11 @@ func (n *node) work() {
 		}
 	})
 	if w.mutation != Lonely {
-		w.every(n, 500*time.Millisecond, func() { _ = n.c.WatchFlights(ctx) })
+		w.every(n, 500*time.Millisecond, func() {
+			doubts := n.member.doubts
+			_ = n.c.WatchFlights(ctx)
+			n.member.doubts = doubts // it asks as well, and sends nothing
+		})
 	}
 	n.after(w.upTo(heartbeatEvery), n.member.beat)
 	w.every(n, time.Second, n.member.look)
@@ -210,7 +216,7 @@ func (n *node) clusterCoordinator() *orchestrator.Coordinator {
 	}
 	c, err := orchestrator.New(context.Background(), orchestrator.Options{
 		Store: m.handle, Shared: shared, Log: m.log, Transport: clusterTransport{n}, Clock: nodeClock{n},
-		Rules: w.mutation.rules(), Advertise: n.name() + ":8091", Member: m.certain, Sagas: n.sagas(),
+		Rules: w.mutation.rules(), Advertise: n.name() + ":8091", Member: m.sends, Sagas: n.sagas(),
 		Admit: func() error {
 			if w.noNewWork && w.chance(0.5) {
 				return orchestrator.ErrReadOnly

@@ -38,7 +38,7 @@ func (w *World) collect() {
 	p := rules().Retry
 	e.Pace = check.Pace{
 		First: p.First, Max: p.Max, Unreachable: p.Unreachable, Slow: p.SlowDelay, Budget: p.Attempts, Answer: p.Answer,
-		Slack: 5 * time.Second, Report: p.Report,
+		Slack: callSlack, Report: p.Report, XANotFound: p.XANotFound,
 	}
 	for _, id := range w.disk.ids {
 		g, err := w.disk.records[id].decode()
@@ -104,6 +104,9 @@ func (w *World) collect() {
 // answerMax is the longest that the coordinator may take over an answer: waiting for a row and for the end of phase
 // two, and for a slow store.
 const answerMax = endWait + 30*time.Second
+
+// callSlack is by how much longer than a call may take its answer is awaited.
+const callSlack = 5 * time.Second
 
 // fresh counts the transactions that this incarnation has begun and that were never stored.
 func (w *World) fresh() int64 {

@@ -195,6 +195,7 @@ func (h *handle) Apply(ch *orchestrator.Change, done func(error)) {
 	if n.dead {
 		return
 	}
+	n.member.excuse(ch.Global)
 	if ch.Lazy && n.w.mutation == HastyLazy && ch.Global.Status == txn.Active {
 		told := done
 		n.after(0, func() { told(nil) })

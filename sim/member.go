@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
+	"github.com/concord-tx/concord/orchestrator/txn"
 )
 
 // member is a node's part in a cluster: its lease, its sessions, and whether its process runs.
@@ -25,7 +26,9 @@ type member struct {
 	frozen   []func() // what the process will do when it is continued
 	draining bool
 	tries    int // to join
-	session  *session
+	// doubts is when the coordinator was told that it may not send, without those of which it is known what.
+	doubts  []txn.Millis
+	session *session
 	// remote is who else has sessions for a resource, as the node read it last.
 	remote map[string][]int
 }
@@ -72,9 +75,71 @@ func (m *member) dropSessions() {
 
 func (m *member) accepts() bool { return m.joined && !m.draining && !m.p.cut[toClients] }
 
-// certain implements Options.Member.
+// certain reports whether the lease certainly holds.
 func (m *member) certain() bool {
 	return m.n.w.mutation == Overstay || m.joined && m.n.w.now < m.until-leaseMargin
+}
+
+// sends is Options.Member, and counts the commands that did not leave.
+func (m *member) sends() bool {
+	sure := m.certain()
+	if !sure {
+		m.doubts = append(m.doubts, nodeClock{m.n}.Now())
+	}
+	return sure
+}
+
+// excuse notes the attempts of which a change says that they are over because the node was not certain of its lease:
+// each once, and no more than there were. The coordinator may have been at something else in between.
+func (m *member) excuse(g *txn.Global) {
+	w, now := m.n.w, nodeClock{m.n}.Now()
+	for _, b := range g.Branches {
+		k := withheld{g.XID.ID, b.ID, g.Status, b.Attempts, b.NextAt}
+		why := b.Failure == orchestrator.ErrNotMember.Error() && b.InFlightUntil == 0 && b.NextAt != 0
+		if !why || w.cluster.withheld[k] || len(m.doubts) == 0 {
+			continue
+		}
+		w.cluster.withheld[k] = true
+		last := len(m.doubts) - 1
+		since := m.doubts[last]
+		m.doubts = m.doubts[:last]
+		cmd := m.unsent(g, b, since)
+		w.attempted(m.n, cmd, w.note("command not sent", g.XID.ID, b.ID, "no lease"), now, false)
+		w.logs.Attempts[len(w.logs.Attempts)-1].Err = true
+	}
+}
+
+// unsent is the command of the last attempt at a branch, which was not sent at a time. That it is made may have been
+// stored long before.
+func (m *member) unsent(g *txn.Global, b *txn.Branch, at txn.Millis) txn.Command {
+	cmd := txn.Command{
+		XID: g.XID, BranchID: b.ID, Kind: b.Kind, Op: g.Status.Outcome(), Call: b.Call, Attempt: b.Attempts,
+	}
+	if b.Step != nil {
+		if cmd.Step = b.Step.Name; cmd.Op == 0 {
+			cmd.Op = txn.Forward
+		}
+	}
+	wait := rules().Retry.Answer
+	if b.Call != nil && b.Call.Timeout > 0 && b.Call.Reply == "" && b.Kind != txn.StepWorker {
+		wait = b.Call.Timeout + callSlack
+	}
+	cmd.Until = at.Add(wait)
+	if core := m.handle.db.core; core.all[g.XID.ID] != nil {
+		stored, _ := core.global(g.XID.ID).Branch(b.ID)
+		if stored != nil && stored.Attempts == b.Attempts && stored.InFlightUntil != 0 {
+			cmd.Until = stored.InFlightUntil
+		}
+	}
+	return cmd
+}
+
+// withheld is an attempt at a branch that was not made, and when the next one is planned.
+type withheld struct {
+	id, branch int64
+	status     txn.Status
+	number     uint32
+	next       txn.Millis
 }
 
 // join takes a new lease.

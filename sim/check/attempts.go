@@ -118,38 +118,7 @@ func (c *course) before(i int) (out []*Attempt) {
 			out = append(out, a)
 		}
 	}
-	return c.wanted(i, out)
-}
-
-// wanted adds to the attempts that the one at i may follow. Of several coordinators one may have wanted to make the
-// attempt before it, and not have been a member then, while another has made it: it goes by the one before that, or by
-// none that was made.
-func (c *course) wanted(i int, before []*Attempt) []*Attempt {
-	b := c.attempts[i]
-	own := func(a *Attempt) bool { return a.By == b.By }
-	if !c.x.several() || len(before) == 0 || slices.ContainsFunc(before, own) {
-		return before
-	}
-	number := before[0].Command.Attempt
-	stored := c.storedAs(number, b, b.By)
-	for _, a := range slices.Backward(c.attempts[:i]) {
-		if a.Command.Attempt < number && (stored || own(a)) {
-			return append(before, a)
-		}
-	}
-	last := b.Command.Attempt - 1
-	if stored || last > number && !c.storedAs(last, b, 0) {
-		return nil
-	}
-	return before
-}
-
-// storedAs reports whether a number of attempts was stored before attempt b by a life of a node, 0: by any.
-func (c *course) storedAs(number uint32, b *Attempt, by int) bool {
-	return slices.ContainsFunc(c.s.Writes, func(w *Write) bool {
-		s, _ := w.Global.Branch(c.branch)
-		return (by == 0 || w.Epoch == by) && w.Seq < b.Seq && s != nil && s.Attempts == number
-	})
+	return out
 }
 
 // several reports whether more than one coordinator was at work at once.
@@ -374,7 +343,8 @@ func (c *course) forgot(a, b *Attempt) bool {
 	}
 	over := b.Now >= a.Command.Until
 	for _, r := range c.ends[a.Command.Attempt] {
-		done := r.Result == txn.ResultDone || r.Result == txn.ResultPublished && a.Command.Ack == txn.AckBroker
+		done := r.Result == txn.ResultDone || r.Result == txn.ResultPublished && a.Command.Ack == txn.AckBroker ||
+			r.Result == txn.ResultXANotFound && c.x.End.Pace.gone(c.s.Final, r.Now)
 		over = over || done && r.Seq > a.Seq && r.Seq < b.Seq
 	}
 	return over && c.seen(c.x.Reads, a.By, a.Seq, b.Seq)

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 )
@@ -16,20 +18,14 @@ func TestNodesOfAClusterGoByTheirOwn(t *testing.T) {
 		know func(r *run)
 	}{
 		{"it has read that", false, func(r *run) { r.Attempts[0].By = 3 }},
-		{"it may not have read that", true, func(*run) {}},
-		{"it wanted to make the second", true, func(r *run) {
-			r.Attempts[0].By = 3
+		{"it has left the second out", false, func(*run) {}},
+		{"it could not send the second", true, func(r *run) { r.withhold(1) }},
+		{"the second is stored, and nobody says that it could not be sent", false, func(r *run) {
+			r.withhold(1)
+			r.Attempts = slices.Delete(r.Attempts, 2, 3)
 			r.Writes[0].Global.Branches[0].Attempts = 2
-		}},
-		{"another wanted to make the second", false, func(r *run) {
-			r.Attempts[0].By = 3
-			r.Writes[0].Global.Branches[0].Attempts, r.Writes[0].Epoch = 2, 3
 		}},
 		{"there is no other node", false, func(r *run) { r.End.Cluster = false }},
-		{"it wanted to make the second, and there is no other", false, func(r *run) {
-			r.End.Cluster = false
-			r.Writes[0].Global.Branches[0].Attempts = 2
-		}},
 	} {
 		r := &run{state: map[int64]*txn.Global{}}
 		r.End.Pace, r.End.Cluster = pace(), true
@@ -37,12 +33,26 @@ func TestNodesOfAClusterGoByTheirOwn(t *testing.T) {
 		r.keep(txn.Branch{Attempts: 1})
 		r.ask(2, 4900).By = 2
 		r.hear(2, 4950, txn.ResultFailed).Epoch = 2
+		r.next()
 		r.ask(3, 5000)
 		way.know(r)
 		if found := of("I24", r); (len(found) == 0) != way.good {
 			t.Errorf("%s: %v", way.name, found)
 		}
 	}
+}
+
+// withhold has node 2 fail at the second attempt later, and a node want to make it before and not send it: the third is
+// made a second after that.
+func (r *run) withhold(by int) {
+	r.Attempts[1].Now, r.Replies[0].Now, r.Attempts[2].Now = 5600, 5700, 5800
+	for i := range r.Attempts {
+		r.Attempts[i].Command.Until = r.Attempts[i].Now + 4000
+	}
+	a := r.Attempts[1]
+	a.Now, a.By, a.Err, a.Seq = 5000, by, true, r.Attempts[2].Seq-1
+	a.Command.Until = 9000
+	r.Attempts = slices.Insert(r.Attempts, 2, a)
 }
 
 // TestNodesOfAClusterMayNotKnowOfAPerson: the second attempt follows that first one which is still awaited, though a
@@ -78,14 +88,10 @@ func TestWhichAttemptIsFollowed(t *testing.T) {
 		{"the same again, after a crash", false, false, 1, 2, 1, 2, func(*run) {}},
 		{"the same again, by a person", false, false, 1, 2, 1, 1, func(r *run) { r.retry(0, OK) }},
 		{"another node has begun anew", true, true, 9, 10, 1, 2, func(r *run) { r.retry(0, OK) }},
-		{"it wanted to make the first", true, true, 3, 2, 1, 2, func(r *run) { r.keep(txn.Branch{Attempts: 1}) }},
 		{"it knows of the first, and there is no other", false, false, 3, 2, 3, 2, func(r *run) {
 			r.keep(txn.Branch{Attempts: 1}).Epoch = 3
 		}},
-		{"nobody made the second", true, true, 4, 3, 1, 2, func(*run) {}},
-		{"nobody made the second, but it is stored", false, true, 4, 3, 1, 2, func(r *run) {
-			r.keep(txn.Branch{Attempts: 2}).Epoch = 2
-		}},
+		{"nobody made the second", false, true, 4, 3, 1, 2, func(*run) {}},
 		{"nobody made the second, and there is no other", false, false, 4, 3, 3, 2, func(*run) {}},
 		{"it did not want to make the first", false, true, 3, 2, 1, 2, func(r *run) { r.keep(txn.Branch{}) }},
 	} {
@@ -108,6 +114,11 @@ func TestWhichAttemptIsFollowed(t *testing.T) {
 func TestWhoMayMakeAnAttemptAgain(t *testing.T) {
 	t.Parallel()
 	read := func(r *run) { r.Reads = []Sight{{Seq: r.next(), Epoch: 1, ID: triedOne}} }
+	unknown := func(r *run, timeout time.Duration) {
+		g := &txn.Global{XID: txn.XID{ID: triedOne}, Timeout: timeout * time.Millisecond}
+		r.End.Records = append(r.End.Records, g)
+		r.hear(1, 1100, txn.ResultXANotFound)
+	}
 	for _, way := range []struct {
 		name    string
 		good    bool
@@ -125,6 +136,8 @@ func TestWhoMayMakeAnAttemptAgain(t *testing.T) {
 		{"a change of another was refused", false, func(r *run) { r.Refusals = []Sight{{r.next(), 1, saga}} }, nil},
 		{"it was read", false, read, nil},
 		{"it was read, and is done", true, func(r *run) { r.hear(1, 1100, txn.ResultDone); read(r) }, nil},
+		{"it was read, and its database does not know it yet", false, func(r *run) { unknown(r, 550); read(r) }, nil},
+		{"it was read, and its database does not know it any more", true, func(r *run) { unknown(r, 549); read(r) }, nil},
 		{"it was read, and is out", false, func(r *run) { r.hear(1, 1100, txn.ResultPublished); read(r) }, nil},
 		{"it was read, and is out, which is all", true, func(r *run) {
 			r.Attempts[0].Command.Ack = txn.AckBroker

@@ -16,6 +16,13 @@ type Pace struct {
 	// Answer is how long an answer is awaited, Slack by how much longer than a call may take, and Report how long is
 	// waited for what follows on a message.
 	Answer, Slack, Report time.Duration
+	// XANotFound is the least time after the deadline from which a branch that its database does not know is done.
+	XANotFound time.Duration
+}
+
+// gone reports whether a branch of a transaction that its database does not know is done at a time.
+func (p *Pace) gone(g *txn.Global, at txn.Millis) bool {
+	return g != nil && at > g.BeganAt.Add(g.Timeout+max(p.XANotFound, g.Timeout))
 }
 
 // jitter is by which part of it a delay may differ, up and down together, where a call says nothing.
