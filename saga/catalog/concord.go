@@ -90,7 +90,7 @@ func parse(p *Published) (*definition.Definition, error) {
 	if p.Language != Concord {
 		return nil, unreadable(p, "it is in the language "+p.Language)
 	}
-	def, findings := definition.Parse([]byte(p.Text))
+	def, findings := definition.ParsePublished([]byte(p.Text))
 	if def == nil || definition.Broken(findings) {
 		return nil, unreadable(p, firstError(findings))
 	}
@@ -155,7 +155,7 @@ func (l own) Compile(p *Published, sagas Lookup) (c Compiled, err error) {
 
 // Steps implements [Language].
 func (own) Steps(text []byte) ([]Step, error) {
-	def, findings := definition.Parse(text)
+	def, findings := definition.ParsePublished(text)
 	if def == nil || definition.Broken(findings) {
 		return nil, errors.New(firstError(findings))
 	}

@@ -91,7 +91,7 @@ func (n *node) plain() any {
 // read turns a document into nodes; nil after a finding that leaves nothing to look at.
 func (p *parser) read(document []byte) *node {
 	switch {
-	case len(document) > limits.DocumentBytesMax:
+	case p.over(len(document), limits.DocumentBytesMax):
 		p.find(RuleLimit, Position{1, 1}, "",
 			fmt.Sprintf("the document has %d bytes; %d are the most", len(document), limits.DocumentBytesMax),
 			"split the saga into sub-sagas")
@@ -112,9 +112,9 @@ func (p *parser) count(at Position, depth int) bool {
 	switch {
 	case p.full:
 		return false
-	case p.nodes > limits.NodesMax:
+	case p.over(p.nodes, limits.NodesMax):
 		p.find(RuleLimit, at, "", fmt.Sprintf("more than %d values", limits.NodesMax), "split the saga into sub-sagas")
-	case depth > limits.DepthMax:
+	case p.over(depth, limits.DepthMax):
 		p.find(RuleLimit, at, "", fmt.Sprintf("nested deeper than %d", limits.DepthMax), "flatten what is nested here")
 	default:
 		return true

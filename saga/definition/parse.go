@@ -17,7 +17,17 @@ import (
 // Parse reads a definition from YAML or JSON. The definition is nil if the document cannot be read at all; otherwise
 // it has whatever was sound, and may be run only if Broken(findings) is false. Findings are in document order.
 func Parse(document []byte) (*Definition, []Finding) {
-	p := &parser{def: &Definition{positions: map[string]Position{}}}
+	return parse(document, false)
+}
+
+// ParsePublished is Parse for what is published already: limits hold for what is to be published, and a version that
+// was published when they were higher runs on as it is.
+func ParsePublished(document []byte) (*Definition, []Finding) {
+	return parse(document, true)
+}
+
+func parse(document []byte, published bool) (*Definition, []Finding) {
+	p := &parser{def: &Definition{positions: map[string]Position{}}, published: published}
 	root := p.read(document)
 	if root == nil {
 		return nil, p.findings
@@ -34,7 +44,12 @@ type parser struct {
 	nodes    int
 	formulas int  // expressions so far
 	full     bool // a limit was reached; what follows is not looked at
+	// published has nothing be too much.
+	published bool
 }
+
+// over reports whether there is more of something than a limit allows.
+func (p *parser) over(n, most int) bool { return n > most && !p.published }
 
 func (p *parser) find(rule Rule, at Position, path, text, advice string) {
 	if len(p.findings) < limits.FindingsMax {
@@ -110,7 +125,7 @@ func (p *parser) text(into *string, most int) func(*node, string) {
 		switch {
 		case n.shape != scalarShape || !ok:
 			p.wrong(n, path, "a text")
-		case len(s) > most:
+		case p.over(len(s), most):
 			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d bytes; %d are the most", len(s), most), "shorten it")
 		default:
 			*into = s
@@ -160,7 +175,7 @@ func (p *parser) whole(into *int, least, most int) func(*node, string) {
 			p.wrong(n, path, "a whole number")
 		case i < least:
 			p.find(RuleBadValue, n.at, path, fmt.Sprintf("%d is less than %d", i, least), "use a larger number")
-		case i > most:
+		case p.over(i, most):
 			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d is more than %d", i, most), "use a smaller number")
 		default:
 			*into = i
@@ -209,7 +224,7 @@ func (p *parser) duration(into *time.Duration) func(*node, string) {
 			p.find(RuleBadValue, n.at, path, fmt.Sprintf("%q is no duration", s), "write it like 500ms, 30s, 5m, 1h30m or 7d")
 		case d < time.Millisecond:
 			p.find(RuleBadValue, n.at, path, "a duration is at least 1ms", "remove the key for the default")
-		case d > limits.DurationMax:
+		case p.over(int(d), int(limits.DurationMax)):
 			p.find(RuleLimit, n.at, path, "longer than "+FormatDuration(limits.DurationMax), "use a shorter one")
 		default:
 			*into = d
@@ -279,7 +294,7 @@ func (p *parser) list(n *node, path, what string, most int, read func(n *node, p
 		p.wrong(n, path, "a list of "+what)
 		return
 	}
-	if len(n.items) > most {
+	if p.over(len(n.items), most) {
 		p.find(RuleLimit, n.at, path, fmt.Sprintf("%d %s; %d are the most", len(n.items), what, most), "split the saga")
 		return
 	}

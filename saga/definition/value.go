@@ -78,7 +78,7 @@ func (p *parser) value(n *node, path string) Value {
 	if !ok {
 		return Literal(n.value)
 	}
-	v, err := ParseTemplate(text)
+	v, err := p.template(text)
 	p.countExpressions(v, n, path)
 	switch {
 	case errors.Is(err, errTooLong):
@@ -100,7 +100,7 @@ func (p *parser) countExpressions(v Value, n *node, path string) {
 			p.formulas++
 		}
 	}
-	if before <= limits.ExpressionsMax && p.formulas > limits.ExpressionsMax {
+	if before <= limits.ExpressionsMax && p.over(p.formulas, limits.ExpressionsMax) {
 		p.find(RuleLimit, n.at, path, fmt.Sprintf("more than %d expressions", limits.ExpressionsMax),
 			"split the saga into sub-sagas")
 	}
@@ -130,7 +130,7 @@ func (p *parser) messageKey(into **Value) func(*node, string) {
 		for _, part := range (*into).Parts {
 			written += len(part.Text)
 		}
-		if written > limits.MessageKeyBytesMax {
+		if p.over(written, limits.MessageKeyBytesMax) {
 			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d bytes; %d are the most", written, limits.MessageKeyBytesMax),
 				"shorten it")
 		}
@@ -143,7 +143,7 @@ func (p *parser) mapping(into *map[string]Value, most int) func(*node, string) {
 		switch {
 		case n.shape != mapShape:
 			p.wrong(n, path, "a map of names to values")
-		case len(n.pairs) > most:
+		case p.over(len(n.pairs), most):
 			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d keys; %d are the most", len(n.pairs), most), "remove some")
 		default:
 			*into = p.value(n, path).Object
@@ -179,7 +179,7 @@ func (p *parser) textValue(into *Value, most int) func(*node, string) {
 			p.wrong(n, path, "a text")
 		} else if s == "" {
 			p.find(RuleBadValue, n.at, path, "this is empty", "give it a value")
-		} else if len(s) > most {
+		} else if p.over(len(s), most) {
 			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d bytes; %d are the most", len(s), most), "shorten it")
 		} else {
 			*into = p.value(n, path)
@@ -200,7 +200,7 @@ func (p *parser) expression(into *Expr) func(*node, string) {
 		}
 		e := strings.TrimSpace(text)
 		if strings.HasPrefix(e, "${") {
-			v, err := ParseTemplate(e)
+			v, err := p.template(e)
 			if err != nil || v.Kind != ValueExpression {
 				p.find(RuleExpression, n.at, path, "this is not one expression", "write it without ${ }")
 				return
@@ -210,7 +210,7 @@ func (p *parser) expression(into *Expr) func(*node, string) {
 		switch {
 		case e == "":
 			p.find(RuleExpression, n.at, path, "the expression is empty", "write one, or remove the key")
-		case len(e) > limits.ExpressionBytesMax:
+		case p.over(len(e), limits.ExpressionBytesMax):
 			p.find(RuleLimit, n.at, path, fmt.Sprintf("%d bytes; %d are the most", len(e), limits.ExpressionBytesMax),
 				"compute parts of it in an earlier step's output")
 		default:
@@ -225,7 +225,9 @@ var errTooLong = fmt.Errorf("%d are the most", limits.ExpressionBytesMax)
 
 // ParseTemplate reads a text with expressions: "${x}" as a whole is the expression x, "a ${x} b" a template, and
 // anything else a literal. "$${" stands for the characters "${".
-func ParseTemplate(text string) (Value, error) {
+func ParseTemplate(text string) (Value, error) { return (&parser{}).template(text) }
+
+func (p *parser) template(text string) (Value, error) {
 	if !strings.Contains(text, "${") {
 		return Literal(text), nil
 	}
@@ -245,7 +247,7 @@ func ParseTemplate(text string) (Value, error) {
 			switch {
 			case e == "":
 				return Literal(text), fmt.Errorf("the expression at character %d is empty", i+1)
-			case len(e) > limits.ExpressionBytesMax:
+			case p.over(len(e), limits.ExpressionBytesMax):
 				return Literal(text), fmt.Errorf("the expression at character %d has %d bytes: %w", i+1, len(e), errTooLong)
 			}
 			if plain.Len() > 0 {

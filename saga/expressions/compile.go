@@ -61,16 +61,21 @@ type Program struct {
 }
 
 // Check checks an expression against its variables and what it has to give. Errors are *Error.
-func Check(source definition.Expr, env Env, want Want) (err error) {
+func Check(source definition.Expr, env Env, want Want) error {
+	if len(source) > limits.ExpressionBytesMax {
+		return &Error{Expression: string(source), Text: fmt.Sprintf("longer than %d bytes", limits.ExpressionBytesMax)}
+	}
+	return sound(source, env, want)
+}
+
+// sound is Check of an expression that may be as long as it likes: it was published when they might be longer.
+func sound(source definition.Expr, env Env, want Want) (err error) {
 	text := string(source)
 	defer func() {
 		if r := recover(); r != nil {
 			err = &Error{Expression: text, Text: fmt.Sprintf("it cannot be compiled: %v", r)}
 		}
 	}()
-	if len(text) > limits.ExpressionBytesMax {
-		return &Error{Expression: text, Text: fmt.Sprintf("longer than %d bytes", limits.ExpressionBytesMax)}
-	}
 	tree, err := parse(text)
 	if err != nil {
 		return err
@@ -81,9 +86,9 @@ func Check(source definition.Expr, env Env, want Want) (err error) {
 	return check(text, env, want)
 }
 
-// Compile checks an expression and compiles it. Errors are *Error.
+// Compile checks an expression, but for its length, and compiles it. Errors are *Error.
 func Compile(source definition.Expr, env Env, want Want) (p *Program, err error) {
-	if err := Check(source, env, want); err != nil {
+	if err := sound(source, env, want); err != nil {
 		return nil, err
 	}
 	text := string(source)

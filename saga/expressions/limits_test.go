@@ -3,6 +3,7 @@ package expressions
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/concord-tx/concord/saga/definition"
@@ -32,5 +33,21 @@ func TestEvaluationsHaveBudgets(t *testing.T) {
 		if errors.Is(err, ErrBudget) != exceeded || is == exceeded {
 			t.Errorf("%s: %v, %v", text, is, err)
 		}
+	}
+}
+
+// TestALongExpressionIsRefusedWhereItIsCheckedOnly: what was published when expressions might be longer is compiled.
+func TestALongExpressionIsRefusedWhereItIsCheckedOnly(t *testing.T) {
+	t.Parallel()
+	long := definition.Expr(`"` + strings.Repeat("x", limits.ExpressionBytesMax) + `"`)
+	if err := Check(long, Env{}, WantText); err == nil || !strings.Contains(err.Error(), "longer") {
+		t.Errorf("checked: %v", err)
+	}
+	p, err := Compile(long, Env{}, WantText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := p.Eval(nil); err != nil || len(v.(string)) != limits.ExpressionBytesMax {
+		t.Errorf("%v, %v", v, err)
 	}
 }
