@@ -18,7 +18,8 @@ func TestACancelSaysWhatTheServerAnswers(t *testing.T) {
 		args                 []string
 	}{
 		{"done as it was asked for", `"status":"Active","actions":["cancel"]`,
-			run(`"status":"RollingBack","cause":"requested"`), 200, exitOK, "it is cancelled; it is compensating now", []string{"--yes"}},
+			run(`"status":"RollingBack","cause":"requested"`), 200, exitOK,
+			"it is cancelled; it is compensating now", []string{"--yes"}},
 		{"ended meanwhile", `"status":"Active","actions":["cancel"]`, run(refused), 200, exitOK,
 			"nothing is changed, since it was decided before: step hotel: no room; it is compensated", []string{"--yes"}},
 		{"past its pivot meanwhile", `"status":"Active","actions":["cancel"]`,
