@@ -39,7 +39,7 @@ func (c *Clock) Advance(by txn.Millis) {
 type Documents struct {
 	clock orchestrator.Clock
 	mu    sync.Mutex
-	all   map[string]orchestrator.Document
+	all   map[string]map[string]orchestrator.Document // by kind, and by key
 	fault error
 	lost  int // so many puts are stored and say that they were not
 	page  int // no list is longer; 0: as long as asked for
@@ -47,7 +47,7 @@ type Documents struct {
 
 // NewDocuments returns no documents yet.
 func NewDocuments(clock orchestrator.Clock) *Documents {
-	return &Documents{clock: clock, all: make(map[string]orchestrator.Document)}
+	return &Documents{clock: clock, all: make(map[string]map[string]orchestrator.Document)}
 }
 
 // Fail has all calls fail with err until it is nil.
@@ -78,13 +78,21 @@ func (d *Documents) EndEarly(n int) {
 func (d *Documents) Spoil(kind, key string, change func([]byte) []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	x := d.all[kind+"/"+key]
+	x := d.all[kind][key]
 	x.Kind, x.Key = kind, key
 	if x.Value = change(slices.Clone(x.Value)); x.Value == nil {
-		delete(d.all, kind+"/"+key)
+		delete(d.all[kind], key)
 		return
 	}
-	d.all[kind+"/"+key] = x
+	d.set(x)
+}
+
+// set stores a document. The mutex is held.
+func (d *Documents) set(x orchestrator.Document) {
+	if d.all[x.Kind] == nil {
+		d.all[x.Kind] = make(map[string]orchestrator.Document)
+	}
+	d.all[x.Kind][x.Key] = x
 }
 
 // Text returns everything that is stored, to look for what must not be.
@@ -92,14 +100,16 @@ func (d *Documents) Text() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(d.all)) {
-		b.WriteString(key + " " + string(d.all[key].Value) + "\n")
+	for _, kind := range slices.Sorted(maps.Keys(d.all)) {
+		for _, key := range slices.Sorted(maps.Keys(d.all[kind])) {
+			b.WriteString(kind + "/" + key + " " + string(d.all[kind][key].Value) + "\n")
+		}
 	}
 	return b.String()
 }
 
 func (d *Documents) get(kind, key string) (orchestrator.Document, bool) {
-	x, found := d.all[kind+"/"+key]
+	x, found := d.all[kind][key]
 	return x, found && (x.ExpiresAt == 0 || d.clock.Now() < x.ExpiresAt)
 }
 
@@ -134,7 +144,7 @@ func (d *Documents) PutDocument(ctx context.Context, x orchestrator.Document) er
 	if x.Version != before.Version+1 {
 		return orchestrator.ErrConflict
 	}
-	d.all[x.Kind+"/"+x.Key] = x
+	d.set(x)
 	if d.lost > 0 {
 		d.lost--
 		return ErrAnswerLost
@@ -153,7 +163,7 @@ func (d *Documents) DeleteDocument(ctx context.Context, kind, key string, versio
 	if found && version != 0 && x.Version != version {
 		return orchestrator.ErrConflict
 	}
-	delete(d.all, kind+"/"+key)
+	delete(d.all[kind], key)
 	return nil
 }
 
@@ -167,11 +177,10 @@ func (d *Documents) ListDocuments(
 		return nil, err
 	}
 	var out []orchestrator.Document
-	for name := range d.all {
-		kind, key, _ := strings.Cut(name, "/")
-		x, live := d.get(kind, key)
+	for key := range d.all[q.Kind] { // others may be many
+		x, live := d.get(q.Kind, key)
 		past := q.After == "" || (q.Newest && key < q.After) || (!q.Newest && key > q.After)
-		if live && kind == q.Kind && strings.HasPrefix(key, q.Prefix) && past {
+		if live && strings.HasPrefix(key, q.Prefix) && past {
 			out = append(out, x)
 		}
 	}
