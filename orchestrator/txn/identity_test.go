@@ -158,7 +158,8 @@ func TestNobodyIsToldOfACompensationThatIsNotAskedFor(t *testing.T) {
 	if taken || s.g != before {
 		t.Error("a reply to what nobody has asked for was taken")
 	}
-	if ev := s.g.attributed(Reply{BranchID: 1, Op: Rollback, Attempt: math.MaxUint32, Via: "x"}); ev.Attempt != math.MaxUint32 {
+	ev := s.g.attributed(Reply{BranchID: 1, Op: Rollback, Attempt: math.MaxUint32, Via: "x"})
+	if ev.Attempt != math.MaxUint32 {
 		t.Errorf("%+v", ev)
 	}
 }
