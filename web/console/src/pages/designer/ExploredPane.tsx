@@ -2,6 +2,7 @@ import { Group, Text } from '@mantine/core'
 import type { Schemas } from '@/api/client.ts'
 import { useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
+import { lookedAt } from '@/saga/lookedAt.ts'
 import { Mark } from '@/shared/StatusBadge.tsx'
 import classes from './Panes.module.css'
 import { Player } from './Player.tsx'
@@ -46,7 +47,7 @@ export function ExploredPane(props: ExploredProps) {
             help={t(explored.exhaustive ? 'exhaustiveHelp' : 'boundedHelp')}
           />
         </Group>
-        {explored.part && <Text size="sm">{t('exploredPart', { part: explored.part })}</Text>}
+        {explored.part && <Text size="sm">{t('exploredPart', { part: lookedAt(explored.part) })}</Text>}
         <Text size="sm" c="dimmed">
           {t('exploredCounts', { states: count(explored.states ?? 0), paths: count(explored.paths ?? 0) })}
         </Text>

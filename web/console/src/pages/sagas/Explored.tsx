@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { api, ask, type Schemas } from '@/api/client.ts'
 import { useWords } from '@/i18n'
 import { count } from '@/i18n/format.ts'
+import { lookedAt } from '@/saga/lookedAt.ts'
 import { Facts } from '@/saga/Facts.tsx'
 import { ErrorBox } from '@/shared/ErrorBox.tsx'
 import { Loading } from '@/shared/Loading.tsx'
@@ -64,7 +65,7 @@ export function Report({ review: found }: { review: Schemas['SagaReview'] }) {
       />
       {explored ? (
         <Text>
-          {explored.exhaustive ? t('exhaustive') : t('notExhaustive', { part: explored.part ?? '–' })}{' '}
+          {explored.exhaustive ? t('exhaustive') : t('notExhaustive', { part: lookedAt(explored.part ?? '–') })}{' '}
           {explored.failures?.length ? '' : t(explored.exhaustive ? 'soundText' : 'soundPart')}
         </Text>
       ) : (
