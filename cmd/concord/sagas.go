@@ -69,7 +69,7 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 			if output != "table" && output != "json" {
 				return usageError{fmt.Errorf("--output is table or json, not %q", output)}
 			}
-			all, err := verifyAll(files, cmd.InOrStdin(), states, cmd.Flags().Changed("states-max"))
+			all, err := verifyAll(files, cmd.InOrStdin(), states)
 			if err != nil {
 				return usageError{err}
 			}
@@ -99,7 +99,8 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 	}
 	cmd.Flags().StringVar(&output, "output", "table", "how to show the result: table or json")
 	cmd.Flags().StringVar(&save, "counterexamples", "", counterexamplesUsage)
-	cmd.Flags().IntVar(&states, "states-max", 100_000, "how many states of one saga are looked at")
+	cmd.Flags().IntVar(&states, "states-max", 0,
+		"how many states of one saga are looked at; 0: as many as a few seconds are enough for")
 	return cmd
 }
 
@@ -110,9 +111,9 @@ func (a *app) sagaSchema() *cobra.Command {
 	}
 }
 
-// verifyAll checks files, each of which may use the others as sub-sagas. How many states are looked at of a machine of
-// Seata depends on its size, unless somebody has asked for so many.
-func verifyAll(files []string, stdin io.Reader, states int, asked bool) ([]verified, error) {
+// verifyAll checks files, each of which may use the others as sub-sagas. How many states are looked at depends on the
+// size of the saga, unless somebody has asked for so many.
+func verifyAll(files []string, stdin io.Reader, states int) ([]verified, error) {
 	defs, parsed := map[string]*definition.Definition{}, make([]verified, len(files))
 	own, machines := make([]*definition.Definition, len(files)), []*imported(nil)
 	for i, file := range files {
@@ -136,11 +137,7 @@ func verifyAll(files []string, stdin io.Reader, states int, asked bool) ([]verif
 		}
 		defs[def.Name] = def
 	}
-	statesOfMachines := 0
-	if asked {
-		statesOfMachines = states
-	}
-	if err := checkMachines(machines, false, statesOfMachines, noMachine); err != nil {
+	if err := checkMachines(machines, false, states, noMachine); err != nil {
 		return nil, err
 	}
 	for _, m := range machines {

@@ -7,16 +7,25 @@ import (
 )
 
 // often is up to how many steps a crash is tried at each event. It takes as long as there are steps; with more of them
-// it is tried at every second event, and so on.
-const often = 16
+// it is tried at every second event, and so on; and when that was done a thousand times, at fewer still.
+const (
+	often     = 16
+	oftenMax  = 1000
+	lessOften = 8
+)
 
 // crash has the coordinator crash before an event's record is written, and after it: the same event on the same state
 // has to give the same record again, and what is read from the record has to go on as what was in memory does. The
 // answer that is lost with a crash, and the one that comes again, are paths of their own.
 func (w *world) crash(ev txn.Event, eff txn.Effects) {
-	if w.x.crashes++; w.settled() || w.x.crashes%(1+len(eff.Next.Branches)/often) != 0 {
+	every := 1 + len(eff.Next.Branches)/often
+	if every > 1 && w.x.crashed > oftenMax {
+		every *= lessOften
+	}
+	if w.x.crashes++; w.settled() || w.x.crashes%every != 0 {
 		return // what is being undone, is undone by the record: nothing is planned any more
 	}
+	w.x.crashed++
 	record := encode(eff.Next)
 	if again, err := w.rules.Apply(w.g, ev, w.now); err != nil || !bytes.Equal(encode(again.Next), record) {
 		w.x.fail(w, Verdict{Text: "after a crash before the record it goes on otherwise"})

@@ -28,6 +28,8 @@
 // # Many steps
 //
 // What is left when nothing can be chosen any more, the way back, is gone but not remembered. Beyond
-// [Options.StatesMax] the exploration is cut. The paths on which one thing goes wrong are looked at first; if all are
-// too many, then those on which two things do, and so on. [Report.Part] says which part was looked at as a whole.
+// [Options.StatesMax] the exploration is cut, or by itself when it has become too much work: that is counted, not
+// timed, so the same definition is always cut at the same place. The paths on which one thing goes wrong are first;
+// if all are too many, then those on which two things do, and so on. [Report.Part] says which part was looked at as a
+// whole.
 package explore

@@ -2,23 +2,28 @@ package explore
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
 	"github.com/concord-tx/concord/saga/plan"
 )
 
 // Options bound an exploration. The zero value is the default.
 type Options struct {
-	// StatesMax is how many states are looked at before the exploration is cut; 0: 220,000, and fewer of definitions of
-	// many steps, for which each takes longer.
+	// StatesMax is how many states are looked at before the exploration is cut; 0: until so many
+	// steps and branches were looked at in them as takes 2 to 3 s, whatever the definition is like.
 	StatesMax int
 	// FailuresMax is after how many different failures it ends; 0: 20.
 	FailuresMax int
 	// Stop, unless nil, is asked before each path but the first whether that is enough; then the exploration is cut.
 	Stop func() bool
+
+	workMax int // how much work may be done, as [world.work] has it, and somewhat more; 0: any
+	size    int // how many steps the planner goes through at each look
 }
 
 // Report is what was found.
@@ -96,7 +101,7 @@ func Run(def *definition.Definition, subs plan.Resolve, o Options) (Report, erro
 		return Report{}, err
 	}
 	if o.StatesMax == 0 {
-		o.StatesMax = statesMax * manySteps / max(manySteps, len(def.Steps))
+		o.StatesMax, o.workMax, o.size = math.MaxInt, workMax, len(program.Names())
 	}
 	return Explore(&own{program, def}, o), nil
 }
@@ -112,19 +117,22 @@ func Explore(of Subject, o Options) Report {
 	// First the paths on which nothing goes wrong, or one thing: they are few, and have the shortest failures. Then all.
 	// If these are too many, those on which two things go wrong, and so on.
 	whole := true
-	for n := 0; n <= 1 && whole && !x.stopped; n++ {
+	for n := 0; n <= 1 && whole && !r.all && !x.stopped; n++ {
+		x.workMax = o.workMax / [...]int{wellPart, 1}[n]
 		if whole = x.walk(n, o); whole {
-			r.Troubles = n
+			r.Troubles, r.all = n, !x.spared // if nothing was left out, these were all
 		}
 		looked()
 	}
-	if !x.stopped {
+	if !r.all && !x.stopped {
+		x.workMax = max(o.workMax/4*3, x.work+o.workMax/leastPart)
 		if r.all = x.walk(unbounded, o); r.all {
 			r.States, r.Paths = 0, 0
 		}
 		looked()
 	}
-	o.StatesMax /= laterWalks
+	o.StatesMax /= laterPart
+	x.workMax = x.work + o.workMax/leastPart
 	for n := 2; whole && !r.all && n <= troublesMax && !x.stopped && x.walk(n, o); n++ {
 		r.Troubles = n
 		looked()
@@ -151,20 +159,23 @@ func sorted(found map[string]Failure) []Failure {
 
 // The bounds of an exploration.
 const (
-	statesMax   = 220_000
-	manySteps   = 200 // up to so many it is statesMax
-	laterWalks  = 4   // what is looked at behind the walk that was cut may take such a part of it
+	workMax     = 48_000_000
+	wellPart    = 4 // the walk on which nothing goes wrong may take such a part of it
+	allPart     = 2 // it may have taken such a part when the walk of all paths is cut
+	leastPart   = 8 // but that may take such a part, and so may all that come behind it
+	laterPart   = 4 // what is looked at behind the walk that was cut may take such a part of its states
 	troublesMax = 4
 	unbounded   = -1
 )
 
 // walk goes all paths on which at most so many things go wrong, and returns whether it was not cut.
 func (x *explorer) walk(troubles int, o Options) bool {
-	x.choices, x.marks, x.at, x.budget = nil, nil, 0, troubles
-	x.seen, x.states, x.paths = map[[32]byte]bool{}, 0, 0
+	x.choices, x.marks, x.at, x.budget, x.size = nil, nil, 0, troubles, o.size
+	x.seen, x.states, x.paths, x.spared = map[[32]byte]bool{}, 0, 0, false
 	for w := x.begin(); w != nil; w = x.next() {
 		x.stopped = o.Stop != nil && x.paths > 0 && o.Stop()
-		if x.stopped || x.states >= o.StatesMax || len(x.failures) >= o.FailuresMax {
+		if x.stopped || x.states >= o.StatesMax || o.workMax > 0 && x.work >= x.workMax ||
+			len(x.failures) >= o.FailuresMax {
 			return false
 		}
 		x.path(w)
@@ -179,11 +190,19 @@ type explorer struct {
 	failures map[string]Failure
 	unsure   map[string]Failure
 	paths    int
-	states   int // that were looked at, those in which nothing can be chosen included
-	budget   int // how many things go wrong on a path, at most; unbounded: any number
+	states   int  // that were looked at, those in which nothing can be chosen included
+	workMax  int  // see Options, up to the end of this walk
+	work     int  // that all states were, of all walks
+	size     int  // see Options
+	budget   int  // how many things go wrong on a path, at most; unbounded: any number
+	spared   bool // something was left out because of that
 	stopped  bool
 	cycles   bool // one was left
-	crashes  int  // that could have been tried
+	rules    txn.Rules
+	now      *world         // that goes on
+	numbers  map[string]int // of the questions to the oracle, in the order in which they came up
+	crashes  int            // that could have been tried
+	crashed  int            // that were
 
 	choices []choice
 	at      int    // how many of them this path has made
@@ -194,7 +213,26 @@ type explorer struct {
 }
 
 func newExplorer(of Subject) *explorer {
-	return &explorer{of: of, budget: unbounded, failures: map[string]Failure{}, unsure: map[string]Failure{}}
+	x := &explorer{
+		of: of, budget: unbounded, failures: map[string]Failure{}, unsure: map[string]Failure{}, numbers: map[string]int{},
+		rules: txn.DefaultRules(),
+	}
+	x.rules.Planners = &planners{of.Planner(x)}
+	x.rules.Retry.Attempts = 1 // all attempts of a step are one here
+	return x
+}
+
+// Choose implements [Oracle] for the planner, which is the same for all worlds.
+func (x *explorer) Choose(what string, n int) int { return x.now.Choose(what, n) }
+
+// number returns the number of a question.
+func (x *explorer) number(what string) int {
+	n, known := x.numbers[what]
+	if !known {
+		n = len(x.numbers)
+		x.numbers[what] = n
+	}
+	return n
 }
 
 // mark is where a path can be taken up again.

@@ -2,10 +2,15 @@ package explore
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/definition"
+	"github.com/concord-tx/concord/saga/plan"
 )
 
 func explore(t *testing.T, text string, o Options) Report {
@@ -102,17 +107,19 @@ func chain(n int) string {
 	return b.String()
 }
 
-// BenchmarkVerify is the exploration of sagas of 200 steps: one after the other, without and with a deadline, and all
-// at once, which is cut.
+// BenchmarkVerify is the exploration of sagas of 200 steps: one after the other, without and with a deadline, and some
+// of which there are too many paths: all at once, and each going on when one is refused.
 func BenchmarkVerify(b *testing.B) {
 	for name, text := range map[string]string{
 		"chain": chain(200), "deadline": "deadline: 1h\n" + chain(200),
-		"wide": "deadline: 1h\n" + strings.ReplaceAll(chain(200), "{id", "{after: [], id"),
+		"wide":  "deadline: 1h\n" + strings.ReplaceAll(chain(200), "{id", "{after: [], id"),
+		"go on": strings.ReplaceAll(chain(200), "{id", "{onRefused: continue, id"),
 	} {
 		b.Run(name, func(b *testing.B) {
 			def, _ := definition.Parse([]byte(text))
 			for b.Loop() {
-				if r, err := Run(def, nil, Options{}); err != nil || r.Troubles < 1 || !r.Exhaustive && name != "wide" {
+				r, err := Run(def, nil, Options{})
+				if err != nil || r.Troubles < 1 || r.Exhaustive != (name == "chain" || name == "deadline") {
 					b.Fatal(r, err)
 				}
 			}
@@ -146,6 +153,49 @@ func TestAReportSaysWhatWasLookedAtAsAWhole(t *testing.T) {
 	if r.Exhaustive || len(r.Failures) == 0 || r.Failures[0].Step != "s9" {
 		t.Errorf("%+v", r)
 	}
+}
+
+// Many steps side by side have more paths than can be looked at. How much is done for them is bounded and always the
+// same, and is enough for all paths on which one thing goes wrong.
+func TestManyStepsSideBySideAreBoundedByWorkAndNotByTime(t *testing.T) {
+	t.Parallel()
+	wide := "deadline: 1h\n" + strings.ReplaceAll(chain(100), "{id", "{after: [], id")
+	def, _ := definition.Parse([]byte(wide))
+	program, err := plan.Compile(def, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Report
+	for range 2 {
+		s := &counting{own: own{program, def}}
+		r := Explore(s, Options{StatesMax: math.MaxInt, workMax: workMax / 4, size: len(def.Steps)})
+		if r.Exhaustive || r.Troubles != 1 || len(r.Failures) > 0 || r.States > 60_000 || s.looks > 10_000 {
+			t.Errorf("%s, %d states, %d looks of the planner, %v", r.Part(), r.States, s.looks, r.Failures)
+		}
+		t.Logf("%d states, %d paths, %d looks of the planner", r.States, r.Paths, s.looks)
+		all = append(all, r)
+	}
+	if diff := cmp.Diff(all[0], all[1], cmp.AllowUnexported(Report{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// counting counts how often the planner looks.
+type counting struct {
+	own
+	looks int
+}
+
+func (c *counting) Planner(o Oracle) txn.Planner { return looking{c.own.Planner(o), &c.looks} }
+
+type looking struct {
+	txn.Planner
+	looks *int
+}
+
+func (l looking) Next(g *txn.Global, now txn.Millis) txn.Next {
+	*l.looks++
+	return l.Planner.Next(g, now)
 }
 
 func TestALongSagaWithADeadlineIsExploredWhole(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -17,11 +16,11 @@ type world struct {
 	g        *txn.Global
 	now      txn.Millis
 	asked    []txn.Command // not answered yet
-	answers  map[string]int
-	late     int  // how steps under way answer after the decision, from 1; 0: not chosen yet
-	overdue  bool // the deadline was let pass
-	spent    int  // how many things have gone wrong
-	endless  bool // it is in a cycle that was gone through often enough
+	answers  []uint16      // of the oracle, from 1, by the number of the question; 0: not asked yet
+	late     int           // how steps under way answer after the decision, from 1; 0: not chosen yet
+	overdue  bool          // the deadline was let pass
+	spent    int           // how many things have gone wrong
+	endless  bool          // it is in a cycle that was gone through often enough
 	last     *txn.Reply
 	timeline []Event
 }
@@ -33,15 +32,19 @@ func (p *planners) Planner(*txn.SagaRun) txn.Planner { return p.one }
 
 // Choose implements [Oracle].
 func (w *world) Choose(what string, n int) int {
-	if took, known := w.answers[what]; known {
-		return took
+	number := w.x.number(what)
+	if number < len(w.answers) && w.answers[number] > 0 {
+		return int(w.answers[number]) - 1
 	}
 	if w.x.script == nil && w.x.of.Endless(what) {
 		w.endless = true
 		return 0
 	}
 	took := w.x.choose(n, func(s *script) int { return s.choice(w.x.of, what, n) })
-	w.answers[what] = took
+	for len(w.answers) <= number {
+		w.answers = append(w.answers, 0)
+	}
+	w.answers[number] = uint16(took + 1)
 	w.tell("", "%s", w.x.of.Word(what, took, n))
 	return took
 }
@@ -52,18 +55,36 @@ func (w *world) tell(step, format string, args ...any) {
 
 // begin makes the world in which nothing has happened.
 func (x *explorer) begin() *world {
-	return &world{x: x, now: 1_700_000_000_000, answers: map[string]int{}}
+	return &world{x: x, now: 1_700_000_000_000, rules: x.rules}
 }
 
-// clone returns a copy that goes its own way.
+// clone returns a copy that goes its own way until the next copy is made. What it appends to lists may lie behind the
+// end of those that it was copied from: these are looked at again, but none of the copies that were made before.
 func (w *world) clone() *world {
 	c := *w
-	c.asked, c.answers, c.timeline = slices.Clone(w.asked), maps.Clone(w.answers), slices.Clip(w.timeline)
-	c.rules = txn.DefaultRules()
-	c.rules.Planners = &planners{w.x.of.Planner(&c)}
-	c.rules.Retry.Attempts = 1 // all attempts of a step are one here
+	c.answers = slices.Clone(w.answers)
+	w.x.now = &c
 	return &c
 }
+
+// work is how much there is to do at the next event, in steps and branches that are looked at. It is what takes time:
+// the core goes through the branches, and the planner, up to the decision, through the steps; both several times.
+func (w *world) work() int {
+	n := stateWork
+	if w.g != nil {
+		n += len(w.g.Branches)
+	}
+	if w.g == nil || w.g.Status == txn.Active {
+		n += len(w.answers) + lookWork*w.x.size
+	}
+	return n
+}
+
+// What there is to do whatever the size, and for each step when the planner looks.
+const (
+	stateWork = 16
+	lookWork  = 4
+)
 
 // start begins the saga.
 func (w *world) start() {
@@ -77,8 +98,8 @@ func (x *explorer) path(from *world) {
 	defer func() { x.end = w.timeline }()
 	for range eventsMax {
 		x.states++
-		settled := w.settled()
-		if !settled {
+		settled := w.settled() || w.fixed()
+		if x.work += w.work(); !settled {
 			x.marks = append(x.marks, mark{w, x.at})
 			w = w.clone()
 		}
@@ -138,10 +159,13 @@ func (w *world) happen() bool {
 	if w.interrupted() {
 		return true
 	}
-	w.asked = slices.DeleteFunc(w.asked, func(c txn.Command) bool {
+	outdated := func(c txn.Command) bool {
 		b, _ := w.g.Branch(c.BranchID)
 		return c.Attempt < b.Attempts && c.Op == txn.Forward && w.g.Status == txn.Active // a newer one is under way
-	})
+	}
+	if slices.ContainsFunc(w.asked, outdated) {
+		w.asked = slices.DeleteFunc(slices.Clone(w.asked), outdated)
+	}
 	if len(w.asked) > 0 {
 		cmd := w.asked[0]
 		w.asked = w.asked[1:]
@@ -166,11 +190,10 @@ func underWay(b *txn.Branch) bool {
 
 // interrupted lets something come from outside, perhaps.
 func (w *world) interrupted() bool {
-	if w.g.Status != txn.Active || w.spared() {
-		return false
-	}
 	late, free := w.x.of.Outside()
 	switch {
+	case w.g.Status != txn.Active || !late && !free || w.spared():
+		return false
 	case late && !w.overdue && w.comes(deadlinePasses):
 		w.overdue = true
 		w.tell("", deadlinePasses)
@@ -222,7 +245,7 @@ func (w *world) answer(cmd txn.Command) {
 	if b, _ := w.g.Branch(cmd.BranchID); cmd.Op == txn.Forward && b.State == txn.Finished && w.g.Status != txn.Active {
 		return // nothing undoes it, so the coordinator is done with it: what it answers changes nothing
 	}
-	ways, way := w.x.of.Answers(w.g, w, cmd), 0
+	ways, way := w.x.of.Answers(w.g, w.x, cmd), 0
 	switch {
 	case cmd.Op != txn.Forward:
 	case w.g.Status != txn.Active && w.late > 0 && w.x.script == nil:
@@ -281,7 +304,7 @@ func (w *world) choose(step string, ways ...string) int {
 
 // trouble chooses one of n ways, of which all but the first are trouble.
 func (w *world) trouble(n int, script func(*script) int) int {
-	if w.spared() {
+	if n > 1 && w.spared() {
 		return 0
 	}
 	way := w.x.choose(n, script)
@@ -291,8 +314,12 @@ func (w *world) trouble(n int, script func(*script) int) int {
 	return way
 }
 
-// spared reports whether nothing more may go wrong.
-func (w *world) spared() bool { return w.x.budget != unbounded && w.spent >= w.x.budget }
+// spared reports whether nothing more may go wrong. It is asked where something could.
+func (w *world) spared() bool {
+	spared := w.x.budget != unbounded && w.spent >= w.x.budget
+	w.x.spared = w.x.spared || spared
+	return spared
+}
 
 // settled reports whether there is nothing to choose any more: what is left is to undo.
 func (w *world) settled() bool {
@@ -300,9 +327,15 @@ func (w *world) settled() bool {
 		!slices.ContainsFunc(w.asked, func(c txn.Command) bool { return c.Op == txn.Forward })
 }
 
+// fixed reports whether what is left to come, answers that come after the decision, has been chosen already.
+func (w *world) fixed() bool {
+	chosen := w.late > 0 || w.x.budget != unbounded && w.spent >= w.x.budget
+	return w.g != nil && w.g.Status == txn.RollingBack && w.g.Stuck == 0 && chosen && w.x.script == nil
+}
+
 // judge looks at an end.
 func (w *world) judge() {
-	if v := w.x.of.Judge(w.g, w); v.Text != "" {
+	if v := w.x.of.Judge(w.g, w.x); v.Text != "" {
 		w.x.fail(w, v)
 	}
 }
@@ -354,9 +387,8 @@ func (w *world) key() [32]byte {
 		number(int(c.Op))
 	}
 	text("")
-	for _, what := range slices.Sorted(maps.Keys(w.answers)) {
-		text(what)
-		number(w.answers[what])
+	for _, answer := range w.answers {
+		b = binary.LittleEndian.AppendUint16(b, answer)
 	}
 	return sha256.Sum256(b)
 }

@@ -17,10 +17,11 @@ type Oracle interface {
 
 // Abstract returns a planner of the same definition that evaluates nothing and asks an oracle instead. Payloads are
 // empty, lists have up to abstractItems items, timers last a second. A compensation that reads something of the output
-// of its step is a problem where nobody knows whether the step has run, as it is with data.
+// of its step is a problem where nobody knows whether the step has run, as it is with data. It is used by one at
+// a time.
 func (p *Program) Abstract(o Oracle) *Program {
 	abstract := *p
-	abstract.oracle = o
+	abstract.oracle, abstract.places = o, &memo{}
 	return &abstract
 }
 

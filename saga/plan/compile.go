@@ -29,6 +29,7 @@ type Program struct {
 	walks *walks // for the next look
 
 	oracle Oracle      // nil: expressions are evaluated
+	places *memo       // where the branches were at the last look, with an oracle; else nil
 	stop   func() bool // nil: nothing is interrupted
 }
 

@@ -71,7 +71,12 @@ func (k *keeper) Equal(*keeper) bool { return true }
 
 // remember has work look at a run with what was found out before, and returns where that is kept, nil if nowhere.
 func (p *Program) remember(g *txn.Global, work func(m *memo)) any {
-	if g.Saga == nil || p.oracle != nil {
+	if p.places != nil {
+		*p.places = memo{program: p, names: p.places.names, at: p.places.at}
+		work(p.places)
+		return nil
+	}
+	if g.Saga == nil {
 		work(&memo{program: p})
 		return nil
 	}
