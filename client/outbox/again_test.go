@@ -45,6 +45,9 @@ func newSlow(t *testing.T) (*slow, *api.Client) {
 
 // ServeHTTP has as much of the API as the publisher needs.
 func (s *slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		<-time.After(10 * time.Millisecond) // it waits for the end, as a server does
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/transactions"), "/")
@@ -116,10 +119,11 @@ func (s *slow) asked(t *testing.T, xid string, n int) {
 // relaying runs a relay; stop ends it.
 func relaying(m *memory, c *api.Client, t *testing.T) (stop func()) {
 	t.Helper()
-	p := NewConcordPublisher(c, ConcordOptions{Timeout: 30 * time.Millisecond})
+	p := NewConcordPublisher(c, ConcordOptions{Timeout: 2 * time.Second}) // an answer to a begin that is later is lost
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	r := relayOf(t, m, "one", p, 10)
+	r.o.Lease = clienttest.Patience
 	go func() { defer close(ended); _ = r.Run(ctx) }()
 	return func() { cancel(); <-ended }
 }
