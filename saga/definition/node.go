@@ -144,12 +144,7 @@ func (p *parser) readYAML(document []byte) (root *node) {
 			p.find(RuleSyntax, Position{1, 1}, "", "the document is empty", "begin with `saga: 1`")
 			return nil
 		}
-		text, at := err.Error(), Position{1, 1}
-		if m := yamlLine.FindStringSubmatch(text); m != nil {
-			at.Line, _ = strconv.Atoi(m[1])
-			text = yamlLine.ReplaceAllString(text, "")
-		}
-		p.find(RuleSyntax, at, "", text, "look at the indentation, colons and quotes here and in the line before")
+		p.broken(document, err)
 		return nil
 	}
 	if err := decodeYAML(decoder, &more); !errors.Is(err, io.EOF) {
@@ -162,6 +157,36 @@ func (p *parser) readYAML(document []byte) (root *node) {
 	}
 	return p.fromYAML(doc.Content[0], 1)
 }
+
+// broken says where a document cannot be read, and why: what begins as JSON is meant as JSON.
+func (p *parser) broken(document []byte, err error) {
+	text, at := err.Error(), Position{1, 1}
+	advice := "look at the indentation, colons and quotes here and in the line before"
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		at.Line, _ = strconv.Atoi(m[1])
+		text = yamlLine.ReplaceAllString(text, "")
+	}
+	var value any
+	var wrong *json.SyntaxError
+	lines := bytes.Split(document, []byte("\n"))
+	switch {
+	case jsonBegins.Match(document) && errors.As(json.Unmarshal(document, &value), &wrong):
+		before := document[:max(0, min(int(wrong.Offset)-1, len(document)))]
+		at.Line = 1 + bytes.Count(before, []byte("\n"))
+		at.Column = 1 + utf8.RuneCount(before[1+bytes.LastIndexByte(before, '\n'):])
+		text, advice = "json: "+wrong.Error(), "look at the commas, brackets and quotes here"
+	case at.Line <= len(lines) && tabBegins.Match(lines[at.Line-1]):
+		text, advice = "yaml: the line begins with a tab", "indent it with spaces"
+	}
+	p.find(RuleSyntax, at, "", text, advice)
+}
+
+var (
+	// jsonBegins is how JSON begins that is a map with keys.
+	jsonBegins = regexp.MustCompile(`^\s*\{\s*"`)
+	// tabBegins is a line that is indented with a tab.
+	tabBegins = regexp.MustCompile(`^ *\t`)
+)
 
 // decodeYAML reads one document; what the reader panics about becomes an error.
 func decodeYAML(d *yaml.Decoder, into *yaml.Node) (err error) {
