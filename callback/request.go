@@ -17,7 +17,7 @@ func operation(cmd *txn.Command) string {
 		return "confirm"
 	case cmd.Kind == txn.HTTPTCC:
 		return "cancel"
-	case cmd.Op == txn.Forward:
+	case cmd.Kind.Step() && cmd.Identity().Op == txn.Forward:
 		return "forward"
 	case cmd.Kind.Step():
 		return "compensate"
@@ -34,7 +34,7 @@ func appendKey(dst []byte, cmd *txn.Command) (key []byte, xid int) {
 	dst = cmd.XID.Append(dst)
 	xid = len(dst) - from
 	dst = append(dst, '/')
-	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
+	dst = strconv.AppendInt(dst, cmd.Identity().BranchID, 10)
 	dst = append(dst, '/')
 	return append(dst, operation(cmd)...), xid
 }
@@ -42,6 +42,7 @@ func appendKey(dst []byte, cmd *txn.Command) (key []byte, xid int) {
 // appendRequest appends a whole request to dst. trace is the traceparent, or "".
 func (t *Transport) appendRequest(dst []byte, s *signer, c *call, trace string) []byte {
 	cmd, e := &c.cmd, &c.endpoint
+	id := cmd.Identity()
 	var scratch [128]byte
 	key, xid := appendKey(scratch[:0], cmd)
 	dst = append(append(dst, cmd.Call.Verb(cmd.Op)...), ' ')
@@ -60,10 +61,10 @@ func (t *Transport) appendRequest(dst []byte, s *signer, c *call, trace string) 
 	clean(key)
 	dst = append(append(dst, "\r\nConcord-Xid: "...), key[:xid]...)
 	dst = append(dst, "\r\nConcord-Branch: "...)
-	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
+	dst = strconv.AppendInt(dst, id.BranchID, 10)
 	dst = append(append(dst, "\r\nConcord-Operation: "...), operation(cmd)...)
 	dst = append(dst, "\r\nConcord-Attempt: "...)
-	dst = strconv.AppendUint(dst, uint64(cmd.Attempt), 10)
+	dst = strconv.AppendUint(dst, uint64(id.Attempt), 10)
 	dst = append(append(dst, "\r\nIdempotency-Key: "...), key...)
 	seconds := int64(t.clock.Now()) / 1000
 	dst = append(dst, "\r\nConcord-Timestamp: "...)
@@ -85,6 +86,7 @@ func (t *Transport) appendRequest(dst []byte, s *signer, c *call, trace string) 
 
 // appendTarget appends the path and the query with the parameters that name the command.
 func appendTarget(dst []byte, e *endpoint, cmd *txn.Command, key []byte, xid int) []byte {
+	id := cmd.Identity()
 	dst = append(append(dst, e.path...), '?')
 	if e.query != "" {
 		dst = append(append(dst, e.query...), '&')
@@ -92,10 +94,10 @@ func appendTarget(dst []byte, e *endpoint, cmd *txn.Command, key []byte, xid int
 	dst = append(dst, paramXID+"="...)
 	dst = appendEscaped(dst, key[:xid])
 	dst = append(dst, "&"+paramBranch+"="...)
-	dst = strconv.AppendInt(dst, cmd.BranchID, 10)
+	dst = strconv.AppendInt(dst, id.BranchID, 10)
 	dst = append(append(dst, "&"+paramOperation+"="...), operation(cmd)...)
 	dst = append(dst, "&"+paramAttempt+"="...)
-	dst = strconv.AppendUint(dst, uint64(cmd.Attempt), 10)
+	dst = strconv.AppendUint(dst, uint64(id.Attempt), 10)
 	dst = append(dst, "&"+paramKey+"="...)
 	return appendEscaped(dst, key)
 }

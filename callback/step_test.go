@@ -96,3 +96,35 @@ func TestHeadersOfAnswersToSteps(t *testing.T) {
 		t.Errorf("the saga sees %s", got)
 	}
 }
+
+// TestACompensationIsKnownByWhatItUndoes, whichever branch asks for it.
+func TestACompensationIsKnownByWhatItUndoes(t *testing.T) {
+	t.Parallel()
+	requests := make(chan string, 2)
+	server := participant(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		q := r.URL.Query()
+		for _, name := range []string{"Concord-Branch", "Concord-Operation", "Concord-Attempt", "Idempotency-Key"} {
+			if q.Get(strings.ToLower(name)) != r.Header.Get(name) {
+				t.Errorf("%s is %q, and %q in the query", name, r.Header.Get(name), q.Get(strings.ToLower(name)))
+			}
+		}
+		requests <- fmt.Sprintf("%s %s branch %s attempt %s %s %s %s", r.Method, r.URL.Path, r.Header.Get("Concord-Branch"),
+			r.Header.Get("Concord-Attempt"), r.Header.Get("Concord-Operation"), r.Header.Get("Idempotency-Key"), body)
+	})
+	f := setup(t, nil)
+	const want = "POST /refund branch 70001 attempt %d compensate 10.0.0.1:8091:70/70001/compensate data"
+	for attempt, op := range map[uint32]txn.Outcome{4: txn.Forward, 5: txn.Rollback} {
+		cmd := command(server.URL + "/refund")
+		cmd.Until, cmd.Kind, cmd.Op, cmd.Data, cmd.Step = 0, txn.StepCall, op, "data", "Pay~Refund"
+		cmd.Call = &txn.Call{CommitURL: server.URL + "/refund", RollbackURL: server.URL + "/refund"}
+		cmd.As = &txn.Identity{BranchID: 70001, Op: txn.Rollback, Step: "Pay", Attempt: attempt}
+		r := f.ask(t, cmd)
+		if got := <-requests; got != fmt.Sprintf(want, attempt) {
+			t.Errorf("asked %q", got)
+		}
+		if r.BranchID != cmd.BranchID || r.Op != op || r.Attempt != cmd.Attempt || r.Result != txn.ResultDone {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -66,11 +66,12 @@ const headersBytesMax = 16 << 10
 
 // stepMessage makes the message that a command asks for. An error says why it can never be sent.
 func stepMessage(cmd *txn.Command, prefix string) (*StepMessage, error) {
+	id := cmd.Identity()
 	m := &StepMessage{
-		Topic: cmd.Resource, XID: cmd.XID, Branch: cmd.BranchID, Operation: OperationForward, Attempt: cmd.Attempt,
-		Step: cmd.Step, Trace: cmd.Trace, Data: cmd.Data,
+		Topic: cmd.Resource, XID: cmd.XID, Branch: id.BranchID, Operation: OperationForward, Attempt: id.Attempt,
+		Step: id.Step, Trace: cmd.Trace, Data: cmd.Data,
 	}
-	if cmd.Op == txn.Rollback {
+	if id.Op == txn.Rollback {
 		m.Operation = OperationCompensate
 	}
 	m.ID = StepID(m.XID, m.Branch, m.Operation)

@@ -183,3 +183,35 @@ func TestWithoutABrokerOrLogMessagesAreRefused(t *testing.T) {
 		t.Errorf("%v %+v", err, got)
 	}
 }
+
+// TestTheMessageOfACompensationIsKnownByWhatItUndoes, whichever branch asks for it; that it is out is told of that one.
+func TestTheMessageOfACompensationIsKnownByWhatItUndoes(t *testing.T) {
+	t.Parallel()
+	var got []string
+	tt := NewTopicTransport(nil).Steps(func(m *StepMessage, done func(error)) {
+		got = append(got, fmt.Sprint(m.ID, " ", m.Branch, " ", m.Operation, " ", m.Step, " ", m.Attempt))
+		done(nil)
+	}, "")
+	var replies []txn.Reply
+	tt.Bind(func(_ int64, r txn.Reply) { replies = append(replies, r) })
+	forward, back := stepCommand(), stepCommand()
+	back.Op, back.BranchID, back.Attempt = txn.Rollback, 2, 1
+	forward.As = &txn.Identity{BranchID: 2, Op: txn.Rollback, Step: "reserve", Attempt: 3}
+	back.As = &txn.Identity{BranchID: 2, Op: txn.Rollback, Step: "reserve", Attempt: 4}
+	for _, cmd := range []txn.Command{forward, back} {
+		if err := tt.Send(cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const id = "10.0.0.1:8091:70/2/compensate 2 compensate reserve "
+	if diff := cmp.Diff([]string{id + "3", id + "4"}, got); diff != "" {
+		t.Error(diff)
+	}
+	want := []txn.Reply{
+		{BranchID: 3, Op: txn.Forward, Attempt: 2, Result: txn.ResultPublished},
+		{BranchID: 2, Op: txn.Rollback, Attempt: 1, Result: txn.ResultPublished},
+	}
+	if diff := cmp.Diff(want, replies); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -29,7 +29,9 @@ func TestTasksTravelWhole(t *testing.T) {
 	t.Parallel()
 	plain := task(8, "b")
 	plain.Call, plain.Op = nil, txn.Rollback
-	want := []handover{{1, task(7, "charge")}, {2, plain}, {3, commit(9, txn.TCC, "r")}}
+	known := task(10, "refund") // by the worker as the compensation of another branch
+	known.As = &txn.Identity{BranchID: 2, Op: txn.Rollback, Step: "trip/pay", Attempt: 5}
+	want := []handover{{1, task(7, "charge")}, {2, plain}, {3, commit(9, txn.TCC, "r")}, {4, known}}
 	_, got, err := decodeCommands(appendCommands(nil, origin{node: "a"}, want))
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ type handover struct {
 func (h handover) size() int {
 	c := &h.cmd
 	return recordBytes + len(c.XID.Prefix) + len(c.Resource) + len(c.Client) + len(c.Data) + len(c.Application) +
-		len(c.Group) + len(c.Trace) + len(c.Step)
+		len(c.Group) + len(c.Trace) + len(c.Step) + len(c.Identity().Step)
 }
 
 // ending is the end of an attempt on its way back to the origin.
@@ -90,7 +90,12 @@ func appendTask(dst []byte, c *txn.Command) []byte {
 		timeout = c.Call.Timeout
 	}
 	dst = binary.AppendVarint(appendString(dst, c.Step), int64(c.Until))
-	return binary.AppendVarint(dst, timeout.Milliseconds())
+	dst = binary.AppendVarint(dst, timeout.Milliseconds())
+	if as := c.As; as != nil {
+		dst = append(binary.AppendVarint(dst, as.BranchID), byte(as.Op))
+		dst = binary.AppendUvarint(appendString(dst, as.Step), uint64(as.Attempt))
+	}
+	return dst
 }
 
 // task reads what appendTask wrote.
@@ -99,6 +104,9 @@ func (d *decoder) task(c *txn.Command) {
 	timeout := d.varint()
 	if d.bad = d.bad || timeout < 0 || timeout > math.MaxInt64/int64(time.Millisecond); timeout > 0 && !d.bad {
 		c.Call = &txn.Call{Timeout: time.Duration(timeout) * time.Millisecond}
+	}
+	if len(d.src) > 0 { // an older node does not tell
+		c.As = &txn.Identity{BranchID: d.varint(), Op: txn.Outcome(d.byte()), Step: d.string(), Attempt: d.uint32()}
 	}
 }
 

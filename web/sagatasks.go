@@ -101,9 +101,10 @@ type SagaTasks struct {
 
 func viewTask(g *orchestrator.GivenTask) SagaTask {
 	c := &g.Command
+	known := c.Identity()
 	v := SagaTask{
-		ID: g.ID.String(), Task: c.Resource, XID: c.XID.String(), Branch: decimal(c.BranchID), Attempt: c.Attempt,
-		Step: c.Step, Application: c.Application, Operation: "forward", Input: json.RawMessage("null"),
+		ID: g.ID.String(), Task: c.Resource, XID: c.XID.String(), Branch: decimal(known.BranchID), Attempt: known.Attempt,
+		Step: known.Step, Application: c.Application, Operation: "forward", Input: json.RawMessage("null"),
 		LeaseUntil: when(g.LeaseUntil), Traceparent: c.Trace,
 	}
 	if c.Data != "" && json.Valid([]byte(c.Data)) {
@@ -112,7 +113,7 @@ func viewTask(g *orchestrator.GivenTask) SagaTask {
 	if run := g.Global.Saga; run != nil {
 		v.Saga, v.Version, v.Key = run.Definition, run.Version, run.Key
 	}
-	if c.Op == txn.Rollback {
+	if known.Op == txn.Rollback {
 		v.Operation = "compensate"
 		return v
 	}

@@ -164,6 +164,21 @@ func TestAWorkerPollsAndEndsATask(t *testing.T) {
 	}
 }
 
+// TestACompensationIsShownAsThatOfWhatItUndoes to the worker, whichever branch asks for it.
+func TestACompensationIsShownAsThatOfWhatItUndoes(t *testing.T) {
+	t.Parallel()
+	g := newDesk().g
+	given := &orchestrator.GivenTask{ID: newDesk().id(), Global: g, Command: txn.Command{
+		XID: g.XID, BranchID: 1, Kind: txn.StepWorker, Op: txn.Forward, Resource: "refund", Step: "Pay~Refund", Attempt: 2,
+		As: &txn.Identity{BranchID: 7, Op: txn.Rollback, Step: "Pay", Attempt: 5},
+	}}
+	v := viewTask(given)
+	if v.Branch != "7" || v.Operation != "compensate" || v.Step != "Pay" || v.Attempt != 5 || v.Until != "" ||
+		v.ID != given.ID.String() {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestWhatWorkersMayNotAskFor(t *testing.T) {
 	t.Parallel()
 	r := setup(t, func(o *Options) { o.Tasks = newDesk() })
