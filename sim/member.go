@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/concord-tx/concord/orchestrator"
@@ -125,11 +126,19 @@ func (m *member) unsent(g *txn.Global, b *txn.Branch, at txn.Millis) txn.Command
 		wait = b.Call.Timeout + callSlack
 	}
 	cmd.Until = at.Add(wait)
-	if core := m.handle.db.core; core.all[g.XID.ID] != nil {
-		stored, _ := core.global(g.XID.ID).Branch(b.ID)
-		if stored != nil && stored.Attempts == b.Attempts && stored.InFlightUntil != 0 {
-			cmd.Until = stored.InFlightUntil
+	// By this life of the node, or as the last thing.
+	last := true
+	for _, l := range slices.Backward(m.n.w.logs.Writes) {
+		if l.ID() != g.XID.ID {
+			continue
 		}
+		stored, _ := l.Global.Branch(b.ID)
+		same := stored != nil && stored.Attempts == b.Attempts && stored.InFlightUntil != 0
+		if same && (last || l.Epoch == m.n.epoch) {
+			cmd.Until = stored.InFlightUntil
+			break
+		}
+		last = false
 	}
 	return cmd
 }
