@@ -29,18 +29,17 @@ const fragile = `{"Name": "fragile", "StartState": "Take", "States": {
 // of pay, before that has an effect.
 type trader struct {
 	*httptest.Server
-	byOrder bool // compensations are known by their order, and not by the key of the call
 	mu      sync.Mutex
-	calls   map[string]int // by order and service
-	known   map[string]bool
+	calls   map[string]int      // by order and service
+	known   map[string]string   // requests by their keys
 	effects map[string][]string // by order
 	there   chan string         // orders that are where the server is to die
 }
 
-func newTrader(t *testing.T, byOrder bool) *trader {
+func newTrader(t *testing.T) *trader {
 	t.Helper()
 	s := &trader{
-		byOrder: byOrder, calls: map[string]int{}, known: map[string]bool{}, effects: map[string][]string{},
+		calls: map[string]int{}, known: map[string]string{}, effects: map[string][]string{},
 		there: make(chan string, len(deaths())),
 	}
 	s.Server = httptest.NewServer(s)
@@ -59,18 +58,15 @@ func (s *trader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	service := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-	undoes := service == "refund" || service == "putBack"
-	key := r.Header.Get("Idempotency-Key")
-	if undoes && s.byOrder {
-		key = order[0] + service
-	}
+	key, request := r.Header.Get("Idempotency-Key"), r.Method+" "+r.URL.Path+" "+string(body)
 	dies, when, _ := strings.Cut(order[0], "-")
 	s.mu.Lock()
 	s.calls[order[0]+" "+service]++
 	first := s.calls[order[0]+" "+service] == 1 && dies == service
 	broken := service == "pay" && (dies == "refund" || dies == "putBack")
-	if !(first && when == "before") && !broken && !s.known[key] {
-		s.known[key] = true
+	strange := s.known[key] != "" && s.known[key] != request
+	if !(first && when == "before") && !broken && s.known[key] == "" {
+		s.known[key] = request
 		s.effects[order[0]] = append(s.effects[order[0]], service)
 	}
 	s.mu.Unlock()
@@ -78,6 +74,8 @@ func (s *trader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case first:
 		s.there <- order[0]
 		<-r.Context().Done() // until the server dies
+	case strange: // a key is for one request
+		w.WriteHeader(http.StatusUnprocessableEntity)
 	case broken:
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
@@ -114,7 +112,7 @@ func TestAMachineGoesOnWhereverTheServerDies(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(attempts, " attempts"), func(t *testing.T) {
 			t.Parallel()
-			s, data := newTrader(t, attempts == 1), t.TempDir()
+			s, data := newTrader(t), t.TempDir()
 			p := start(t, data, "--dev", "--retry-first", "100ms", "--retry-max", "300ms")
 			p.post("POST", "/sagas/definitions", seataMachine(fragile, fmt.Sprintf(
 				"default: {call: {url: '%s/{service}/{method}'}, timeout: 5s, attempts: %d}\n", s.URL, attempts)), nil)

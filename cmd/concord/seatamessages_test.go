@@ -143,7 +143,7 @@ func TestWhatAServiceOfSeataRefusesByMessageIsCompensatedByMessage(t *testing.T)
 		t.Error("the refusal was not taken")
 	}
 	back := s.message("stock-back")
-	back.asked(t, "Reserve~PutBack", "forward", `["C6"]`) // a step of the machine, as in Seata
+	back.asked(t, "Reserve", "compensate", `["C6"]`) // though it is a step of the machine, as in Seata
 	if s.answer(&reserve, ``) {
 		t.Error("a late reply to the step counts as one to its compensation")
 	}
@@ -199,7 +199,7 @@ func TestAMessageThatNobodyAnswersIsSentAgainAndThenLost(t *testing.T) {
 		t.Errorf("%+v, and then %+v", first, again)
 	}
 	back := s.message("stock-back") // nobody knows whether it was done, so it is undone
-	back.asked(t, "Reserve~PutBack", "forward", `[null]`)
+	back.asked(t, "Reserve", "compensate", `[null]`)
 	if s.answer(&first, `,"data":{"place":"E8"}`) {
 		t.Error("a reply that came too late was taken")
 	}
@@ -207,5 +207,36 @@ func TestAMessageThatNobodyAnswersIsSentAgainAndThenLost(t *testing.T) {
 	v := s.endsAs(id, "RolledBack", "UN SU")
 	if s := v.Steps[0]; s.Attempts != 2 || !strings.Contains(s.Failure, "no reply within 1s") {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestACompensationByMessageHasOneID: a machine has sent it, no reply came, and so the core sends it again. That the
+// first one is done counts whenever it is told.
+func TestACompensationByMessageHasOneID(t *testing.T) {
+	t.Parallel()
+	back := "{message: {topic: stock-back, reply: stock-answers}, timeout: "
+	s := letterServer(t, t.TempDir(), strings.Replace(letterBindings, back+"10m", back+"1s", 1))
+	id := s.run("letters", "o-5", `{"order":"11"}`)
+	reserve := s.message("stock")
+	s.answer(&reserve, `,"data":{"place":"F9"}`)
+	pay := s.message("bank")
+	s.answer(&pay, `,"outcome":"refused","data":{"exception":"com.example.NoMoney"}`)
+	first := s.message("stock-back")
+	again := s.message("stock-back")
+	first.asked(t, "Reserve", "compensate", `["F9"]`)
+	again.asked(t, "Reserve", "compensate", `["F9"]`)
+	if again.ID != first.ID || again.Data.Branch != reserve.Data.Branch || first.Data.Attempt != 1 ||
+		again.Data.Attempt != 2 {
+		t.Errorf("%+v, and then %+v", first, again)
+	}
+	if s.answer(&first, `,"attempt":1,"outcome":"failed"`) {
+		t.Error("a failure of what the machine had sent counts as one of what the core has")
+	}
+	if !s.answer(&first, `,"attempt":1`) {
+		t.Error("the compensation is done, and that was not taken")
+	}
+	v := s.endsAs(id, "RolledBack", "UN UN")
+	if s := v.Steps[0]; s.Undo == nil || s.Undo.State != "done" {
+		t.Errorf("%q", stepsOf(v))
 	}
 }

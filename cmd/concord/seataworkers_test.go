@@ -134,11 +134,11 @@ func TestServicesAndScriptsOfSeataAreDoneByWorkers(t *testing.T) {
 	}{
 		"done": {"Committed", "SU", "", nil},
 		"sold-out": {"RolledBack", "UN SU", "com.example.SoldOut: none left", []string{
-			`refund of Charge~Refund ["p-sold-out"]`}},
+			`refund as compensation of Charge ["p-sold-out"]`}},
 		"refused": {"RolledBack", "UN SU", "java.lang.IllegalStateException: not there", []string{
-			`fetch of Ship~Fetch ["refused"]`, `refund of Charge~Refund ["p-refused"]`}},
+			`fetch as compensation of Ship ["refused"]`, `refund as compensation of Charge ["p-refused"]`}},
 		"broken": {"RolledBack", "UN SU", "java.lang.IllegalStateException: it breaks", []string{
-			`fetch of Ship~Fetch ["broken"]`, `refund of Charge~Refund ["p-broken"]`}},
+			`fetch as compensation of Ship ["broken"]`, `refund as compensation of Charge ["p-broken"]`}},
 	} {
 		v := p.endsAs(ids[key], c.status, c.seata)
 		want := append([]string{
@@ -180,7 +180,7 @@ func TestATaskOfSeataWhoseAnswerIsLostIsGivenOutAgainAndThenLost(t *testing.T) {
 	d.end(last, "done", `{"result":{"payment":"p-8"}}`, http.StatusConflict)
 	want = []string{"Price done 1", "Charge done 2", "Charge~Refund done 1"}
 	if diff := cmp.Diff(want, stepsOf(v)); diff != "" || len(s.done("lost")) != 2 ||
-		s.done("lost")[1] != `refund of Charge~Refund [null]` {
+		s.done("lost")[1] != `refund as compensation of Charge [null]` {
 		t.Errorf("%s %q", diff, s.done("lost"))
 	}
 }
@@ -205,5 +205,34 @@ func TestACancelledMachineIsCompensatedByWorkers(t *testing.T) {
 	want = []string{"Price done 1", "Charge done 1, undo done 1", "Ship unknown 1, undo done 1"}
 	if diff := cmp.Diff(want, stepsOf(v)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestACompensationIsOneTaskToItsWorkers, though a machine has given it out and then the core does: whoever knows it by
+// its branch and operation undoes once. What it is ended with differs.
+func TestACompensationIsOneTaskToItsWorkers(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "--dev", "--retry-first", "100ms", "--retry-max", "300ms")
+	p.post("POST", "/sagas/definitions", seataMachine(handmade, strings.Replace(handBindings, "{worker: refund}",
+		"{worker: refund, timeout: 1s}", 1)), nil)
+	s := &shop{did: map[string][]string{}, fail: map[string]error{"ship twice": worker.Fail("not there")}}
+	p.work(s, "price", "charge", "ship", "fetch")
+	d := desk{p}
+	id := p.order("twice")
+	first := d.take("refund")
+	again := d.take("refund") // when the lease is over
+	for _, what := range []string{"xid", "branch", "operation", "step", "input"} {
+		if diff := cmp.Diff(first[what], again[what]); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	if first["operation"] != "compensate" || first["step"] != "Charge" || again["attempt"] != 2.0 {
+		t.Errorf("%v, and then %v", first, again)
+	}
+	d.end(first, "done", `{}`, http.StatusConflict)
+	d.end(again, "done", `{}`, http.StatusOK)
+	v := p.endsAs(id, "RolledBack", "UN UN")
+	if s := v.Steps[1]; s.Name != "Charge" || s.Undo == nil || s.Undo.State != "done" {
+		t.Errorf("%q", stepsOf(v))
 	}
 }

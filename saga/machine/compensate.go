@@ -4,6 +4,7 @@ import (
 	"maps"
 	"strconv"
 
+	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/statelang"
 )
 
@@ -77,7 +78,9 @@ func (f *frame) undo(c statelang.Compensate) (status statelang.Status, e *statel
 		name += "(" + strconv.Itoa(target.rounds) + ")"
 	}
 	i := f.instance(c.State, c.State.Name, name, f.context)
-	i.undoes = true
+	if i.undoes = true; !f.whole {
+		i.of = target.known()
+	}
 	_, e, broke, wait := f.perform(i, func(input []any) (statelang.Outcome, bool) {
 		if c.State.Type == statelang.CompensateSubMachine && target.child != nil {
 			status, wait := target.child.rollBack(statelang.ChildParameters(input))
@@ -100,6 +103,25 @@ func (f *frame) undo(c statelang.Compensate) (status statelang.Status, e *statel
 		}
 	}
 	return status, e, false
+}
+
+// known is by what branch a participant knows the compensation of an instance, 0 if by none: that which the core would
+// undo instead.
+func (i *instance) known() int64 {
+	if b := i.begun(); b != nil && b.Step.Undo {
+		return b.ID
+	}
+	return 0
+}
+
+// asking returns the first branch that asked for the compensation of another one, nil if none has.
+func asking(branches []*txn.Branch, of int64) *txn.Branch {
+	for _, b := range branches {
+		if b.Step != nil && b.Step.Undoes == of {
+			return b
+		}
+	}
+	return nil
 }
 
 // rollBack compensates a machine that has ended, on behalf of the one that has called it, and returns how that went.

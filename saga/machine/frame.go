@@ -14,6 +14,7 @@ type look struct {
 	id       string // of the run
 	now      txn.Millis
 	branches map[string]*txn.Branch
+	ordered  []*txn.Branch
 	// places says what each branch is that was come to.
 	places map[string]*place
 	start  []txn.NewStep
@@ -45,9 +46,11 @@ type instance struct {
 	name            string
 	branch, earlier *txn.Branch
 	child           *frame // of a SubStateMachine
-	// looped is true for those of a loop, and loop its name; undoes for those that compensate.
+	// looped is true for those of a loop, and loop its name; undoes for those that compensate. Of is the branch that a
+	// rollback would have undone instead, 0 if it would not.
 	looped, undoes bool
 	loop           string
+	of             int64
 	// rounds counts how often it was compensated.
 	rounds int
 	// threw is what it failed with.
@@ -79,6 +82,8 @@ type frame struct {
 	open      *forked          // the innermost fork that it is in, or nil
 	caught    *statelang.State // where an exception leads out of the branch of a Parallel
 	last      any              // what the last task has returned
+	// whole is true if the core undoes the machine as one, by a service, and never what is in it.
+	whole bool
 }
 
 // newFrame makes a machine that begins.

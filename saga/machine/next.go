@@ -33,7 +33,7 @@ type Result struct {
 func (p *Program) look(g *txn.Global, now txn.Millis) (f *frame, ended bool, err error) {
 	l := &look{
 		id: g.XID.String(), now: now, branches: make(map[string]*txn.Branch, len(g.Branches)),
-		places: make(map[string]*place, len(g.Branches)), oracle: p.oracle,
+		places: make(map[string]*place, len(g.Branches)), oracle: p.oracle, ordered: g.Branches,
 	}
 	for _, b := range g.Branches {
 		if b.Step != nil {

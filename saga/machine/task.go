@@ -148,9 +148,14 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 	}
 }
 
-// data is what a call is sent: a retry is sent what the first call was.
+// data is what a call is sent: a retry is sent what the first call was, and so is a compensation that is run again,
+// which its participant knows by the same key.
 func (f *frame) data(i *instance, input []any, try int) (string, error) {
-	if first := f.branches[i.name]; try > 2 && first != nil {
+	first := f.branches[i.name]
+	if before := asking(f.ordered, i.of); i.of != 0 && before != nil {
+		return before.Data, nil
+	}
+	if try > 2 && first != nil {
 		return first.Data, nil
 	}
 	return arguments(input)
@@ -181,6 +186,7 @@ func arguments(input []any) (string, error) {
 func (f *frame) launch(i *instance, name, data string, pause time.Duration) {
 	n := f.p.bindings.Services[ServiceKey(i.state)].step(i.state, data)
 	n.Name, n.Undo = name, !i.undoes && i.Type == statelang.ServiceTask && !i.ForCompensation
+	n.Undoes = i.of
 	if pause > 0 {
 		n.At = f.now.Add(pause)
 	}
@@ -190,6 +196,8 @@ func (f *frame) launch(i *instance, name, data string, pause time.Duration) {
 // call runs the machine that a state stands for.
 func (f *frame) call(i *instance, input []any) (o statelang.Outcome, wait bool) {
 	i.child = f.newFrame(f.p.subs[i.state.StateMachineName], i.name+"/", statelang.ChildParameters(input))
+	by := f.p.machine.State(i.state.CompensateState.Name)
+	i.child.whole = f.whole || by != nil && by.Type != statelang.CompensateSubMachine
 	if !i.child.run() {
 		return o, true
 	}

@@ -3,6 +3,7 @@ package machine
 import (
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
 	"github.com/concord-tx/concord/saga/statelang"
@@ -136,7 +137,9 @@ func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
 		return txn.Undo{Problem: u.problem}
 	}
 	var data string
-	if f.oracle == nil {
+	if first := asking(g.Branches, b.ID); first != nil && u.frame.p.stateOf(compensation(first)) == u.state {
+		data = first.Data // who was asked before, by a trigger, is asked for the same
+	} else if f.oracle == nil {
 		i := u.frame.instance(u.state, u.state.Name, b.Step.Name+"~"+escape(u.state.Name), u.context)
 		input, _, err := statelang.EvalInput(u.state, u.context, f.sequence(i))
 		if err == nil {
@@ -151,6 +154,11 @@ func (p *Program) Undo(g *txn.Global, b *txn.Branch) txn.Undo {
 	n.Call.UndoMethod, n.Call.Method = n.Call.Method, ""
 	n.Call.Attempts = 0 // it is tried until it is done
 	return txn.Undo{Kind: n.Kind, Resource: n.Resource, Data: n.Data, Call: n.Call}
+}
+
+// compensation is the part of the name of a branch that compensates which says by what state.
+func compensation(b *txn.Branch) string {
+	return b.Step.Name[strings.LastIndex(b.Step.Name, "~")+1:]
 }
 
 // judgeUndo says what the answer to a compensation means: only what its state takes for a success is one.
