@@ -62,10 +62,22 @@ func (w *world) client(transport http.RoundTripper) *api.Client {
 	return c
 }
 
+// sender lives on, and has the time that it needs on a slow machine.
 func (w *world) sender(c *api.Client) *message.Sender {
 	w.t.Helper()
+	return w.within(c, clienttest.Patience)
+}
+
+// hasty is a sender whose last words nobody hears.
+func (w *world) hasty(c *api.Client) *message.Sender {
+	w.t.Helper()
+	return w.within(c, 300*time.Millisecond)
+}
+
+func (w *world) within(c *api.Client, end time.Duration) *message.Sender {
+	w.t.Helper()
 	s, err := message.New(message.Options{
-		API: c, Store: w.ledger, CheckURL: w.check.URL, Application: "shop", EndTimeout: 300 * time.Millisecond,
+		API: c, Store: w.ledger, CheckURL: w.check.URL, Application: "shop", EndTimeout: end,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -75,7 +87,7 @@ func (w *world) sender(c *api.Client) *message.Sender {
 
 func (w *world) message(text string) message.Message {
 	return message.Message{
-		Name: "order placed", Timeout: time.Second, Data: map[string]string{"case": text},
+		Name: "order placed", Timeout: 3 * time.Second, Data: map[string]string{"case": text},
 		Deliveries: []message.Delivery{{URL: w.target.URL, Payload: text}},
 	}
 }
@@ -128,7 +140,7 @@ func TestASenderMayDieAtEachStep(t *testing.T) {
 		d := &death{left: steps}
 		db := w.ledger.open(d.next, commits)
 		row := fmt.Sprintf("case %02d", steps)
-		err := w.sender(w.client(d)).Do(t.Context(), db, w.message(row), insert(row))
+		err := w.hasty(w.client(d)).Do(t.Context(), db, w.message(row), insert(row))
 		_ = db.Close()
 		if d.survived() {
 			if err != nil {
@@ -218,7 +230,7 @@ func TestACoordinatorThatDiesBeforeTheSubmitAsks(t *testing.T) {
 	w := setup(t)
 	db := w.ledger.open(lives, func(apply func()) error { w.server.Kill(); apply(); return nil })
 	defer func() { _ = db.Close() }()
-	if err := w.sender(w.api).Do(t.Context(), db, w.message("kept"), insert("kept")); err != nil {
+	if err := w.hasty(w.api).Do(t.Context(), db, w.message("kept"), insert("kept")); err != nil {
 		t.Error(err)
 	}
 	w.server.Restart()
