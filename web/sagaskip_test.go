@@ -10,7 +10,8 @@ import (
 func TestAResultThatTheRunCannotGoOnWithIsRefused(t *testing.T) {
 	t.Parallel()
 	r := withRuns(t, nil)
-	r.publish(t, strings.Replace(waitsText, "    timeout: 1h\n", "    output: {n: \"${int(body.n)}\"}\n    timeout: 1h\n", 1))
+	mapped := "    output: {n: \"${int(body.n)}\"}\n    timeout: 1h\n"
+	r.publish(t, strings.Replace(waitsText, "    timeout: 1h\n", mapped, 1))
 	href := r.start(t, `{"saga":"waits","input":{}}`)
 	r.until(t, href, "waiting", func(v SagaRun) bool { return len(v.Waits) == 1 })
 	for _, result := range []string{``, `,"result":{}`, `,"result":{"n":"five"}`, `,"result":7`} {
