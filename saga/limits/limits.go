@@ -4,6 +4,7 @@ import "time"
 
 // Limits of definitions in Concord's language. What goes beyond them is refused when the definition is parsed, so by
 // verify and at publish, as a finding of the rule "limit" with line, column and advice, unless it says otherwise.
+// What is published already is read without those of that rule: whoever lowers one stops no run.
 const (
 	// DocumentBytesMax is the longest document. It is far above the largest saga that a person reads, and one document
 	// of the store and one request hold it. The API answers 413, requestTooLarge.
