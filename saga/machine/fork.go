@@ -1,7 +1,10 @@
 package machine
 
 import (
+	"cmp"
 	"maps"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,6 +43,7 @@ func (f *frame) fork(s *statelang.State) (next string, wait bool) {
 	own := &forked{state: s, until: f.until(s, name, outer)}
 	f.open = own
 	var results []any
+	from := len(f.instances)
 	for n, b := range s.Branches {
 		f.prefix = name + "[" + strconv.Itoa(n) + "]/"
 		full := s.Bound > 0 && own.under >= s.Bound
@@ -55,9 +59,32 @@ func (f *frame) fork(s *statelang.State) (next string, wait bool) {
 			}
 		}
 	}
+	f.inOrder(from)
 	f.forks--
 	f.context, f.prefix, f.visits, f.open, f.last, f.caught = after, prefix, visits, outer, results, nil
 	return f.joined(own, results), own.under > 0
+}
+
+// inOrder puts the instances of the branches in the order in which they were begun, against which they are undone.
+func (f *frame) inOrder(from int) {
+	slices.SortStableFunc(f.instances[from:], func(a, b *instance) int { return cmp.Compare(a.began(), b.began()) })
+	for n := from; n < len(f.instances); n++ {
+		f.instances[n].ID = strconv.Itoa(n)
+	}
+}
+
+// began is the place of an instance among all that were begun; one that was not comes behind them.
+func (i *instance) began() int64 {
+	first := int64(math.MaxInt64)
+	if b := i.frame.branches[i.name]; b != nil {
+		first = b.ID
+	}
+	if i.child != nil {
+		for _, inner := range i.child.instances {
+			first = min(first, inner.began())
+		}
+	}
+	return first
 }
 
 // take runs a branch as far as it goes.

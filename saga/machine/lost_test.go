@@ -2,6 +2,7 @@ package machine
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/concord-tx/concord/orchestrator/txn"
@@ -46,4 +47,23 @@ func TestWhatFollowsACallThatWasLostIsUndoneFirst(t *testing.T) {
 	w.apply(txn.Decide{Outcome: txn.Rollback, Cause: txn.CauseOperator, Actor: "somebody"})
 	w.settle()
 	w.expect(txn.RolledBack, []string{"s.ship"}, []string{"s.unShip", "s.unPay"})
+}
+
+// What a branch went on to after another one had ended is undone before that one.
+func TestBranchesAreUndoneAgainstTheOrderInWhichTheyWereBegun(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer(
+		`"Branches": ["A", "B"]`, `"Branches": ["B", "A"]`,
+		`"ServiceMethod": "b2"`, `"ServiceMethod": "b2", "CompensateState": "UnB2"`,
+		`"UnA": {`, `"UnB2": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "unB2"}, "UnA": {`,
+		`"Input": ["$.[all]"], "Next": "Done"`, `"Next": "Undo"`,
+	)
+	for name, machine := range map[string]string{"Parallel": apart, "Fork": split} {
+		w := begin(t, text.Replace(machine), nil, nil)
+		w.settle()
+		w.expect(txn.RolledBack, []string{"s.b", "s.a", "s.b2", "s.last", "s.unB2", "s.unA", "s.unB"}, nil)
+		if t.Failed() {
+			t.Fatal(name)
+		}
+	}
 }
