@@ -100,5 +100,7 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['src/**/*.test.{ts,tsx}'],
     setupFiles: ['src/setup.test-env.ts'],
+    testTimeout: 400_000, // of what hangs; 5 s, which it is otherwise, is little on a slow machine that others use, too
+    hookTimeout: 400_000,
   },
 })
