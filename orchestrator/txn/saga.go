@@ -422,13 +422,13 @@ func (g *Global) undoing() int {
 }
 
 // end is the place of a step in the order of ends. The saga may have gone on after one that was given up, so that comes
-// behind what had been done by then, and before what was done later.
+// behind what had been done by then, and before what was done later, also if it is told later that it has run.
 func (s *Step) end() uint64 {
 	switch {
-	case s.Seq > 0:
-		return 2 * uint64(s.Seq)
 	case s.GaveUp && s.Lost > 0:
 		return 2*uint64(s.Lost) - 1
+	case s.Seq > 0:
+		return 2 * uint64(s.Seq)
 	}
 	return math.MaxUint64
 }
