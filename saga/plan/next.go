@@ -86,6 +86,7 @@ func (w *walk) next() txn.Next {
 		err = fmt.Errorf("output: %w", err)
 	}
 	if err != nil {
+		w.trace.breaks(w, nil, err.Error())
 		return txn.Next{Decide: txn.Rollback, Text: err.Error()}
 	}
 	return txn.Next{Decide: txn.Commit, Text: text}
@@ -113,7 +114,11 @@ func (w *walk) all() any {
 		w.trace.choose(w.prefix+s.ID, w.seen[i].chosen)
 		switch w.seen[i].state {
 		case refused:
-			if w.failure == "" && s.fails() {
+			if !s.fails() {
+				break
+			}
+			w.trace.breaks(w, s, w.seen[i].why)
+			if w.failure == "" {
 				w.failure = "step " + w.prefix + s.ID + ": " + w.seen[i].why
 			}
 		case pending, running:
@@ -126,6 +131,7 @@ func (w *walk) all() any {
 	output, err := w.output.Eval(w.variables(nil))
 	if err != nil {
 		w.failure = w.prefix + "output: " + err.Error()
+		w.trace.breaks(w, nil, w.failure)
 	}
 	return output
 }

@@ -22,9 +22,23 @@ func TestAResultThatASkippedStepCannotHave(t *testing.T) {
 		inner  = "{id: a, subSaga: {saga: sub}}"
 		behind = "{id: p, worker: {task: p}, pivot: true}, {id: a, signal: {name: a}, output: {id: '${int(body.id)}'}, " +
 			"timeout: 1s}"
-		twice = behind + ", {id: z, after: p, signal: {name: z}, timeout: 1s}"
+		twice  = behind + ", {id: z, after: p, signal: {name: z}, timeout: 1s}"
+		ask    = "{id: a, signal: {name: a}}, "
+		other  = ask + "{id: b, worker: {task: b, input: '${input.none.x}'}}"
+		still  = ask + "{id: b, worker: {task: b, input: '${steps.a.status + input.none.x}'}}"
+		which  = ask + "{id: b, worker: {task: b, input: '${steps[input.x == 1 ? \"a\" : \"b\"].output.left}'}}"
+		asked  = ask + "{id: b, choice: {cases: [{case: c, when: 'steps.a.output.left > 1'}]}}"
+		given  = ask + "{id: b, subSaga: {saga: deep, input: {v: '${steps.a.output.v}'}}}"
+		taken  = ask + "{id: b, subSaga: {saga: deep, input: {v: '${input.x}'}}}"
+		items  = "{id: a, forEach: {in: '[{\"n\": 1}, 8]', parallel: 1}, approval: {prompt: 'is it ${item.n}?'}}"
+		turns  = "{id: a, signal: {name: a}, repeat: {until: 'attempt == 2'}}"
+		summed = "{id: s, subSaga: {saga: sum}}"
+		again  = "{id: s, subSaga: {saga: sum}, output: {p: '${body.o.q}'}}"
+		heads  = "{id: a, signal: {name: a}, output: {id: '${headers.x + 1}'}}"
 	)
-	const sub = "saga: 1\nname: sub\nsteps: [" + mapped + "]"
+	const sub, deep, sum = "saga: 1\nname: sub\nsteps: [" + mapped + "]",
+		"saga: 1\nname: deep\ninput: {type: object}\nsteps: [{id: c, worker: {task: c, input: '${input.v.w}'}}]",
+		"saga: 1\nname: sum\nsteps: [{id: a, signal: {name: a}}]\noutput: {o: '${steps.a.output.left}'}"
 	for _, test := range []struct{ steps, step, result, why, ends string }{
 		{mapped, "a", `{"id":"5"}`, "", "done"},
 		{mapped, "a", `{"id":"five"}`, "step a: output: ", "fails"},
@@ -43,10 +57,28 @@ func TestAResultThatASkippedStepCannotHave(t *testing.T) {
 		{inner, "a/a", `{}`, "step a/a: output: ", "fails"},
 		{behind, "a", `{"id":5}`, "", "done"},
 		{behind, "a", `{}`, "step a: output: ", "fails"},
-		{twice, "a", `{"id":5}`, "", "fails"}, // for the sake of another step
+		{twice, "a", `{"id":5}`, "", "fails"},   // for the sake of another step
+		{other, "a", `{"left":7}`, "", "fails"}, // what fails behind it does not read the result
+		{still, "a", `{"left":7}`, "", "fails"}, // but that it is done
+		{which, "a", `{"left":7}`, "", "done"},
+		{which, "a", ``, "step b: ", "fails"},
+		{asked, "a", `{"left":7}`, "", "done"},
+		{asked, "a", `{"left":1}`, "step b: no case fits", "fails"},
+		{given, "a", `{"v":{"w":1}}`, "", "done"},
+		{given, "a", `{"v":1}`, "step b: step b/c: ", "fails"},
+		{summed, "s/a", `{"left":{}}`, "", "done"},
+		{summed, "s/a", ``, "step s: s/output: ", "fails"},
+		{again, "s/a", `{"left":{}}`, "", "done"},
+		{again, "s/a", `{"left":1}`, "step s: output: ", "fails"},
+		{"{id: z, worker: {task: z}}, " + ask + "{id: b, worker: {task: b, input: '${steps.z.output.left}'}}", "a", `{}`, "",
+			"fails"},
+		{taken, "a", `{}`, "", "fails"},
+		{items, "a[0]", `{}`, "", "fails"},
+		{turns, "a", `{}`, "", "goes on"}, // no result would be enough
+		{heads, "a", `{}`, "", "fails"},   // a result has no headers
 	} {
 		w := start(t, "saga: 1\nname: s\ninput: {type: object}\nsteps: ["+test.steps+"]", `{"x":1}`,
-			func(string, string) txn.Reply { return txn.Reply{Result: txn.ResultDone} }, sub)
+			func(string, string) txn.Reply { return txn.Reply{Result: txn.ResultDone} }, sub, deep, sum)
 		if w.g.Pivoted() {
 			w.pass(2e9) // the time of the step is over, and the saga is stuck behind its pivot
 		}

@@ -15,6 +15,22 @@ type Trace struct {
 	Reached map[string]bool
 	// Chosen are the cases that choices take, by the name of the step.
 	Chosen map[string]string
+
+	broken []broken
+}
+
+// broken is a step for the sake of which a saga or a sub-saga cannot go on, or its output.
+type broken struct {
+	in     *Program
+	prefix string // of the names of its steps
+	step   *step  // nil: the output
+	why    string
+}
+
+func (t *Trace) breaks(w *walk, s *step, why string) {
+	if t != nil {
+		t.broken = append(t.broken, broken{w.Program, w.prefix, s, why})
+	}
 }
 
 // Trace looks at a saga that is under way, of this version or of another one. The deadline is not looked at.
