@@ -40,6 +40,13 @@ type explored struct {
 	Failures   []failure `json:"failures"`
 	// Part says what was looked at as a whole, "" if all was.
 	Part string `json:"part,omitempty"`
+	// Crashes says at how many events a crash was tried, missing if at all of them.
+	Crashes *crashes `json:"crashes,omitempty"`
+}
+
+type crashes struct {
+	Tried int `json:"tried"`
+	Of    int `json:"of"`
 }
 
 type failure struct {
@@ -182,6 +189,9 @@ func exploredOf(r explore.Report) *explored {
 	if !r.Exhaustive {
 		e.Part = r.Part()
 	}
+	if r.Crashes < r.CrashesOf {
+		e.Crashes = &crashes{r.Crashes, r.CrashesOf}
+	}
 	for _, f := range r.Failures {
 		out := failure{Step: f.Step, Text: f.Text}
 		for _, event := range f.Timeline {
@@ -221,6 +231,9 @@ func (v *verified) draw(w io.Writer) {
 	scope := "all of them"
 	if !v.Explored.Exhaustive {
 		scope = "not all; looked at are " + v.Explored.Part
+	}
+	if c := v.Explored.Crashes; c != nil {
+		scope += fmt.Sprintf("; crashes were tried at %d of %d events", c.Tried, c.Of)
 	}
 	verdict := "sound"
 	if !v.Sound {

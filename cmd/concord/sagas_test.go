@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,5 +90,36 @@ steps:
 	same := write("saga: 1\nname: x\nsteps: []\n")
 	if code, _, complaints := verify(t, same, same); code != exitUsage || !strings.Contains(complaints, "another file") {
 		t.Errorf("%d: %s", code, complaints)
+	}
+}
+
+// TestVerifySaysAtHowManyEventsCrashesWereTried if that was not at all of them.
+func TestVerifySaysAtHowManyEventsCrashesWereTried(t *testing.T) {
+	t.Parallel()
+	for steps, thinned := range map[int]bool{8: false, 40: true} {
+		var text strings.Builder
+		text.WriteString("saga: 1\nname: x\nsteps:\n")
+		for i := range steps {
+			fmt.Fprintf(&text, "  - {id: s%d, worker: {task: t}, compensate: {worker: {task: u}}}\n", i)
+		}
+		file := definitionFile(t, "x.yaml", text.String())
+		code, out, _ := verify(t, file)
+		tried, of := 0, 0
+		if _, said, ok := strings.Cut(out, ", all of them; "); ok {
+			if _, err := fmt.Sscanf(said, "crashes were tried at %d of %d events\n", &tried, &of); err != nil {
+				t.Errorf("%d steps: %s", steps, out)
+			}
+		}
+		if code != exitOK || thinned != (tried > 0 && tried < of) {
+			t.Errorf("%d steps: %s", steps, out)
+		}
+		_, out, _ = verify(t, file, "--output", "json")
+		var all []struct{ Explored explored }
+		if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != 1 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if c := all[0].Explored.Crashes; (c != nil) != thinned || thinned && (c.Tried != tried || c.Of != of) {
+			t.Errorf("%d steps: %s", steps, out)
+		}
 	}
 }

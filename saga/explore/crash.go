@@ -22,8 +22,12 @@ func (w *world) crash(ev txn.Event, eff txn.Effects) {
 	if every > 1 && w.x.crashed > oftenMax {
 		every *= lessOften
 	}
-	if w.x.crashes++; w.settled() || w.x.crashes%every != 0 {
+	w.x.applied++
+	if w.settled() {
 		return // what is being undone, is undone by the record: nothing is planned any more
+	}
+	if w.x.crashes++; w.x.applied%every != 0 {
+		return
 	}
 	w.x.crashed++
 	record := encode(eff.Next)

@@ -60,3 +60,20 @@ func TestAPlannerThatGoesByMoreThanTheRecordIsFound(t *testing.T) {
 		}
 	}
 }
+
+// TestAReportSaysAtHowManyEventsCrashesWereTried: at all of them unless there are many branches.
+func TestAReportSaysAtHowManyEventsCrashesWereTried(t *testing.T) {
+	t.Parallel()
+	few, many := explore(t, chain(often-1), Options{}), explore(t, chain(2*often), Options{})
+	if few.Crashes < 50 || few.Crashes != few.CrashesOf {
+		t.Errorf("few branches: %d of %d", few.Crashes, few.CrashesOf)
+	}
+	if many.Crashes < 100 || many.Crashes >= many.CrashesOf || many.CrashesOf <= few.CrashesOf {
+		t.Errorf("many branches: %d of %d", many.Crashes, many.CrashesOf)
+	}
+	text := "deadline: 1h\n" + strings.ReplaceAll(chain(2*often), "{id", "{after: [], id")
+	wide := explore(t, text, Options{StatesMax: 20_000})
+	if wide.Crashes < oftenMax || wide.Crashes*5 >= wide.CrashesOf {
+		t.Errorf("many branches, for long: %d of %d", wide.Crashes, wide.CrashesOf)
+	}
+}

@@ -10,7 +10,8 @@
 //
 // Crashes: after an event, the same event on the state before it gives the same record, which is a crash before the
 // record was written; and what is read from the record goes on as what was in memory does, which is one behind it. An
-// answer that is lost with a crash is one of the answers above.
+// answer that is lost with a crash is one of the answers above. With many branches this is tried at some of the events
+// only: [Report.Crashes] says at how many.
 //
 // # Two languages
 //

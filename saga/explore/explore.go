@@ -42,6 +42,9 @@ type Report struct {
 	// Unsure are the paths at whose end a person has to see to it because the definition wants it so, the shortest of each
 	// step.
 	Unsure []Failure
+	// Crashes is at how many events a crash was tried, of CrashesOf at which it could have been, on all walks. It is fewer
+	// where a run has many branches.
+	Crashes, CrashesOf int
 
 	all bool // all paths were looked at, but for the rounds of cycles
 }
@@ -125,7 +128,7 @@ func Explore(of Subject, o Options) Report {
 		looked()
 	}
 	if !r.all && !x.stopped {
-		x.workMax = max(o.workMax/4*3, x.work+o.workMax/leastPart)
+		x.workMax = max(o.workMax/allOf*allPart, x.work+o.workMax/leastPart)
 		if r.all = x.walk(unbounded, o); r.all {
 			r.States, r.Paths = 0, 0
 		}
@@ -139,6 +142,7 @@ func Explore(of Subject, o Options) Report {
 	}
 	r.Cycles, r.Exhaustive = x.cycles, r.all && !x.cycles
 	r.Failures, r.Unsure = sorted(x.failures), sorted(x.unsure)
+	r.Crashes, r.CrashesOf = x.crashed, x.crashes
 	return r
 }
 
@@ -161,7 +165,8 @@ func sorted(found map[string]Failure) []Failure {
 const (
 	workMax     = 48_000_000
 	wellPart    = 4 // the walk on which nothing goes wrong may take such a part of it
-	allPart     = 2 // it may have taken such a part when the walk of all paths is cut
+	allPart     = 3 // so many of allOf parts of it may be taken when the walk of all paths is cut
+	allOf       = 4
 	leastPart   = 8 // but that may take such a part, and so may all that come behind it
 	laterPart   = 4 // what is looked at behind the walk that was cut may take such a part of its states
 	troublesMax = 4
@@ -201,6 +206,7 @@ type explorer struct {
 	rules    txn.Rules
 	now      *world         // that goes on
 	numbers  map[string]int // of the questions to the oracle, in the order in which they came up
+	applied  int            // events
 	crashes  int            // that could have been tried
 	crashed  int            // that were
 
