@@ -15,7 +15,7 @@ import (
 // of a global, Key, Ongoing and Call of a branch. Version 4 is version 3 with what sagas need: Saga of a global, Step
 // of a branch. Version 5, of branches alone, is version 4 with the jitter of a step's call, if it has one; version 6,
 // of branches alone, is version 5 with the branch that a step undoes; version 7, of branches alone, is version 6 with
-// when a step was given up.
+// when a step was given up; version 8, of branches alone, is version 7 with whether a step may have been begun.
 
 // The first byte of every record.
 const (
@@ -26,6 +26,7 @@ const (
 	encodingVersion5 = 5
 	encodingVersion6 = 6
 	encodingVersion7 = 7
+	encodingVersion8 = 8
 )
 
 // ErrEncoding says that bytes are not a record, or not whole.
@@ -126,6 +127,9 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	if b.Step != nil && b.Step.Lost != 0 {
 		version = encodingVersion7
 	}
+	if b.Step != nil && b.Step.Reached {
+		version = encodingVersion8
+	}
 	dst = appendBool(append(dst, version, byte(b.Kind), byte(b.State)), b.Released)
 	dst = binary.AppendVarint(dst, b.ID)
 	dst = appendString(dst, b.Resource)
@@ -161,6 +165,9 @@ func AppendBranch(dst []byte, b *Branch) []byte {
 	if version >= encodingVersion7 {
 		dst = binary.AppendUvarint(dst, uint64(b.Step.Lost))
 	}
+	if version >= encodingVersion8 {
+		dst = appendBool(dst, b.Step.Reached)
+	}
 	return dst
 }
 
@@ -194,7 +201,7 @@ func appendCall(dst []byte, c *Call) []byte {
 func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, error) {
 	d := decoder{src: src, intern: intern}
 	version := d.byte()
-	if version < encodingVersion1 || version > encodingVersion7 {
+	if version < encodingVersion1 || version > encodingVersion8 {
 		return nil, nil, ErrEncoding
 	}
 	b := &Branch{Kind: Kind(d.byte()), State: BranchState(d.byte()), Released: d.byte() == 1}
@@ -229,6 +236,9 @@ func DecodeBranch(src []byte, intern func([]byte) string) (*Branch, []byte, erro
 	}
 	if version >= encodingVersion7 {
 		b.Step.Lost = uint32(d.uvarint())
+	}
+	if version >= encodingVersion8 {
+		b.Step.Reached = d.byte() == 1
 	}
 	if d.bad {
 		return nil, nil, ErrEncoding

@@ -165,7 +165,7 @@ func TestNobodyIsToldOfACompensationThatIsNotAskedFor(t *testing.T) {
 }
 
 // TestOnlyAStepThatUndoesHasARecordOfVersion6, so that a node of the version before reads all others; version 7 is for
-// those that were given up.
+// those that were given up, version 8 for those that somebody may have been asked for.
 func TestOnlyAStepThatUndoesHasARecordOfVersion6(t *testing.T) {
 	t.Parallel()
 	for version, b := range map[byte]*Branch{
@@ -173,6 +173,7 @@ func TestOnlyAStepThatUndoesHasARecordOfVersion6(t *testing.T) {
 		encodingVersion5: {ID: 5, Kind: StepCall, Step: &Step{Name: "pay"}, Call: &Call{Jitter: 30}},
 		encodingVersion6: {ID: 5, Kind: StepCall, Step: &Step{Name: "pay", Undoes: 3}, Call: &Call{Jitter: 30}},
 		encodingVersion7: {ID: 5, Kind: StepWorker, Step: &Step{Name: "pay", GaveUp: true, Lost: 3}},
+		encodingVersion8: {ID: 5, Kind: StepCall, Step: &Step{Name: "pay", Reached: true}},
 	} {
 		src := AppendBranch(nil, b)
 		got, rest, err := DecodeBranch(src, nil)

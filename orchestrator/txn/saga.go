@@ -41,6 +41,9 @@ type Step struct {
 	GaveUp bool
 	// Lost is one more than how many steps had been done when it was given up; 0: it was not, or nobody noted it.
 	Lost uint32
+	// Reached says that an attempt has failed that may have reached somebody: that nobody can be reached now does not mean
+	// that it has not run.
+	Reached bool
 	// Until is when its time is up, whatever the attempts; 0 is never. For a timer it is when it is done.
 	Until Millis
 	// Undoes is the branch that is undone by it, 0 if none: see [Identity].
@@ -319,6 +322,11 @@ func (r Rules) stepped(g *Global, ev Reply, now Millis) Effects {
 // but forward: it is tried slowly, and a person has to see to it.
 func (r Rules) stepFailed(d *draft, i int, ev Reply, now Millis) {
 	r.fail(d, i, ev, now)
+	if b := d.Branches[i]; ev.Result != ResultUnreachable && !b.Step.Reached {
+		s := *b.Step
+		s.Reached = true
+		d.branch(i).Step = &s
+	}
 	if b := d.Branches[i]; r.Retry.usedUp(b) && !d.Pivoted() {
 		d.giveUp(i, b.Failure, now)
 	}

@@ -50,6 +50,7 @@ func (r Rules) retrySaga(g *Global, ev Retry, now Millis) (Effects, error) {
 // numbers go on, so that nothing that is told of the old ones is taken for the end of a new one.
 func (b *Branch) again(now Millis) {
 	s := *b.Step
+	s.Reached = s.Reached || s.GaveUp || s.Seq > 0
 	s.GaveUp, s.Lost, s.Seq, s.Code, s.Answer, s.Headers = false, 0, 0, 0, "", ""
 	if s.Until != 0 {
 		s.Until, b.RegisteredAt = now+s.Until-b.RegisteredAt, now

@@ -160,6 +160,9 @@ func (p *Program) Judge(g *txn.Global, b *txn.Branch, r txn.Reply) txn.Verdict {
 	if r.Op == txn.Rollback {
 		return p.judgeUndo(g, b, r)
 	}
+	if r.Result == txn.ResultUnreachable && b.Step.Reached {
+		r.Result, r.Text = txn.ResultNoAnswer, "it was asked before; now "+r.Text
+	}
 	answer, threw := answered(r)
 	v := txn.Verdict{Result: txn.ResultDone, Answer: answer}
 	if threw != nil {
