@@ -58,8 +58,16 @@ type SagaExplored struct {
 	Paths      int  `json:"paths"`
 	Exhaustive bool `json:"exhaustive"`
 	// Part says what was looked at as a whole, "" if all was.
-	Part     string        `json:"part,omitempty"`
+	Part string `json:"part,omitempty"`
+	// Crashes says at how many events a crash was tried, nil if at all of them.
+	Crashes  *SagaCrashes  `json:"crashes,omitempty"`
 	Failures []SagaFailure `json:"failures"`
+}
+
+// SagaCrashes is at how many events a crash was tried, of how many.
+type SagaCrashes struct {
+	Tried int `json:"tried"`
+	Of    int `json:"of"`
 }
 
 // SagaFailure is the shortest path to a bad end.
@@ -362,6 +370,9 @@ func viewReview(r *catalog.Review) SagaReview {
 	}
 	if !r.Report.Exhaustive {
 		v.Explored.Part = r.Report.Part()
+	}
+	if tried, of := r.Report.Crashes, r.Report.CrashesOf; tried < of {
+		v.Explored.Crashes = &SagaCrashes{tried, of}
 	}
 	for _, f := range r.Report.Failures {
 		failure := SagaFailure{Step: f.Step, Text: f.Text, Timeline: []string{}}

@@ -437,3 +437,15 @@ func TestAReviewSaysWhichPartWasExplored(t *testing.T) {
 		}
 	}
 }
+
+// TestAReviewSaysAtHowManyEventsCrashesWereTried if not at all of them.
+func TestAReviewSaysAtHowManyEventsCrashesWereTried(t *testing.T) {
+	t.Parallel()
+	for tried, want := range map[int]*SagaCrashes{7: nil, 3: {3, 7}} {
+		r := explore.Report{Exhaustive: true, Crashes: tried, CrashesOf: 7}
+		got := viewReview(&catalog.Review{Report: &r}).Explored.Crashes
+		if (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("%d of 7: %+v", tried, got)
+		}
+	}
+}

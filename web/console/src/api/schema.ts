@@ -1097,7 +1097,8 @@ export interface paths {
         /**
          * Approve or reject what a step of a run waits for.
          * @description Only those may whom the definition names under by, by their name or by a role; others get approvalOthers (403). Where
-         *     it names nobody it takes an operator or a service.
+         *     it names nobody it takes an operator or a service. The same answer again, by the same person, is 200 and changes
+         *     nothing; any other after the first is notAwaited (409), and detail says who has answered, and when.
          */
         post: operations["answerApproval"];
         delete?: never;
@@ -1197,6 +1198,8 @@ export interface paths {
          * @description A step that waits, is between two attempts, or has failed behind the pivot counts as done with the result; a
          *     compensation counts as done. While an attempt is under way the answer is attemptUnderWay (409). Without a step the
          *     whole run counts as done with the result as its output, if it is stuck behind its pivot; what is left of it is not done.
+         *     A result is refused as badInput (422) if the step's output cannot be computed from it, until does not hold with it,
+         *     or the saga would fail at once in what reads it; findings say why, and nothing was changed.
          */
         post: operations["skipStep"];
         delete?: never;
@@ -4145,6 +4148,11 @@ export interface components {
             exhaustive?: boolean;
             /** @description What was looked at as a whole, in words; missing if all was. */
             part?: string;
+            /** @description At how many events a crash was tried; missing if at all of them, as it is with fewer than 16 branches. */
+            crashes?: {
+                tried?: number;
+                of?: number;
+            };
             failures?: components["schemas"]["SagaFailure"][];
         };
         SagaFailure: {
@@ -4331,7 +4339,7 @@ export interface components {
                 "application/json": components["schemas"]["SagaRun"];
             };
         };
-        /** @description The data do not fit the schema of the definition. */
+        /** @description The data do not fit the schema of the definition, or the run could not go on with them. */
         BadInput: {
             headers: {
                 [name: string]: unknown;
