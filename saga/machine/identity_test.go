@@ -137,3 +137,23 @@ func TestACompensationLooksTheSameWhoeverAsks(t *testing.T) {
 		}
 	}
 }
+
+// TestAStepThatIsDoneAgainIsUndoneAgain: it is another branch, which nobody has undone, and has a key of its own.
+func TestAStepThatIsDoneAgainIsUndoneAgain(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer(
+		"RETRY ", "",
+		`"CompensationTrigger", "Next": "Failed"`, `"CompensationTrigger", "Next": "Once"`,
+		`"Failed": {`, `"Once": {"Type": "Choice", "Choices": [{"Expression": "[x] == null", "Next": "Mark"}],
+		  "Default": "Failed"},
+		"Mark": {"Type": "ServiceTask", "ServiceName": "s", "ServiceMethod": "mark", "Output": {"x": "$.#root"},
+		  "Next": "Pay"}, "Failed": {`,
+	).Replace(paid)
+	want := []string{
+		`POST s/refund: rollback of Pay, branch 1, attempt 1, ["h:1:9-Pay~Refund-refund-1"]`,
+		`POST s/refund: rollback of Pay(2), branch 5, attempt 1, ["h:1:9-Pay(2)~Refund-refund-1"]`,
+	}
+	if diff := cmp.Diff(want, loses(t, text, nil, nil)); diff != "" {
+		t.Error(diff)
+	}
+}
