@@ -224,7 +224,7 @@ func (p *parser) duration(into *time.Duration) func(*node, string) {
 			p.find(RuleBadValue, n.at, path, fmt.Sprintf("%q is no duration", s), "write it like 500ms, 30s, 5m, 1h30m or 7d")
 		case d < time.Millisecond:
 			p.find(RuleBadValue, n.at, path, "a duration is at least 1ms", "remove the key for the default")
-		case p.over(int(d), int(limits.DurationMax)):
+		case d > limits.DurationMax && !p.published:
 			p.find(RuleLimit, n.at, path, "longer than "+FormatDuration(limits.DurationMax), "use a shorter one")
 		default:
 			*into = d
