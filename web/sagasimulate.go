@@ -199,7 +199,7 @@ func (b *simulateBody) scenario() (*simulate.Scenario, error) {
 
 // modelOf reads the saga and its sub-sagas, which are those that are published.
 func modelOf(ctx context.Context, sagas Sagas, body *simulateBody) (*simulate.Model, error) {
-	text, versions := body.Definition, map[string]uint32{}
+	text, versions, parse := body.Definition, map[string]uint32{}, definition.Parse
 	if body.Saga != "" {
 		p, err := sagas.Get(ctx, body.Saga, body.Version)
 		if err != nil {
@@ -208,9 +208,9 @@ func modelOf(ctx context.Context, sagas Sagas, body *simulateBody) (*simulate.Mo
 		if p.Language != catalog.Concord {
 			return nil, &argumentError{"only definitions in Concord's own language are simulated"}
 		}
-		text, versions = p.Text, p.Subs
+		text, versions, parse = p.Text, p.Subs, definition.ParsePublished
 	}
-	def, findings := definition.Parse([]byte(text))
+	def, findings := parse([]byte(text))
 	if def == nil || definition.Broken(findings) {
 		return nil, &SagaProblem{Problem: problemNotRunnable, Findings: findings}
 	}
@@ -226,7 +226,7 @@ func modelOf(ctx context.Context, sagas Sagas, body *simulateBody) (*simulate.Mo
 			}
 			return nil, fmt.Errorf("saga %s is not published", name)
 		}
-		sub, findings := definition.Parse([]byte(p.Text))
+		sub, findings := definition.ParsePublished([]byte(p.Text))
 		if sub == nil || definition.Broken(findings) {
 			return nil, fmt.Errorf("saga %s cannot be read", name)
 		}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/concord-tx/concord/saga/catalog"
+	"github.com/concord-tx/concord/saga/limits"
 	"github.com/concord-tx/concord/saga/simulate"
 )
 
@@ -154,5 +156,31 @@ steps:
 	close(leave)
 	if status := <-first; status != http.StatusOK {
 		t.Errorf("the first: %d", status)
+	}
+}
+
+// versions has published one text, whichever is asked for.
+type versions struct {
+	Sagas
+	text string
+}
+
+func (v versions) Get(context.Context, string, uint32) (catalog.Published, error) {
+	return catalog.Published{Name: "s", Version: 1, Language: catalog.Concord, Text: v.text}, nil
+}
+
+// TestWhatWasPublishedBeforeALimitWasLoweredIsSimulated, by itself and inside of another saga; what is sent is not.
+func TestWhatWasPublishedBeforeALimitWasLoweredIsSimulated(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", limits.TextBytesMax+1)
+	text := "saga: 1\nname: s\ntitle: " + long + "\nsteps: [{id: a, signal: {name: a}}]"
+	around := "saga: 1\nname: t\nsteps: [{id: s, subSaga: {saga: s}}]"
+	for _, test := range []struct {
+		body simulateBody
+		ok   bool
+	}{{simulateBody{Saga: "s"}, true}, {simulateBody{Definition: around}, true}, {simulateBody{Definition: text}, false}} {
+		if _, err := modelOf(t.Context(), versions{text: text}, &test.body); (err == nil) != test.ok {
+			t.Errorf("%.60q %q: %v", test.body.Definition, test.body.Saga, err)
+		}
 	}
 }
