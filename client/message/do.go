@@ -77,6 +77,9 @@ func (s *Sender) run(
 	}
 	err = work(ctx, tx)
 	finished = true
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // database/sql rolls back by itself then, at any moment
+		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
 	return err
 }
 

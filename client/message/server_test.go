@@ -196,6 +196,18 @@ func TestTheWorkDecides(t *testing.T) {
 	if message.OutcomeOf(err) != message.RolledBack || !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	ctx, cancel = context.WithCancel(t.Context())
+	err = s.Do(ctx, db, w.message("cancelled before"), func(tx *sql.Tx) error {
+		cancel()
+		for { // until database/sql has rolled it back
+			if err := insert("cancelled before")(tx); errors.Is(err, sql.ErrTxDone) {
+				return err
+			}
+		}
+	})
+	if message.OutcomeOf(err) != message.RolledBack || !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 	w.quiet()
 	if got := w.delivered(); !slices.Equal(got, []string{"good"}) || w.ledger.has("bad") || w.ledger.has("panic") {
 		t.Errorf("delivered %v", got)
