@@ -76,6 +76,9 @@ sound, 1 if one has errors or a path that ends badly, 2 if a file cannot be read
 			if output != "table" && output != "json" {
 				return usageError{fmt.Errorf("--output is table or json, not %q", output)}
 			}
+			if states < 0 { // nothing would be looked at
+				return usageError{fmt.Errorf("--states-max is not negative, as %d is", states)}
+			}
 			all, err := verifyAll(files, cmd.InOrStdin(), states)
 			if err != nil {
 				return usageError{err}

@@ -82,7 +82,10 @@ steps:
 			}
 		})
 	}
-	for _, args := range [][]string{{}, {"missing.yaml"}, {"--output", "xml", write("saga: 1")}} {
+	one := write("saga: 1\nname: x\nsteps: [{id: a, signal: {name: a}}]\n")
+	for _, args := range [][]string{
+		{}, {"missing.yaml"}, {"--output", "xml", write("saga: 1")}, {"--states-max", "-1", one},
+	} {
 		if code, _, complaints := verify(t, args...); code != exitUsage || complaints == "" {
 			t.Errorf("%v ended with %d", args, code)
 		}
