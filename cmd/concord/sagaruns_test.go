@@ -185,7 +185,8 @@ func TestRunsThatGoWrongAreMended(t *testing.T) {
 		t.Errorf("cancelled behind its pivot: %+v", r)
 	}
 	if r := s.do("saga", "cancel", xid, "--reason", "late"); r.code != exitFailure ||
-		!strings.Contains(r.errors, "cannot be cancelled: the pivot pay has begun") || strings.Contains(r.errors, "these steps are undone") {
+		!strings.Contains(r.errors, "cannot be cancelled: the pivot pay has begun") ||
+		strings.Contains(r.errors, "these steps are undone") {
 		t.Errorf("planned behind its pivot: %+v", r)
 	}
 	s.ok("saga", "skip", xid, "ship", "--result", `{"by":"hand"}`, "--reason", "sent by post", "--yes")
