@@ -151,11 +151,12 @@ func (f *frame) invoke(i *instance, input []any) (o statelang.Outcome, wait bool
 // data is what a call is sent: a retry is sent what the first call was, and so is a compensation that is run again,
 // which its participant knows by the same key.
 func (f *frame) data(i *instance, input []any, try int) (string, error) {
-	first := f.branches[i.name]
-	if before := asking(f.ordered, i.of); i.of != 0 && before != nil {
-		return before.Data, nil
+	if i.of != 0 {
+		if before := asking(f.ordered, i.of); before != nil {
+			return before.Data, nil
+		}
 	}
-	if try > 2 && first != nil {
+	if first := f.branches[i.name]; try > 2 && first != nil {
 		return first.Data, nil
 	}
 	return arguments(input)
