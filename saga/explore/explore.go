@@ -14,8 +14,8 @@ import (
 
 // Options bound an exploration. The zero value is the default.
 type Options struct {
-	// StatesMax is how many states are looked at before the exploration is cut; 0: until so many
-	// steps and branches were looked at in them as takes 2 to 3 s, whatever the definition is like.
+	// StatesMax is how many states are looked at before the exploration is cut; 0: until so many steps and branches were
+	// looked at in them as takes 2 to 3 s, whatever the definition is like.
 	StatesMax int
 	// FailuresMax is after how many different failures it ends; 0: 20.
 	FailuresMax int
